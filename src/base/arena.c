@@ -1,0 +1,59 @@
+#include "arena.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mudpt.h"
+#include "error.h"
+
+enum { ALIGNMENT = 64 };
+
+void *arena_take(arena *a, size_t bytes) {
+    size_t start = a->used;
+    a->used += (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return a->base ? a->base + start : NULL;
+}
+
+float *arena_floats(arena *a, size_t count) {
+    return arena_take(a, count * sizeof(float));
+}
+
+int arena_open(arena *a, const char *what) {
+    size_t bytes = a->used ? a->used : ALIGNMENT;
+    a->base = aligned_take(bytes, what);
+    if (!a->base) return MUDPT_MEMORY;
+    a->size = bytes;
+    a->used = 0;
+    return MUDPT_OK;
+}
+
+void arena_close(arena *a) {
+    aligned_release(a->base);
+    *a = (arena){0};
+}
+
+void *aligned_take(size_t bytes, const char *what) {
+    size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    if (rounded == 0) rounded = ALIGNMENT;
+    void *memory = rounded < bytes || rounded > PTRDIFF_MAX ? NULL : aligned_alloc(ALIGNMENT, rounded);
+    if (!memory) {
+        fail_memory(bytes, what);
+        return NULL;
+    }
+    return memset(memory, 0, rounded);
+}
+
+void aligned_release(void *memory) {
+    free(memory);
+}
+
+void *mudpt_alloc(size_t bytes) {
+    void *memory = malloc(bytes ? bytes : 1);
+    if (!memory) fail_memory(bytes, "the caller's data");
+    return memory;
+}
+
+void mudpt_free(void *memory) {
+    free(memory);
+}

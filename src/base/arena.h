@@ -1,0 +1,27 @@
+/* Memory of one purpose in one block, sized before it is taken.
+ *
+ * A layout function runs twice over the same arena: first with base == NULL, when arena_take only counts, then after
+ * arena_open, when it hands out memory. So sizes are written once and no step allocates.
+ */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include <stddef.h>
+
+typedef struct {
+    char *base;         /* NULL while counting */
+    size_t used, size;  /* bytes */
+} arena;
+
+/* The next `bytes`, aligned to 64; NULL while counting. */
+void *arena_take(arena *a, size_t bytes);
+float *arena_floats(arena *a, size_t count);
+/* Allocates (zeroed) what was counted and starts over; a failed call leaves nothing behind. -> MUDPT_OK, MUDPT_MEMORY */
+int arena_open(arena *a, const char *what);
+void arena_close(arena *a);
+
+/* Zeroed memory aligned to 64, or NULL with the error text set. Freed by aligned_release. */
+void *aligned_take(size_t bytes, const char *what);
+void aligned_release(void *memory);
+
+#endif

@@ -1,0 +1,32 @@
+#include "error.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "mudpt.h"
+
+static char last_error[1024];
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;  /* tiles of one parallel_for may fail at once */
+
+int fail(int code, const char *format, ...) {
+    pthread_mutex_lock(&mutex);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(last_error, sizeof last_error, format, arguments);
+    va_end(arguments);
+    /* Names come from files: keep the text one line. */
+    for (char *c = last_error; *c; c++)
+        if ((unsigned char)*c < 32) *c = ' ';
+    pthread_mutex_unlock(&mutex);
+    return code;
+}
+
+int fail_memory(size_t bytes, const char *what) {
+    return fail(MUDPT_MEMORY, "out of memory: %s needs %zu bytes; use a smaller storage type, fewer classes or a smaller batch",
+                what, bytes);
+}
+
+const char *mudpt_last_error(void) {
+    return last_error;
+}

@@ -1,0 +1,23 @@
+/* WebAssembly's 128-bit SIMD intrinsics on every target, so that native tests run the very kernels that ship.
+ *
+ * WebAssembly has them as they are; elsewhere SIMDe maps them to what the processor has.
+ * SIMD_MADD(a, b, c) is a * b + c: one instruction where the relaxed variant is built (whether the product is rounded
+ * in between is then the engine's choice), a multiplication and an addition otherwise.
+ */
+#ifndef BASE_SIMD_H
+#define BASE_SIMD_H
+
+#ifdef __wasm_simd128__
+#include <wasm_simd128.h>
+#else
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/wasm/simd128.h>
+#endif
+
+#ifdef __wasm_relaxed_simd__
+#define SIMD_MADD(a, b, c) wasm_f32x4_relaxed_madd(a, b, c)
+#else
+#define SIMD_MADD(a, b, c) wasm_f32x4_add(wasm_f32x4_mul(a, b), c)
+#endif
+
+#endif

@@ -1,0 +1,240 @@
+/* mudpt: CLIP and prompt tuning of CLIP, as a small C library.
+ *
+ * What it is for: classify pictures by class names with a frozen CLIP, and teach it those classes from a few pictures each
+ * by training prompt tokens (zero-shot, IVLP, MuDPT, ...).
+ * What it refuses to do: it reads no files, opens no sockets, prints nothing, never exits or aborts.
+ *
+ *   mudpt_clip_create -> mudpt_clip_tensor_begin / _bytes / _end for every tensor -> mudpt_clip_finish
+ *   mudpt_classifier_create -> mudpt_classifier_init -> mudpt_classifier_logits
+ *   mudpt_trainer_create -> mudpt_trainer_add ... -> mudpt_trainer_step until MUDPT_DONE
+ *
+ * Every function that can fail returns one of the codes below; mudpt_last_error() then says what was wrong, what was
+ * expected and what to do. Where a function fails, its handles stay valid and its outputs are left as they were, except
+ * where its comment says otherwise. Calls must not overlap: one thread at a time uses the library, which itself works on
+ * as many threads as mudpt_set_threads allows.
+ *
+ * Shapes: N classes, e embedding width, d_t / d_v text / vision width, n prompt tokens, J layers that get prompts. All
+ * arrays are dense and row-major.
+ */
+#ifndef MUDPT_H
+#define MUDPT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    MUDPT_OK = 0,
+    MUDPT_DONE = 1,         /* the training run is complete: there is no further step */
+    MUDPT_SKIP = 2,         /* this tensor is not needed: its bytes need not be sent */
+    MUDPT_ARGUMENT = -1,    /* a value outside its range; the text lists what is valid */
+    MUDPT_MEMORY = -2,      /* out of memory; the text says how many bytes were wanted */
+    MUDPT_MODEL = -3,       /* weights that are missing, foreign, misshapen or not finite */
+    MUDPT_IMAGE = -4,       /* a picture that cannot be decoded, or is too large */
+    MUDPT_NOT_FINITE = -5,  /* NaN or infinity appeared in training; the last good parameters are kept */
+    MUDPT_STATE = -6        /* called in the wrong order */
+};
+
+/* Storage types of weights, and element types of tensors that are sent. */
+enum { MUDPT_F32 = 0, MUDPT_F16 = 1, MUDPT_I8 = 2, MUDPT_BF16 = 3 /* only sent, never stored */ };
+
+/* Limits that no input can overrun. */
+enum {
+    MUDPT_MAX_THREADS = 64,
+    MUDPT_MAX_IMAGE_SIDE = 32768,       /* pixels a side of a picture */
+    MUDPT_MAX_IMAGE_PIXELS = 1 << 27,   /* pixels in all of a picture, 384 MiB decoded */
+    MUDPT_MAX_CLASSES = 100000,
+    MUDPT_MAX_PROMPTS = 1024,           /* prompt tokens of a layer */
+    MUDPT_MAX_WIDTH = 8192,
+    MUDPT_MAX_LAYERS = 128
+};
+
+const char *mudpt_version(void);
+
+/* The text of the last failure, one line of UTF-8 without a full stop at the end; "" when nothing has failed yet. */
+const char *mudpt_last_error(void);
+
+/* Threads that the library may use, 1 ... MUDPT_MAX_THREADS; results do not depend on it. */
+int mudpt_set_threads(int threads);
+
+/* Memory for the caller's data; NULL and MUDPT_MEMORY's text on failure. mudpt_free(NULL) does nothing. */
+void *mudpt_alloc(size_t bytes);
+void mudpt_free(void *memory);
+
+/* ------------------------------------------------------------------------------------------------ model */
+
+typedef struct mudpt_clip mudpt_clip;
+
+/* A CLIP with a ViT image tower. Widths must be multiples of 8 and of their number of heads; heads' widths of 4. */
+typedef struct {
+    int32_t image, patch;                                         /* pixels; patch divides image */
+    int32_t vision_width, vision_layers, vision_heads, vision_mlp;
+    int32_t text_width, text_layers, text_heads, text_mlp;
+    int32_t embed;                                                /* width of the joint space */
+    int32_t context, vocab;                                       /* rows of the text tower; ids */
+    int32_t storage;    /* MUDPT_F32, _F16 or _I8: how matrices are kept; -1: as they are sent */
+    float mean[3], std[3];                                        /* of the pixels, on the scale 0 ... 1 */
+} mudpt_clip_config;
+
+int mudpt_clip_create(const mudpt_clip_config *config, mudpt_clip **out);
+
+/* Announces a tensor by its name in Hugging Face's, OpenAI's or open_clip's layout. Returns MUDPT_OK (send its bytes),
+ * MUDPT_SKIP (not a weight that is needed), or MUDPT_MODEL for a wrong shape or type. The scales of an int8 matrix
+ * X [out, in] are a tensor X_scale F32 [out]. */
+int mudpt_clip_tensor_begin(mudpt_clip *clip, const char *name, int dtype, const int32_t *shape, int dims);
+/* The next bytes (little endian) of the announced tensor, in pieces of any size. */
+int mudpt_clip_tensor_bytes(mudpt_clip *clip, const void *data, size_t bytes);
+int mudpt_clip_tensor_end(mudpt_clip *clip);
+/* Checks that every weight has arrived; only then can the model be used. */
+int mudpt_clip_finish(mudpt_clip *clip);
+void mudpt_clip_free(mudpt_clip *clip);     /* after everything that was made from it */
+
+/* 16 hexadecimal digits that tell models apart, whatever the names and storage of their weights. */
+const char *mudpt_clip_fingerprint(const mudpt_clip *clip);
+size_t mudpt_clip_weight_bytes(const mudpt_clip *clip);
+float mudpt_clip_logit_scale(const mudpt_clip *clip);             /* exp(logit_scale), what cosines are multiplied by */
+
+/* ------------------------------------------------------------------------------------------------ pictures */
+
+typedef struct mudpt_image mudpt_image;     /* 8-bit RGB, rows from the top */
+
+/* Decodes JPEG, PNG, GIF (first frame) or BMP. upright != 0 turns the picture as its EXIF orientation says, as browsers
+ * do; Python's CLIP does not. Alpha is dropped, 16-bit channels keep their high byte. */
+int mudpt_image_decode(const void *file, size_t bytes, int upright, mudpt_image **out);
+/* From pixels [height, width, channels], channels 1 (grey), 3 (RGB) or 4 (RGBA, alpha dropped). */
+int mudpt_image_from_pixels(const uint8_t *pixels, int width, int height, int channels, mudpt_image **out);
+void mudpt_image_free(mudpt_image *image);
+int mudpt_image_width(const mudpt_image *image);
+int mudpt_image_height(const mudpt_image *image);
+const uint8_t *mudpt_image_rgb(const mudpt_image *image);         /* [height, width, 3] */
+
+/* CLIP's test transform: shorter side to size, bicubic exactly as PIL computes it, centre crop. out [size, size, 3] */
+int mudpt_image_test_view(const mudpt_image *image, int size, uint8_t *out);
+/* Cuts the box out, resizes it to size x size (no pixel outside the box has influence), mirrors if flip. */
+int mudpt_image_crop_view(const mudpt_image *image, int top, int left, int height, int width, int flip, int size,
+                          uint8_t *out);
+/* rgb [size, size, 3] -> out [3, size, size], (v / 255 - mean) / std */
+void mudpt_normalize(const uint8_t *rgb, int size, const float mean[3], const float std[3], float *out);
+/* The test transform at the model's size, normalised by its mean and std. out [3, image, image] */
+int mudpt_clip_test_pixels(const mudpt_clip *clip, const mudpt_image *image, float *out);
+/* The same of a box, as in training. */
+int mudpt_clip_crop_pixels(const mudpt_clip *clip, const mudpt_image *image, int top, int left, int height, int width,
+                           int flip, float *out);
+
+/* ------------------------------------------------------------------------------------------------ classifier */
+
+typedef struct mudpt_classifier mudpt_classifier;
+
+/* One method with its sizes. What a method does not use must be 0. */
+typedef struct {
+    const char *method;                     /* a name from mudpt_method_name() */
+    int32_t text_length, text_depth;        /* n and J of the text prompts */
+    int32_t visual_length, visual_depth;    /* n and J of the visual prompts */
+    int32_t layer0_fusion;                  /* mudpt: 1 adds the projected text prompts to the first visual prompts */
+    int32_t class_position;                 /* coop: the name stands at the 0 end, 1 middle, 2 front */
+    int32_t class_specific;                 /* coop: 1 gives every class its own context */
+} mudpt_method;
+
+/* The classes' sentences as token ids: start, (placeholders for the text_length prompt rows,) words, end. Ids at rows
+ * 1 ... text_length are never looked up where the method has text prompts. */
+typedef struct {
+    const int32_t *ids;             /* [templates, classes, stride] */
+    const int32_t *lengths;         /* [templates, classes] tokens of each, both specials included */
+    const int32_t *name_lengths;    /* [classes] tokens of the class name; NULL unless class_position is not 0 */
+    int32_t stride, classes, templates;
+} mudpt_sentences;
+
+/* Names of the methods, in a fixed order; NULL behind the last. */
+const char *mudpt_method_name(int index);
+
+/* sentences may be NULL for a classifier that is given its text features (mudpt_classifier_set_text_features): then
+ * `classes` says how many, and the method must be one without text prompts ("zeroshot", "vpt"). */
+int mudpt_classifier_create(mudpt_clip *clip, const mudpt_method *method, const mudpt_sentences *sentences, int classes,
+                            mudpt_classifier **out);
+void mudpt_classifier_free(mudpt_classifier *classifier);
+
+/* Starting values of everything trainable. phrase [count]: ids of the words that the text prompts start from (count >=
+ * text_length), or NULL for a random start. */
+int mudpt_classifier_init(mudpt_classifier *classifier, uint32_t seed, const int32_t *phrase, int count);
+
+typedef struct {
+    const char *name;               /* as in the golden files, for instance "inject.layer0.weight" */
+    int32_t dims, shape[4];
+    int32_t count;                  /* product of shape */
+    float *value, *gradient, *velocity;     /* [count] each; gradient and velocity are NULL before the first gradients */
+} mudpt_parameter;
+
+int mudpt_classifier_parameters(const mudpt_classifier *classifier);
+int mudpt_classifier_parameter(mudpt_classifier *classifier, int index, mudpt_parameter *out);
+/* Must be called after values were changed through mudpt_parameter. */
+void mudpt_classifier_changed(mudpt_classifier *classifier);
+
+/* out [N, e], as they leave the tower (an ensemble: mean over templates of features scaled to length one). cocoop has
+ * none of its own: MUDPT_STATE. */
+int mudpt_classifier_text_features(mudpt_classifier *classifier, float *out);
+int mudpt_classifier_set_text_features(mudpt_classifier *classifier, const float *features);
+
+/* pixels [count, 3, image, image] normalised -> logits [count, N]; features [count, e] or NULL */
+int mudpt_classifier_logits(mudpt_classifier *classifier, const float *pixels, int count, float *logits, float *features);
+
+/* Mean cross-entropy of a batch and the gradients of every parameter (replaced, not added). labels [count]
+ * logits [count, N] or NULL */
+int mudpt_classifier_gradients(mudpt_classifier *classifier, const float *pixels, const int32_t *labels, int count,
+                               float *loss, float *logits);
+/* v = momentum v + (g + decay p), p = p - rate v, for every parameter. */
+int mudpt_classifier_sgd(mudpt_classifier *classifier, float rate, float momentum, float decay);
+
+/* The prompts per layer after the injection: text [text_depth, text_length, d_t], visual [visual_depth, visual_length,
+ * d_v]; either may be NULL. Depths and lengths of the result are those of mudpt_classifier_folded_shape. */
+int mudpt_classifier_fold(mudpt_classifier *classifier, float *text, float *visual);
+void mudpt_classifier_folded_shape(const mudpt_classifier *classifier, int32_t *text_depth, int32_t *text_length,
+                                   int32_t *visual_depth, int32_t *visual_length);
+/* Bytes that the classifier holds now, the model's weights not counted. */
+size_t mudpt_classifier_bytes(const mudpt_classifier *classifier);
+
+/* ------------------------------------------------------------------------------------------------ training */
+
+typedef struct mudpt_trainer mudpt_trainer;
+
+typedef struct {
+    int32_t epochs, batch;          /* both >= 1 */
+    float rate, warmup_rate;        /* base learning rate; that of epoch 0 (1e-5) */
+    float momentum, decay;          /* 0.9, 5e-4 */
+    uint32_t seed;                  /* order of the pictures, boxes, mirror images */
+    int32_t augment;                /* 1: random resized crop and mirror image; 0: the test transform */
+    float smallest_crop;            /* of the area, 0.08 */
+    int32_t upright;                /* 1: obey EXIF orientation */
+} mudpt_train_config;
+
+typedef struct {
+    int32_t epoch, epochs;          /* of the step just done, from 0 */
+    int32_t step, steps;            /* of the whole run; step counts from 1 */
+    float loss, rate;
+} mudpt_progress;
+
+int mudpt_trainer_create(mudpt_classifier *classifier, const mudpt_train_config *config, mudpt_trainer **out);
+/* Adds one picture file (copied, kept compressed) with its label 0 ... N-1; refused when it cannot be decoded. */
+int mudpt_trainer_add(mudpt_trainer *trainer, const void *file, size_t bytes, int label);
+/* Adds one decoded picture (copied). */
+int mudpt_trainer_add_image(mudpt_trainer *trainer, const mudpt_image *image, int label);
+/* One batch: MUDPT_OK with out filled, MUDPT_DONE when the run is complete. After MUDPT_NOT_FINITE the classifier has
+ * the parameters from before the step. The last batch of an epoch is dropped when it is not full (unless it is the only
+ * one). */
+int mudpt_trainer_step(mudpt_trainer *trainer, mudpt_progress *out);
+void mudpt_trainer_free(mudpt_trainer *trainer);
+
+/* Rate of an epoch: warmup_rate in epoch 0, then half a cosine, base (1 + cos(pi (epoch - 1) / epochs)) / 2. */
+double mudpt_learning_rate(double base, double warmup_rate, int epochs, int epoch);
+
+/* Few-shot sampling: at most `shots` of each class, the same for the same seed whatever the method. labels [count] in
+ * 0 ... classes-1; chosen [at least min(count, classes * shots)] receives indices, class by class; returns how many, or a
+ * negative code. */
+int mudpt_sample_shots(const int32_t *labels, int count, int classes, int shots, uint32_t seed, int32_t *chosen);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
