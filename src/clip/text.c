@@ -1,0 +1,146 @@
+#include "text.h"
+
+#include <string.h>
+
+#include "kernels/layernorm.h"
+
+/* Rows that all sentences begin with; every sentence keeps at least its last row for itself. */
+static int common_prefix(const text_sentences *s) {
+    int prefix = s->lengths[0] - 1;
+    for (int c = 1; c < s->count; c++) {
+        const int *row = s->rows + (size_t)c * (size_t)s->stride;
+        int same = 0;
+        while (same < prefix && same < s->lengths[c] - 1 && row[same] == s->rows[same]) same++;
+        prefix = same;
+    }
+    return prefix;
+}
+
+int text_row_count(const text_sentences *s) {
+    int prefix = common_prefix(s), rows = prefix;
+    for (int c = 0; c < s->count; c++) rows += s->lengths[c] - prefix;
+    return rows;
+}
+
+/* Attention over the rows that `leaves` marks: the prefix by itself, then the sentences behind it. starts [count + 1] is
+ * where each sentence's own rows begin. */
+static void fill_layout(text *t, tower_layout *layout, arena *a, const int *starts, const unsigned char *leaves) {
+    int rows = t->tower.rows, count = t->count;
+    layout->out_rows = arena_take(a, (size_t)rows * sizeof(int));
+    layout->out_of = arena_take(a, (size_t)rows * sizeof(int));
+    int *visible = arena_take(a, (size_t)rows * sizeof(int));
+    int *queries = arena_take(a, ((size_t)count + 1) * sizeof(int));
+    int *prefix_queries = arena_take(a, 2 * sizeof(int)), *prefix_keys = arena_take(a, 2 * sizeof(int));
+    const mudpt_clip_config *c = &t->clip->config;
+    attention_shape shape = {.heads = c->text_heads, .head_width = c->text_width / c->text_heads, .visible = visible};
+    layout->calls = 2;
+    layout->attention[0] = layout->attention[1] = shape;
+    layout->attention[0].sequences = t->prefix ? 1 : 0;
+    layout->attention[0].query_start = prefix_queries;
+    layout->attention[0].key_start = prefix_keys;
+    layout->attention[1].sequences = count;
+    layout->attention[1].query_start = queries;
+    layout->attention[1].key_start = starts;
+    layout->attention[1].prefix = t->prefix;
+    if (!a->base) return;
+    int outs = 0, sentence = 0;
+    for (int i = 0; i < rows; i++) {
+        if (i == t->prefix) prefix_queries[1] = outs;
+        if (i >= t->prefix && i == starts[sentence]) queries[sentence++] = outs;
+        layout->out_of[i] = leaves[i] ? outs : -1;
+        if (!leaves[i]) continue;
+        layout->out_rows[outs] = i;
+        visible[outs] = 1 + (i < t->prefix ? i : i - starts[sentence - 1]);
+        outs++;
+    }
+    queries[count] = outs;
+    prefix_keys[1] = t->prefix;
+    if (prefix_queries[1] == 0) layout->attention[0].sequences = 0;
+    layout->outs = outs;
+    if (outs == rows) layout->out_rows = NULL;
+}
+
+void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *s, int prompts, int depth, int backward,
+               tower_scratch *scratch) {
+    const mudpt_clip_config *c = &clip->config;
+    size_t d = (size_t)c->text_width;
+    *t = (text){.clip = clip, .count = s->count, .prefix = common_prefix(s)};
+    tower *w = &t->tower;
+    *w = (tower){.blocks = clip->text, .layers = c->text_layers, .width = c->text_width, .mlp = c->text_mlp,
+                 .rows = text_row_count(s), .prompts = prompts, .scratch = scratch};
+    w->depth = depth < w->layers ? depth : w->layers;
+    size_t rows = (size_t)w->rows;
+    t->ids = arena_take(a, rows * sizeof(int));
+    t->positions = arena_take(a, rows * sizeof(int));
+    w->prompt_rows = arena_take(a, rows * sizeof(int));
+    w->prompt_of = arena_take(a, rows * sizeof(int));
+    int *starts = arena_take(a, ((size_t)s->count + 1) * sizeof(int));
+    unsigned char *leaves[LAYOUTS];
+    for (int i = 0; i < LAYOUTS; i++) leaves[i] = arena_take(a, rows);
+    int outs[LAYOUTS] = {w->rows, w->rows, s->count};
+    if (a->base) {
+        int next = 0;
+        for (int i = 0; i < t->prefix; i++, next++) {
+            t->ids[next] = s->rows[i];
+            t->positions[next] = i;
+        }
+        for (int k = 0; k < s->count; k++) {
+            starts[k] = next;
+            for (int i = t->prefix; i < s->lengths[k]; i++, next++) {
+                t->ids[next] = s->rows[(size_t)k * (size_t)s->stride + (size_t)i];
+                t->positions[next] = i;
+            }
+            leaves[LAYOUT_LAST][next - 1] = 1;
+        }
+        starts[s->count] = next;
+        w->first_key = s->count ? (int)c->context : 0;
+        for (int i = 0; i < w->rows; i++) {
+            leaves[LAYOUT_ALL][i] = 1;
+            leaves[LAYOUT_DROP][i] = t->ids[i] >= 0;
+            if (t->ids[i] >= 0) continue;
+            if (i >= t->prefix) w->first_key = 0;   /* a sentence's own keys are prompts too */
+            w->prompt_rows[w->prompt_row_count] = i;
+            w->prompt_of[w->prompt_row_count++] = -1 - t->ids[i];
+        }
+        outs[LAYOUT_DROP] -= w->prompt_row_count;
+    }
+    for (int i = 0; i < LAYOUTS; i++) {
+        w->layouts[i].outs = outs[i];   /* while counting, the most there can be */
+        fill_layout(t, &w->layouts[i], a, starts, leaves[i]);
+    }
+    t->rows = arena_floats(a, (size_t)s->count * d);
+    if (!backward) return;
+    t->xhat = arena_floats(a, (size_t)s->count * d);
+    t->rstd = arena_floats(a, (size_t)s->count);
+    tower_take_saved(w, a);
+}
+
+void text_forward(text *t, float *features, const float *first, const float *deep) {
+    const mudpt_clip *clip = t->clip;
+    const tower_scratch *s = t->tower.scratch;
+    size_t d = (size_t)clip->config.text_width;
+    for (int i = 0; i < t->tower.rows; i++) {
+        float *row = s->x + (size_t)i * d;
+        const float *position = clip->text_position + (size_t)t->positions[i] * d;
+        if (t->ids[i] >= 0) clip_token_row(clip, t->ids[i], row);
+        else memcpy(row, first + (size_t)(-1 - t->ids[i]) * d, d * sizeof(float));
+        for (size_t k = 0; k < d; k++) row[k] += position[k];
+    }
+    tower_forward(&t->tower, deep);
+    layernorm_forward(t->rows, t->xhat, t->rstd, s->y, clip->ln_final_gain, clip->ln_final_bias, t->count, (int)d);
+    gemm_forward(features, t->rows, &clip->text_projection, NULL, t->count, 0);
+}
+
+void text_backward(text *t, float *dfirst, float *ddeep, const float *dfeatures) {
+    const mudpt_clip *clip = t->clip;
+    const tower_scratch *s = t->tower.scratch;
+    int d = clip->config.text_width;
+    gemm_backward(t->rows, dfeatures, &clip->text_projection, t->count, 0);
+    layernorm_backward(s->y, t->rows, t->xhat, t->rstd, clip->ln_final_gain, t->count, d, 0);
+    tower_backward(&t->tower, ddeep);
+    for (int i = 0; i < t->tower.prompt_row_count; i++) {
+        float *out = dfirst + (size_t)t->tower.prompt_of[i] * (size_t)d;
+        const float *in = s->x + (size_t)i * (size_t)d;
+        for (int k = 0; k < d; k++) out[k] += in[k];
+    }
+}

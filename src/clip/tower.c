@@ -1,0 +1,182 @@
+#include "tower.h"
+
+#include <string.h>
+
+#include "kernels/layernorm.h"
+#include "kernels/quickgelu.h"
+
+void tower_take_scratch(tower_scratch *s, arena *a, size_t row_floats, size_t mlp_floats) {
+    s->x = arena_floats(a, row_floats);
+    s->y = arena_floats(a, row_floats);
+    s->h = arena_floats(a, row_floats);
+    s->gathered = arena_floats(a, row_floats);
+    s->o = arena_floats(a, row_floats);
+    s->dq = arena_floats(a, row_floats);
+    s->kv = arena_floats(a, 2 * row_floats);
+    s->g = arena_floats(a, mlp_floats);
+}
+
+void tower_take_saved(tower *t, arena *a) {
+    size_t rows = (size_t)t->rows, d = (size_t)t->width, mlp = (size_t)t->mlp;
+    tower_saved *saved = arena_take(a, (size_t)t->layers * sizeof *saved);
+    for (int l = 0; l < t->layers; l++) {
+        size_t outs = (size_t)tower_layout_of(t, l)->outs;
+        tower_saved s = {
+            .xhat_1 = arena_floats(a, rows * d),
+            .rstd_1 = arena_floats(a, rows),
+            .q = arena_floats(a, outs * d),
+            .kv = arena_floats(a, rows * 2 * d),
+            .xhat_2 = arena_floats(a, outs * d),
+            .rstd_2 = arena_floats(a, outs),
+            .u = arena_floats(a, outs * mlp),
+        };
+        if (saved) saved[l] = s;
+    }
+    t->saved = saved;
+}
+
+const tower_layout *tower_layout_of(const tower *t, int l) {
+    if (l == t->layers - 1) return &t->layouts[LAYOUT_LAST];
+    return &t->layouts[l + 1 < t->depth ? LAYOUT_DROP : LAYOUT_ALL];
+}
+
+static void gather(float *out, const float *in, const int *rows, int count, int width) {
+    for (int i = 0; i < count; i++)
+        memcpy(out + (size_t)i * (size_t)width, in + (size_t)rows[i] * (size_t)width, (size_t)width * sizeof(float));
+}
+
+static void move_row(float *rows, int to, int from, int width) {
+    if (to != from)
+        memcpy(rows + (size_t)to * (size_t)width, rows + (size_t)from * (size_t)width, (size_t)width * sizeof(float));
+}
+
+static void add_row(float *out, const float *in, int width) {
+    for (int i = 0; i < width; i++) out[i] += in[i];
+}
+
+/* y [outs, d] = block(x [rows, d]) */
+static void block_forward(const tower *t, int l, float *y, const float *x) {
+    const clip_block *b = &t->blocks[l];
+    const tower_layout *layout = tower_layout_of(t, l);
+    const tower_scratch *s = t->scratch;
+    int d = t->width, rows = t->rows, outs = layout->outs;
+    tower_saved kept = {.q = s->dq, .kv = s->kv, .u = s->g};
+    if (t->saved) kept = t->saved[l];
+
+    layernorm_forward(s->h, kept.xhat_1, kept.rstd_1, x, b->ln_1_gain, b->ln_1_bias, rows, d);
+    const float *queries = s->h;
+    if (layout->out_rows) {
+        gather(s->gathered, s->h, layout->out_rows, outs, d);
+        queries = s->gathered;
+        gather(y, x, layout->out_rows, outs, d);
+    } else {
+        memcpy(y, x, (size_t)outs * (size_t)d * sizeof(float));
+    }
+    gemm_run(&(gemm_job){.weight = &b->in_proj, .first = 0, .count = d, .rows = outs, .a = queries, .lda = d, .c = kept.q,
+                         .ldc = d, .bias = b->in_proj_bias});
+    gemm_run(&(gemm_job){.weight = &b->in_proj, .first = d, .count = 2 * d, .rows = rows, .a = s->h, .lda = d, .c = kept.kv,
+                         .ldc = 2 * d, .bias = b->in_proj_bias});
+    for (int i = 0; i < layout->calls; i++)
+        attention_forward(s->o, kept.q, kept.kv, kept.kv + d, kept.kv, kept.kv + d, 2 * d, &layout->attention[i]);
+    gemm_forward(y, s->o, &b->out_proj, b->out_proj_bias, outs, 1);
+
+    layernorm_forward(s->h, kept.xhat_2, kept.rstd_2, y, b->ln_2_gain, b->ln_2_bias, outs, d);
+    gemm_forward(kept.u, s->h, &b->fc, b->fc_bias, outs, 0);
+    quickgelu_forward(s->g, kept.u, (size_t)outs * (size_t)b->mlp);
+    gemm_forward(y, s->g, &b->proj, b->proj_bias, outs, 1);
+}
+
+/* dx [rows, d] from dy [outs, d], which is used up. The first block: dx [prompt_row_count, d] of the prompt rows. */
+static void block_backward(const tower *t, int l, float *dx, float *dy) {
+    const clip_block *b = &t->blocks[l];
+    const tower_layout *layout = tower_layout_of(t, l);
+    const tower_scratch *s = t->scratch;
+    const tower_saved *kept = &t->saved[l];
+    int d = t->width, rows = t->rows, outs = layout->outs, first_key = l ? 0 : t->first_key;
+
+    gemm_backward(s->g, dy, &b->proj, outs, 0);
+    quickgelu_backward(s->g, s->g, kept->u, (size_t)outs * (size_t)b->mlp);
+    gemm_backward(s->h, s->g, &b->fc, outs, 0);
+    layernorm_backward(dy, s->h, kept->xhat_2, kept->rstd_2, b->ln_2_gain, outs, d, 1);
+
+    gemm_backward(s->o, dy, &b->out_proj, outs, 0);
+    float *dkv = s->kv;
+    memset(dkv, 0, (size_t)rows * 2 * (size_t)d * sizeof(float));
+    /* The classes first: they add to the prefix's keys and values, whose own attention comes before them. */
+    for (int i = layout->calls - 1; i >= 0; i--)
+        attention_backward(s->dq, dkv, dkv + d, dkv, dkv + d, s->o, kept->q, kept->kv, kept->kv + d, kept->kv, kept->kv + d,
+                           2 * d, &layout->attention[i], layout->attention[i].prefix || layout->calls == 1 ? first_key : 0);
+    gemm_job from_q = {.weight = &b->in_proj, .transposed = 1, .first = 0, .count = d, .rows = outs, .a = s->dq, .lda = d,
+                       .c = s->gathered, .ldc = d};
+    gemm_job from_kv = {.weight = &b->in_proj, .transposed = 1, .first = d, .count = 2 * d, .rows = rows, .a = dkv,
+                        .lda = 2 * d, .c = s->h, .ldc = d};
+    if (l > 0) {
+        gemm_run(&from_kv);
+        if (!layout->out_rows) {
+            from_q.c = s->h;
+            from_q.accumulate = 1;
+        }
+        gemm_run(&from_q);
+        for (int i = 0; layout->out_rows && i < outs; i++)
+            add_row(s->h + (size_t)layout->out_rows[i] * (size_t)d, s->gathered + (size_t)i * (size_t)d, d);
+        layernorm_backward(dx, s->h, kept->xhat_1, kept->rstd_1, b->ln_1_gain, rows, d, 0);
+        for (int i = 0; i < outs; i++)
+            add_row(dx + (size_t)(layout->out_rows ? layout->out_rows[i] : i) * (size_t)d, dy + (size_t)i * (size_t)d, d);
+        return;
+    }
+    /* Only the prompt rows. Their indices ascend, so they can move to the front in place. Either all of them left this
+     * block or none did. */
+    int count = t->prompt_row_count, left = layout->out_of[t->prompt_rows[0]] >= 0;
+    for (int i = 0; i < count; i++) move_row(dkv, i, t->prompt_rows[i], 2 * d);
+    from_kv.rows = count;
+    gemm_run(&from_kv);
+    if (left) {
+        for (int i = 0; i < count; i++) move_row(s->dq, i, layout->out_of[t->prompt_rows[i]], d);
+        from_q.rows = count;
+        from_q.c = s->h;
+        from_q.accumulate = 1;
+        gemm_run(&from_q);
+    }
+    float *rstd = s->o;
+    for (int i = 0; i < count; i++) rstd[i] = kept->rstd_1[t->prompt_rows[i]];
+    gather(s->gathered, kept->xhat_1, t->prompt_rows, count, d);
+    layernorm_backward(dx, s->h, s->gathered, rstd, b->ln_1_gain, count, d, 0);
+    for (int i = 0; left && i < count; i++)
+        add_row(dx + (size_t)i * (size_t)d, dy + (size_t)layout->out_of[t->prompt_rows[i]] * (size_t)d, d);
+}
+
+void tower_forward(const tower *t, const float *deep) {
+    const tower_scratch *s = t->scratch;
+    size_t d = (size_t)t->width, n = (size_t)t->prompts;
+    for (int l = 0; l < t->layers; l++) {
+        block_forward(t, l, s->y, s->x);
+        if (l == t->layers - 1) return;
+        const tower_layout *layout = tower_layout_of(t, l);
+        if (!layout->out_rows) {
+            memcpy(s->x, s->y, (size_t)t->rows * d * sizeof(float));
+            continue;
+        }
+        for (int i = 0; i < layout->outs; i++)
+            memcpy(s->x + (size_t)layout->out_rows[i] * d, s->y + (size_t)i * d, d * sizeof(float));
+        for (int i = 0; i < t->prompt_row_count; i++)
+            memcpy(s->x + (size_t)t->prompt_rows[i] * d, deep + ((size_t)l * n + (size_t)t->prompt_of[i]) * d,
+                   d * sizeof(float));
+    }
+}
+
+void tower_backward(const tower *t, float *ddeep) {
+    const tower_scratch *s = t->scratch;
+    size_t d = (size_t)t->width, n = (size_t)t->prompts;
+    for (int l = t->layers - 1; l >= 0; l--) {
+        block_backward(t, l, s->x, s->y);
+        if (l == 0) return;
+        const tower_layout *before = tower_layout_of(t, l - 1);
+        if (!before->out_rows) {
+            memcpy(s->y, s->x, (size_t)t->rows * d * sizeof(float));
+            continue;
+        }
+        gather(s->y, s->x, before->out_rows, before->outs, (int)d);
+        for (int i = 0; i < t->prompt_row_count; i++)
+            add_row(ddeep + ((size_t)(l - 1) * n + (size_t)t->prompt_of[i]) * d, s->x + (size_t)t->prompt_rows[i] * d, (int)d);
+    }
+}

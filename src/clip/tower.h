@@ -1,0 +1,75 @@
+/* A stack of frozen transformer blocks over rows of which some are prompts, forward and backward.
+ *
+ * Both towers run on it: they say which rows are which, put the first rows in, and read the last rows out. Only what is
+ * used is computed (each exact, see docs/how-it-works.md):
+ *   - the last block computes only the rows that are read (CLS or end of text),
+ *   - a block whose prompt rows the next layer replaces computes keys and values for them, nothing else,
+ *   - the first block's backward computes gradients for the prompt rows only,
+ *   - weights are frozen, so backward needs no layer's input: per row x-hat of both LayerNorms, q, k, v and what enters
+ *     QuickGELU are kept, 9 widths in all.
+ */
+#ifndef CLIP_TOWER_H
+#define CLIP_TOWER_H
+
+#include "base/arena.h"
+#include "kernels/attention.h"
+#include "weights.h"
+
+/* Which rows leave a block, and who attends to whom. */
+typedef struct {
+    int outs;               /* rows that leave */
+    int *out_rows;          /* [outs] their indices among the rows that enter; NULL: all rows, in order */
+    int *out_of;            /* [rows] the opposite: index among the outs, or -1 */
+    int calls;
+    attention_shape attention[2];   /* text: the shared prefix by itself, then the classes; images: one */
+} tower_layout;
+
+typedef enum { LAYOUT_ALL, LAYOUT_DROP, LAYOUT_LAST, LAYOUTS } tower_layout_kind;
+
+/* What one block keeps for backward. */
+typedef struct {
+    float *xhat_1, *rstd_1; /* [rows, d], [rows] */
+    float *q, *kv;          /* [outs, d], [rows, 2d] */
+    float *xhat_2, *rstd_2; /* [outs, d], [outs] */
+    float *u;               /* [outs, mlp] before QuickGELU */
+} tower_saved;
+
+/* Memory of the block that runs; two towers that never run at once share it. */
+typedef struct {
+    float *x, *y;           /* [rows, d] what enters and leaves */
+    float *h, *gathered;    /* [rows, d] */
+    float *o, *dq;          /* [rows, d] */
+    float *kv;              /* [rows, 2d] */
+    float *g;               /* [rows, mlp] */
+} tower_scratch;
+
+typedef struct {
+    const clip_block *blocks;
+    int layers, width, mlp;
+    int rows;               /* that enter every block */
+    int depth;              /* layers that get prompts, at most `layers`; 0: none */
+    int prompts;            /* n, rows of one layer's prompts */
+    int prompt_row_count;   /* rows that hold a prompt */
+    int *prompt_rows;       /* [prompt_row_count] where, ascending */
+    int *prompt_of;         /* [prompt_row_count] which one, 0 ... n-1 */
+    int first_key;          /* first block's backward: own keys below this index need no gradient */
+    tower_layout layouts[LAYOUTS];
+    tower_saved *saved;     /* [layers]; NULL: no backward */
+    tower_scratch *scratch;
+} tower;
+
+/* Floats of scratch for a tower of this size, then the scratch itself; rows * width and rows * mlp may be maxima. */
+void tower_take_scratch(tower_scratch *s, arena *a, size_t row_floats, size_t mlp_floats);
+/* Takes what backward needs, saved[layers] included. Layouts must be set. */
+void tower_take_saved(tower *t, arena *a);
+/* Which layout block l has. */
+const tower_layout *tower_layout_of(const tower *t, int l);
+
+/* From scratch->x [rows, d] (with the first layer's prompts in it) to scratch->y [outs of the last layout, d].
+ * deep [depth - 1, n, d]: prompts of layers 1 ...; NULL when depth <= 1. */
+void tower_forward(const tower *t, const float *deep);
+/* From scratch->y, the gradient of what tower_forward left there, to ddeep [depth - 1, n, d] (added to) and scratch->x
+ * [prompt_row_count, d], the gradient of the prompt rows that entered the first block. */
+void tower_backward(const tower *t, float *ddeep);
+
+#endif

@@ -1,0 +1,163 @@
+#include "vision.h"
+
+#include <string.h>
+
+#include "base/parallel.h"
+#include "kernels/layernorm.h"
+
+static int patches_of(const mudpt_clip *clip) {
+    int grid = clip->config.image / clip->config.patch;
+    return grid * grid;
+}
+
+int vision_group(const mudpt_clip *clip, int prompts, int batch) {
+    enum { ROWS = 192 };    /* from here on products run at full speed */
+    int length = 1 + patches_of(clip) + prompts, group = (ROWS + length - 1) / length;
+    return group < batch ? group : batch;
+}
+
+size_t vision_row_floats(const mudpt_clip *clip, int prompts, int group) {
+    return (size_t)group * (size_t)(1 + patches_of(clip) + prompts) * (size_t)clip->config.vision_width;
+}
+
+size_t vision_mlp_floats(const mudpt_clip *clip, int prompts, int group) {
+    return (size_t)group * (size_t)(1 + patches_of(clip) + prompts) * (size_t)clip->config.vision_mlp;
+}
+
+/* Row lists are picture by picture, so those of fewer pictures are the lists' beginnings. */
+static void fill_layout(vision *v, tower_layout *layout, arena *a, int outs_each) {
+    int rows = v->group * v->length;
+    layout->out_rows = arena_take(a, (size_t)v->group * (size_t)outs_each * sizeof(int));
+    layout->out_of = arena_take(a, (size_t)rows * sizeof(int));
+    int *query_start = arena_take(a, ((size_t)v->group + 1) * sizeof(int));
+    int *key_start = arena_take(a, ((size_t)v->group + 1) * sizeof(int));
+    layout->calls = 1;
+    layout->attention[0] = (attention_shape){.heads = v->clip->config.vision_heads,
+                                             .head_width = v->clip->config.vision_width / v->clip->config.vision_heads,
+                                             .query_start = query_start, .key_start = key_start};
+    layout->outs = v->group * outs_each;
+    if (!a->base) return;
+    for (int i = 0; i < rows; i++) {
+        int picture = i / v->length, within = i % v->length;
+        layout->out_of[i] = within < outs_each ? picture * outs_each + within : -1;
+        if (within < outs_each) layout->out_rows[picture * outs_each + within] = i;
+    }
+    for (int g = 0; g <= v->group; g++) {
+        query_start[g] = g * outs_each;
+        key_start[g] = g * v->length;
+    }
+    if (outs_each == v->length) layout->out_rows = NULL;
+}
+
+void vision_open(vision *v, arena *a, const mudpt_clip *clip, int prompts, int depth, int group, int backward,
+                 tower_scratch *scratch) {
+    const mudpt_clip_config *c = &clip->config;
+    size_t d = (size_t)c->vision_width;
+    *v = (vision){.clip = clip, .group = group, .patches = patches_of(clip)};
+    v->length = 1 + v->patches + prompts;
+    tower *t = &v->tower;
+    *t = (tower){.blocks = clip->vision, .layers = c->vision_layers, .width = c->vision_width, .mlp = c->vision_mlp,
+                 .rows = group * v->length, .prompts = prompts, .scratch = scratch};
+    t->depth = depth < t->layers ? depth : t->layers;
+    t->first_key = 1 + v->patches;
+    t->prompt_row_count = group * prompts;
+    t->prompt_rows = arena_take(a, (size_t)t->prompt_row_count * sizeof(int));
+    t->prompt_of = arena_take(a, (size_t)t->prompt_row_count * sizeof(int));
+    for (int i = 0; a->base && i < t->prompt_row_count; i++) {
+        t->prompt_rows[i] = i / prompts * v->length + 1 + v->patches + i % prompts;
+        t->prompt_of[i] = i % prompts;
+    }
+    fill_layout(v, &t->layouts[LAYOUT_ALL], a, v->length);
+    fill_layout(v, &t->layouts[LAYOUT_DROP], a, v->length - prompts);
+    fill_layout(v, &t->layouts[LAYOUT_LAST], a, 1);
+
+    size_t most = (size_t)group;
+    v->columns = arena_floats(a, most * (size_t)v->patches * 3 * (size_t)c->patch * (size_t)c->patch);
+    v->rows = arena_floats(a, most * d);
+    if (!backward) return;
+    v->pre_xhat = arena_floats(a, most * (size_t)prompts * d);
+    v->pre_rstd = arena_floats(a, most * (size_t)prompts);
+    v->post_xhat = arena_floats(a, most * d);
+    v->post_rstd = arena_floats(a, most);
+    tower_take_saved(t, a);
+}
+
+/* The tower's sizes for `count` of the group's pictures. */
+static void set_count(vision *v, int count) {
+    tower *t = &v->tower;
+    t->rows = count * v->length;
+    t->prompt_row_count = count * t->prompts;
+    for (int i = 0; i < LAYOUTS; i++) {
+        tower_layout *layout = &t->layouts[i];
+        layout->attention[0].sequences = count;
+        layout->outs = layout->attention[0].query_start[count];
+    }
+}
+
+typedef struct {
+    const vision *v;
+    const float *pixels;
+} columns_job;
+
+/* One row of patches of one picture: pixels in the order of the convolution's weights, channel, row, column. */
+static void cut_patches(void *context, int index, int thread) {
+    (void)thread;
+    const columns_job *job = context;
+    int size = job->v->clip->config.image, patch = job->v->clip->config.patch, grid = size / patch;
+    int picture = index / grid, top = index % grid * patch;
+    size_t area = (size_t)size * (size_t)size;
+    const float *pixels = job->pixels + (size_t)picture * 3 * area;
+    float *out = job->v->columns + ((size_t)picture * (size_t)grid + (size_t)(index % grid)) * (size_t)grid * 3 *
+                                       (size_t)patch * (size_t)patch;
+    for (int column = 0; column < grid; column++)
+        for (int channel = 0; channel < 3; channel++)
+            for (int y = 0; y < patch; y++, out += patch)
+                memcpy(out, pixels + (size_t)channel * area + (size_t)(top + y) * (size_t)size + (size_t)(column * patch),
+                       (size_t)patch * sizeof(float));
+}
+
+void vision_forward(vision *v, float *features, const float *pixels, const float *prompts, int count) {
+    const mudpt_clip *clip = v->clip;
+    const mudpt_clip_config *c = &clip->config;
+    tower *t = &v->tower;
+    const tower_scratch *s = t->scratch;
+    size_t d = (size_t)c->vision_width, n = (size_t)t->prompts;
+    set_count(v, count);
+
+    parallel_for(count * (c->image / c->patch), cut_patches, &(columns_job){v, pixels});
+    gemm_forward(s->y, v->columns, &clip->patch, NULL, count * v->patches, 0);
+    for (int g = 0; g < count; g++) {
+        float *row = s->x + (size_t)g * (size_t)v->length * d;
+        for (size_t i = 0; i < d; i++) row[i] = clip->class_embedding[i] + clip->vision_position[i];
+        const float *patch = s->y + (size_t)g * (size_t)v->patches * d, *position = clip->vision_position + d;
+        row += d;
+        for (size_t i = 0; i < (size_t)v->patches * d; i++) row[i] = patch[i] + position[i];
+        if (n) memcpy(row + (size_t)v->patches * d, prompts, n * d * sizeof(float));
+    }
+    if (v->pre_xhat) { /* the prompt rows once more, for what backward needs of them */
+        for (int i = 0; i < t->prompt_row_count; i++)
+            memcpy(s->h + (size_t)i * d, s->x + (size_t)t->prompt_rows[i] * d, d * sizeof(float));
+        layernorm_forward(s->h, v->pre_xhat, v->pre_rstd, s->h, clip->ln_pre_gain, clip->ln_pre_bias, t->prompt_row_count, (int)d);
+    }
+    layernorm_forward(s->x, NULL, NULL, s->x, clip->ln_pre_gain, clip->ln_pre_bias, t->rows, (int)d);
+    tower_forward(t, prompts ? prompts + n * d : NULL);
+    layernorm_forward(v->rows, v->post_xhat, v->post_rstd, s->y, clip->ln_post_gain, clip->ln_post_bias, count, (int)d);
+    gemm_forward(features, v->rows, &clip->vision_projection, NULL, count, 0);
+}
+
+void vision_backward(vision *v, float *dprompts, const float *dfeatures, int count) {
+    const mudpt_clip *clip = v->clip;
+    tower *t = &v->tower;
+    const tower_scratch *s = t->scratch;
+    int d = t->width;
+    gemm_backward(v->rows, dfeatures, &clip->vision_projection, count, 0);
+    layernorm_backward(s->y, v->rows, v->post_xhat, v->post_rstd, clip->ln_post_gain, count, d, 0);
+    size_t layer = (size_t)t->prompts * (size_t)d;
+    tower_backward(t, dprompts + layer);
+    layernorm_backward(s->x, s->x, v->pre_xhat, v->pre_rstd, clip->ln_pre_gain, t->prompt_row_count, d, 0);
+    for (int i = 0; i < t->prompt_row_count; i++) {
+        float *out = dprompts + (size_t)t->prompt_of[i] * (size_t)d;
+        const float *in = s->x + (size_t)i * (size_t)d;
+        for (int k = 0; k < d; k++) out[k] += in[k];
+    }
+}

@@ -1,0 +1,568 @@
+#include "weights.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/half.h"
+#include "image/image.h"
+
+typedef enum {
+    VECTOR,     /* float * of rows * columns values */
+    MATRIX,     /* gemm_weight, rows as they are sent */
+    TRANSPOSED, /* gemm_weight, sent as [in, out] */
+    SCALES,     /* the scales of an int8 matrix */
+    TABLE       /* the token embedding */
+} tensor_kind;
+
+struct clip_tensor {
+    char openai[80], hugging_face[80];  /* "" where a family has no such tensor */
+    tensor_kind kind;
+    void *target;                       /* float **, gemm_weight * or void ** */
+    int rows, columns;                  /* as kept; columns 0: a vector */
+    int first_row;                      /* where its rows begin in the target */
+    int dims;                           /* of the shape that is sent */
+    int quantized;                      /* may be kept as int8 */
+    int seen;
+    int owner;                          /* index of the tensor that counts the target's rows */
+    int rows_seen, scales_seen;         /* of the target, on the owner */
+    float *scales;                      /* that were sent for the target, on the owner */
+};
+
+/* ------------------------------------------------------------------------------------------------ names */
+
+static clip_tensor *add(mudpt_clip *clip, const char *openai, const char *hugging_face, tensor_kind kind, void *target,
+                        int rows, int columns) {
+    clip_tensor *t = &clip->tensors[clip->tensor_count];
+    *t = (clip_tensor){.kind = kind, .target = target, .rows = rows, .columns = columns, .owner = clip->tensor_count};
+    snprintf(t->openai, sizeof t->openai, "%s", openai);
+    snprintf(t->hugging_face, sizeof t->hugging_face, "%s", hugging_face);
+    t->dims = columns ? 2 : 1;
+    clip->tensor_count++;
+    return t;
+}
+
+/* Another name (and perhaps only some rows) of the tensor added last but `back`. */
+static clip_tensor *add_part(mudpt_clip *clip, int owner, const char *openai, const char *hugging_face, tensor_kind kind,
+                             int first_row, int rows) {
+    clip_tensor *whole = &clip->tensors[owner];
+    clip_tensor *t = add(clip, openai, hugging_face, kind, whole->target, rows, whole->columns);
+    t->owner = owner;
+    t->first_row = first_row;
+    t->quantized = whole->quantized;
+    return t;
+}
+
+static void describe_block(mudpt_clip *clip, clip_block *b, const char *openai, const char *hugging_face, int layer) {
+    int d = b->width;
+    struct {
+        const char *openai, *hugging_face;
+        tensor_kind kind;
+        void *target;
+        int rows, columns;
+    } table[] = {
+        {"attn.in_proj_weight", "", MATRIX, &b->in_proj, 3 * d, d},
+        {"attn.in_proj_bias", "", VECTOR, &b->in_proj_bias, 3 * d, 0},
+        {"attn.out_proj.weight", "self_attn.out_proj.weight", MATRIX, &b->out_proj, d, d},
+        {"attn.out_proj.bias", "self_attn.out_proj.bias", VECTOR, &b->out_proj_bias, d, 0},
+        {"ln_1.weight", "layer_norm1.weight", VECTOR, &b->ln_1_gain, d, 0},
+        {"ln_1.bias", "layer_norm1.bias", VECTOR, &b->ln_1_bias, d, 0},
+        {"ln_2.weight", "layer_norm2.weight", VECTOR, &b->ln_2_gain, d, 0},
+        {"ln_2.bias", "layer_norm2.bias", VECTOR, &b->ln_2_bias, d, 0},
+        {"mlp.c_fc.weight", "mlp.fc1.weight", MATRIX, &b->fc, b->mlp, d},
+        {"mlp.c_fc.bias", "mlp.fc1.bias", VECTOR, &b->fc_bias, b->mlp, 0},
+        {"mlp.c_proj.weight", "mlp.fc2.weight", MATRIX, &b->proj, d, b->mlp},
+        {"mlp.c_proj.bias", "mlp.fc2.bias", VECTOR, &b->proj_bias, d, 0},
+    };
+    int weight = clip->tensor_count, bias = weight + 1;
+    char one[80], other[80];
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        snprintf(one, sizeof one, "%sresblocks.%d.%s", openai, layer, table[i].openai);
+        other[0] = 0;
+        if (*table[i].hugging_face)
+            snprintf(other, sizeof other, "%s.encoder.layers.%d.%s", hugging_face, layer, table[i].hugging_face);
+        clip_tensor *t = add(clip, one, other, table[i].kind, table[i].target, table[i].rows, table[i].columns);
+        t->quantized = t->kind == MATRIX;
+    }
+    for (int i = 0; i < 3; i++) {
+        snprintf(other, sizeof other, "%s.encoder.layers.%d.self_attn.%c_proj.weight", hugging_face, layer, "qkv"[i]);
+        add_part(clip, weight, "", other, MATRIX, i * d, d);
+        snprintf(other, sizeof other, "%s.encoder.layers.%d.self_attn.%c_proj.bias", hugging_face, layer, "qkv"[i]);
+        add_part(clip, bias, "", other, VECTOR, i * d, d);
+    }
+}
+
+static void describe(mudpt_clip *clip) {
+    const mudpt_clip_config *c = &clip->config;
+    int d_v = c->vision_width, d_t = c->text_width, grid = c->image / c->patch;
+    add(clip, "visual.conv1.weight", "vision_model.embeddings.patch_embedding.weight", MATRIX, &clip->patch, d_v,
+        3 * c->patch * c->patch)->dims = 4;
+    add(clip, "visual.class_embedding", "vision_model.embeddings.class_embedding", VECTOR, &clip->class_embedding, d_v, 0);
+    add(clip, "visual.positional_embedding", "vision_model.embeddings.position_embedding.weight", VECTOR,
+        &clip->vision_position, 1 + grid * grid, d_v);
+    add(clip, "visual.ln_pre.weight", "vision_model.pre_layrnorm.weight", VECTOR, &clip->ln_pre_gain, d_v, 0);
+    add(clip, "visual.ln_pre.bias", "vision_model.pre_layrnorm.bias", VECTOR, &clip->ln_pre_bias, d_v, 0);
+    add(clip, "visual.ln_post.weight", "vision_model.post_layernorm.weight", VECTOR, &clip->ln_post_gain, d_v, 0);
+    add(clip, "visual.ln_post.bias", "vision_model.post_layernorm.bias", VECTOR, &clip->ln_post_bias, d_v, 0);
+    add(clip, "visual.proj", "", TRANSPOSED, &clip->vision_projection, c->embed, d_v);
+    add_part(clip, clip->tensor_count - 1, "", "visual_projection.weight", MATRIX, 0, c->embed);
+    add(clip, "token_embedding.weight", "text_model.embeddings.token_embedding.weight", TABLE, &clip->token_embedding,
+        c->vocab, d_t);
+    add(clip, "positional_embedding", "text_model.embeddings.position_embedding.weight", VECTOR, &clip->text_position,
+        c->context, d_t);
+    add(clip, "ln_final.weight", "text_model.final_layer_norm.weight", VECTOR, &clip->ln_final_gain, d_t, 0);
+    add(clip, "ln_final.bias", "text_model.final_layer_norm.bias", VECTOR, &clip->ln_final_bias, d_t, 0);
+    add(clip, "text_projection", "", TRANSPOSED, &clip->text_projection, c->embed, d_t);
+    add_part(clip, clip->tensor_count - 1, "", "text_projection.weight", MATRIX, 0, c->embed);
+    add(clip, "logit_scale", "logit_scale", VECTOR, &clip->logit_scale, 1, 0);
+    for (int l = 0; l < c->vision_layers; l++)
+        describe_block(clip, &clip->vision[l], "visual.transformer.", "vision_model", l);
+    for (int l = 0; l < c->text_layers; l++) describe_block(clip, &clip->text[l], "transformer.", "text_model", l);
+}
+
+static clip_tensor *find(mudpt_clip *clip, const char *name, int *scales) {
+    static const char scale_suffix[] = "_scale";
+    size_t length = strlen(name), suffix = sizeof scale_suffix - 1;
+    /* open_clip's custom-text class puts "text." in front of the text tower's names. */
+    if (strncmp(name, "text.", 5) == 0) name += 5, length -= 5;
+    *scales = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < clip->tensor_count; i++) {
+            clip_tensor *t = &clip->tensors[i];
+            if (strlen(t->openai) == length && strncmp(t->openai, name, length) == 0 && length) return t;
+            if (strlen(t->hugging_face) == length && strncmp(t->hugging_face, name, length) == 0 && length) return t;
+        }
+        if (length <= suffix || strcmp(name + length - suffix, scale_suffix) != 0) return NULL;
+        length -= suffix;
+        *scales = 1;
+    }
+    return NULL;
+}
+
+/* ------------------------------------------------------------------------------------------------ create, free */
+
+static int check_config(const mudpt_clip_config *c) {
+    struct {
+        const char *name;
+        int value, low, high, multiple;
+    } table[] = {
+        {"image size", c->image, 1, 4096, 1},
+        {"patch size", c->patch, 1, 1024, 1},
+        {"vision width", c->vision_width, 8, MUDPT_MAX_WIDTH, 8},
+        {"vision layers", c->vision_layers, 1, MUDPT_MAX_LAYERS, 1},
+        {"vision heads", c->vision_heads, 1, 1024, 1},
+        {"vision MLP width", c->vision_mlp, 8, 8 * MUDPT_MAX_WIDTH, 8},
+        {"text width", c->text_width, 8, MUDPT_MAX_WIDTH, 8},
+        {"text layers", c->text_layers, 1, MUDPT_MAX_LAYERS, 1},
+        {"text heads", c->text_heads, 1, 1024, 1},
+        {"text MLP width", c->text_mlp, 8, 8 * MUDPT_MAX_WIDTH, 8},
+        {"embedding width", c->embed, 1, MUDPT_MAX_WIDTH, 1},
+        {"context length", c->context, 3, 4096, 1},
+        {"vocabulary", c->vocab, 2, 10000000, 1},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (table[i].value < table[i].low || table[i].value > table[i].high || table[i].value % table[i].multiple)
+            return fail(MUDPT_MODEL, "%s is %d; expected a multiple of %d from %d to %d", table[i].name, table[i].value,
+                        table[i].multiple, table[i].low, table[i].high);
+    if (c->image % c->patch)
+        return fail(MUDPT_MODEL, "image size %d is not a multiple of patch size %d", c->image, c->patch);
+    if (c->image / c->patch > 128)
+        return fail(MUDPT_MODEL, "%d patches a side; at most 128 are supported", c->image / c->patch);
+    if (c->vision_width % c->vision_heads || c->vision_width / c->vision_heads % 4)
+        return fail(MUDPT_MODEL, "%d vision heads do not divide width %d into multiples of 4", c->vision_heads, c->vision_width);
+    if (c->text_width % c->text_heads || c->text_width / c->text_heads % 4)
+        return fail(MUDPT_MODEL, "%d text heads do not divide width %d into multiples of 4", c->text_heads, c->text_width);
+    if (c->storage < -1 || c->storage > MUDPT_I8)
+        return fail(MUDPT_ARGUMENT, "storage type %d is unknown; valid: 0 f32, 1 f16, 2 int8, -1 as sent", c->storage);
+    for (int i = 0; i < 3; i++)
+        if (!isfinite(c->mean[i]) || !isfinite(c->std[i]) || !(c->std[i] > 0))
+            return fail(MUDPT_MODEL, "the pixels' mean and standard deviation must be finite, and the latter above 0");
+    return MUDPT_OK;
+}
+
+int mudpt_clip_create(const mudpt_clip_config *config, mudpt_clip **out) {
+    int code = check_config(config);
+    if (code) return code;
+    mudpt_clip *clip = calloc(1, sizeof *clip);
+    if (!clip) return fail_memory(sizeof *clip, "a model");
+    clip->config = *config;
+    clip->tensor_room = 24 + 18 * (config->vision_layers + config->text_layers);
+    clip->tensors = calloc((size_t)clip->tensor_room, sizeof *clip->tensors);
+    clip->vision = calloc((size_t)config->vision_layers, sizeof *clip->vision);
+    clip->text = calloc((size_t)config->text_layers, sizeof *clip->text);
+    if (!clip->tensors || !clip->vision || !clip->text) {
+        mudpt_clip_free(clip);
+        return fail_memory((size_t)clip->tensor_room * sizeof(clip_tensor), "a model's list of tensors");
+    }
+    for (int l = 0; l < config->vision_layers; l++)
+        clip->vision[l] = (clip_block){.width = config->vision_width, .heads = config->vision_heads, .mlp = config->vision_mlp};
+    for (int l = 0; l < config->text_layers; l++)
+        clip->text[l] = (clip_block){.width = config->text_width, .heads = config->text_heads, .mlp = config->text_mlp};
+    describe(clip);
+    *out = clip;
+    return MUDPT_OK;
+}
+
+void mudpt_clip_free(mudpt_clip *clip) {
+    if (!clip) return;
+    for (int i = 0; clip->tensors && i < clip->tensor_count; i++) {
+        clip_tensor *t = &clip->tensors[i];
+        if (t->owner != i) continue;
+        free(t->scales);
+        if (t->kind == VECTOR || t->kind == TABLE) {
+            aligned_release(*(void **)t->target);
+        } else {
+            gemm_weight *w = t->target;
+            if (clip->finished) gemm_current()->release(w);
+            aligned_release(w->panels);
+            aligned_release(w->scale);
+        }
+    }
+    free(clip->tensors);
+    free(clip->vision);
+    free(clip->text);
+    free(clip->row);
+    free(clip);
+}
+
+/* ------------------------------------------------------------------------------------------------ tensors */
+
+static const char *type_name(int type) {
+    static const char *names[] = {"F32", "F16", "I8", "BF16"};
+    return type >= 0 && type < 4 ? names[type] : "unknown";
+}
+
+static int storage_of(const mudpt_clip *clip, const clip_tensor *t, int sent) {
+    int storage = clip->config.storage;
+    if (sent == MUDPT_I8) return MUDPT_I8;
+    if (storage == -1) return sent == MUDPT_F16 ? MUDPT_F16 : MUDPT_F32;
+    if (storage == MUDPT_I8 && !t->quantized) return MUDPT_F16;
+    return storage;
+}
+
+/* Memory for what a tensor goes into, unless one of its parts has brought it already. */
+static int open_target(mudpt_clip *clip, clip_tensor *t, int type) {
+    const clip_tensor *owner = &clip->tensors[t->owner];
+    int storage = storage_of(clip, t, type);
+    size_t bytes;
+    if (t->kind == VECTOR) {
+        float **vector = t->target;
+        if (*vector) return MUDPT_OK;
+        bytes = (size_t)owner->rows * (size_t)(owner->columns ? owner->columns : 1) * sizeof(float);
+        *vector = aligned_take(bytes, "a weight vector");
+        if (!*vector) return MUDPT_MEMORY;
+    } else if (t->kind == TABLE) {
+        void **table = t->target;
+        if (*table) return MUDPT_OK;
+        bytes = (size_t)t->rows * (size_t)t->columns * (storage == MUDPT_F32 ? sizeof(float) : sizeof(uint16_t));
+        *table = aligned_take(bytes, "the token embedding");
+        if (!*table) return MUDPT_MEMORY;
+        clip->token_storage = storage;
+    } else {
+        gemm_weight *w = t->target;
+        if (w->panels) {
+            if ((w->storage == MUDPT_I8) != (storage == MUDPT_I8))
+                return fail(MUDPT_MODEL, "the parts of %s have different types; expected all I8 or none", owner->openai);
+            return MUDPT_OK;
+        }
+        gemm_weight fresh = {.out = owner->rows, .in = owner->columns, .storage = storage};
+        bytes = gemm_panel_bytes(fresh.out, fresh.in, storage);
+        fresh.panels = aligned_take(bytes, "a weight matrix");
+        if (!fresh.panels) return MUDPT_MEMORY;
+        if (storage == MUDPT_I8) {
+            size_t scale_bytes = ((size_t)fresh.out + 7) / 8 * 8 * sizeof(float);
+            fresh.scale = aligned_take(scale_bytes, "a weight matrix's scales");
+            if (!fresh.scale) {
+                aligned_release(fresh.panels);
+                return MUDPT_MEMORY;
+            }
+            bytes += scale_bytes;
+        }
+        *w = fresh;
+    }
+    clip->bytes += bytes;
+    return MUDPT_OK;
+}
+
+static int shape_matches(const clip_tensor *t, const int32_t *shape, int dims) {
+    if (t->columns == 0) return t->rows == 1 ? dims == 0 || (dims == 1 && shape[0] == 1) : dims == 1 && shape[0] == t->rows;
+    if (t->dims == 4) /* the patch convolution: [d, 3, patch, patch] */
+        return dims == 4 && shape[0] == t->rows && shape[1] == 3 && shape[2] == shape[3] && 3 * shape[2] * shape[3] == t->columns;
+    if (dims != 2) return 0;
+    return t->kind == TRANSPOSED ? shape[0] == t->columns && shape[1] == t->rows : shape[0] == t->rows && shape[1] == t->columns;
+}
+
+static void shape_text(char *text, size_t room, const int32_t *shape, int dims) {
+    size_t used = (size_t)snprintf(text, room, "[");
+    for (int i = 0; i < dims && used < room; i++)
+        used += (size_t)snprintf(text + used, room - used, i ? ", %d" : "%d", shape[i]);
+    if (used < room) snprintf(text + used, room - used, "]");
+}
+
+int mudpt_clip_tensor_begin(mudpt_clip *clip, const char *name, int dtype, const int32_t *shape, int dims) {
+    if (clip->finished || clip->current) return fail(MUDPT_STATE, "tensor %s: the tensor before it has not ended", name);
+    int scales;
+    clip_tensor *t = find(clip, name, &scales);
+    if (!t || (scales && t->kind != MATRIX)) return MUDPT_SKIP;
+    if (dims < 0 || dims > 4) return fail(MUDPT_MODEL, "tensor %s has %d dimensions; expected %d", name, dims, t->dims);
+    clip_tensor *owner = &clip->tensors[t->owner];
+    char sent[64], wanted[64];
+    shape_text(sent, sizeof sent, shape, dims);
+    if (scales) {
+        if (dims != 1 || shape[0] != t->rows || dtype != MUDPT_F32)
+            return fail(MUDPT_MODEL, "tensor %s is %s %s; expected F32 [%d]", name, type_name(dtype), sent, t->rows);
+        if (!owner->scales) owner->scales = calloc((size_t)owner->rows, sizeof(float));
+        if (!owner->scales) return fail_memory((size_t)owner->rows * sizeof(float), "a weight matrix's scales");
+    } else {
+        if (!shape_matches(t, shape, dims)) {
+            int32_t expected[4] = {t->rows, t->columns, 0, 0};
+            if (t->kind == TRANSPOSED) expected[0] = t->columns, expected[1] = t->rows;
+            if (t->dims == 4) expected[1] = 3, expected[2] = expected[3] = clip->config.patch;
+            shape_text(wanted, sizeof wanted, expected, t->dims);
+            return fail(MUDPT_MODEL, "tensor %s has shape %s; config.json asks for %s", name, sent, wanted);
+        }
+        if (dtype < MUDPT_F32 || dtype > MUDPT_BF16 || (dtype == MUDPT_I8 && !t->quantized))
+            return fail(MUDPT_MODEL, "tensor %s has type %s; expected %s", name, type_name(dtype),
+                        t->quantized ? "F32, F16, BF16 or I8" : "F32, F16 or BF16");
+        if (t->seen || owner->rows_seen + t->rows > owner->rows) return fail(MUDPT_MODEL, "tensor %s comes twice", name);
+        int code = open_target(clip, t, dtype);
+        if (code) return code;
+    }
+    size_t columns = t->columns ? (size_t)t->columns : 1, rows = (size_t)t->rows;
+    free(clip->row);
+    clip->row = malloc((t->kind == TRANSPOSED ? rows * columns : columns) * sizeof(float));
+    if (!clip->row) return fail_memory(columns * sizeof(float), "a tensor on its way in");
+    clip->current = t;
+    clip->current_type = scales ? SCALES : (int)dtype;
+    clip->expected = scales ? rows : rows * columns;
+    if (scales) clip->current_type = -1;
+    else clip->current_type = dtype;
+    clip->received = 0;
+    clip->carried = 0;
+    return MUDPT_OK;
+}
+
+static int element_bytes(int type) {
+    return type == MUDPT_I8 ? 1 : type == MUDPT_F32 || type < 0 ? 4 : 2;
+}
+
+static float element(int type, const unsigned char *bytes) {
+    uint16_t two;
+    uint32_t four;
+    float value;
+    switch (type) {
+    case MUDPT_I8: return (float)(int8_t)*bytes;
+    case MUDPT_F16: memcpy(&two, bytes, 2); return half_to_float(two);
+    case MUDPT_BF16: memcpy(&two, bytes, 2); four = (uint32_t)two << 16; memcpy(&value, &four, 4); return value;
+    default: memcpy(&value, bytes, 4); return value;
+    }
+}
+
+/* A whole row [columns] (a vector: one value) of the current tensor is in clip->row. */
+static int keep_row(mudpt_clip *clip, int row) {
+    clip_tensor *t = clip->current;
+    size_t columns = t->columns ? (size_t)t->columns : 1;
+    if (t->kind == VECTOR) {
+        memcpy(*(float **)t->target + ((size_t)t->first_row + (size_t)row) * columns, clip->row, columns * sizeof(float));
+        return MUDPT_OK;
+    }
+    int storage = t->kind == TABLE ? clip->token_storage : ((gemm_weight *)t->target)->storage;
+    if (storage == MUDPT_F16)
+        for (size_t i = 0; i < columns; i++)
+            if (fabsf(clip->row[i]) > 65504.0f)
+                return fail(MUDPT_MODEL, "tensor %s holds %g, which f16 cannot; load it with storage type f32",
+                            *t->openai ? t->openai : t->hugging_face, (double)clip->row[i]);
+    if (t->kind != TABLE) {
+        gemm_set_row(t->target, t->first_row + row, clip->row, clip->current_type == MUDPT_I8 ? 1 : 0);
+    } else if (storage == MUDPT_F32) {
+        memcpy((float *)clip->token_embedding + (size_t)row * columns, clip->row, columns * sizeof(float));
+    } else {
+        uint16_t *out = (uint16_t *)clip->token_embedding + (size_t)row * columns;
+        for (size_t i = 0; i < columns; i++) out[i] = half_from_float(clip->row[i]);
+    }
+    return MUDPT_OK;
+}
+
+static int take_element(mudpt_clip *clip, const unsigned char *bytes) {
+    clip_tensor *t = clip->current;
+    float value = element(clip->current_type, bytes);
+    const char *name = *t->openai ? t->openai : t->hugging_face;
+    if (!isfinite(value))
+        return fail(MUDPT_MODEL, "tensor %s holds %s at position %zu; the file is damaged", name,
+                    isnan(value) ? "NaN" : "infinity", clip->received);
+    size_t columns = t->columns ? (size_t)t->columns : 1, at = clip->received++;
+    if (clip->current_type < 0) {
+        if (value < 0) return fail(MUDPT_MODEL, "tensor %s_scale holds %g; expected no negative scale", name, (double)value);
+        clip->tensors[t->owner].scales[(size_t)t->first_row + at] = value;
+        return MUDPT_OK;
+    }
+    if (t->kind == TRANSPOSED) { /* at = column * rows + row */
+        clip->row[at % (size_t)t->rows * columns + at / (size_t)t->rows] = value;
+        return MUDPT_OK;
+    }
+    clip->row[at % columns] = value;
+    return (at + 1) % columns ? MUDPT_OK : keep_row(clip, (int)(at / columns));
+}
+
+int mudpt_clip_tensor_bytes(mudpt_clip *clip, const void *data, size_t bytes) {
+    if (!clip->current) return fail(MUDPT_STATE, "bytes of a tensor that has not begun");
+    const unsigned char *next = data;
+    int size = element_bytes(clip->current_type);
+    if (bytes > (clip->expected - clip->received) * (size_t)size - (size_t)clip->carried) {
+        clip->current = NULL;
+        return fail(MUDPT_MODEL, "a tensor has more bytes than its shape");
+    }
+    while (bytes) {
+        const unsigned char *whole = next;
+        if (clip->carried || bytes < (size_t)size) {
+            clip->carry[clip->carried++] = *next++;
+            bytes--;
+            if (clip->carried < size) continue;
+            clip->carried = 0;
+            whole = clip->carry;
+        } else {
+            next += size;
+            bytes -= (size_t)size;
+        }
+        int code = take_element(clip, whole);
+        if (code) {
+            clip->current = NULL;
+            return code;
+        }
+    }
+    return MUDPT_OK;
+}
+
+int mudpt_clip_tensor_end(mudpt_clip *clip) {
+    clip_tensor *t = clip->current;
+    if (!t) return fail(MUDPT_STATE, "the end of a tensor that has not begun");
+    clip->current = NULL;
+    const char *name = *t->openai ? t->openai : t->hugging_face;
+    if (clip->received != clip->expected || clip->carried)
+        return fail(MUDPT_MODEL, "tensor %s ends after %zu of %zu values; the file is cut off", name, clip->received,
+                    clip->expected);
+    clip_tensor *owner = &clip->tensors[t->owner];
+    if (clip->current_type < 0) {
+        owner->scales_seen += t->rows;
+        return MUDPT_OK;
+    }
+    if (t->kind == TRANSPOSED) {
+        float *matrix = clip->row;
+        int code = MUDPT_OK;
+        clip->current = t;
+        for (int o = 0; o < t->rows && !code; o++) {
+            clip->row = matrix + (size_t)o * (size_t)t->columns;
+            code = keep_row(clip, o);
+        }
+        clip->row = matrix;
+        clip->current = NULL;
+        if (code) return code;
+    }
+    t->seen = 1;
+    owner->rows_seen += t->rows;
+    return MUDPT_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------ finish */
+
+/* FNV-1a over the sizes and, rounded to half precision, everything that no storage type changes otherwise. */
+static void set_fingerprint(mudpt_clip *clip) {
+    uint64_t hash = 14695981039346656037ULL;
+    const mudpt_clip_config *c = &clip->config;
+    const int32_t sizes[] = {c->image,      c->patch,      c->vision_width, c->vision_layers, c->vision_heads,
+                             c->vision_mlp, c->text_width, c->text_layers,  c->text_heads,    c->text_mlp,
+                             c->embed,      c->context,    c->vocab};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int shift = 0; shift < 32; shift += 8) hash = (hash ^ ((uint32_t)sizes[i] >> shift & 255)) * 1099511628211ULL;
+    for (int i = 0; i < clip->tensor_count; i++) {
+        const clip_tensor *t = &clip->tensors[i];
+        if (t->owner != i || t->kind != VECTOR) continue;
+        const float *values = *(float **)t->target;
+        size_t count = (size_t)t->rows * (size_t)(t->columns ? t->columns : 1);
+        for (size_t k = 0; k < count; k++) {
+            uint16_t half = half_from_float(values[k]);
+            hash = (hash ^ (half & 255)) * 1099511628211ULL;
+            hash = (hash ^ (half >> 8)) * 1099511628211ULL;
+        }
+    }
+    snprintf(clip->fingerprint, sizeof clip->fingerprint, "%08x%08x", (unsigned)(hash >> 32), (unsigned)(hash & 0xffffffff));
+}
+
+int mudpt_clip_finish(mudpt_clip *clip) {
+    if (clip->finished) return MUDPT_OK;
+    int missing = 0, wanted = 0;
+    const char *first = NULL;
+    for (int i = 0; i < clip->tensor_count; i++) {
+        const clip_tensor *t = &clip->tensors[i];
+        if (t->owner != i) continue;
+        wanted++;
+        if (t->rows_seen == t->rows) continue;
+        missing++;
+        if (!first) first = t->openai;
+    }
+    if (missing == wanted) return fail(MUDPT_MODEL, "no tensor has a name that CLIP uses; expected Hugging Face, OpenAI or open_clip weights of a ViT CLIP");
+    if (missing) return fail(MUDPT_MODEL, "%d of %d weights are missing, the first is %s; the file is no complete CLIP", missing, wanted, first);
+    for (int i = 0; i < clip->tensor_count; i++) {
+        clip_tensor *t = &clip->tensors[i];
+        if (t->owner != i || t->kind == VECTOR || t->kind == TABLE) continue;
+        gemm_weight *w = t->target;
+        if (t->scales_seen && t->scales_seen < t->rows) return fail(MUDPT_MODEL, "scales of %s are incomplete", t->openai);
+        if (t->scales_seen && w->storage == MUDPT_I8) memcpy(w->scale, t->scales, (size_t)t->rows * sizeof(float));
+        int code = gemm_current()->prepare(w);
+        if (code) return code;
+    }
+    if (!(*clip->logit_scale < 20)) return fail(MUDPT_MODEL, "logit_scale is %g; expected a natural logarithm below 20", (double)*clip->logit_scale);
+    free(clip->row);
+    clip->row = NULL;
+    clip->finished = 1;
+    set_fingerprint(clip);
+    return MUDPT_OK;
+}
+
+const char *mudpt_clip_fingerprint(const mudpt_clip *clip) {
+    return clip->fingerprint;
+}
+
+size_t mudpt_clip_weight_bytes(const mudpt_clip *clip) {
+    return clip->bytes;
+}
+
+float mudpt_clip_logit_scale(const mudpt_clip *clip) {
+    return clip->finished ? expf(*clip->logit_scale) : 0;
+}
+
+void clip_token_row(const mudpt_clip *clip, int id, float *out) {
+    size_t d = (size_t)clip->config.text_width;
+    if (clip->token_storage == MUDPT_F32) {
+        memcpy(out, (const float *)clip->token_embedding + (size_t)id * d, d * sizeof(float));
+        return;
+    }
+    const uint16_t *row = (const uint16_t *)clip->token_embedding + (size_t)id * d;
+    for (size_t i = 0; i < d; i++) out[i] = half_to_float(row[i]);
+}
+
+/* ------------------------------------------------------------------------------------------------ pixels */
+
+static int pixels(const mudpt_clip *clip, const mudpt_image *image, const image_box *box, float *out) {
+    int size = clip->config.image;
+    uint8_t *rgb = malloc((size_t)size * (size_t)size * 3);
+    if (!rgb) return fail_memory((size_t)size * (size_t)size * 3, "a picture at the model's size");
+    int code = box ? mudpt_image_crop_view(image, box->top, box->left, box->height, box->width, box->flip, size, rgb)
+                   : mudpt_image_test_view(image, size, rgb);
+    if (!code) mudpt_normalize(rgb, size, clip->config.mean, clip->config.std, out);
+    free(rgb);
+    return code;
+}
+
+int mudpt_clip_test_pixels(const mudpt_clip *clip, const mudpt_image *image, float *out) {
+    return pixels(clip, image, NULL, out);
+}
+
+int mudpt_clip_crop_pixels(const mudpt_clip *clip, const mudpt_image *image, int top, int left, int height, int width,
+                           int flip, float *out) {
+    image_box box = {top, left, height, width, flip};
+    return pixels(clip, image, &box, out);
+}

@@ -1,0 +1,27 @@
+/* IVLP, independent vision-language prompting (the MuDPT authors' MPT): prompts in both towers that do not meet. */
+#include "method.h"
+
+static void declare(method_state *s) {
+    method_add_prompts(s, "text", s->sizes.text_length, s->sizes.text_depth, s->clip->config.text_width, START_PHRASE);
+    method_add_prompts(s, "visual", s->sizes.visual_length, s->sizes.visual_depth, s->clip->config.vision_width, START_NORMAL);
+}
+
+static size_t text_layer(const method_state *s) {
+    return (size_t)s->sizes.text_length * (size_t)s->clip->config.text_width;
+}
+
+static size_t visual_layer(const method_state *s) {
+    return (size_t)s->sizes.visual_length * (size_t)s->clip->config.vision_width;
+}
+
+static void forward(method_state *s) {
+    method_copy_prompts(s, "text", s->text, text_layer(s), s->sizes.text_depth);
+    method_copy_prompts(s, "visual", s->visual, visual_layer(s), s->sizes.visual_depth);
+}
+
+static void backward(method_state *s) {
+    method_add_gradients(s, "text", s->dtext, text_layer(s), s->sizes.text_depth);
+    method_add_gradients(s, "visual", s->dvisual, visual_layer(s), s->sizes.visual_depth);
+}
+
+const method method_ivlp = {.name = "ivlp", .text = 1, .visual = 1, .declare = declare, .forward = forward, .backward = backward};

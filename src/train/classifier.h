@@ -1,0 +1,44 @@
+/* A classifier: one method's parameters over one set of classes, on one frozen CLIP. */
+#ifndef TRAIN_CLASSIFIER_H
+#define TRAIN_CLASSIFIER_H
+
+#include "clip/text.h"
+#include "clip/vision.h"
+#include "methods/method.h"
+
+/* Memory of the towers; opened for inference first and, when training begins, once more with what backward needs. */
+typedef struct {
+    arena memory;
+    int training;
+    int group;              /* most pictures at once */
+    tower_scratch scratch;
+    vision vision;
+    text text;              /* only while training text prompts, and for conditional methods */
+    float *image_features;  /* [group, e] */
+    float *dimage_features; /* [group, e] */
+    float *logits;          /* [group, N] */
+    float *dunit_text;      /* [N, e] gradient of the features of length one */
+    float *dtext_features;  /* [N, e] */
+} classifier_work;
+
+struct mudpt_classifier {
+    mudpt_clip *clip;
+    method_state state;
+    arena parameters;       /* values */
+    arena prompts;          /* prompts and, in training, gradients and velocity */
+    classifier_work work;
+
+    int classes, templates;
+    int *rows, *lengths, stride;    /* sentences: [templates, classes, stride] as text_sentences, [templates, classes] */
+    float *text_features;   /* [N, e] as they leave the tower */
+    float *unit_text;       /* [N, e] scaled to length one */
+    float *text_norms;      /* [N] lengths before that */
+    int prompts_ready;      /* state.text and state.visual belong to the values */
+    int text_ready;         /* text_features belong to the values */
+    int text_given;         /* by the caller: there are no sentences */
+};
+
+/* Makes sure that `count` pictures at a time can be trained on: memory for gradients and backward. */
+int classifier_open_training(mudpt_classifier *c, int count);
+
+#endif

@@ -1,0 +1,42 @@
+#include "loss.h"
+
+#include <math.h>
+#include <stddef.h>
+
+#include "kernels/softmax.h"
+
+static float dot(const float *a, const float *b, int count) {
+    /* Eight sums side by side, which the compiler turns into vectors; the order is the same everywhere. */
+    float sums[8] = {0};
+    int i = 0;
+    for (; i + 8 <= count; i += 8)
+        for (int k = 0; k < 8; k++) sums[k] += a[i + k] * b[i + k];
+    for (; i < count; i++) sums[i & 7] += a[i] * b[i];
+    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
+
+void unit_forward(float *unit, float *norms, const float *features, int rows, int e) {
+    for (int r = 0; r < rows; r++, unit += e, features += e) {
+        float norm = sqrtf(dot(features, features, e));
+        for (int i = 0; i < e; i++) unit[i] = features[i] / norm;
+        if (norms) norms[r] = norm;
+    }
+}
+
+void unit_backward(float *dfeatures, const float *dunit, const float *unit, const float *norms, int rows, int e) {
+    for (int r = 0; r < rows; r++, dfeatures += e, dunit += e, unit += e) {
+        float along = dot(dunit, unit, e);
+        for (int i = 0; i < e; i++) dfeatures[i] = (dunit[i] - along * unit[i]) / norms[r];
+    }
+}
+
+void cosine_logits(float *logits, const float *unit_image, const float *unit_text, float scale, int classes, int e) {
+    for (int c = 0; c < classes; c++) logits[c] = scale * dot(unit_image, unit_text + (size_t)c * (size_t)e, e);
+}
+
+float cross_entropy(float *logits, int classes, int label, int batch) {
+    float right = logits[label], total = softmax_row(logits, logits, classes);
+    logits[label] -= 1;
+    for (int c = 0; c < classes; c++) logits[c] /= (float)batch;
+    return total - right;
+}

@@ -1,0 +1,189 @@
+/* A training run: epochs over shuffled pictures, a fresh view of each, one SGD step a batch.
+ *
+ * Every random choice follows from the seed and its place in the run (epoch, step, position in the batch), so where a run
+ * stands is two numbers.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "image/image.h"
+#include "classifier.h"
+
+/* Decoded pictures are kept up to this size in all; others are decoded at every use. */
+enum { DECODED_BYTES = 64 << 20 };
+
+/* Streams of the seed: parameters use small numbers, these lie far above. */
+#define ORDER_STREAM (1ULL << 40)
+#define VIEW_STREAM (1ULL << 41)
+
+typedef struct {
+    void *file;             /* NULL where the decoded picture is kept */
+    size_t bytes;
+    mudpt_image *image;
+    int32_t label;
+} example;
+
+struct mudpt_trainer {
+    mudpt_classifier *classifier;
+    mudpt_train_config config;
+    example *examples;
+    int count, room;
+    size_t decoded;         /* bytes of kept pictures */
+    int32_t *order;         /* [count] of this epoch */
+    float *pixels;          /* [batch, 3, image, image] */
+    int32_t *labels;        /* [batch] */
+    int *codes;             /* [batch] what preparing each picture returned */
+    int batch, steps_each;  /* as they are with this many pictures */
+    int epoch, step;        /* next step, within its epoch */
+};
+
+int mudpt_trainer_create(mudpt_classifier *classifier, const mudpt_train_config *config, mudpt_trainer **out) {
+    const mudpt_train_config *c = config;
+    if (c->epochs < 1 || c->epochs > 100000) return fail(MUDPT_ARGUMENT, "%d epochs; expected 1 to 100000", c->epochs);
+    if (c->batch < 1 || c->batch > 4096) return fail(MUDPT_ARGUMENT, "batch size %d; expected 1 to 4096", c->batch);
+    if (!(c->rate > 0 && c->rate <= 1000)) return fail(MUDPT_ARGUMENT, "learning rate %g; expected above 0, at most 1000", (double)c->rate);
+    if (!(c->warmup_rate >= 0 && c->warmup_rate <= 1000))
+        return fail(MUDPT_ARGUMENT, "warm-up rate %g; expected 0 to 1000", (double)c->warmup_rate);
+    if (!(c->momentum >= 0 && c->momentum < 1)) return fail(MUDPT_ARGUMENT, "momentum %g; expected 0 to below 1", (double)c->momentum);
+    if (!(c->decay >= 0 && c->decay <= 1)) return fail(MUDPT_ARGUMENT, "weight decay %g; expected 0 to 1", (double)c->decay);
+    if (!(c->smallest_crop > 0 && c->smallest_crop <= 1))
+        return fail(MUDPT_ARGUMENT, "smallest crop %g; expected a share of the area above 0, at most 1", (double)c->smallest_crop);
+    int code = classifier_open_training(classifier, c->batch);
+    if (code) return code;
+    mudpt_trainer *t = calloc(1, sizeof *t);
+    if (!t) return fail_memory(sizeof *t, "a trainer");
+    t->classifier = classifier;
+    t->config = *config;
+    size_t side = (size_t)classifier->clip->config.image, batch = (size_t)c->batch, bytes = batch * 3 * side * side * sizeof(float);
+    t->pixels = malloc(bytes);
+    t->labels = malloc(batch * sizeof *t->labels);
+    t->codes = malloc(batch * sizeof *t->codes);
+    if (!t->pixels || !t->labels || !t->codes) {
+        mudpt_trainer_free(t);
+        return fail_memory(bytes, "a batch of pictures");
+    }
+    *out = t;
+    return MUDPT_OK;
+}
+
+void mudpt_trainer_free(mudpt_trainer *t) {
+    if (!t) return;
+    for (int i = 0; i < t->count; i++) {
+        free(t->examples[i].file);
+        mudpt_image_free(t->examples[i].image);
+    }
+    free(t->examples);
+    free(t->order);
+    free(t->pixels);
+    free(t->labels);
+    free(t->codes);
+    free(t);
+}
+
+static int check_add(mudpt_trainer *t, int label) {
+    if (t->epoch || t->step) return fail(MUDPT_STATE, "pictures cannot be added once training has begun");
+    if (label < 0 || label >= t->classifier->classes)
+        return fail(MUDPT_ARGUMENT, "label %d; expected 0 to %d", label, t->classifier->classes - 1);
+    if (t->count < t->room) return MUDPT_OK;
+    int room = t->room ? 2 * t->room : 64;
+    example *examples = realloc(t->examples, (size_t)room * sizeof *examples);
+    if (!examples) return fail_memory((size_t)room * sizeof *examples, "the list of pictures");
+    t->examples = examples;
+    int32_t *order = realloc(t->order, (size_t)room * sizeof *order);
+    if (!order) return fail_memory((size_t)room * sizeof *order, "the list of pictures");
+    t->order = order;
+    t->room = room;
+    return MUDPT_OK;
+}
+
+static size_t decoded_bytes(const mudpt_image *image) {
+    return 3 * (size_t)image->width * (size_t)image->height;
+}
+
+int mudpt_trainer_add(mudpt_trainer *t, const void *file, size_t bytes, int label) {
+    int code = check_add(t, label);
+    if (code) return code;
+    example e = {.bytes = bytes, .label = label};
+    code = mudpt_image_decode(file, bytes, t->config.upright, &e.image);
+    if (code) return code;
+    if (t->decoded + decoded_bytes(e.image) <= DECODED_BYTES) {
+        t->decoded += decoded_bytes(e.image);
+    } else {
+        mudpt_image_free(e.image);
+        e.image = NULL;
+        e.file = malloc(bytes);
+        if (!e.file) return fail_memory(bytes, "a picture");
+        memcpy(e.file, file, bytes);
+    }
+    t->examples[t->count++] = e;
+    return MUDPT_OK;
+}
+
+int mudpt_trainer_add_image(mudpt_trainer *t, const mudpt_image *image, int label) {
+    int code = check_add(t, label);
+    if (code) return code;
+    example e = {.label = label};
+    code = mudpt_image_from_pixels(image->rgb, image->width, image->height, 3, &e.image);
+    if (code) return code;
+    t->decoded += decoded_bytes(e.image);
+    t->examples[t->count++] = e;
+    return MUDPT_OK;
+}
+
+/* One picture of the batch: a random view, or the test transform. */
+static void prepare_picture(void *context, int index, int thread) {
+    (void)thread;
+    mudpt_trainer *t = context;
+    const mudpt_clip *clip = t->classifier->clip;
+    const example *e = &t->examples[t->order[t->step * t->batch + index]];
+    size_t side = (size_t)clip->config.image;
+    float *out = t->pixels + (size_t)index * 3 * side * side;
+    mudpt_image *decoded = NULL;
+    int code = e->image ? MUDPT_OK : mudpt_image_decode(e->file, e->bytes, t->config.upright, &decoded);
+    const mudpt_image *image = e->image ? e->image : decoded;
+    if (!code && t->config.augment) {
+        uint64_t place = ((uint64_t)t->epoch * (uint64_t)t->steps_each + (uint64_t)t->step) * (uint64_t)t->batch + (uint64_t)index;
+        rng r;
+        rng_seed(&r, t->config.seed, VIEW_STREAM + place);
+        image_box box = image_random_box(image->width, image->height, t->config.smallest_crop, &r);
+        code = mudpt_clip_crop_pixels(clip, image, box.top, box.left, box.height, box.width, box.flip, out);
+    } else if (!code) {
+        code = mudpt_clip_test_pixels(clip, image, out);
+    }
+    mudpt_image_free(decoded);
+    t->codes[index] = code;
+    t->labels[index] = e->label;
+}
+
+int mudpt_trainer_step(mudpt_trainer *t, mudpt_progress *out) {
+    const mudpt_train_config *c = &t->config;
+    if (t->count == 0) return fail(MUDPT_STATE, "there are no pictures to train on");
+    if (t->epoch == c->epochs) return MUDPT_DONE;
+    t->batch = c->batch < t->count ? c->batch : t->count;
+    t->steps_each = t->count / t->batch;
+    if (t->step == 0) {
+        for (int i = 0; i < t->count; i++) t->order[i] = i;
+        rng r;
+        rng_seed(&r, c->seed, ORDER_STREAM + (uint64_t)t->epoch);
+        rng_shuffle(&r, t->order, t->count);
+    }
+    parallel_for(t->batch, prepare_picture, t);
+    for (int i = 0; i < t->batch; i++)
+        if (t->codes[i]) return t->codes[i];
+    float loss;
+    int code = mudpt_classifier_gradients(t->classifier, t->pixels, t->labels, t->batch, &loss, NULL);
+    if (code) return code;
+    float rate = (float)mudpt_learning_rate((double)c->rate, (double)c->warmup_rate, c->epochs, t->epoch);
+    code = mudpt_classifier_sgd(t->classifier, rate, c->momentum, c->decay);
+    if (code) return code;
+    *out = (mudpt_progress){.epoch = t->epoch, .epochs = c->epochs, .step = t->epoch * t->steps_each + t->step + 1,
+                            .steps = c->epochs * t->steps_each, .loss = loss, .rate = rate};
+    if (++t->step == t->steps_each) {
+        t->step = 0;
+        t->epoch++;
+    }
+    return MUDPT_OK;
+}
