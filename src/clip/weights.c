@@ -14,7 +14,6 @@ typedef enum {
     VECTOR,     /* float * of rows * columns values */
     MATRIX,     /* gemm_weight, rows as they are sent */
     TRANSPOSED, /* gemm_weight, sent as [in, out] */
-    SCALES,     /* the scales of an int8 matrix */
     TABLE       /* the token embedding */
 } tensor_kind;
 
@@ -302,6 +301,16 @@ static void shape_text(char *text, size_t room, const int32_t *shape, int dims) 
     if (used < room) snprintf(text + used, room - used, "]");
 }
 
+static size_t columns_of(const clip_tensor *t) {
+    return t->columns ? (size_t)t->columns : 1;
+}
+
+/* Values of the current tensor that are gathered before they are kept: one row, or all of what has no rows. */
+static size_t row_length(const mudpt_clip *clip) {
+    const clip_tensor *t = clip->current;
+    return !clip->current_scales && (t->kind == MATRIX || t->kind == TABLE) ? columns_of(t) : clip->expected;
+}
+
 int mudpt_clip_tensor_begin(mudpt_clip *clip, const char *name, int dtype, const int32_t *shape, int dims) {
     if (clip->finished || clip->current) return fail(MUDPT_STATE, "tensor %s: the tensor before it has not ended", name);
     int scales;
@@ -331,138 +340,151 @@ int mudpt_clip_tensor_begin(mudpt_clip *clip, const char *name, int dtype, const
         int code = open_target(clip, t, dtype);
         if (code) return code;
     }
-    size_t columns = t->columns ? (size_t)t->columns : 1, rows = (size_t)t->rows;
-    free(clip->row);
-    clip->row = malloc((t->kind == TRANSPOSED ? rows * columns : columns) * sizeof(float));
-    if (!clip->row) return fail_memory(columns * sizeof(float), "a tensor on its way in");
     clip->current = t;
-    clip->current_type = scales ? SCALES : (int)dtype;
-    clip->expected = scales ? rows : rows * columns;
-    if (scales) clip->current_type = -1;
-    else clip->current_type = dtype;
+    clip->current_type = dtype;
+    clip->current_scales = scales;
+    clip->expected = scales ? (size_t)t->rows : (size_t)t->rows * columns_of(t);
     clip->received = 0;
     clip->carried = 0;
+    free(clip->row);
+    size_t room = (row_length(clip) + columns_of(t)) * sizeof(float);
+    clip->row = malloc(room);
+    if (clip->row) return MUDPT_OK;
+    clip->current = NULL;
+    return fail_memory(room, "a tensor on its way in");
+}
+
+static const char *current_name(const mudpt_clip *clip) {
+    const clip_tensor *t = clip->current;
+    return *t->openai ? t->openai : t->hugging_face;
+}
+
+/* One row [columns] of the current tensor, or all of a vector. */
+static int keep_row(mudpt_clip *clip, int row, const float *values) {
+    clip_tensor *t = clip->current;
+    size_t columns = columns_of(t);
+    if (clip->current_scales) {
+        for (int i = 0; i < t->rows; i++)
+            if (values[i] < 0)
+                return fail(MUDPT_MODEL, "tensor %s_scale holds %g; expected no negative scale", current_name(clip), (double)values[i]);
+        memcpy(clip->tensors[t->owner].scales + t->first_row, values, (size_t)t->rows * sizeof(float));
+        return MUDPT_OK;
+    }
+    if (t->kind == VECTOR) {
+        memcpy(*(float **)t->target + (size_t)t->first_row * columns, values, clip->expected * sizeof(float));
+        return MUDPT_OK;
+    }
+    int storage = t->kind == TABLE ? clip->token_storage : ((gemm_weight *)t->target)->storage;
+    float largest = 0;
+    for (size_t i = 0; i < columns; i++) largest = fabsf(values[i]) > largest ? fabsf(values[i]) : largest;
+    if (storage == MUDPT_F16 && largest > 65504.0f)
+        return fail(MUDPT_MODEL, "tensor %s holds %g, which f16 cannot; load it with storage type f32", current_name(clip),
+                    (double)largest);
+    if (t->kind != TABLE) {
+        gemm_set_row(t->target, t->first_row + row, values, clip->current_type == MUDPT_I8 ? 1 : 0);
+    } else if (storage == MUDPT_F32) {
+        memcpy((float *)clip->token_embedding + (size_t)row * columns, values, columns * sizeof(float));
+    } else {
+        uint16_t *out = (uint16_t *)clip->token_embedding + (size_t)row * columns;
+        for (size_t i = 0; i < columns; i++) out[i] = half_from_float(values[i]);
+    }
     return MUDPT_OK;
 }
 
 static int element_bytes(int type) {
-    return type == MUDPT_I8 ? 1 : type == MUDPT_F32 || type < 0 ? 4 : 2;
+    return type == MUDPT_I8 ? 1 : type == MUDPT_F32 ? 4 : 2;
 }
 
-static float element(int type, const unsigned char *bytes) {
+/* out [count] = the values of whole elements */
+static void widen(int type, float *out, const unsigned char *bytes, size_t count) {
     uint16_t two;
-    uint32_t four;
-    float value;
     switch (type) {
-    case MUDPT_I8: return (float)(int8_t)*bytes;
-    case MUDPT_F16: memcpy(&two, bytes, 2); return half_to_float(two);
-    case MUDPT_BF16: memcpy(&two, bytes, 2); four = (uint32_t)two << 16; memcpy(&value, &four, 4); return value;
-    default: memcpy(&value, bytes, 4); return value;
+    case MUDPT_F32: memcpy(out, bytes, count * sizeof(float)); break;
+    case MUDPT_I8:
+        for (size_t i = 0; i < count; i++) out[i] = (float)(int8_t)bytes[i];
+        break;
+    case MUDPT_F16:
+        for (size_t i = 0; i < count; i++) {
+            memcpy(&two, bytes + 2 * i, 2);
+            out[i] = half_to_float(two);
+        }
+        break;
+    default: /* BF16: the upper half of a float */
+        for (size_t i = 0; i < count; i++) {
+            memcpy(&two, bytes + 2 * i, 2);
+            uint32_t four = (uint32_t)two << 16;
+            memcpy(&out[i], &four, 4);
+        }
     }
 }
 
-/* A whole row [columns] (a vector: one value) of the current tensor is in clip->row. */
-static int keep_row(mudpt_clip *clip, int row) {
-    clip_tensor *t = clip->current;
-    size_t columns = t->columns ? (size_t)t->columns : 1;
-    if (t->kind == VECTOR) {
-        memcpy(*(float **)t->target + ((size_t)t->first_row + (size_t)row) * columns, clip->row, columns * sizeof(float));
-        return MUDPT_OK;
-    }
-    int storage = t->kind == TABLE ? clip->token_storage : ((gemm_weight *)t->target)->storage;
-    if (storage == MUDPT_F16)
-        for (size_t i = 0; i < columns; i++)
-            if (fabsf(clip->row[i]) > 65504.0f)
-                return fail(MUDPT_MODEL, "tensor %s holds %g, which f16 cannot; load it with storage type f32",
-                            *t->openai ? t->openai : t->hugging_face, (double)clip->row[i]);
-    if (t->kind != TABLE) {
-        gemm_set_row(t->target, t->first_row + row, clip->row, clip->current_type == MUDPT_I8 ? 1 : 0);
-    } else if (storage == MUDPT_F32) {
-        memcpy((float *)clip->token_embedding + (size_t)row * columns, clip->row, columns * sizeof(float));
-    } else {
-        uint16_t *out = (uint16_t *)clip->token_embedding + (size_t)row * columns;
-        for (size_t i = 0; i < columns; i++) out[i] = half_from_float(clip->row[i]);
-    }
-    return MUDPT_OK;
-}
-
-static int take_element(mudpt_clip *clip, const unsigned char *bytes) {
-    clip_tensor *t = clip->current;
-    float value = element(clip->current_type, bytes);
-    const char *name = *t->openai ? t->openai : t->hugging_face;
-    if (!isfinite(value))
-        return fail(MUDPT_MODEL, "tensor %s holds %s at position %zu; the file is damaged", name,
-                    isnan(value) ? "NaN" : "infinity", clip->received);
-    size_t columns = t->columns ? (size_t)t->columns : 1, at = clip->received++;
-    if (clip->current_type < 0) {
-        if (value < 0) return fail(MUDPT_MODEL, "tensor %s_scale holds %g; expected no negative scale", name, (double)value);
-        clip->tensors[t->owner].scales[(size_t)t->first_row + at] = value;
-        return MUDPT_OK;
-    }
-    if (t->kind == TRANSPOSED) { /* at = column * rows + row */
-        clip->row[at % (size_t)t->rows * columns + at / (size_t)t->rows] = value;
-        return MUDPT_OK;
-    }
-    clip->row[at % columns] = value;
-    return (at + 1) % columns ? MUDPT_OK : keep_row(clip, (int)(at / columns));
+/* `count` whole elements that do not reach beyond the row they begin in. */
+static int take_elements(mudpt_clip *clip, const unsigned char *bytes, size_t count) {
+    size_t length = row_length(clip), at = clip->received % length;
+    float *values = clip->row + at;
+    widen(clip->current_type, values, bytes, count);
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(values[i]))
+            return fail(MUDPT_MODEL, "tensor %s holds %s at position %zu; the file is damaged", current_name(clip),
+                        isnan(values[i]) ? "NaN" : "infinity", clip->received + i);
+    clip->received += count;
+    if (at + count < length || (clip->current->kind == TRANSPOSED && !clip->current_scales)) return MUDPT_OK;
+    return keep_row(clip, (int)(clip->received / length) - 1, clip->row);
 }
 
 int mudpt_clip_tensor_bytes(mudpt_clip *clip, const void *data, size_t bytes) {
     if (!clip->current) return fail(MUDPT_STATE, "bytes of a tensor that has not begun");
     const unsigned char *next = data;
-    int size = element_bytes(clip->current_type);
-    if (bytes > (clip->expected - clip->received) * (size_t)size - (size_t)clip->carried) {
+    size_t size = (size_t)element_bytes(clip->current_type), length = row_length(clip);
+    if (bytes > (clip->expected - clip->received) * size - (size_t)clip->carried) {
+        int code = fail(MUDPT_MODEL, "tensor %s has more bytes than its shape", current_name(clip));
         clip->current = NULL;
-        return fail(MUDPT_MODEL, "a tensor has more bytes than its shape");
+        return code;
     }
-    while (bytes) {
-        const unsigned char *whole = next;
-        if (clip->carried || bytes < (size_t)size) {
+    int code = MUDPT_OK;
+    while (bytes && !code) {
+        if (clip->carried || bytes < size) {
             clip->carry[clip->carried++] = *next++;
             bytes--;
-            if (clip->carried < size) continue;
+            if ((size_t)clip->carried < size) continue;
             clip->carried = 0;
-            whole = clip->carry;
-        } else {
-            next += size;
-            bytes -= (size_t)size;
+            code = take_elements(clip, clip->carry, 1);
+            continue;
         }
-        int code = take_element(clip, whole);
-        if (code) {
-            clip->current = NULL;
-            return code;
-        }
+        size_t count = bytes / size, left = length - clip->received % length;
+        if (count > left) count = left;
+        code = take_elements(clip, next, count);
+        next += count * size;
+        bytes -= count * size;
     }
-    return MUDPT_OK;
+    if (code) clip->current = NULL;
+    return code;
 }
 
 int mudpt_clip_tensor_end(mudpt_clip *clip) {
     clip_tensor *t = clip->current;
     if (!t) return fail(MUDPT_STATE, "the end of a tensor that has not begun");
-    clip->current = NULL;
-    const char *name = *t->openai ? t->openai : t->hugging_face;
-    if (clip->received != clip->expected || clip->carried)
-        return fail(MUDPT_MODEL, "tensor %s ends after %zu of %zu values; the file is cut off", name, clip->received,
-                    clip->expected);
     clip_tensor *owner = &clip->tensors[t->owner];
-    if (clip->current_type < 0) {
-        owner->scales_seen += t->rows;
-        return MUDPT_OK;
-    }
-    if (t->kind == TRANSPOSED) {
-        float *matrix = clip->row;
-        int code = MUDPT_OK;
-        clip->current = t;
-        for (int o = 0; o < t->rows && !code; o++) {
-            clip->row = matrix + (size_t)o * (size_t)t->columns;
-            code = keep_row(clip, o);
+    int code = MUDPT_OK;
+    if (clip->received != clip->expected || clip->carried)
+        code = fail(MUDPT_MODEL, "tensor %s ends after %zu of %zu values; the file is cut off", current_name(clip), clip->received,
+                    clip->expected);
+    if (!code && t->kind == TRANSPOSED) { /* arrived as [columns, rows] */
+        size_t rows = (size_t)t->rows, columns = columns_of(t);
+        float *values = clip->row + rows * columns;
+        for (size_t o = 0; o < rows && !code; o++) {
+            for (size_t i = 0; i < columns; i++) values[i] = clip->row[i * rows + o];
+            code = keep_row(clip, (int)o, values);
         }
-        clip->row = matrix;
-        clip->current = NULL;
-        if (code) return code;
     }
-    t->seen = 1;
-    owner->rows_seen += t->rows;
+    clip->current = NULL;
+    if (code) return code;
+    if (clip->current_scales) {
+        owner->scales_seen += t->rows;
+    } else {
+        t->seen = 1;
+        owner->rows_seen += t->rows;
+    }
     return MUDPT_OK;
 }
 

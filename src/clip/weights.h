@@ -43,9 +43,9 @@ struct mudpt_clip {
     clip_tensor *tensors;                       /* every name that is understood */
     int tensor_count, tensor_room;
     clip_tensor *current;                       /* the tensor on its way, or NULL */
-    int current_type;
+    int current_type, current_scales;           /* its element type; whether it is the scales of one */
     size_t received, expected;                  /* its elements */
-    float *row;                                 /* one row, or the whole of a transposed matrix */
+    float *row;                                 /* its values until they are kept */
     unsigned char carry[4];                     /* bytes of an element cut by the end of a piece */
     int carried;
 };
