@@ -221,7 +221,7 @@ int mudpt_trainer_add(mudpt_trainer *trainer, const void *file, size_t bytes, in
 /* Adds one decoded picture (copied). */
 int mudpt_trainer_add_image(mudpt_trainer *trainer, const mudpt_image *image, int label);
 /* One batch: MUDPT_OK with out filled, MUDPT_DONE when the run is complete. After MUDPT_NOT_FINITE the classifier has
- * the parameters from before the step. The last batch of an epoch is dropped when it is not full (unless it is the only
+ * the parameters of the last step whose loss was finite. The last batch of an epoch is dropped when it is not full (unless it is the only
  * one). */
 int mudpt_trainer_step(mudpt_trainer *trainer, mudpt_progress *out);
 void mudpt_trainer_free(mudpt_trainer *trainer);

@@ -34,6 +34,7 @@ struct mudpt_trainer {
     size_t decoded;         /* bytes of kept pictures */
     int32_t *order;         /* [count] of this epoch */
     float *pixels;          /* [batch, 3, image, image] */
+    float *good;            /* parameters of the last step whose loss was finite */
     int32_t *labels;        /* [batch] */
     int *codes;             /* [batch] what preparing each picture returned */
     int batch, steps_each;  /* as they are with this many pictures */
@@ -61,10 +62,12 @@ int mudpt_trainer_create(mudpt_classifier *classifier, const mudpt_train_config 
     t->pixels = malloc(bytes);
     t->labels = malloc(batch * sizeof *t->labels);
     t->codes = malloc(batch * sizeof *t->codes);
-    if (!t->pixels || !t->labels || !t->codes) {
+    t->good = malloc(classifier->state.total * sizeof *t->good);
+    if (!t->pixels || !t->labels || !t->codes || !t->good) {
         mudpt_trainer_free(t);
         return fail_memory(bytes, "a batch of pictures");
     }
+    memcpy(t->good, classifier->state.values, classifier->state.total * sizeof *t->good);
     *out = t;
     return MUDPT_OK;
 }
@@ -78,6 +81,7 @@ void mudpt_trainer_free(mudpt_trainer *t) {
     free(t->examples);
     free(t->order);
     free(t->pixels);
+    free(t->good);
     free(t->labels);
     free(t->codes);
     free(t);
@@ -174,8 +178,14 @@ int mudpt_trainer_step(mudpt_trainer *t, mudpt_progress *out) {
     for (int i = 0; i < t->batch; i++)
         if (t->codes[i]) return t->codes[i];
     float loss;
+    method_state *s = &t->classifier->state;
     int code = mudpt_classifier_gradients(t->classifier, t->pixels, t->labels, t->batch, &loss, NULL);
+    if (code == MUDPT_NOT_FINITE) { /* the step before is to blame */
+        memcpy(s->values, t->good, s->total * sizeof *t->good);
+        mudpt_classifier_changed(t->classifier);
+    }
     if (code) return code;
+    memcpy(t->good, s->values, s->total * sizeof *t->good);
     float rate = (float)mudpt_learning_rate((double)c->rate, (double)c->warmup_rate, c->epochs, t->epoch);
     code = mudpt_classifier_sgd(t->classifier, rate, c->momentum, c->decay);
     if (code) return code;

@@ -1,0 +1,58 @@
+/* What the readers of the picture formats share. Only this folder includes it.
+ *
+ * A reader gets the bytes of a file that begins as its format does. It looks at the structure of the whole file before it
+ * allocates anything that the file asks for, refuses a file that is cut off, and gives 8-bit RGB.
+ */
+#ifndef IMAGE_FORMATS_H
+#define IMAGE_FORMATS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    const uint8_t *file;
+    size_t bytes;
+    const char *kind;  /* "JPEG": the name of the format in error texts */
+    int width, height; /* these are the reader's answers */
+    int orientation;   /* as EXIF counts, 1 ... 8; 1 where the file does not say */
+    uint8_t *rgb;      /* [height, width, 3], to be freed by free() */
+} picture;
+
+/* -> MUDPT_OK, MUDPT_IMAGE or MUDPT_MEMORY; on failure rgb is NULL. */
+int jpeg_decode(picture *p);
+int png_decode(picture *p);
+int gif_decode(picture *p);
+int bmp_decode(picture *p);
+
+/* The header's claims: refuses none or too many pixels, else fills width and height. */
+int picture_size(picture *p, uint32_t width, uint32_t height);
+/* Refusals; each sets the error text and returns its code. */
+int picture_cut_off(const picture *p);
+int picture_damaged(const picture *p, const char *what);
+int picture_unsupported(const picture *p, const char *what);
+int picture_memory(const picture *p, size_t bytes);
+
+/* The orientation in a block of EXIF data ("II*" or "MM*" first), 1 where it gives none that is valid. */
+int exif_orientation(const uint8_t *exif, size_t bytes);
+
+/* stb_image's decoding of a JPEG or PNG file whose structure has been checked and whose size is known. `file` may be a
+ * copy that was put right. deep != 0: the channels have 16 bits. Fills p->rgb. */
+int stb_decode(picture *p, const uint8_t *file, size_t bytes, int deep);
+
+static inline uint32_t big16(const uint8_t *at) {
+    return (uint32_t)at[0] << 8 | at[1];
+}
+
+static inline uint32_t big32(const uint8_t *at) {
+    return big16(at) << 16 | big16(at + 2);
+}
+
+static inline uint32_t little16(const uint8_t *at) {
+    return (uint32_t)at[1] << 8 | at[0];
+}
+
+static inline uint32_t little32(const uint8_t *at) {
+    return little16(at + 2) << 16 | little16(at);
+}
+
+#endif

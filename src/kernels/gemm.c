@@ -1,0 +1,274 @@
+/* The SIMD back end of gemm.h.
+ *
+ * Some hundred rows of A are packed into groups of 4. Then tiles, all of these rows times a few panels, are claimed by the
+ * threads. In a tile a chunk of a panel is brought into the first-level cache (read in place, or widened or transposed into
+ * the thread's scratch) and meets row after row. The sum over k is cut into chunks at fixed places and C collects them in
+ * order: a row's result depends neither on the threads nor on the other rows.
+ */
+#include "gemm.h"
+
+#include "base/arena.h"
+#include "base/parallel.h"
+#include "microkernel.h"
+#include "mudpt.h"
+#include "panels.h"
+
+enum {
+    CHUNK = 512,        /* k's of a chunk: 16 KB of a panel */
+    TILE_PANELS = 4,    /* panels of a tile */
+    PACKED_ROWS = 416,  /* rows of A that are packed at a time, and so of a tile */
+    PACK_ROWS = 32      /* rows that a thread packs at a time */
+};
+
+typedef struct {
+    int rows, depth, columns;
+    const float *a;
+    ptrdiff_t a_row, a_step;
+    float *c;
+    ptrdiff_t ldc;
+    const float *bias;
+    int accumulate;
+
+    const float *panels;        /* f32 panels to be read in place, or NULL: those of weight, through unpack */
+    panels_unpack unpack;
+    const gemm_weight *weight;
+    int first_panel, first_k;   /* where the product begins in the weight */
+
+    int done, packed;           /* rows before those that are packed now, and how many these are */
+} product;
+
+static struct {
+    float *memory;
+    size_t bytes;
+} packed_a, packed_b;
+
+/* ------------------------------------------------------------------------------------------------ one tile */
+
+/* A tile of C: `rows` packed rows at a times panels at b, over one chunk of k. bias (NULL: none) is added, and what c holds if
+ * accumulate. All 8 columns of every panel are written. */
+typedef void tile_function(float *c, ptrdiff_t ldc, const float *bias, int accumulate, const float *a, const float *b,
+                           ptrdiff_t b_panel, int depth);
+
+ALWAYS_INLINE void tile(float *c, ptrdiff_t ldc, const float *bias, int accumulate, const float *a, const float *b,
+                        ptrdiff_t b_panel, int depth, const int rows, const int panels) {
+    v128_t sum[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < rows * panels * 2; i++) sum[i] = wasm_f32x4_splat(0);
+    micro_add(sum, rows, panels * 2, depth, a, 1, rows, b, b_panel, PANEL);
+#pragma GCC unroll 8
+    for (int j = 0; j < panels * 2; j++) {
+        v128_t add = bias ? wasm_v128_load(bias + j * 4) : wasm_f32x4_splat(0);
+#pragma GCC unroll 4
+        for (int r = 0; r < rows; r++) {
+            float *target = c + r * ldc + j * 4;
+            v128_t x = sum[r * panels * 2 + j];
+            if (bias) x = wasm_f32x4_add(x, add);
+            wasm_v128_store(target, accumulate ? wasm_f32x4_add(wasm_v128_load(target), x) : x);
+        }
+    }
+}
+
+#define TILE(name, rows, panels)                                                                                            \
+    static void name(float *c, ptrdiff_t ldc, const float *bias, int accumulate, const float *a, const float *b,            \
+                     ptrdiff_t b_panel, int depth) {                                                                        \
+        tile(c, ldc, bias, accumulate, a, b, b_panel, depth, rows, panels);                                                 \
+    }
+TILE(tile_1x4, 1, 4)
+TILE(tile_2x2, 2, 2)
+TILE(tile_1x1, 1, 1)
+TILE(tile_2x1, 2, 1)
+TILE(tile_3x1, 3, 1)
+TILE(tile_4x1, 4, 1)
+
+/* For 1 to 4 rows: over one panel, and over as many as give 8 independent sums, where that is more than one. */
+static const struct {
+    tile_function *one, *more;
+    int panels; /* of `more` */
+} tiles[5] = {{0}, {tile_1x1, tile_1x4, 4}, {tile_2x1, tile_2x2, 2}, {tile_3x1, tile_3x1, 1}, {tile_4x1, tile_4x1, 1}};
+
+/* A tile of one panel, of which C has only some columns. */
+static void edge_tile(tile_function *run, int rows, int columns, float *c, ptrdiff_t ldc, const float *bias, int accumulate,
+                      const float *a, const float *b, ptrdiff_t b_panel, int depth) {
+    float whole[4 * PANEL] = {0}, whole_bias[PANEL] = {0};
+    for (int j = 0; j < columns; j++) {
+        if (bias) whole_bias[j] = bias[j];
+        for (int r = 0; r < rows && accumulate; r++) whole[r * PANEL + j] = c[r * ldc + j];
+    }
+    run(whole, PANEL, bias ? whole_bias : NULL, accumulate, a, b, b_panel, depth);
+    for (int r = 0; r < rows; r++)
+        for (int j = 0; j < columns; j++) c[r * ldc + j] = whole[r * PANEL + j];
+}
+
+/* ------------------------------------------------------------------------------------------------ all tiles */
+
+/* Up to 4 packed rows at a times `count` panels at b, over the chunk of k that begins at k. */
+static void rows_times_panels(const product *p, int row, int rows, int panel, int count, const float *a, const float *b,
+                              ptrdiff_t b_panel, int k, int depth) {
+    for (int q = 0, step; q < count; q += step) {
+        int column = (panel + q) * PANEL, columns = p->columns - column;
+        step = tiles[rows].panels;
+        if (step > count - q || step * PANEL > columns) step = 1;
+        tile_function *run = step == 1 ? tiles[rows].one : tiles[rows].more;
+        float *c = p->c + (p->done + row) * p->ldc + column;
+        const float *bias = k == 0 && p->bias ? p->bias + column : NULL;
+        int accumulate = k > 0 || p->accumulate;
+        if (columns < PANEL)
+            edge_tile(run, rows, columns, c, p->ldc, bias, accumulate, a, b + q * b_panel, b_panel, depth);
+        else
+            run(c, p->ldc, bias, accumulate, a, b + q * b_panel, b_panel, depth);
+    }
+}
+
+/* Packed A: chunk after chunk of k, in each all groups of 4 rows, in each [k, 4] (the last group: [k, rows]). */
+static float *packed_rows(const product *p, int row, int k, int depth) {
+    return packed_a.memory + (size_t)p->packed * (size_t)k + (size_t)row * (size_t)depth;
+}
+
+static void run_tile(void *context, int index, int thread) {
+    const product *p = context;
+    int panel = index * TILE_PANELS, panels = (p->columns + PANEL - 1) / PANEL - panel;
+    int even = p->packed / 4 * 4, rest = p->packed - even;
+    float *scratch = parallel_scratch(thread);
+    ptrdiff_t b_panel = p->panels ? (ptrdiff_t)p->depth * PANEL : CHUNK * PANEL;
+    if (panels > TILE_PANELS) panels = TILE_PANELS;
+
+    int k = 0;
+    do { /* a sum over nothing is zero, but still written */
+        int depth = p->depth - k < CHUNK ? p->depth - k : CHUNK;
+        const float *b = p->panels ? p->panels + panel * b_panel + k * PANEL : scratch;
+        for (int q = 0; q < panels; q++) {
+            if (!p->panels) p->unpack(scratch + q * b_panel, p->weight, p->first_panel + panel + q, p->first_k + k, depth);
+            for (int row = 0; row < even; row += 4)
+                rows_times_panels(p, row, 4, panel + q, 1, packed_rows(p, row, k, depth), b + q * b_panel, b_panel, k, depth);
+        }
+        if (rest) rows_times_panels(p, even, rest, panel, panels, packed_rows(p, even, k, depth), b, b_panel, k, depth);
+        k += depth;
+    } while (k < p->depth);
+}
+
+static void pack_rows(void *context, int index, int thread) {
+    const product *p = context;
+    (void)thread;
+    int end = (index + 1) * PACK_ROWS < p->packed ? (index + 1) * PACK_ROWS : p->packed;
+    for (int row = index * PACK_ROWS; row < end; row += 4) {
+        int rows = end - row < 4 ? end - row : 4;
+        for (int k = 0; k < p->depth; k += CHUNK) {
+            int depth = p->depth - k < CHUNK ? p->depth - k : CHUNK;
+            interleave(packed_rows(p, row, k, depth), rows, p->a + (p->done + row) * p->a_row + k * p->a_step, p->a_row,
+                       p->a_step, rows, depth);
+        }
+    }
+}
+
+static void run_product(product *p) {
+    if (p->rows <= 0 || p->columns <= 0) return;
+    /* The fewest equal parts, each but the last a multiple of 4. */
+    int parts = (p->rows + PACKED_ROWS - 1) / PACKED_ROWS, step = ((p->rows + parts - 1) / parts + 3) / 4 * 4;
+    for (p->done = 0; p->done < p->rows; p->done += step) {
+        p->packed = p->rows - p->done < step ? p->rows - p->done : step;
+        parallel_for((p->packed + PACK_ROWS - 1) / PACK_ROWS, pack_rows, p);
+        parallel_for((p->columns + TILE_PANELS * PANEL - 1) / (TILE_PANELS * PANEL), run_tile, p);
+    }
+}
+
+static void simd_run(const gemm_job *job) {
+    const gemm_weight *w = job->weight;
+    product p = {
+        .rows = job->rows,
+        .depth = job->transposed ? job->count : w->in,
+        .columns = job->transposed ? w->in : job->count,
+        .a = job->a, .a_row = job->lda, .a_step = 1,
+        .c = job->c, .ldc = job->ldc, .accumulate = job->accumulate,
+        .bias = job->transposed || !job->bias ? NULL : job->bias + job->first,
+        .weight = w,
+        .unpack = panels_unpacker(w->storage, job->transposed),
+        .first_panel = job->transposed ? 0 : job->first / PANEL,
+        .first_k = job->transposed ? job->first : 0,
+    };
+    if (w->storage == MUDPT_F32 && !job->transposed) p.panels = (const float *)w->panels + (size_t)job->first * (size_t)w->in;
+    run_product(&p);
+}
+
+static int reserve(float **memory, size_t *bytes, size_t wanted, const char *what) {
+    if (wanted <= *bytes) return MUDPT_OK;
+    float *fresh = aligned_take(wanted, what);
+    if (!fresh) return MUDPT_MEMORY;
+    aligned_release(*memory);
+    *memory = fresh;
+    *bytes = wanted;
+    return MUDPT_OK;
+}
+
+int gemm_reserve(int depth) {
+    int code = reserve(&packed_a.memory, &packed_a.bytes, (size_t)PACKED_ROWS * (size_t)depth * sizeof(float),
+                       "a matrix product's left side");
+    return code ? code : parallel_reserve(sizeof(float) * TILE_PANELS * CHUNK * PANEL);
+}
+
+/* ------------------------------------------------------------------------------------------------ plain matrices */
+
+typedef struct {
+    const float *b;
+    int b_row, b_col, columns, depth;
+} right_side;
+
+static void pack_panel(void *context, int index, int thread) {
+    const right_side *s = context;
+    (void)thread;
+    int column = index * PANEL, valid = s->columns - column < PANEL ? s->columns - column : PANEL;
+    interleave(packed_b.memory + (size_t)column * (size_t)s->depth, PANEL, s->b + (ptrdiff_t)column * s->b_col, s->b_col,
+               s->b_row, valid, s->depth);
+}
+
+void gemm_dense(float *c, int ldc, const float *a, int a_row, int a_col, const float *b, int b_row, int b_col, int m, int n,
+                int k, int accumulate) {
+    if (m <= 0 || n <= 0) return;
+    right_side right = {.b = b, .b_row = b_row, .b_col = b_col, .columns = n, .depth = k};
+    parallel_for((n + PANEL - 1) / PANEL, pack_panel, &right);
+    run_product(&(product){
+        .rows = m, .depth = k, .columns = n,
+        .a = a, .a_row = a_row, .a_step = a_col,
+        .c = c, .ldc = ldc, .accumulate = accumulate,
+        .panels = packed_b.memory,
+    });
+}
+
+int gemm_reserve_dense(int n, int k) {
+    size_t panels = ((size_t)n + PANEL - 1) / PANEL;
+    int code = reserve(&packed_b.memory, &packed_b.bytes, panels * PANEL * (size_t)k * sizeof(float),
+                       "a matrix product's right side");
+    return code ? code : gemm_reserve(k);
+}
+
+/* ------------------------------------------------------------------------------------------------ back ends */
+
+static int nothing_to_prepare(gemm_weight *w) {
+    (void)w;
+    return MUDPT_OK;
+}
+
+static void nothing_to_release(gemm_weight *w) {
+    (void)w;
+}
+
+const gemm_backend gemm_simd = {"simd", nothing_to_prepare, simd_run, nothing_to_release};
+
+static const gemm_backend *current = &gemm_simd;
+
+void gemm_use(const gemm_backend *backend) {
+    current = backend;
+}
+
+const gemm_backend *gemm_current(void) {
+    return current;
+}
+
+void gemm_forward(float *y, const float *x, const gemm_weight *w, const float *bias, int rows, int accumulate) {
+    gemm_run(&(gemm_job){.weight = w, .count = w->out, .rows = rows, .a = x, .lda = w->in, .c = y, .ldc = w->out,
+                         .bias = bias, .accumulate = accumulate});
+}
+
+void gemm_backward(float *dx, const float *dy, const gemm_weight *w, int rows, int accumulate) {
+    gemm_run(&(gemm_job){.weight = w, .transposed = 1, .count = w->out, .rows = rows, .a = dy, .lda = w->out, .c = dx,
+                         .ldc = w->in, .accumulate = accumulate});
+}

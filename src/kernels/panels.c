@@ -1,0 +1,188 @@
+#include "panels.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/half.h"
+#include "microkernel.h"
+#include "mudpt.h"
+
+static size_t value_bytes(int storage) {
+    return storage == MUDPT_F32 ? 4 : storage == MUDPT_F16 ? 2 : 1;
+}
+
+static int round_up(int value, int multiple) {
+    return (value + multiple - 1) / multiple * multiple;
+}
+
+size_t gemm_panel_bytes(int out, int in, int storage) {
+    return (size_t)round_up(out, PANEL) * (size_t)in * value_bytes(storage);
+}
+
+static size_t position(const gemm_weight *w, int o, int i) {
+    return ((size_t)(o / PANEL) * (size_t)w->in + (size_t)i) * PANEL + (size_t)(o % PANEL);
+}
+
+/* The nearest integer that int8 has, ties to even; 0 for what is no number. */
+static int8_t to_integer(float value) {
+    return (int8_t)(value != value ? 0 : value >= 127 ? 127 : value <= -128 ? -128 : lrintf(value));
+}
+
+void gemm_set_row(gemm_weight *w, int o, const float *values, float scale) {
+    if (w->storage == MUDPT_I8) {
+        if (!(scale > 0)) {
+            /* Not finite if any value is not, so that it shows in every product. */
+            scale = 0;
+            for (int i = 0; i < w->in; i++) {
+                float size = fabsf(values[i]);
+                if (!(size <= scale)) scale = size;
+                if (size != size) break;
+            }
+            scale /= 127;
+        }
+        w->scale[o] = scale;
+    }
+    for (int i = 0; i < w->in; i++) {
+        size_t at = position(w, o, i);
+        if (w->storage == MUDPT_F32)
+            ((float *)w->panels)[at] = values[i];
+        else if (w->storage == MUDPT_F16)
+            ((uint16_t *)w->panels)[at] = half_from_float(values[i]);
+        else
+            ((int8_t *)w->panels)[at] = to_integer(values[i] / scale);
+    }
+}
+
+float panels_value(const gemm_weight *w, int o, int i) {
+    size_t at = position(w, o, i);
+    if (w->storage == MUDPT_F32) return ((const float *)w->panels)[at];
+    if (w->storage == MUDPT_F16) return half_to_float(((const uint16_t *)w->panels)[at]);
+    return (float)((const int8_t *)w->panels)[at] * w->scale[o];
+}
+
+void gemm_get_row(const gemm_weight *w, int o, float *values) {
+    for (int i = 0; i < w->in; i++) values[i] = panels_value(w, o, i);
+}
+
+/* ------------------------------------------------------------------------------------------------ widening */
+
+/* Four halves, sign-extended to 32 bits, as floats. Exponent and mantissa go where a float has them; the product makes up for
+ * the exponents' different bias, subnormals included. Only where `special` is set are infinity and NaN possible: they get
+ * their exponent put in. */
+ALWAYS_INLINE v128_t widen_halves(v128_t halves, const int special) {
+    v128_t wide = wasm_v128_and(wasm_i32x4_shl(halves, 13), wasm_i32x4_splat((int)0x8fffe000u));
+    v128_t value = wasm_f32x4_mul(wide, wasm_f32x4_splat(0x1p112f));
+    if (!special) return value;
+    v128_t top = wasm_i32x4_splat(0x0f800000), is_special = wasm_i32x4_eq(wasm_v128_and(wide, top), top);
+    return wasm_v128_or(value, wasm_v128_and(is_special, wasm_i32x4_splat(0x7f800000)));
+}
+
+/* What a panel's rows are widened with. */
+typedef struct {
+    v128_t scale[2];    /* int8: of the panel's 8 channels */
+    v128_t special;     /* f16: not zero in lanes where infinity or NaN was met */
+} widening;
+
+ALWAYS_INLINE void widening_start(widening *w, const gemm_weight *weight, int panel, const int storage) {
+    if (storage != MUDPT_I8) return;
+    w->scale[0] = wasm_v128_load(weight->scale + (size_t)panel * PANEL);
+    w->scale[1] = wasm_v128_load(weight->scale + (size_t)panel * PANEL + 4);
+}
+
+/* The 8 values of a panel's row: x[0] and x[1]. */
+ALWAYS_INLINE void load_row(v128_t x[2], const char *row, widening *w, const int storage, const int special) {
+    if (storage == MUDPT_F32) {
+        x[0] = wasm_v128_load(row);
+        x[1] = wasm_v128_load(row + 16);
+    } else if (storage == MUDPT_F16) {
+        v128_t halves = wasm_v128_load(row);
+        if (!special) {
+            v128_t top = wasm_i16x8_splat(0x7c00);
+            w->special = wasm_v128_or(w->special, wasm_i16x8_eq(wasm_v128_and(halves, top), top));
+        }
+        x[0] = widen_halves(wasm_i32x4_extend_low_i16x8(halves), special);
+        x[1] = widen_halves(wasm_i32x4_extend_high_i16x8(halves), special);
+    } else {
+        v128_t integers = wasm_i16x8_load8x8(row);
+        x[0] = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(integers)), w->scale[0]);
+        x[1] = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(integers)), w->scale[1]);
+    }
+}
+
+static const char *panel_row(const gemm_weight *w, int panel, int row, const int storage) {
+    return (const char *)w->panels + ((size_t)panel * (size_t)w->in + (size_t)row) * PANEL * value_bytes(storage);
+}
+
+/* -> whether infinity or NaN was met although they were said not to be there (special 0). */
+ALWAYS_INLINE int straight(float *to, const gemm_weight *weight, int panel, int from, int depth, const int storage,
+                           const int special) {
+    const char *row = panel_row(weight, panel, from, storage);
+    widening w = {.special = wasm_i32x4_splat(0)};
+    v128_t x[2];
+    widening_start(&w, weight, panel, storage);
+    for (float *end = to + (size_t)depth * PANEL; to != end; to += PANEL) {
+        load_row(x, row, &w, storage, special);
+        wasm_v128_store(to, x[0]);
+        wasm_v128_store(to + 4, x[1]);
+        row += PANEL * value_bytes(storage);
+    }
+    return storage == MUDPT_F16 && wasm_v128_any_true(w.special);
+}
+
+/* 8 inputs (rows of a panel, of which `inputs` exist) by 8 output channels at a time, turned over. */
+ALWAYS_INLINE int transposed_rows(float *to, const gemm_weight *weight, int input, const int inputs, int from, int depth,
+                                  const int storage, const int special) {
+    size_t row_bytes = PANEL * value_bytes(storage);
+    widening w = {.special = wasm_i32x4_splat(0)};
+    for (int k = 0; k < depth; k += PANEL) {
+        const char *row = panel_row(weight, (from + k) / PANEL, input, storage);
+        widening_start(&w, weight, (from + k) / PANEL, storage);
+        for (int half = 0; half < 2; half++) {
+            v128_t x[2], low[4], high[4]; /* of channels 0 ... 3 and 4 ... 7 */
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; i++) {
+                x[0] = x[1] = wasm_f32x4_splat(0);
+                if (half * 4 + i < inputs) load_row(x, row + (size_t)(half * 4 + i) * row_bytes, &w, storage, special);
+                low[i] = x[0];
+                high[i] = x[1];
+            }
+            transpose_4x4(low);
+            transpose_4x4(high);
+#pragma GCC unroll 4
+            for (int o = 0; o < 4; o++) {
+                wasm_v128_store(to + o * PANEL + half * 4, low[o]);
+                wasm_v128_store(to + (4 + o) * PANEL + half * 4, high[o]);
+            }
+        }
+        to += PANEL * PANEL;
+    }
+    return storage == MUDPT_F16 && wasm_v128_any_true(w.special);
+}
+
+ALWAYS_INLINE int transposed(float *to, const gemm_weight *weight, int panel, int from, int depth, const int storage,
+                             const int special) {
+    int input = panel * PANEL, inputs = weight->in - input;
+    if (inputs >= PANEL) return transposed_rows(to, weight, input, PANEL, from, depth, storage, special);
+    return transposed_rows(to, weight, input, inputs, from, depth, storage, special);
+}
+
+/* f16: as if there were neither infinity nor NaN; should there be one, again with care. */
+#define UNPACKERS(name, storage)                                                                                            \
+    static void straight_##name(float *to, const gemm_weight *w, int panel, int from, int depth) {                          \
+        if (straight(to, w, panel, from, depth, storage, 0)) straight(to, w, panel, from, depth, storage, 1);               \
+    }                                                                                                                       \
+    static void transposed_##name(float *to, const gemm_weight *w, int panel, int from, int depth) {                        \
+        if (transposed(to, w, panel, from, depth, storage, 0)) transposed(to, w, panel, from, depth, storage, 1);           \
+    }
+UNPACKERS(f32, MUDPT_F32)
+UNPACKERS(f16, MUDPT_F16)
+UNPACKERS(i8, MUDPT_I8)
+
+panels_unpack panels_unpacker(int storage, int is_transposed) {
+    static const panels_unpack table[3][2] = {
+        [MUDPT_F32] = {straight_f32, transposed_f32},
+        [MUDPT_F16] = {straight_f16, transposed_f16},
+        [MUDPT_I8] = {straight_i8, transposed_i8},
+    };
+    return table[storage][is_transposed != 0];
+}

@@ -1,0 +1,8 @@
+/* Softmax of one row, numerically safe. */
+#ifndef KERNELS_SOFTMAX_H
+#define KERNELS_SOFTMAX_H
+
+/* p[i] = exp(s[i] - max) / sum; p may be s; count >= 1. Returns log(sum of exp(s)). */
+float softmax_row(float *p, const float *s, int count);
+
+#endif
