@@ -1,0 +1,229 @@
+#!/usr/bin/env node
+// Renders few-shot tasks from openly licensed pictograms: a folder of PNG pictures with a split.json each.
+//
+//   node models/pictoclip/tasks/render.js NAME... --out DIR      writes DIR/NAME/, once
+//
+// What a task consists of stands in tasks.json, how a picture is made in compose.js. The same version makes the same
+// bytes everywhere. A folder appears when it is complete, under its own name, or not at all; one that is up to date is
+// left alone, and a folder that this renderer did not make is never touched. The pictures keep their sets' licences,
+// which ATTRIBUTION.md in the folder names.
+import { realpathSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { compose } from './compose.js';
+import { loadRenderer, pinnedPackages, PictogramSet } from './pictograms.js';
+import { Random } from './random.js';
+
+/** Raise it when pictures come out differently. */
+const VERSION = 1;
+const STAMP = '.rendered.json';
+const HOUR = 3600e3;
+
+const { template, beside, tasks } = JSON.parse(await readFile(new URL('tasks.json', import.meta.url), 'utf8'));
+
+/** Names of the tasks that can be rendered. */
+export const taskNames = Object.keys(tasks);
+
+/** The task that shows what tuning does: small, quickly rendered and trained. */
+export const SAMPLE_TASK = 'zoo';
+
+// --------------------------------------------------------------------------------------------- which pictures
+
+/**
+ * The pictures of one class and part: sets take turns, within a set its drawings do.
+ * @returns {{ path: string, label: number, drawing: object, effect?: string }[]}
+ */
+function picturesOf(task, sets, { part, label, count, from, members, effect }) {
+  const className = Object.keys(task.classes)[label];
+  const random = new Random(`${task.name}/${part}/${className}`);
+  const pools = new Map(from.map((set) => [set, members.flatMap((member) => sets.get(set).drawings(member))]));
+  const turns = from.filter((set) => pools.get(set).length);
+  if (!turns.length) throw new Error(`tasks.json, ${task.name}, ${className}: none of ${from.join(', ')} draws it`);
+  for (const [set, pool] of pools) pools.set(set, random.shuffle(pool));
+  const start = random.below(turns.length);
+  return Array.from({ length: count }, (_, i) => {
+    const set = turns[(start + i) % turns.length];
+    const pool = pools.get(set);
+    pool.push(pool.shift());
+    const folder = className.replaceAll(' ', '_');
+    return { path: `${part}/${folder}/${String(i).padStart(2, '0')}-${set}.png`, label, drawing: pool.at(-1), effect };
+  });
+}
+
+/** Members of a class in training and in testing: the same, or, if the task says so, every second one each. */
+function membersOf(task, sets, className) {
+  const members = task.classes[className];
+  if (!task.disjointMembers) return [members, members];
+  const order = new Random(`${task.name}/members/${className}`).shuffle(members);
+  const rarely = (member) => task.trainSets.filter((set) => !sets.get(set).drawings(member).length).length;
+  order.sort((a, b) => rarely(a) - rarely(b));
+  return [order.filter((_, i) => i % 2 === 0), order.filter((_, i) => i % 2 === 1)];
+}
+
+/** Every picture of a task by part: { train, test, 'test-STYLE', ... } */
+function plan(task, sets) {
+  const parts = { train: [], test: [] };
+  Object.keys(task.classes).forEach((className, label) => {
+    const [seen, unseen] = membersOf(task, sets, className);
+    const add = (part, rest) => (parts[part] ??= []).push(...picturesOf(task, sets, { part, label, ...rest }));
+    add('train', { count: task.train, from: task.trainSets, members: seen });
+    add('test', { count: task.test, from: task.testSets, members: unseen });
+    for (const [style, { sets: from, test, effect }] of Object.entries(task.styles ?? {}))
+      add(`test-${style}`, { count: test, from, members: unseen, effect });
+  });
+  return parts;
+}
+
+// --------------------------------------------------------------------------------------------- what is written
+
+function attribution(task, sets) {
+  const rows = [...sets]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, { credit }]) => {
+      const link = (text, url) => (url ? `[${text}](${url})` : text);
+      const { title, author, licence } = credit;
+      return (
+        `| \`${name}\` | ${title} | ${link(author.name, author.url)} | ` +
+        `${link(licence.spdx ?? licence.title, licence.url)} | \`${credit.package}\` |`
+      );
+    });
+  return `# Where the pictures of \`${task.name}\` come from
+
+${task.about}
+
+Every picture is an altered rendering (other background, size, turn, colours, blur, covering) of a pictogram from one of
+these sets; the end of its file name says which. Titles, authors and licences are as the packages state them. Pictures
+keep the licence of the set they come from; those from a share-alike set (CC-BY-SA) are under that licence, too.
+
+| in file names | set | author | licence | package |
+|---|---|---|---|---|
+${rows.join('\n')}
+`;
+}
+
+/** Draws all pictures and writes everything but the stamp into folder. */
+async function fill(folder, task, sets, { onProgress, signal }) {
+  const { renderSvg, encodePng } = await loadRenderer();
+  const parts = plan(task, sets);
+  const pictures = Object.values(parts).flat();
+  const members = new Set(Object.values(task.classes).flat());
+  const others = beside.filter((thing) => !members.has(thing));
+
+  for (const { path } of pictures) await mkdir(dirname(join(folder, path)), { recursive: true });
+  for (const [done, { path, drawing, effect }] of pictures.entries()) {
+    signal?.throwIfAborted();
+    onProgress?.({ done, total: pictures.length });
+    const random = new Random(`${task.name}/${path}`);
+    const set = sets.get(/\d-(.*)\.png$/.exec(path)[1]);
+    const other = () => {
+      for (;;) {
+        const found = set.drawings(random.pick(others));
+        if (found.length) return found[0];
+      }
+    };
+    const picture = compose(random, { thing: drawing, other, hardness: task.hardness, effect }, renderSvg);
+    await writeFile(join(folder, path), encodePng({ ...picture, channels: 3 }));
+  }
+  onProgress?.({ done: pictures.length, total: pictures.length });
+
+  const rows = (part) => parts[part].map(({ path, label }) => [path, label]);
+  const split = (test) => ({ classes: Object.keys(task.classes), template, train: rows('train'), test: rows(test) });
+  const save = (file, value) => writeFile(join(folder, file), `${JSON.stringify(value)}\n`);
+  await save('split.json', split('test'));
+  for (const style of Object.keys(task.styles ?? {})) await save(`split-${style}.json`, split(`test-${style}`));
+  await writeFile(join(folder, 'ATTRIBUTION.md'), attribution(task, sets));
+}
+
+// --------------------------------------------------------------------------------------------- once and whole
+
+/** What there is at the task's place. @returns {Promise<'nothing' | 'current' | 'outdated' | 'foreign'>} */
+async function stateOf(folder, stamp) {
+  const entries = await readdir(folder).catch((error) => {
+    if (error.code === 'ENOENT') return [];
+    throw new Error(`${folder} is in the way of the rendered task: ${error.message}`);
+  });
+  if (!entries.length) return 'nothing';
+  if (!entries.includes(STAMP)) return 'foreign';
+  return (await readFile(join(folder, STAMP), 'utf8')) === stamp ? 'current' : 'outdated';
+}
+
+/** Removes what renderings that were killed left behind. */
+async function sweep(outDir, prefix) {
+  for (const entry of await readdir(outDir)) {
+    if (!entry.startsWith(prefix)) continue;
+    const { mtimeMs } = await stat(join(outDir, entry)).catch(() => ({ mtimeMs: Infinity }));
+    if (Date.now() - mtimeMs > HOUR) await rm(join(outDir, entry), { recursive: true, force: true });
+  }
+}
+
+/**
+ * Renders a task, unless that is already done.
+ * @param {string} name one of taskNames
+ * @param {string} outDir folder that receives the folder `name`; made if need be
+ * @param {object} [options]
+ * @param {(progress: { done: number, total: number }) => void} [options.onProgress] before each picture and at the end
+ * @param {AbortSignal} [options.signal] stops with its reason; nothing is left behind
+ * @returns {Promise<string>} the task's folder, join(outDir, name)
+ */
+export async function renderTask(name, outDir, { onProgress, signal } = {}) {
+  if (!taskNames.includes(name)) throw new Error(`no task is called ${name}; there are: ${taskNames.join(', ')}`);
+  const task = { name, ...tasks[name] };
+  const folder = join(outDir, name);
+  const stamp = `${JSON.stringify({ version: VERSION, packages: await pinnedPackages(), template, beside, task })}\n`;
+  const state = await stateOf(folder, stamp);
+  if (state === 'current') return folder;
+  if (state === 'foreign')
+    throw new Error(`${folder} holds something that was not rendered here; move it away or choose another folder`);
+
+  const styles = Object.values(task.styles ?? {});
+  const setNames = new Set([...task.trainSets, ...task.testSets, ...styles.flatMap((style) => style.sets)]);
+  const sets = new Map();
+  for (const set of setNames) sets.set(set, await PictogramSet.load(set));
+
+  const prefix = `.${name}-unfinished-`;
+  await mkdir(outDir, { recursive: true });
+  await sweep(outDir, prefix);
+  const unfinished = await mkdtemp(join(outDir, prefix));
+  try {
+    await fill(join(unfinished, 'new'), task, sets, { onProgress, signal });
+    await writeFile(join(unfinished, 'new', STAMP), stamp);
+    if (state === 'outdated') await rename(folder, join(unfinished, 'old'));
+    await rename(join(unfinished, 'new'), folder).catch(async (error) => {
+      // Another process may have been first; then its folder is as good.
+      if ((await stateOf(folder, stamp)) !== 'current') throw error;
+    });
+  } finally {
+    await rm(unfinished, { recursive: true, force: true });
+  }
+  return folder;
+}
+
+// --------------------------------------------------------------------------------------------- command line
+
+async function main() {
+  const usage = `usage: render.js NAME... --out DIR\ntasks: ${taskNames.join(', ')} (sample: ${SAMPLE_TASK})`;
+  const { values, positionals } = parseArgs({
+    options: { out: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    allowPositionals: true,
+  });
+  if (values.help) return console.log(usage);
+  if (!positionals.length || !values.out) throw new Error(usage);
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'])
+    process.once(name, () => stop.abort(new Error('stopped; nothing was kept')));
+  for (const name of positionals) {
+    const onProgress = ({ done, total }) => {
+      if (process.stderr.isTTY) process.stderr.write(`\r${name}: ${done}/${total}${done === total ? '\n' : ''}`);
+    };
+    console.log(await renderTask(name, values.out, { onProgress, signal: stop.signal }));
+  }
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href) {
+  main().catch((error) => {
+    console.error(error.message);
+    process.exitCode = 1;
+  });
+}

@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Records a whole training run so that another implementation can replay it: which pictures, which crops, which mirror
+images, in which order, from which start; and the loss of every step, the tuned tensors and every test prediction.
+
+Usage: record.py --data TASK --method mudpt --epochs 5 --out GOLDEN/replay/NAME
+A TASK is a folder with a split.json. Its place and the model's are written relative to the folder that holds GOLDEN.
+"""
+import argparse
+import json
+import math
+import os
+import random
+from pathlib import Path
+
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from tune import HERE, PHRASE, Model, few, load_reference, test_view, to_tensor
+
+
+def crop_box(w, h, rng, smallest=0.08):
+    """RandomResizedCrop's box and a coin for mirroring: (top, left, height, width, flip)."""
+    for _ in range(10):
+        area = w * h * rng.uniform(smallest, 1)
+        ratio = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
+        cw, ch = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < cw <= w and 0 < ch <= h:
+            break
+    else:
+        cw = ch = min(w, h)
+    return [rng.randint(0, h - ch), rng.randint(0, w - cw), ch, cw, int(rng.random() < 0.5)]
+
+
+def view(img, box, size):
+    """Cut the box out, then resize, then mirror."""
+    top, left, height, width, flip = box
+    out = img.crop((left, top, left + width, top + height)).resize((size, size), Image.BICUBIC)
+    return to_tensor(out.transpose(Image.FLIP_LEFT_RIGHT) if flip else out)
+
+
+def plan(shots, epochs, batch, rng, images):
+    steps = []
+    for epoch in range(epochs):
+        order = rng.sample(range(len(shots)), len(shots))
+        for i in range(0, len(order) - batch + 1, batch):
+            rows = [shots[j] for j in order[i:i + batch]]
+            steps.append(
+                {
+                    "epoch": epoch,
+                    "images": [[p, *crop_box(*images[p].size, rng)] for p, _ in rows],
+                    "labels": [l for _, l in rows],
+                }
+            )
+    return steps
+
+
+def run(model, case, clip, inputs, steps, images, start, rates, kind, noise=0.0):
+    """Losses and final tensors; kind is the float type; noise adds that many 8-bit units (another picture decoder)."""
+    ref, g = model.ref, torch.Generator().manual_seed(0)
+    clip = {k: v.to(kind) if v.is_floating_point() else v for k, v in clip.items()}
+    params = {k: v.to(kind).clone() for k, v in start.items()}
+    velocity = {k: torch.zeros_like(v) for k, v in params.items()}
+    losses = []
+    for s in steps:
+        x = torch.stack([view(images[p], box, model.size) for p, *box in s["images"]])
+        if noise:
+            x = x + noise / 255 / 0.27 * torch.randn(x.shape, generator=g)
+        loss, grads, _ = ref.loss_and_gradients(clip, case, params, inputs, x.to(kind), torch.tensor(s["labels"]))
+        ref.sgd_step(params, grads, velocity, rates[s["epoch"]])
+        losses.append(float(loss))
+    return losses, params
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--model", type=Path, default=HERE.parent)
+    ap.add_argument("--reference", type=Path, default=HERE.parents[2] / "tests" / "reference" / "reference.py")
+    ap.add_argument("--data", type=Path, required=True)
+    ap.add_argument("--method", default="mudpt")
+    ap.add_argument("--shots", type=int, default=16)
+    ap.add_argument("--epochs", type=int, default=5)
+    ap.add_argument("--batch", type=int, default=4)
+    ap.add_argument("--lr", type=float, default=2.5e-3)
+    ap.add_argument("--seed", type=int, default=7)
+    ap.add_argument("--threads", type=int, default=2)
+    ap.add_argument("--out", type=Path, required=True)
+    args = ap.parse_args()
+    torch.set_num_threads(args.threads)
+    model = Model(args.model, load_reference(args.reference))
+    ref, split = model.ref, json.loads((args.data / "split.json").read_text())
+    case = model.case(args.method, 4)
+    clip, inputs = model.inputs(case, split["classes"], split["template"])
+    shots = few(split["train"], args.shots, args.seed)
+    images = {p: Image.open(args.data / p).convert("RGB") for p, _ in shots}
+    phrase = ref.encode(model.tok, PHRASE)
+    start = ref.initial_parameters(case, model.arch, args.seed, model.clip, phrase, len(inputs["eot"]))
+    steps = plan(shots, args.epochs, args.batch, random.Random(args.seed), images)
+    rates = [ref.learning_rate(args.lr, args.epochs, e) for e in range(args.epochs)]
+
+    losses, final = run(model, case, clip, inputs, steps, images, start, rates, torch.float64)
+    single, final32 = run(model, case, clip, inputs, steps, images, start, rates, torch.float32)
+    noisy, _ = run(model, case, clip, inputs, steps, images, start, rates, torch.float32, noise=0.5)
+    test = torch.stack([test_view(Image.open(args.data / p).convert("RGB"), model.size) for p, _ in split["test"]])
+    labels = torch.tensor([l for _, l in split["test"]])
+    with torch.no_grad():
+        logits = ref.forward(clip, case, {k: v.float() for k, v in final.items()}, inputs, test)["logits"]
+    guess = logits.argmax(1)
+    for s, loss in zip(steps, losses):
+        s["loss"] = round(loss, 7)
+    gap = lambda a, b: max(abs(x - y) for x, y in zip(a, b))
+    args.out.mkdir(parents=True, exist_ok=True)
+    tensors = {f"init.{k}": v.float() for k, v in start.items()} | {f"final.{k}": v.float() for k, v in final.items()}
+    tensors["test_logits"] = logits
+    save_file({k: v.contiguous() for k, v in tensors.items()}, str(args.out / "replay.safetensors"))
+    first, second = logits.topk(2, 1).values.T
+    place = lambda folder: Path(os.path.relpath(folder, args.out.resolve().parents[2])).as_posix()
+    doc = {
+        "model": place(args.model),
+        "data": place(args.data),
+        "method": args.method,
+        "hyper_parameters": {k: v for k, v in case.items() if k not in ("name", "method")},
+        "classes": split["classes"],
+        "shots": args.shots,
+        "batch": args.batch,
+        "epochs": args.epochs,
+        "base_learning_rate": args.lr,
+        "learning_rate_per_epoch": rates,
+        "steps": steps,
+        "test": [[p, l, int(i)] for (p, l), i in zip(split["test"], guess)],
+        "test_accuracy": round(float((guess == labels).float().mean()), 6),
+        "test_margin": {f"below_{m}": int((first - second < m).sum()) for m in (0.01, 0.1)},
+        "loss_difference": {"float32": gap(losses, single), "half a unit of noise on the pixels": gap(losses, noisy)},
+    }
+    (args.out / "replay.json").write_text(json.dumps(doc).replace('{"epoch"', '\n{"epoch"'))
+    print(json.dumps({k: doc[k] for k in ("test_accuracy", "test_margin", "loss_difference")}), "steps", len(steps),
+          "max change f32", max(float((final[k].float() - final32[k]).abs().max()) for k in final))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+"""Step 6: how well the model does a task by its name alone, and after prompt tuning.
+
+Uses the project's reference implementation for the methods (only its layer
+norm and attention are exchanged for PyTorch's own, which give the same values
+sooner). Training sees random resized crops and mirror images, as is usual.
+
+Usage: tune.py --data TASK... [--method zeroshot coop ivlp mudpt] [--seeds 1 2 3] [--lr 2.5e-3] [--epochs 10]
+A TASK is a folder with a split.json, as ../tasks/render.js writes it.
+"""
+import argparse
+import importlib.util
+import json
+import math
+import random
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+
+from model import MEAN, STD
+
+HERE = Path(__file__).resolve().parent
+PHRASE = "a photo of a"
+
+
+def load_reference(path):
+    spec = importlib.util.spec_from_file_location("reference", path)
+    ref = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(ref)
+
+    def attention(x, w, p, causal):
+        S, L, d = x.shape
+        qkv = F.linear(x, w[p + "attn.in_proj_weight"], w[p + "attn.in_proj_bias"])
+        q, k, v = qkv.view(S, L, 3, d // ref.HEAD_WIDTH, ref.HEAD_WIDTH).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2).reshape(S, L, d)
+        return F.linear(y, w[p + "attn.out_proj.weight"], w[p + "attn.out_proj.bias"])
+
+    ref.attention = attention
+    ref.layer_norm = lambda x, weight, bias: F.layer_norm(x, x.shape[-1:], weight, bias, ref.LN_EPS)
+    return ref
+
+
+def openai_names(hf):
+    """Hugging Face's tensor names -> OpenAI's."""
+    direct = {"logit_scale": "logit_scale", "text_model.embeddings.token_embedding.weight": "token_embedding.weight",
+              "text_model.embeddings.position_embedding.weight": "positional_embedding",
+              "vision_model.embeddings.class_embedding": "visual.class_embedding",
+              "vision_model.embeddings.patch_embedding.weight": "visual.conv1.weight",
+              "vision_model.embeddings.position_embedding.weight": "visual.positional_embedding"}
+    out = {ours: hf[theirs].float() for theirs, ours in direct.items()}
+    out["text_projection"] = hf["text_projection.weight"].float().T
+    out["visual.proj"] = hf["visual_projection.weight"].float().T
+    for part in ("weight", "bias"):
+        for theirs, ours in (
+            ("text_model.final_layer_norm", "ln_final"),
+            ("vision_model.pre_layrnorm", "visual.ln_pre"),
+            ("vision_model.post_layernorm", "visual.ln_post"),
+        ):
+            out[f"{ours}.{part}"] = hf[f"{theirs}.{part}"].float()
+        for theirs, ours in (("text_model", "transformer"), ("vision_model", "visual.transformer")):
+            layer = 0
+            while f"{theirs}.encoder.layers.{layer}.layer_norm1.weight" in hf:
+                a, b = f"{theirs}.encoder.layers.{layer}.", f"{ours}.resblocks.{layer}."
+                out[f"{b}attn.in_proj_{part}"] = torch.cat([hf[f"{a}self_attn.{x}_proj.{part}"] for x in "qkv"]).float()
+                for x, y in (("self_attn.out_proj", "attn.out_proj"), ("layer_norm1", "ln_1"), ("layer_norm2", "ln_2"),
+                             ("mlp.fc1", "mlp.c_fc"), ("mlp.fc2", "mlp.c_proj")):
+                    out[f"{b}{y}.{part}"] = hf[f"{a}{x}.{part}"].float()
+                layer += 1
+    return out
+
+
+def to_tensor(img):
+    x = torch.from_numpy(np.asarray(img, np.float32) / 255).permute(2, 0, 1)
+    return (x - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+
+
+def test_view(img, size):
+    """Shorter side to `size` (bicubic), middle square."""
+    w, h = img.size
+    k = size / min(w, h)
+    w, h = max(size, int(w * k)), max(size, int(h * k))
+    img = img.resize((w, h), Image.BICUBIC)
+    left, top = round((w - size) / 2), round((h - size) / 2)
+    return to_tensor(img.crop((left, top, left + size, top + size)))
+
+
+def train_view(img, size, rng, smallest):
+    """Random resized crop (area smallest..1, ratio 3/4..4/3) and mirroring."""
+    w, h = img.size
+    for _ in range(10):
+        area = w * h * rng.uniform(smallest, 1)
+        ratio = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
+        cw, ch = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < cw <= w and 0 < ch <= h:
+            break
+    else:
+        cw = ch = min(w, h)
+    left, top = rng.randint(0, w - cw), rng.randint(0, h - ch)
+    out = img.resize((size, size), Image.BICUBIC, box=(left, top, left + cw, top + ch))
+    return to_tensor(out.transpose(Image.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else out)
+
+
+def few(rows, shots, seed):
+    """`shots` random pictures of every class."""
+    rng = random.Random(seed)
+    by_class = {}
+    for row in rows:
+        by_class.setdefault(row[1], []).append(row)
+    return [r for c in by_class.values() for r in (rng.sample(c, shots) if len(c) > shots else c)]
+
+
+class Model:
+    def __init__(self, folder, ref):
+        self.ref = ref
+        self.clip = openai_names(load_file(str(folder / "model.safetensors")))
+        self.tok = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        config = json.loads((folder / "config.json").read_text())
+        self.size = config["vision_config"]["image_size"]
+        self.context = config["text_config"]["max_position_embeddings"]
+        self.arch = {
+            "vision_width": config["vision_config"]["hidden_size"],
+            "text_width": config["text_config"]["hidden_size"],
+            "embed": config["projection_dim"],
+        }
+        self.layers = config["text_config"]["num_hidden_layers"], config["vision_config"]["num_hidden_layers"]
+
+    def case(self, method, n):
+        t, v = self.layers
+        return {
+            "zeroshot": {},
+            "coop": {"n": n, "phrase": PHRASE},
+            "coop16": {"n": 16},
+            "vpt": {"n": 8, "depth": v, "phrase": PHRASE},
+            "ivlp": {"n_text": n, "n_visual": n, "depth_text": t, "depth_visual": v, "phrase": PHRASE},
+            "mudpt": {"n": n, "depth": min(t, v), "phrase": PHRASE},
+            "uumudpt": {"n": n, "depth": min(t, v), "phrase": PHRASE},
+        }[method] | {"method": method.rstrip("16"), "name": method}
+
+    def inputs(self, case, names, template):
+        """Token rows, cut behind the last end mark (nothing there is ever read)."""
+        sentences = [[template.format(n) for n in names]]
+        texts = sentences if case["method"] == "zeroshot" else self.ref.prompt_texts(case, names)
+        ids, eot = self.ref.token_rows(self.tok, texts[0], self.context)
+        length = int(eot.max()) + 1
+        clip = dict(self.clip, positional_embedding=self.clip["positional_embedding"][:length])
+        return clip, {
+            "class_ids": ids[:, :length],
+            "eot": eot,
+            "name_lengths": [len(self.ref.encode(self.tok, n)) for n in names],
+        }
+
+
+@torch.no_grad()
+def accuracy(ref, clip, case, params, inputs, images, labels):
+    right = 0
+    for i in range(0, len(images), 256):
+        logits = ref.forward(clip, case, params, inputs, images[i:i + 256])["logits"]
+        right += int((logits.argmax(1) == labels[i:i + 256]).sum())
+    return right / len(labels)
+
+
+def tune(model, case, clip, inputs, shots, args, seed):
+    ref = model.ref
+    phrase = ref.encode(model.tok, PHRASE) if case.get("phrase") else None
+    params = ref.initial_parameters(case, model.arch, seed, model.clip, phrase, len(inputs["eot"]))
+    velocity = {k: torch.zeros_like(v) for k, v in params.items()}
+    rng = random.Random(seed)
+    losses = []
+    for epoch in range(args.epochs):
+        order = rng.sample(range(len(shots)), len(shots))
+        rate, losses = ref.learning_rate(args.lr, args.epochs, epoch), []
+        for i in range(0, len(order) - args.batch + 1, args.batch):
+            part = [shots[j] for j in order[i:i + args.batch]]
+            pixels = torch.stack([train_view(img, model.size, rng, args.smallest_crop) for img, _ in part])
+            labels = torch.tensor([l for _, l in part])
+            loss, grads, _ = ref.loss_and_gradients(clip, case, params, inputs, pixels, labels)
+            ref.sgd_step(params, grads, velocity, rate)
+            losses.append(float(loss))
+    return params, float(np.mean(losses))
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--model", type=Path, default=HERE.parent)
+    ap.add_argument("--reference", type=Path, default=HERE.parents[2] / "tests" / "reference" / "reference.py")
+    ap.add_argument("--data", type=Path, nargs="+", required=True)
+    ap.add_argument("--method", nargs="+", default=["zeroshot", "coop", "ivlp", "mudpt"])
+    ap.add_argument("--shots", type=int, default=16)
+    ap.add_argument("--seeds", type=int, nargs="+", default=[1])
+    ap.add_argument("--n", type=int, default=4)
+    ap.add_argument("--epochs", type=int, default=10)
+    ap.add_argument("--batch", type=int, default=4)
+    ap.add_argument("--lr", type=float, default=2.5e-3)
+    ap.add_argument("--smallest-crop", type=float, default=0.08)
+    ap.add_argument("--threads", type=int, default=2)
+    ap.add_argument("--log", type=Path, help="append a JSON line per result")
+    args = ap.parse_args()
+
+    torch.set_num_threads(args.threads)
+    model = Model(args.model, load_reference(args.reference))
+    for data in args.data:
+        split = json.loads((data / "split.json").read_text())
+        tests = {"": split["test"]}
+        for path in sorted(data.glob("split-*.json")):
+            tests[path.stem[6:]] = json.loads(path.read_text())["test"]
+        tests = {k: (torch.stack([test_view(Image.open(data / p).convert("RGB"), model.size) for p, _ in rows]),
+                     torch.tensor([l for _, l in rows])) for k, rows in tests.items()}
+        for method in args.method:
+            case = model.case(method, args.n)
+            clip, inputs = model.inputs(case, split["classes"], split["template"])
+            for seed in [0] if method == "zeroshot" else args.seeds:
+                begun, params, loss = time.time(), {}, None
+                if method != "zeroshot":
+                    shots = [(Image.open(data / p).convert("RGB"), l) for p, l in few(split["train"], args.shots, seed)]
+                    params, loss = tune(model, case, clip, inputs, shots, args, seed)
+                result = {
+                    "task": data.name,
+                    "method": method,
+                    "seed": seed,
+                    "lr": args.lr,
+                    "epochs": args.epochs,
+                    "batch": args.batch,
+                    "smallest_crop": args.smallest_crop,
+                    "accuracy": {
+                        k or "test": round(100 * accuracy(model.ref, clip, case, params, inputs, *t), 2)
+                        for k, t in tests.items()
+                    },
+                    "last_loss": loss and round(loss, 4),
+                    "seconds": round(time.time() - begun, 1),
+                }
+                print(json.dumps(result), flush=True)
+                if args.log:
+                    with args.log.open("a") as f:
+                        f.write(json.dumps(result) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
