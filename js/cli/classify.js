@@ -1,0 +1,94 @@
+/** mudpt classify: what is on pictures. One that cannot be read gets its error line; the others are classified. */
+import { Command, Option } from 'commander';
+import { readdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { MudptError } from '../errors.js';
+import { PICTURE, printable } from '../node/datasets.js';
+import { EXIT_FAILED, EXIT_INTERRUPTED } from './failures.js';
+import { onInterrupt } from './interrupt.js';
+import { openClassifier, openModel } from './model.js';
+import { given, names, template, whole, withModel, withOutput } from './options.js';
+import { cut, openTerminal, pad, percent, table, width } from './terminal.js';
+
+export function classifyCommand() {
+  const command = new Command('classify')
+    .description('name what is on pictures')
+    .argument('<picture...>', 'picture files, or folders of them')
+    .addOption(new Option('--classifier <file>', 'a file that mudpt train saved').argParser(given))
+    .addOption(
+      new Option('--classes <a,b,c>', 'without --classifier: zero-shot names').argParser(names).conflicts('classifier'),
+    )
+    .addOption(
+      new Option('--template <text>', 'zero-shot sentence, {} is the class')
+        .argParser(template)
+        .conflicts('classifier'),
+    )
+    .addOption(new Option('--top <n>', 'names a picture').argParser(whole(1, 1000)).default(5));
+  return withOutput(withModel(command)).action(run);
+}
+
+async function run(given, options) {
+  if (!options.classifier && !options.classes) {
+    throw new MudptError(
+      'argument',
+      'classify needs names to choose from',
+      'give --classifier FILE or --classes a,b,c',
+    );
+  }
+  const terminal = openTerminal(options);
+  const { signal, release } = onInterrupt();
+  let clip;
+  try {
+    const pictures = await listPictures(given);
+    clip = await openModel(options, terminal, signal);
+    const classifier = options.classifier
+      ? await openClassifier(clip, options.classifier)
+      : await clip.zeroShot(options.classes, options.template && { template: options.template });
+    const results = [];
+    for (const file of pictures) {
+      if (signal.aborted) break;
+      results.push(await classifyOne(classifier, file, options.top, terminal));
+    }
+    if (results.some((result) => result.error)) process.exitCode = EXIT_FAILED;
+    if (signal.aborted) process.exitCode = EXIT_INTERRUPTED;
+    if (options.json) process.stdout.write(`${JSON.stringify({ results })}\n`);
+  } finally {
+    release();
+    await clip?.dispose();
+  }
+}
+
+async function classifyOne(classifier, file, topK, terminal) {
+  try {
+    const top = await classifier.classify(file, { topK });
+    terminal.print(terminal.colors.bold(printable(file)));
+    const room = Math.min(terminal.columns() - 40, Math.max(...classifier.classes.map(width)));
+    const rows = top.map(({ label, score }) => [
+      percent(score).padStart(7),
+      pad(cut(label, room), room),
+      '━'.repeat(Math.round(20 * score)),
+    ]);
+    const paint = (text, y, x) => (x === 2 ? terminal.colors.cyan(text) : y ? text : terminal.colors.bold(text));
+    for (const line of table(rows, 'rll', { paint })) terminal.print(line);
+    return { file, top };
+  } catch (error) {
+    if (!(error instanceof MudptError)) throw error;
+    terminal.warn(`mudpt: ${printable(error.message)}`);
+    return { file, error: { code: error.code, message: error.message, hint: error.hint } };
+  }
+}
+
+/** Files as given, and the pictures of folders. */
+async function listPictures(given) {
+  const lists = await Promise.all(
+    given.map(async (name) => {
+      const info = await stat(name).catch(() => undefined); // what is not there is said when its turn comes
+      if (!info?.isDirectory()) return [name];
+      const inside = (await readdir(name)).filter((entry) => PICTURE.test(entry) && !entry.startsWith('.'));
+      if (!inside.length)
+        throw new MudptError('file', `${name}: holds no pictures`, 'give JPEG, PNG, GIF or BMP files');
+      return inside.sort().map((entry) => path.join(name, entry));
+    }),
+  );
+  return lists.flat();
+}

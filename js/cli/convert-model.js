@@ -1,0 +1,306 @@
+/**
+ * Rewrites a model's weights under other names or in another type, tensor by tensor, so that memory stays small
+ * whatever the model's size. What is not a weight of a CLIP is left out; what is missing, misshapen or not finite is
+ * refused.
+ *
+ * int8: each row of the blocks' matrices is divided by scale = largest magnitude / 127 and rounded, halves to even;
+ * the scales are a tensor of their own, X_scale. Everything else becomes f16 (logit_scale stays as exact as it was).
+ */
+import { open } from 'node:fs/promises';
+import { MudptError } from '../errors.js';
+import { readHeader, writeHeader } from '../safetensors.js';
+import { countLayers, FAMILIES, familyOf, isBlockMatrix, layout } from './tensor-names.js';
+
+const READABLE = ['F32', 'F16', 'BF16', 'I8'];
+const BYTES = { F32: 4, F16: 2, BF16: 2, I8: 1 };
+const PIECE = 1 << 20; // values that are worked on at a time
+const WIDEST = 8192; // as MUDPT_MAX_WIDTH: bounds the two projections, which are turned over in memory
+
+/**
+ * @param {import('../source.js').SourceFile} file  the weights
+ * @param {string} target                           the file to be made
+ * @param {object} options
+ * @param {'f32' | 'f16' | 'int8'} options.to
+ * @param {string} [options.names]  one of FAMILIES; default: the file's own
+ * @param {(share: number) => void} [options.onProgress]
+ * @param {AbortSignal} [options.signal]
+ * @returns {Promise<{ from: string, names: string, tensors: number, bytes: number }>}
+ */
+export async function convertWeights(file, target, { to, names, onProgress, signal }) {
+  const header = await readHeader(file);
+  const found = new Map(header.tensors.map((tensor) => [tensor.name, tensor]));
+  const from = familyOf(found.keys());
+  if (!from) {
+    throw new MudptError(
+      'model',
+      `${file.name}: holds no CLIP under the names of ${FAMILIES.join(', ')}`,
+      'give the weights of a CLIP',
+    );
+  }
+  const layers = countLayers(from, found.keys());
+  const pieces = findPieces(file.name, layout(from, layers), found);
+  const stored = layout(names ?? from, layers).map((entry) => plan(file.name, entry, pieces, to));
+
+  const tensors = stored.flatMap(({ name, dtype, shape }) =>
+    dtype === 'I8'
+      ? [
+          { name, dtype, shape },
+          { name: `${name}_scale`, dtype: 'F32', shape: [shape[0]] },
+        ]
+      : [{ name, dtype, shape }],
+  );
+  const { header: head, size } = writeHeader(tensors, { format: 'pt' });
+  const output = await open(target, 'wx');
+  try {
+    let at = 0;
+    const write = async (bytes) => {
+      signal?.throwIfAborted();
+      await writeAll(output, bytes, at);
+      at += bytes.length;
+      onProgress?.(at / size);
+    };
+    await write(head);
+    for (const entry of stored) await writeTensor(file, entry, write);
+  } finally {
+    await output.close();
+  }
+  return { from, names: names ?? from, tensors: tensors.length, bytes: size };
+}
+
+/**
+ * Where each tensor of Hugging Face's naming lies in the file.
+ * @returns {Map<string, Piece>}
+ *
+ * @typedef {object} Piece
+ * @property {string} name         of the stored tensor
+ * @property {string} dtype
+ * @property {number[]} shape      in Hugging Face's orientation
+ * @property {number} rows, columns  of the stored tensor's part, as it lies in the file
+ * @property {number} begin        where it begins in the file
+ * @property {boolean} transposed
+ * @property {number} [scales]     I8: where its scales begin
+ */
+function findPieces(file, entries, found) {
+  const pieces = new Map();
+  const refuse = (what) => {
+    throw new MudptError('model', `${file}: ${what}`, 'give the weights of a whole CLIP with a ViT image tower');
+  };
+  for (const { name, holds, transposed } of entries) {
+    const tensor = found.get(name);
+    if (!tensor) refuse(`has no tensor ${name}`);
+    const { dtype, shape } = tensor;
+    if (!READABLE.includes(dtype)) refuse(`${name} has the type ${dtype}, expected ${READABLE.join(', ')}`);
+    const rows = shape.length ? shape[0] / holds.length : 1;
+    const columns = shape.slice(1).reduce((product, side) => product * side, 1);
+    if (!Number.isInteger(rows) || !rows || !columns || columns > PIECE) refuse(`${name} has the shape [${shape}]`);
+    if (transposed && (shape.length !== 2 || Math.max(rows, columns) > WIDEST))
+      refuse(`${name} has the shape [${shape}]`);
+    let scales;
+    if (dtype === 'I8') {
+      const scale = found.get(`${name}_scale`);
+      if (transposed || scale?.dtype !== 'F32' || scale.bytes !== 4 * shape[0])
+        refuse(`${name} is int8 without ${name}_scale`);
+      scales = scale.begin;
+    }
+    holds.forEach((piece, index) => {
+      const own = holds.length > 1 ? [rows, ...shape.slice(1)] : shape;
+      pieces.set(piece, {
+        name,
+        dtype,
+        shape: transposed ? [...own].reverse() : own,
+        rows,
+        columns,
+        begin: tensor.begin + index * rows * columns * BYTES[dtype],
+        transposed,
+        scales: scales === undefined ? undefined : scales + index * rows * 4,
+      });
+    });
+  }
+  return pieces;
+}
+
+/** What is to be written of a tensor. */
+function plan(file, { name, holds, transposed }, pieces, to) {
+  const parts = holds.map((piece) => pieces.get(piece));
+  const [{ shape, dtype: was }] = parts;
+  if (parts.some((part) => String(part.shape) !== String(shape))) {
+    throw new MudptError(
+      'model',
+      `${file}: ${parts.map((part) => part.name).join(', ')} differ in shape`,
+      'give a whole CLIP',
+    );
+  }
+  const stacked = parts.length > 1 ? [shape[0] * parts.length, ...shape.slice(1)] : shape;
+  let dtype = to === 'f32' || (holds[0] === 'logit_scale' && was === 'F32') ? 'F32' : 'F16';
+  if (to === 'int8' && isBlockMatrix(holds[0])) dtype = 'I8';
+  return { name, dtype, shape: transposed ? [...stacked].reverse() : stacked, parts, transposed };
+}
+
+async function writeTensor(file, { name, dtype, parts, transposed }, write) {
+  const scales = [];
+  for (const part of parts) {
+    if (dtype === 'I8' && part.dtype === 'I8') {
+      // Integers pass as they are: dividing again by their own scale could move them.
+      for (let row = 0; row < part.rows; row += rowsAtOnce(part)) {
+        const count = Math.min(rowsAtOnce(part), part.rows - row);
+        await write(await readBytes(file, part.begin + row * part.columns, count * part.columns));
+      }
+      scales.push(await readBytes(file, part.scales, part.rows * 4));
+      continue;
+    }
+    const whole = part.transposed !== transposed;
+    const step = whole ? part.rows : rowsAtOnce(part);
+    for (let row = 0; row < part.rows; row += step) {
+      const count = Math.min(step, part.rows - row);
+      const read = await readRows(file, part, row, count);
+      const values = whole ? turnedOver(read, count, part.columns) : read;
+      if (dtype !== 'I8') {
+        await write(dtype === 'F32' ? littleEndian(values) : toHalf(values, file.name, name));
+        continue;
+      }
+      const { integers, scale } = toIntegers(values, count, part.columns);
+      await write(integers);
+      scales.push(littleEndian(scale));
+    }
+  }
+  for (const scale of scales) await write(scale);
+}
+
+const rowsAtOnce = ({ columns }) => Math.max(1, Math.floor(PIECE / columns));
+
+// ------------------------------------------------------------------------------------------ values
+
+/** Rows of a part, widened to f32. */
+async function readRows(file, part, row, count) {
+  const { dtype, columns } = part;
+  const bytes = await readBytes(file, part.begin + row * columns * BYTES[dtype], count * columns * BYTES[dtype]);
+  const values = new Float32Array(count * columns);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (dtype === 'I8') {
+    const scales = await readBytes(file, part.scales + row * 4, count * 4);
+    const scaleView = new DataView(scales.buffer, scales.byteOffset, scales.length);
+    for (let i = 0; i < values.length; i++) {
+      values[i] = view.getInt8(i) * scaleView.getFloat32(4 * Math.floor(i / columns), true);
+    }
+  } else if (dtype === 'F32') {
+    for (let i = 0; i < values.length; i++) values[i] = view.getFloat32(4 * i, true);
+  } else {
+    const table = dtype === 'F16' ? halves() : undefined;
+    const bits = new Uint32Array(values.buffer);
+    for (let i = 0; i < values.length; i++) {
+      const half = view.getUint16(2 * i, true);
+      if (table) values[i] = table[half];
+      else bits[i] = half << 16;
+    }
+  }
+  const bad = values.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) {
+    const what = `${file.name}: tensor ${part.name} holds ${values[bad]} (value ${row * columns + bad})`;
+    throw new MudptError('model', what, 'these weights are damaged: download or export them again');
+  }
+  return values;
+}
+
+async function readBytes(file, begin, length) {
+  const bytes = await file.read(begin, length);
+  if (bytes.length < length) throw new MudptError('model', `${file.name}: ended while it was read`, 'try again');
+  return bytes;
+}
+
+/** [rows, columns] -> [columns, rows] */
+function turnedOver(values, rows, columns) {
+  const out = new Float32Array(values.length);
+  for (let y = 0; y < rows; y++) for (let x = 0; x < columns; x++) out[x * rows + y] = values[y * columns + x];
+  return out;
+}
+
+function littleEndian(values) {
+  const bytes = new Uint8Array(values.length * 4);
+  const view = new DataView(bytes.buffer);
+  values.forEach((value, i) => view.setFloat32(4 * i, value, true));
+  return bytes;
+}
+
+/** values [rows, columns] -> integers, and their scales [rows]; as gemm_set_row of the C core. */
+export function toIntegers(values, rows, columns) {
+  const integers = new Uint8Array(values.length);
+  const scale = new Float32Array(rows);
+  for (let y = 0; y < rows; y++) {
+    const row = values.subarray(y * columns, (y + 1) * columns);
+    let largest = 0;
+    for (const value of row) largest = Math.max(largest, Math.abs(value));
+    scale[y] = largest / 127;
+    for (let x = 0; x < columns; x++) {
+      const integer = scale[y] ? roundHalfEven(Math.fround(row[x] / scale[y])) : 0;
+      integers[y * columns + x] = Math.min(127, Math.max(-128, integer));
+    }
+  }
+  return { integers, scale };
+}
+
+function roundHalfEven(value) {
+  const below = Math.floor(value);
+  const rest = value - below;
+  if (rest !== 0.5) return rest < 0.5 ? below : below + 1;
+  return below % 2 === 0 ? below : below + 1;
+}
+
+const float = new Float32Array(1);
+const floatBits = new Uint32Array(float.buffer);
+
+/** The bits of the nearest half, ties to even; infinity from 65520 on. */
+export function halfBits(value) {
+  float[0] = value;
+  const sign = (floatBits[0] >>> 16) & 0x8000;
+  const bits = floatBits[0] & 0x7fffffff;
+  if (bits >= 0x477ff000) return sign | 0x7c00;
+  if (bits >= 0x38800000) return sign | ((bits - 0x38000000 + 0xfff + ((bits >>> 13) & 1)) >>> 13);
+  float[0] = Math.abs(value) + 0.5; // subnormal: the last place of numbers around a half is that of the smallest half
+  return sign | (floatBits[0] - 0x3f000000);
+}
+
+function toHalf(values, file, name) {
+  const bytes = new Uint8Array(values.length * 2);
+  for (let i = 0; i < values.length; i++) {
+    const half = halfBits(values[i]);
+    if ((half & 0x7fff) === 0x7c00) {
+      throw new MudptError(
+        'model',
+        `${file}: tensor ${name} holds ${values[i]}, too large for f16`,
+        'convert to f32 instead',
+      );
+    }
+    bytes[2 * i] = half & 0xff;
+    bytes[2 * i + 1] = half >>> 8;
+  }
+  return bytes;
+}
+
+let halfTable;
+
+/** The value of each of the 65,536 halves. */
+function halves() {
+  if (halfTable) return halfTable;
+  halfTable = new Float32Array(65536);
+  for (let half = 0; half < 65536; half++) {
+    const exponent = (half >>> 10) & 31;
+    const fraction = half & 1023;
+    const size =
+      exponent === 31
+        ? fraction
+          ? NaN
+          : Infinity
+        : exponent
+          ? (1024 + fraction) * 2 ** (exponent - 25)
+          : fraction * 2 ** -24;
+    halfTable[half] = half & 0x8000 ? -size : size;
+  }
+  return halfTable;
+}
+
+/** write() may take less than it was given. */
+async function writeAll(output, bytes, position) {
+  for (let done = 0; done < bytes.length;) {
+    done += (await output.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+  }
+}

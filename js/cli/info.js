@@ -1,0 +1,160 @@
+/** mudpt info: what a model or a saved classifier is. */
+import { Argument, Command } from 'commander';
+import { stat } from 'node:fs/promises';
+import { MudptError } from '../errors.js';
+import { openFile } from '../node/files.js';
+import { readHeader } from '../safetensors.js';
+import { openSource } from '../source.js';
+import { onInterrupt } from './interrupt.js';
+import { openModel } from './model.js';
+import { DEFAULT_MODEL, given, withOutput } from './options.js';
+import { countLayers, familyOf, layout } from './tensor-names.js';
+import { count, openTerminal, plural, size, table, wrap } from './terminal.js';
+
+export function infoCommand() {
+  return withOutput(
+    new Command('info')
+      .description('describe a model or a saved classifier')
+      .addArgument(
+        new Argument('[file]', 'model (folder, file or URL) or classifier')
+          .argParser(given)
+          .default(DEFAULT_MODEL, 'pictoclip'),
+      ),
+  ).action(run);
+}
+
+async function run(name, options) {
+  const terminal = openTerminal(options);
+  const { rows, result } = (await describeClassifier(name)) ?? (await describeModel(name, terminal));
+  const room = terminal.columns() - 20;
+  const paint = (text, _, x) => (x ? text : terminal.colors.dim(text));
+  const shown = rows.flatMap(([key, value]) =>
+    value === undefined ? [] : wrap(value, room).map((line, i) => [i ? '' : key, line]),
+  );
+  for (const line of table(shown, 'll', { indent: 0, paint })) terminal.print(line);
+  if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+}
+
+/** Undefined for what is no file of a classifier. */
+async function describeClassifier(name) {
+  const info = await stat(name).catch(() => undefined);
+  const file = info?.isFile() ? await openFile(name) : null;
+  if (!file) return undefined;
+  let header;
+  try {
+    header = await readHeader(file);
+  } finally {
+    await file.close();
+  }
+  const { metadata, tensors } = header;
+  if (metadata.format !== 'mudpt-classifier') return undefined;
+  const read = (key) => {
+    try {
+      return metadata[key] === undefined ? undefined : JSON.parse(metadata[key]);
+    } catch {
+      throw new MudptError('classifier', `${name}: its metadata "${key}" is no valid JSON`, 'train it again');
+    }
+  };
+  const classes = read('classes');
+  if (!Array.isArray(classes)) throw new MudptError('classifier', `${name}: it names no classes`, 'train it again');
+  const { method, fingerprint, library, phrase, prompt_length: promptLength, depth } = metadata;
+  const settings = { promptLength: Number(promptLength), depth: Number(depth), phrase, ...read('hyper_parameters') };
+  const shapes = Object.fromEntries(tensors.map((tensor) => [tensor.name, tensor.shape]));
+  const trained = phrase !== undefined;
+  return {
+    rows: [
+      ['classifier', `${name}, ${size(header.end)}`],
+      ['method', method],
+      ['classes', `${count(classes.length)}: ${classes.join(', ')}`],
+      ['templates', read('templates')?.join(' | ')],
+      [
+        'prompts',
+        trained ? `${promptLength} tokens in ${plural(settings.depth, 'layer')}, from "${phrase}"` : undefined,
+      ],
+      [
+        'training',
+        trained
+          ? Object.entries(read('hyper_parameters') ?? {})
+              .map(([k, v]) => `${k} ${v}`)
+              .join(', ')
+          : undefined,
+      ],
+      [
+        'tensors',
+        Object.entries(shapes)
+          .map(([tensor, shape]) => `${tensor} [${shape.join(', ')}]`)
+          .join(', '),
+      ],
+      ['for model', fingerprint],
+      ['made by', `mudpt ${library}`],
+    ],
+    result: {
+      kind: 'classifier',
+      ...{ file: name, bytes: header.end, method, classes, fingerprint, library, tensors: shapes },
+      ...(trained && { settings }),
+    },
+  };
+}
+
+async function describeModel(name, terminal) {
+  const { signal, release } = onInterrupt();
+  let clip;
+  try {
+    const { parameters, dtypes, names, bytes } = await readWeights(name);
+    clip = await openModel({ model: name, threads: 1, variant: 'auto' }, terminal, signal);
+    const { architecture: a, fingerprint, logitScale, weightBytes } = clip.info;
+    const tower = (width, layers, heads) => `width ${width}, ${plural(layers, 'layer')}, ${plural(heads, 'head')}`;
+    return {
+      rows: [
+        ['model', name],
+        [
+          'image tower',
+          `${a.image} x ${a.image} pixels, patches of ${a.patch}, ` +
+            tower(a.visionWidth, a.visionLayers, a.visionHeads),
+        ],
+        [
+          'text tower',
+          `context ${a.context}, vocabulary ${count(a.vocab)}, ${tower(a.textWidth, a.textLayers, a.textHeads)}`,
+        ],
+        ['joint space', `${a.embed} numbers, logit scale ${logitScale.toFixed(1)}`],
+        ['parameters', count(parameters)],
+        ['stored as', `${dtypes.join(', ')}, names of ${names}${bytes ? `, ${size(bytes)}` : ''}`],
+        ['in memory', size(weightBytes)],
+        ['fingerprint', fingerprint],
+      ],
+      result: {
+        kind: 'model',
+        name,
+        architecture: a,
+        logitScale,
+        parameters,
+        dtypes,
+        names,
+        bytes,
+        weightBytes,
+        fingerprint,
+      },
+    };
+  } finally {
+    release();
+    await clip?.dispose();
+  }
+}
+
+/** What the header of the weights tells without reading them. What makes no sense is left to loading to refuse. */
+async function readWeights(name) {
+  const source = await openSource(name);
+  const file = await source.open(source.weights ?? 'model.safetensors');
+  if (!file) return { parameters: 0, dtypes: [], names: 'several files' };
+  try {
+    const { tensors, end } = await readHeader(file);
+    const names = tensors.map((tensor) => tensor.name);
+    const family = familyOf(names) ?? 'another kind';
+    const known = new Set(layout(family, countLayers(family, names)).map((entry) => entry.name));
+    const weights = tensors.filter((tensor) => known.has(tensor.name));
+    const parameters = weights.reduce((sum, { shape }) => sum + shape.reduce((product, side) => product * side, 1), 0);
+    return { parameters, dtypes: [...new Set(weights.map((tensor) => tensor.dtype))], names: family, bytes: end };
+  } finally {
+    await file.close();
+  }
+}

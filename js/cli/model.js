@@ -1,0 +1,58 @@
+/** Loading a model for a command, with its progress on the terminal. */
+import { readFile, stat } from 'node:fs/promises';
+import { MudptError } from '../errors.js';
+import { loadClip } from '../index.js';
+import { size } from './terminal.js';
+
+const LARGEST_CLASSIFIER = 2 ** 30;
+
+/**
+ * @typedef {Pick<import('../index.js').LoadOptions, 'dtype' | 'threads' | 'variant'>} Runtime
+ *
+ * @param {{ model: string } & Runtime} options  as parsed
+ * @param {ReturnType<typeof import('./terminal.js').openTerminal>} terminal
+ * @param {AbortSignal} signal
+ */
+export async function openModel({ model, dtype, threads, variant }, terminal, signal) {
+  try {
+    return await loadClip(model, {
+      dtype,
+      threads,
+      variant,
+      signal,
+      onProgress: ({ loaded, total }) => terminal.progress(loaded / total, `model ${size(loaded)} of ${size(total)}`),
+    });
+  } finally {
+    terminal.wipe();
+  }
+}
+
+/** Measures a classifier on a list of { path, label }. */
+export async function evaluate(classifier, examples, title, terminal, signal) {
+  try {
+    return await classifier.evaluate(
+      examples.map(({ path, label }) => ({ image: path, label })),
+      {
+        signal,
+        onProgress: ({ done, total }) => terminal.progress(done / total, `${title}, ${done} of ${total} pictures`),
+      },
+    );
+  } finally {
+    terminal.wipe();
+  }
+}
+
+/** A classifier that mudpt train saved. @param {string} file */
+export async function openClassifier(clip, file) {
+  const info = await stat(file).catch(() => undefined);
+  if (!info?.isFile())
+    throw new MudptError('file', `${file}: there is no such file`, 'give a file that mudpt train saved');
+  if (info.size > LARGEST_CLASSIFIER) {
+    throw new MudptError(
+      'classifier',
+      `${file}: is too large for a saved classifier`,
+      'give a file that mudpt train saved',
+    );
+  }
+  return clip.import(new Uint8Array(await readFile(file)), { name: file });
+}

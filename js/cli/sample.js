@@ -1,0 +1,53 @@
+/**
+ * The tasks that come with the product: rendered from openly licensed pictograms at first use and kept in a cache
+ * folder.
+ */
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { MudptError } from '../errors.js';
+import { duration } from './terminal.js';
+
+/**
+ * Folder for what can be made again: MUDPT_CACHE, or else the user's cache folder.
+ */
+export function cacheFolder() {
+  if (process.env.MUDPT_CACHE) return path.resolve(process.env.MUDPT_CACHE);
+  return path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'mudpt');
+}
+
+/**
+ * Renders a task, unless that is done already.
+ * @param {string | undefined} name  default: the sample task
+ * @param {ReturnType<typeof import('./terminal.js').openTerminal>} terminal
+ * @param {AbortSignal} signal
+ * @returns {Promise<{ name: string, folder: string, attribution: string }>}
+ */
+export async function sampleTask(name, terminal, signal) {
+  const { renderTask, SAMPLE_TASK, taskNames } = await import('../../models/pictoclip/tasks/render.js');
+  const task = name ?? SAMPLE_TASK;
+  if (!taskNames.includes(task)) {
+    throw new MudptError('argument', `--task ${task}: there is no such task`, `choose ${taskNames.join(', ')}`);
+  }
+  const out = path.join(cacheFolder(), 'tasks');
+  const begun = performance.now();
+  let drawn = 0;
+  const onProgress = ({ done, total }) => {
+    if (!drawn) terminal.note(`Rendering the task ${task}, ${total} pictures, into ${path.join(out, task)}`);
+    drawn = total;
+    terminal.progress(done / total, `${done} of ${total} pictures`);
+  };
+  let folder;
+  try {
+    folder = await renderTask(task, out, { onProgress, signal });
+  } catch (/** @type {any} */ error) {
+    if (error.name === 'AbortError' || error instanceof MudptError) throw error;
+    throw new MudptError('dataset', `task ${task}: ${error.message}`, 'give pictures of your own with --data', {
+      cause: error,
+    });
+  } finally {
+    terminal.wipe();
+  }
+  if (drawn) terminal.note(`Rendered in ${duration(performance.now() - begun)}.`);
+  return { name: task, folder, attribution: await readFile(path.join(folder, 'ATTRIBUTION.md'), 'utf8') };
+}

@@ -1,0 +1,119 @@
+/**
+ * A loaded CLIP: the object that everything else starts from.
+ *
+ *   const clip = await loadClip('https://…/clip-vit-base-patch16/');
+ *   const classifier = await clip.zeroShot(['cat', 'dog']);
+ *   await classifier.classify(picture);      // [{ label: 'cat', score: 0.98 }, …]
+ */
+import { Classifier, importClassifier } from './classifier.js';
+import { createCore } from './core.js';
+import { MudptError } from './errors.js';
+import { checkClasses, templateSentences } from './methods.js';
+import { loadModel } from './model.js';
+import { openSource } from './source.js';
+import { TuneJob } from './tune.js';
+
+const DEFAULT_TEMPLATE = 'a photo of a {}.';
+const DEVICES = ['auto', 'wasm'];
+const OPTIONS = ['device', 'dtype', 'threads', 'variant', 'upright', 'onProgress', 'signal'];
+
+/**
+ * @param {Record<string, any>} options
+ * @param {string[]} valid
+ */
+function checkOptions(options, valid) {
+  const unknown = Object.keys(options).find((key) => !valid.includes(key));
+  if (unknown) throw new MudptError('argument', `there is no option "${unknown}"`, `valid are ${valid.join(', ')}`);
+}
+
+/**
+ * Loads a model. What the options mean is in index.d.ts.
+ * @param {import('./source.js').From} from
+ * @param {Record<string, any>} [options]
+ * @returns {Promise<Clip>}
+ */
+export async function loadClip(from, options = {}) {
+  checkOptions(options, OPTIONS);
+  const { device = 'auto', dtype, threads, variant, upright = false, onProgress, signal } = options;
+  if (!DEVICES.includes(device)) {
+    throw new MudptError('argument', `device must be ${DEVICES.join(' or ')}, not ${device}`);
+  }
+  signal?.throwIfAborted();
+  const source = await openSource(from, { signal });
+  const core = await createCore({ variant, threads });
+  try {
+    const { clip, config, tokenizer } = await loadModel(core, source, { dtype, onProgress, signal });
+    const fingerprint = core.clipFingerprint(clip);
+    return new Clip({ core, clip, config, tokenizer, fingerprint, upright: Boolean(upright) }, source.name);
+  } catch (error) {
+    core.dispose();
+    throw error;
+  }
+}
+
+export class Clip {
+  #model;
+
+  /** @param {import('./classifier.js').Model} model @param {string} name */
+  constructor(model, name) {
+    const { core, clip, config, fingerprint } = model;
+    const { mean, std, ...architecture } = config;
+    this.#model = model;
+    /** What was loaded. */
+    this.info = Object.freeze({
+      name,
+      fingerprint,
+      architecture: Object.freeze(architecture),
+      mean,
+      std,
+      logitScale: core.clipLogitScale(clip),
+      weightBytes: core.clipWeightBytes(clip),
+      variant: core.variant,
+      threads: core.threads,
+    });
+  }
+
+  /** Bytes of WebAssembly memory. It never shrinks, so this is the peak as well. */
+  get memoryBytes() {
+    return this.#model.core.memoryBytes;
+  }
+
+  /**
+   * @param {string[]} classes
+   * @param {{ template?: string, templates?: string[] }} [options]
+   * @returns {Promise<Classifier>}
+   */
+  async zeroShot(classes, options = {}) {
+    checkOptions(options, ['template', 'templates']);
+    const { template = DEFAULT_TEMPLATE, templates = [template] } = options;
+    const { core, clip, tokenizer } = this.#model;
+    const names = checkClasses(classes);
+    if (!Array.isArray(templates) || !templates.length) {
+      throw new MudptError('argument', 'templates must be an array of at least one text');
+    }
+    const ids = templateSentences(tokenizer, names, templates);
+    const handle = core.classifierCreate(clip, { method: 'zeroshot' }, { ids });
+    return new Classifier(this.#model, handle, { method: 'zeroshot', classes: names, templates });
+  }
+
+  /** Starts a training run. What the options mean is in index.d.ts. @param {Record<string, any>} options */
+  tune(options) {
+    return new TuneJob(this.#model, options ?? {});
+  }
+
+  /**
+   * @param {Uint8Array | ArrayBuffer} bytes of a file that a classifier's export() gave
+   * @param {{ name?: string }} [options] name of the file, for messages
+   * @returns {Promise<Classifier>}
+   */
+  async import(bytes, { name = 'the classifier file' } = {}) {
+    const file = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
+    if (file instanceof Uint8Array) return importClassifier(this.#model, file, name);
+    throw new MudptError('argument', `${name} must be given as its bytes: a Uint8Array or an ArrayBuffer`);
+  }
+
+  /** Frees the model and everything made from it, and ends its threads. */
+  async dispose() {
+    this.#model.core.dispose();
+  }
+}

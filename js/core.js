@@ -1,0 +1,600 @@
+/**
+ * The C library (src/mudpt.h) in WebAssembly, one thin synchronous method per function: addresses, strings and
+ * structs are turned into numbers, strings and objects, a code other than 0 into a MudptError. It reads no files and
+ * knows no tokenizer; js/clip.js is what people use.
+ *
+ *   const core = await createCore({ threads: 2 });
+ *   const clip = core.clipCreate(config);      // a handle: a number
+ */
+import { MudptError, reasonOf } from './errors.js';
+import { Memory } from './memory.js';
+import { hardwareThreads, hasRelaxedSimd } from './platform.js';
+import * as structs from './structs.js';
+import { readStruct } from './structs.js';
+
+const DONE = 1;
+const SKIP = 2;
+const MAX_THREADS = 64;
+const DEFAULT_THREADS = 8;
+const STAGING_BYTES = 256 * 1024;
+
+/** Storage types (mudpt_clip_config.storage) and element types that are sent. */
+export const DTYPES = Object.freeze({ F32: 0, F16: 1, I8: 2, BF16: 3 });
+export const VARIANTS = Object.freeze(['plain', 'relaxed']);
+
+/**
+ * @typedef {object} ClipConfig sizes of a model, as in src/mudpt.h
+ * @property {number} image
+ * @property {number} patch
+ * @property {number} visionWidth
+ * @property {number} visionLayers
+ * @property {number} visionHeads
+ * @property {number} visionMlp
+ * @property {number} textWidth
+ * @property {number} textLayers
+ * @property {number} textHeads
+ * @property {number} textMlp
+ * @property {number} embed
+ * @property {number} context
+ * @property {number} vocab
+ * @property {number} [storage] a value of DTYPES, or -1 (default): as sent
+ * @property {number[]} mean
+ * @property {number[]} std
+ *
+ * @typedef {object} Method what a method uses; what is absent is 0
+ * @property {string} method
+ * @property {number} [textLength]
+ * @property {number} [textDepth]
+ * @property {number} [visualLength]
+ * @property {number} [visualDepth]
+ * @property {number | boolean} [layer0Fusion]
+ * @property {number} [classPosition]
+ * @property {number | boolean} [classSpecific]
+ *
+ * @typedef {object} Sentences
+ * @property {ArrayLike<number>[][]} ids [templates][classes]: the ids of a sentence, both specials included
+ * @property {ArrayLike<number>} [nameLengths] [classes]
+ *
+ * @typedef {{ name: string, shape: number[], count: number, value: number, gradient: number, velocity: number }}
+ *   Parameter value, gradient and velocity are addresses; 0 where there are none yet
+ *
+ * @typedef {{ top: number, left: number, height: number, width: number, flip?: boolean }} Box pixels of the picture
+ *
+ * @typedef {{ epoch: number, epochs: number, step: number, steps: number, loss: number, rate: number }} Progress
+ */
+
+/** Names that bundlers can follow. */
+const MODULES = {
+  plain: () => import('./wasm/mudpt-plain.mjs'),
+  relaxed: () => import('./wasm/mudpt-relaxed.mjs'),
+};
+
+/**
+ * Loads the library.
+ * @param {{ variant?: 'auto' | 'plain' | 'relaxed', threads?: number }} [options] `auto` takes relaxed SIMD where there
+ *   is; threads: 1 ... 64, by default as many as there are cores, at most 8
+ * @returns {Promise<Core>}
+ */
+export async function createCore({ variant = 'auto', threads } = {}) {
+  if (variant !== 'auto' && !VARIANTS.includes(variant)) {
+    throw new MudptError('argument', `variant must be auto, ${VARIANTS.join(' or ')}, not ${variant}`);
+  }
+  threads ??= Math.min(await hardwareThreads(), DEFAULT_THREADS);
+  if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
+    throw new MudptError('argument', `threads must be a whole number from 1 to ${MAX_THREADS}, not ${threads}`);
+  }
+  const chosen = variant !== 'plain' && (await hasRelaxedSimd()) ? 'relaxed' : 'plain';
+  if (variant === 'relaxed' && chosen === 'plain') {
+    throw new MudptError('environment', 'this platform has no relaxed SIMD', "use variant 'plain' or 'auto'");
+  }
+  let module;
+  try {
+    const { default: createModule } = await MODULES[chosen]();
+    module = await createModule({ threads });
+  } catch (cause) {
+    throw new MudptError(
+      'environment',
+      `the WebAssembly module mudpt-${chosen} could not be started: ${reasonOf(cause)}`,
+      'it needs SIMD and must have been built and served beside the library',
+      { cause },
+    );
+  }
+  const core = new Core(module, chosen);
+  try {
+    core.setThreads(threads);
+  } catch (error) {
+    core.dispose();
+    throw error;
+  }
+  return core;
+}
+
+/**
+ * One instance of the library with memory of its own. Handles (clips, images, classifiers, trainers) are numbers and
+ * must be freed by the function that belongs to them. Typed arrays that methods return are copies.
+ */
+export class Core {
+  #memory;
+  #staging = 0;
+  /** @type {Map<number, ClipConfig>} */
+  #clips = new Map();
+  /** @type {Map<number, { config: ClipConfig, classes: number }>} */
+  #classifiers = new Map();
+
+  /** @param {any} module @param {string} variant */
+  constructor(module, variant) {
+    this.#memory = new Memory(module);
+    /** 'plain' or 'relaxed' */
+    this.variant = variant;
+    /** As set by setThreads. */
+    this.threads = 1;
+  }
+
+  /** Ends the threads and lets go of all memory; the object cannot be used any more. */
+  dispose() {
+    this.#memory.dispose();
+    this.#clips.clear();
+    this.#classifiers.clear();
+  }
+
+  get disposed() {
+    return this.#memory.disposed;
+  }
+
+  /** Bytes of memory. It never shrinks, so this is the peak as well. */
+  get memoryBytes() {
+    return this.#memory.buffer.byteLength;
+  }
+
+  /** The module, with the exported C functions. */
+  get #c() {
+    return this.#memory.module;
+  }
+
+  /** A view of memory, valid until the next call. @param {number} address @param {number} count */
+  floats(address, count) {
+    return this.#memory.floats(address, count);
+  }
+
+  #clip(handle) {
+    const config = this.#clips.get(handle);
+    if (config) return config;
+    throw new MudptError('state', 'this model has been freed');
+  }
+
+  #classifier(handle) {
+    const found = this.#classifiers.get(handle);
+    if (found) return found;
+    throw new MudptError('state', 'this classifier has been freed');
+  }
+
+  // ------------------------------------------------------------------------------------------------ library
+
+  version() {
+    return this.#memory.string(this.#c._mudpt_version());
+  }
+
+  /** @param {number} threads 1 ... as many as createCore was asked for */
+  setThreads(threads) {
+    this.#memory.check(this.#c._mudpt_set_threads(threads));
+    this.threads = threads;
+  }
+
+  /** @returns {string[]} */
+  methodNames() {
+    const names = [];
+    for (let at; (at = this.#c._mudpt_method_name(names.length));) names.push(this.#memory.string(at));
+    return names;
+  }
+
+  // ------------------------------------------------------------------------------------------------ model
+
+  /** @param {ClipConfig} config @returns {number} */
+  clipCreate(config) {
+    const values = { storage: -1, ...config };
+    const clip = this.#memory.scoped((scratch) => {
+      const at = scratch.putStruct(structs.CLIP_CONFIG, values);
+      return this.#memory.handle((out) => this.#c._mudpt_clip_create(at, out));
+    });
+    this.#clips.set(clip, values);
+    return clip;
+  }
+
+  /**
+   * @param {number} clip
+   * @param {string} name
+   * @param {number} dtype a value of DTYPES, or -1 for a type that no weight can have
+   * @param {number[]} shape
+   * @returns {boolean} whether the bytes are wanted
+   */
+  clipTensorBegin(clip, name, dtype, shape) {
+    return this.#memory.scoped((scratch) => {
+      const [nameAt, shapeAt] = [scratch.putString(name), scratch.put(Int32Array.from(shape))];
+      const code = this.#c._mudpt_clip_tensor_begin(clip, nameAt, dtype, shapeAt, shape.length);
+      return this.#memory.check(code) !== SKIP;
+    });
+  }
+
+  /** @param {number} clip @param {Uint8Array} data the next bytes of the tensor, any number */
+  clipTensorBytes(clip, data) {
+    this.#staging ||= this.#memory.alloc(STAGING_BYTES);
+    for (let start = 0; start < data.length; start += STAGING_BYTES) {
+      const piece = data.subarray(start, start + STAGING_BYTES);
+      this.#memory.bytes(this.#staging, piece.length).set(piece);
+      this.#memory.check(this.#c._mudpt_clip_tensor_bytes(clip, this.#staging, piece.length));
+    }
+  }
+
+  /** @param {number} clip */
+  clipTensorEnd(clip) {
+    this.#memory.check(this.#c._mudpt_clip_tensor_end(clip));
+  }
+
+  /** @param {number} clip */
+  clipFinish(clip) {
+    this.#freeStaging();
+    this.#memory.check(this.#c._mudpt_clip_finish(clip));
+  }
+
+  /** @param {number} clip */
+  clipFree(clip) {
+    this.#freeStaging();
+    if (this.#clips.delete(clip)) this.#c._mudpt_clip_free(clip);
+  }
+
+  #freeStaging() {
+    this.#memory.free(this.#staging);
+    this.#staging = 0;
+  }
+
+  /** @param {number} clip @returns {string} 16 hexadecimal digits */
+  clipFingerprint(clip) {
+    return this.#memory.string(this.#c._mudpt_clip_fingerprint(clip));
+  }
+
+  /** @param {number} clip @returns {number} */
+  clipWeightBytes(clip) {
+    return this.#c._mudpt_clip_weight_bytes(clip) >>> 0;
+  }
+
+  /** @param {number} clip @returns {number} what cosines are multiplied by */
+  clipLogitScale(clip) {
+    return this.#c._mudpt_clip_logit_scale(clip);
+  }
+
+  // ------------------------------------------------------------------------------------------------ pictures
+
+  /**
+   * @param {Uint8Array} file JPEG, PNG, GIF or BMP
+   * @param {boolean} [upright] obey EXIF orientation
+   * @returns {number}
+   */
+  imageDecode(file, upright = false) {
+    return this.#memory.scoped((scratch) => {
+      const at = scratch.put(file);
+      return this.#memory.handle((out) => this.#c._mudpt_image_decode(at, file.length, Number(upright), out));
+    });
+  }
+
+  /**
+   * @param {Uint8Array | Uint8ClampedArray} pixels [height, width, channels]
+   * @param {number} width
+   * @param {number} height
+   * @param {1 | 3 | 4} channels
+   * @returns {number}
+   */
+  imageFromPixels(pixels, width, height, channels) {
+    if (![1, 3, 4].includes(channels) || pixels.length !== width * height * channels) {
+      const expected = `${width} x ${height} x 1, 3 or 4 were expected`;
+      throw new MudptError('image', `there are ${pixels.length} pixel values where ${expected}`);
+    }
+    return this.#memory.scoped((scratch) => {
+      const at = scratch.put(pixels);
+      return this.#memory.handle((out) => this.#c._mudpt_image_from_pixels(at, width, height, channels, out));
+    });
+  }
+
+  /** @param {number} image */
+  imageFree(image) {
+    if (!this.disposed) this.#c._mudpt_image_free(image);
+  }
+
+  /** @param {number} image */
+  imageSize(image) {
+    return { width: this.#c._mudpt_image_width(image), height: this.#c._mudpt_image_height(image) };
+  }
+
+  /** @param {number} image @returns {Uint8Array} [height, width, 3] */
+  imageRgb(image) {
+    const { width, height } = this.imageSize(image);
+    return this.#memory.bytes(this.#c._mudpt_image_rgb(image) >>> 0, width * height * 3).slice();
+  }
+
+  /** @param {number} image @param {number} size @returns {Uint8Array} [size, size, 3] */
+  imageTestView(image, size) {
+    return this.#memory.bytesFrom(size * size * 3, (out) => this.#c._mudpt_image_test_view(image, size, out));
+  }
+
+  /**
+   * @param {number} image
+   * @param {Box} box
+   * @param {number} size
+   * @returns {Uint8Array} [size, size, 3]
+   */
+  imageCropView(image, { top, left, height, width, flip = false }, size) {
+    return this.#memory.bytesFrom(size * size * 3, (out) =>
+      this.#c._mudpt_image_crop_view(image, top, left, height, width, Number(flip), size, out),
+    );
+  }
+
+  /** @param {Uint8Array} rgb [size, size, 3] @returns {Float32Array} [3, size, size] */
+  normalize(rgb, size, mean, std) {
+    if (rgb.length !== size * size * 3) throw new MudptError('argument', `expected ${size * size * 3} pixel values`);
+    return this.#memory.scoped((scratch) => {
+      const [meanAt, stdAt] = [scratch.put(Float32Array.from(mean)), scratch.put(Float32Array.from(std))];
+      const rgbAt = scratch.put(rgb);
+      return this.#memory.floatsFrom(
+        rgb.length,
+        (out) => this.#c._mudpt_normalize(rgbAt, size, meanAt, stdAt, out) ?? 0,
+      );
+    });
+  }
+
+  /** The test transform. @param {number} clip @param {number} image @returns {Float32Array} [3, image, image] */
+  clipTestPixels(clip, image) {
+    return this.#memory.floatsFrom(3 * this.#clip(clip).image ** 2, (out) =>
+      this.#c._mudpt_clip_test_pixels(clip, image, out),
+    );
+  }
+
+  /** The same of a box. @param {number} clip @param {number} image @param {Box} box @returns {Float32Array} */
+  clipCropPixels(clip, image, { top, left, height, width, flip = false }) {
+    return this.#memory.floatsFrom(3 * this.#clip(clip).image ** 2, (out) =>
+      this.#c._mudpt_clip_crop_pixels(clip, image, top, left, height, width, Number(flip), out),
+    );
+  }
+
+  // ------------------------------------------------------------------------------------------------ classifier
+
+  /**
+   * @param {number} clip
+   * @param {Method} method
+   * @param {Sentences | null} sentences null for one that is given its text features
+   * @param {number} [classes] needed where sentences is null
+   * @returns {number}
+   */
+  classifierCreate(clip, method, sentences, classes = sentences?.ids[0]?.length ?? 0) {
+    const config = this.#clip(clip);
+    const classifier = this.#memory.scoped((scratch) => {
+      const name = scratch.putString(method.method);
+      const methodAt = scratch.putStruct(structs.METHOD, { ...method, method: name });
+      const sentencesAt = sentences ? this.#putSentences(scratch, sentences, classes) : 0;
+      return this.#memory.handle((out) => this.#c._mudpt_classifier_create(clip, methodAt, sentencesAt, classes, out));
+    });
+    this.#classifiers.set(classifier, { config, classes });
+    return classifier;
+  }
+
+  /** @param {any} scratch @param {Sentences} sentences @param {number} classes */
+  #putSentences(scratch, { ids, nameLengths }, classes) {
+    if (!ids.length || ids.some((rows) => rows.length !== classes)) {
+      throw new MudptError('argument', `every template needs one sentence for each of the ${classes} classes`);
+    }
+    const rows = ids.flat();
+    const stride = Math.max(...rows.map((row) => row.length));
+    const padded = new Int32Array(rows.length * stride);
+    rows.forEach((row, i) => padded.set(row, i * stride));
+    return scratch.putStruct(structs.SENTENCES, {
+      ids: scratch.put(padded),
+      lengths: scratch.put(Int32Array.from(rows, (row) => row.length)),
+      nameLengths: nameLengths ? scratch.put(Int32Array.from(nameLengths)) : 0,
+      stride,
+      classes,
+      templates: ids.length,
+    });
+  }
+
+  /** @param {number} classifier */
+  classifierFree(classifier) {
+    if (this.#classifiers.delete(classifier)) this.#c._mudpt_classifier_free(classifier);
+  }
+
+  /** @param {number} classifier @param {number} seed @param {ArrayLike<number> | null} [phrase] ids; null: random */
+  classifierInit(classifier, seed, phrase = null) {
+    this.#memory.scoped((scratch) => {
+      const at = phrase ? scratch.put(Int32Array.from(phrase)) : 0;
+      this.#memory.check(this.#c._mudpt_classifier_init(classifier, seed, at, phrase?.length ?? 0));
+    });
+  }
+
+  /** @param {number} classifier @returns {Parameter[]} */
+  classifierParameters(classifier) {
+    const total = this.#memory.check(this.#c._mudpt_classifier_parameters(classifier));
+    return this.#memory.scoped((scratch) => {
+      const out = scratch.take(structs.PARAMETER.bytes);
+      return Array.from({ length: total }, (_, index) => {
+        this.#memory.check(this.#c._mudpt_classifier_parameter(classifier, index, out));
+        const { name, dims, shape, ...rest } = readStruct(structs.PARAMETER, this.#memory.view, out);
+        return /** @type {Parameter} */ ({ name: this.#memory.string(name), shape: shape.slice(0, dims), ...rest });
+      });
+    });
+  }
+
+  /** Sets values by name. @param {number} classifier @param {Record<string, Float32Array>} values */
+  classifierSetParameters(classifier, values) {
+    const parameters = new Map(this.classifierParameters(classifier).map((p) => [p.name, p]));
+    for (const [name, array] of Object.entries(values)) {
+      const parameter = parameters.get(name);
+      if (!parameter || parameter.count !== array.length) {
+        const expected = parameter ? `it has ${parameter.count}` : `there are ${[...parameters.keys()].join(', ')}`;
+        throw new MudptError('argument', `${array.length} values for parameter ${name}: ${expected}`);
+      }
+      this.#memory.floats(parameter.value, parameter.count).set(array);
+    }
+    this.classifierChanged(classifier);
+  }
+
+  /** Must be called after values were changed in memory. @param {number} classifier */
+  classifierChanged(classifier) {
+    this.#c._mudpt_classifier_changed(classifier);
+  }
+
+  /** @param {number} classifier @returns {Float32Array} [N, e] */
+  classifierTextFeatures(classifier) {
+    const { config, classes } = this.#classifier(classifier);
+    return this.#memory.floatsFrom(classes * config.embed, (out) =>
+      this.#c._mudpt_classifier_text_features(classifier, out),
+    );
+  }
+
+  /** @param {number} classifier @param {Float32Array} features [N, e] */
+  classifierSetTextFeatures(classifier, features) {
+    const { config, classes } = this.#classifier(classifier);
+    if (features.length !== classes * config.embed) {
+      throw new MudptError('argument', `${features.length} values, where ${classes} x ${config.embed} were expected`);
+    }
+    this.#memory.scoped((scratch) =>
+      this.#memory.check(this.#c._mudpt_classifier_set_text_features(classifier, scratch.put(features))),
+    );
+  }
+
+  #pictures(config, pixels) {
+    const count = pixels.length / (3 * config.image ** 2);
+    if (count >= 1 && Number.isInteger(count)) return count;
+    const size = `3 x ${config.image} x ${config.image}`;
+    throw new MudptError('argument', `${pixels.length} values are not a whole number of pictures of ${size}`);
+  }
+
+  /**
+   * @param {number} classifier
+   * @param {Float32Array} pixels [count, 3, image, image], normalised
+   * @returns {{ logits: Float32Array, features: Float32Array }} [count, N] and [count, e]
+   */
+  classifierLogits(classifier, pixels) {
+    const { config, classes } = this.#classifier(classifier);
+    const count = this.#pictures(config, pixels);
+    return this.#memory.scoped((scratch) => {
+      const [logits, features] = [scratch.take(count * classes * 4), scratch.take(count * config.embed * 4)];
+      const pixelsAt = scratch.put(pixels);
+      this.#memory.check(this.#c._mudpt_classifier_logits(classifier, pixelsAt, count, logits, features));
+      return {
+        logits: this.#memory.floats(logits, count * classes).slice(),
+        features: this.#memory.floats(features, count * config.embed).slice(),
+      };
+    });
+  }
+
+  /**
+   * Replaces the gradients of every parameter by those of this batch.
+   * @param {number} classifier
+   * @param {Float32Array} pixels [count, 3, image, image], normalised
+   * @param {ArrayLike<number>} labels [count]
+   * @returns {{ loss: number, logits: Float32Array }} mean cross-entropy; [count, N]
+   */
+  classifierGradients(classifier, pixels, labels) {
+    const { config, classes } = this.#classifier(classifier);
+    const count = this.#pictures(config, pixels);
+    if (labels.length !== count) throw new MudptError('argument', `${labels.length} labels for ${count} pictures`);
+    return this.#memory.scoped((scratch) => {
+      const [loss, logits] = [scratch.take(4), scratch.take(count * classes * 4)];
+      const [pixelsAt, labelsAt] = [scratch.put(pixels), scratch.put(Int32Array.from(labels))];
+      this.#memory.check(this.#c._mudpt_classifier_gradients(classifier, pixelsAt, labelsAt, count, loss, logits));
+      return { loss: this.#memory.floats(loss, 1)[0], logits: this.#memory.floats(logits, count * classes).slice() };
+    });
+  }
+
+  /** One update: v = momentum v + (g + decay p), p = p - rate v. */
+  classifierSgd(classifier, rate, momentum, decay) {
+    this.#memory.check(this.#c._mudpt_classifier_sgd(classifier, rate, momentum, decay));
+  }
+
+  /**
+   * The prompts of every layer after the injection; shape [0, ...] on a side where the method has none.
+   * @param {number} classifier
+   * @returns {{ text: Float32Array, textShape: number[], visual: Float32Array, visualShape: number[] }}
+   */
+  classifierFold(classifier) {
+    const { config } = this.#classifier(classifier);
+    return this.#memory.scoped((scratch) => {
+      const at = scratch.take(16);
+      this.#c._mudpt_classifier_folded_shape(classifier, at, at + 4, at + 8, at + 12);
+      const [textDepth, textLength, visualDepth, visualLength] = new Int32Array(this.#memory.buffer, at, 4);
+      const textShape = [textDepth, textLength, config.textWidth];
+      const visualShape = [visualDepth, visualLength, config.visionWidth];
+      const [textCount, visualCount] = [textShape, visualShape].map((shape) => shape.reduce((a, b) => a * b));
+      const textAt = textCount && scratch.take(textCount * 4);
+      const visualAt = visualCount && scratch.take(visualCount * 4);
+      this.#memory.check(this.#c._mudpt_classifier_fold(classifier, textAt, visualAt));
+      const text = this.#memory.floats(textAt, textCount).slice();
+      return { text, textShape, visual: this.#memory.floats(visualAt, visualCount).slice(), visualShape };
+    });
+  }
+
+  /** @param {number} classifier @returns {number} */
+  classifierBytes(classifier) {
+    return this.#c._mudpt_classifier_bytes(classifier) >>> 0;
+  }
+
+  // ------------------------------------------------------------------------------------------------ training
+
+  /**
+   * @param {number} classifier
+   * @param {{ epochs: number, batch: number, rate: number, warmupRate?: number, momentum?: number, decay?: number,
+   *   seed?: number, augment?: boolean, smallestCrop?: number, upright?: boolean }} config
+   * @returns {number}
+   */
+  trainerCreate(classifier, config) {
+    const defaults = { warmupRate: 1e-5, momentum: 0.9, decay: 5e-4, seed: 1, augment: true, smallestCrop: 0.08 };
+    return this.#memory.scoped((scratch) => {
+      const at = scratch.putStruct(structs.TRAIN_CONFIG, { ...defaults, ...config });
+      return this.#memory.handle((out) => this.#c._mudpt_trainer_create(classifier, at, out));
+    });
+  }
+
+  /** @param {number} trainer @param {Uint8Array} file a picture file; kept compressed @param {number} label */
+  trainerAdd(trainer, file, label) {
+    this.#memory.scoped((scratch) =>
+      this.#memory.check(this.#c._mudpt_trainer_add(trainer, scratch.put(file), file.length, label)),
+    );
+  }
+
+  /** @param {number} trainer @param {number} image copied @param {number} label */
+  trainerAddImage(trainer, image, label) {
+    this.#memory.check(this.#c._mudpt_trainer_add_image(trainer, image, label));
+  }
+
+  /** One batch. @param {number} trainer @returns {Progress | null} null when the run is complete */
+  trainerStep(trainer) {
+    return this.#memory.scoped((scratch) => {
+      const out = scratch.take(structs.PROGRESS.bytes);
+      if (this.#memory.check(this.#c._mudpt_trainer_step(trainer, out)) === DONE) return null;
+      return /** @type {Progress} */ (readStruct(structs.PROGRESS, this.#memory.view, out));
+    });
+  }
+
+  /** @param {number} trainer */
+  trainerFree(trainer) {
+    if (!this.disposed) this.#c._mudpt_trainer_free(trainer);
+  }
+
+  /** @returns {number} the rate of an epoch */
+  learningRate(base, warmupRate, epochs, epoch) {
+    return this.#c._mudpt_learning_rate(base, warmupRate, epochs, epoch);
+  }
+
+  /**
+   * At most `shots` of each class, class by class; the same for the same seed.
+   * @param {ArrayLike<number>} labels 0 ... classes - 1
+   * @param {number} classes
+   * @param {number} shots
+   * @param {number} seed
+   * @returns {Int32Array} indices into labels
+   */
+  sampleShots(labels, classes, shots, seed) {
+    return this.#memory.scoped((scratch) => {
+      const [out, labelsAt] = [scratch.take(labels.length * 4), scratch.put(Int32Array.from(labels))];
+      const count = this.#c._mudpt_sample_shots(labelsAt, labels.length, classes, shots, seed, out);
+      return new Int32Array(this.#memory.buffer, out, this.#memory.check(count)).slice();
+    });
+  }
+}

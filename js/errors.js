@@ -1,0 +1,81 @@
+/**
+ * The one class of errors that this library throws, and the list of its codes. An abort is not among them: it is the
+ * platform's own AbortError (the signal's reason).
+ */
+
+/**
+ * Every code there is, with what it means. A program may switch on them; messages are for people.
+ * @type {Readonly<Record<string, string>>}
+ */
+export const ERROR_CODES = Object.freeze({
+  argument: 'a value outside its range, or of the wrong type; the message lists what is valid',
+  memory: 'out of memory; the message says how many bytes were wanted',
+  model: 'a model whose files are damaged, foreign or incomplete, or of a kind that is not supported',
+  tokenizer: 'no usable tokenizer, or a text that it cannot turn into tokens that fit',
+  image: 'a picture that cannot be decoded, or is too large',
+  classifier: 'a saved classifier that is damaged, or belongs to another model',
+  dataset: 'a data set whose files, paths or labels are wrong',
+  file: 'a file that is not there, or cannot be read or written',
+  network: 'a download that failed or broke off',
+  'not-finite': 'NaN or infinity appeared in training; the last good prompts are kept',
+  state: 'called in the wrong order, or after dispose()',
+  environment: 'this platform lacks something that is needed',
+});
+
+/** The C library's codes (src/mudpt.h) as ours. */
+const FROM_C = { [-1]: 'argument', [-2]: 'memory', [-3]: 'model', [-4]: 'image', [-5]: 'not-finite', [-6]: 'state' };
+
+export class MudptError extends Error {
+  /**
+   * @param {string} code one of ERROR_CODES
+   * @param {string} what what was wrong and what was expected: one line, no full stop
+   * @param {string} [hint] what to do about it
+   * @param {{ cause?: unknown }} [options]
+   */
+  constructor(code, what, hint = '', options) {
+    super(hint ? `${what}; ${hint}` : what, options);
+    this.name = 'MudptError';
+    this.code = code;
+    this.hint = hint;
+  }
+
+  /** The same error with a name, usually a file's, in front of its text. @param {string} name */
+  named(name) {
+    const what = this.hint ? this.message.slice(0, -this.hint.length - 2) : this.message;
+    return new MudptError(this.code, `${name}: ${what}`, this.hint, { cause: this });
+  }
+}
+
+/**
+ * The error of a C function that returned `code` and left `text` as the last error. What follows its last semicolon is
+ * what to do.
+ * @param {number} code
+ * @param {string} text
+ */
+export function errorFromC(code, text) {
+  const cut = text.lastIndexOf('; ');
+  if (cut < 0) return new MudptError(FROM_C[code] ?? 'state', text || `the library failed with code ${code}`);
+  return new MudptError(FROM_C[code] ?? 'state', text.slice(0, cut), text.slice(cut + 2));
+}
+
+/** What went wrong, in one line, from anything that was thrown; a cause says it best. @param {unknown} error */
+export function reasonOf(error) {
+  if (!(error instanceof Error)) return String(error);
+  const { message } = error.cause instanceof Error ? error.cause : error;
+  return message.split('\n', 1)[0];
+}
+
+/**
+ * Runs `action`; a MudptError that it throws gets `name` in front.
+ * @template T
+ * @param {string} name
+ * @param {() => T} action
+ * @returns {T}
+ */
+export function naming(name, action) {
+  try {
+    return action();
+  } catch (error) {
+    throw error instanceof MudptError ? error.named(name) : error;
+  }
+}

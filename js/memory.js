@@ -1,0 +1,160 @@
+/**
+ * The WebAssembly module's memory as seen from JavaScript: views that survive growth, strings, structs, and scratch
+ * memory that is always given back. It knows nothing of what the library does.
+ */
+import { MudptError, errorFromC } from './errors.js';
+import { writeStruct } from './structs.js';
+
+/** Memory for one call: what is taken is freed when the call ends, however it ends. */
+class Scratch {
+  #memory;
+  #taken = [];
+
+  /** @param {Memory} memory */
+  constructor(memory) {
+    this.#memory = memory;
+  }
+
+  /** @param {number} bytes @returns {number} an address */
+  take(bytes) {
+    const address = this.#memory.alloc(bytes);
+    this.#taken.push(address);
+    return address;
+  }
+
+  /** A copy of a typed array. @param {ArrayBufferView} array @returns {number} its address */
+  put(array) {
+    const address = this.take(array.byteLength);
+    this.#memory.bytes(address, array.byteLength).set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+    return address;
+  }
+
+  /** @param {string} text */
+  putString(text) {
+    return this.put(new TextEncoder().encode(`${text}\0`));
+  }
+
+  /** @param {import('./structs.js').Layout} layout @param {Record<string, any>} values */
+  putStruct(layout, values) {
+    const address = this.take(layout.bytes);
+    writeStruct(layout, this.#memory.view, address, values);
+    return address;
+  }
+
+  free() {
+    for (const address of this.#taken) this.#memory.free(address);
+  }
+}
+
+export class Memory {
+  #module;
+
+  /** @param {any} module what Emscripten's factory made */
+  constructor(module) {
+    this.#module = module;
+  }
+
+  /** The module, with its exported functions. */
+  get module() {
+    if (!this.#module) throw new MudptError('state', 'this model has been disposed of', 'load it again');
+    return this.#module;
+  }
+
+  get disposed() {
+    return !this.#module;
+  }
+
+  /** Ends the module's threads and lets go of it. */
+  dispose() {
+    this.#module?.PThread.terminateAllThreads();
+    this.#module = null;
+  }
+
+  // Memory grows at any allocation, which leaves earlier views short: views are made anew each time.
+
+  /** @returns {ArrayBufferLike} */
+  get buffer() {
+    return this.module.wasmMemory.buffer;
+  }
+
+  get view() {
+    return new DataView(this.buffer);
+  }
+
+  /** A view, valid until the next call. @param {number} address @param {number} length */
+  bytes(address, length) {
+    return new Uint8Array(this.buffer, address, length);
+  }
+
+  /** A view, valid until the next call. @param {number} address @param {number} count */
+  floats(address, count) {
+    return new Float32Array(this.buffer, address, count);
+  }
+
+  /** @param {number} address of text that ends with a zero byte */
+  string(address) {
+    const memory = new Uint8Array(this.buffer);
+    // slice, as browsers decode no text in shared memory
+    return new TextDecoder().decode(memory.slice(address >>> 0, memory.indexOf(0, address >>> 0)));
+  }
+
+  /** @param {number} bytes */
+  alloc(bytes) {
+    const address = this.module._mudpt_alloc(Math.max(bytes, 4)) >>> 0;
+    if (!address) this.check(-2);
+    return address;
+  }
+
+  /** @param {number} address */
+  free(address) {
+    this.#module?._mudpt_free(address);
+  }
+
+  /** Throws what a C function's code says. @param {number} code @returns {number} the same when it is no failure */
+  check(code) {
+    if (code < 0) throw errorFromC(code, this.string(this.module._mudpt_last_error()));
+    return code;
+  }
+
+  /**
+   * Runs `action` with scratch memory.
+   * @template T
+   * @param {(scratch: Scratch) => T} action
+   * @returns {T}
+   */
+  scoped(action) {
+    const scratch = new Scratch(this);
+    try {
+      return action(scratch);
+    } finally {
+      scratch.free();
+    }
+  }
+
+  /** Calls a function that writes a handle to the address it is given. @param {(out: number) => number} call */
+  handle(call) {
+    return this.scoped((scratch) => {
+      const out = scratch.take(4);
+      this.check(call(out));
+      return this.view.getUint32(out, true);
+    });
+  }
+
+  /** Calls a function that writes floats to the address it is given. @param {number} count */
+  floatsFrom(count, call) {
+    return this.scoped((scratch) => {
+      const out = scratch.take(count * 4);
+      this.check(call(out));
+      return this.floats(out, count).slice();
+    });
+  }
+
+  /** The same for bytes. @param {number} count */
+  bytesFrom(count, call) {
+    return this.scoped((scratch) => {
+      const out = scratch.take(count);
+      this.check(call(out));
+      return this.bytes(out, count).slice();
+    });
+  }
+}

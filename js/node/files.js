@@ -1,0 +1,89 @@
+/** Files on disk, for Node: a model's folder as a source (see ../source.js), and pictures by path. */
+import { open, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { MudptError, reasonOf } from '../errors.js';
+
+const PIECE = 256 * 1024;
+const LARGEST_PICTURE = 512 * 1024 * 1024;
+
+/** What the system calls a failure. @param {unknown} cause */
+const codeOf = (cause) => String(/** @type {NodeJS.ErrnoException} */ (cause).code);
+
+/** The error of a file that cannot be read. @param {string} file @param {unknown} cause */
+function unreadable(file, cause) {
+  if (['ENOENT', 'ENOTDIR'].includes(codeOf(cause))) {
+    return new MudptError('file', `${file} is not there`, 'check the path', { cause });
+  }
+  const reasons = { EACCES: 'there is no permission', EISDIR: 'it is a folder', EPERM: 'there is no permission' };
+  const reason = reasons[codeOf(cause)] ?? reasonOf(cause);
+  return new MudptError('file', `${file} cannot be read: ${reason}`, 'give a file that can be read', { cause });
+}
+
+/**
+ * @param {string | URL} from a folder, or a .safetensors file in it
+ * @returns {Promise<import('../source.js').Source>}
+ */
+export async function openPath(from) {
+  const name = from instanceof URL ? fileURLToPath(from) : from;
+  const found = await stat(name).catch((cause) => {
+    throw unreadable(name, cause);
+  });
+  const folder = found.isDirectory() ? name : path.dirname(name);
+  return {
+    name,
+    weights: found.isDirectory() ? undefined : path.basename(name),
+    open: (file) => openFile(path.join(folder, file)),
+  };
+}
+
+/** @param {string} name @returns {Promise<import('../source.js').SourceFile | null>} null when there is no such file */
+export async function openFile(name) {
+  let handle;
+  try {
+    handle = await open(name);
+    const { size } = await handle.stat();
+    const file = handle;
+    const read = async (into, offset) => {
+      let filled = 0;
+      while (filled < into.length) {
+        const { bytesRead } = await file.read(into, filled, into.length - filled, offset + filled);
+        if (!bytesRead) break;
+        filled += bytesRead;
+      }
+      return into.subarray(0, filled);
+    };
+    return {
+      name,
+      size,
+      read: (offset, length) => read(new Uint8Array(Math.max(0, Math.min(length, size - offset))), offset),
+      async *stream(offset = 0, length = size - offset) {
+        const buffer = new Uint8Array(Math.min(PIECE, length));
+        for (const end = offset + length; offset < end;) {
+          const piece = await read(buffer.subarray(0, Math.min(PIECE, end - offset)), offset);
+          if (!piece.length) return;
+          yield piece;
+          offset += piece.length;
+        }
+      },
+      close: () => file.close(),
+    };
+  } catch (cause) {
+    await handle?.close();
+    if (codeOf(cause) === 'ENOENT') return null;
+    throw unreadable(name, cause);
+  }
+}
+
+/** The bytes of a picture file. @param {string | URL} from @returns {Promise<Uint8Array>} */
+export async function readPicture(from) {
+  const name = from instanceof URL ? fileURLToPath(from) : from;
+  try {
+    const { size } = await stat(name);
+    if (size <= LARGEST_PICTURE) return await readFile(name);
+  } catch (cause) {
+    throw unreadable(name, cause);
+  }
+  throw new MudptError('image', `${name} is larger than ${LARGEST_PICTURE} bytes`, 'give a picture file');
+}

@@ -1,0 +1,50 @@
+/**
+ * What differs between Node and browsers, in one place. Node's own modules are reached only from js/node/, whose
+ * files are imported by a name that bundlers do not follow.
+ */
+
+/** True in Node false in browsers and their workers. */
+export const isNode = typeof globalThis.process?.versions?.node === 'string';
+
+/**
+ * A module of js/node/.
+ * @param {'files.js' | 'platform.js'} file
+ */
+export async function nodePart(file) {
+  const specifier = `./node/${file}`;
+  return import(/* webpackIgnore: true */ /* @vite-ignore */ specifier);
+}
+
+/** Cores of the machine, as far as the platform tells. */
+export async function hardwareThreads() {
+  if (isNode) return (await nodePart('platform.js')).hardwareThreads();
+  return globalThis.navigator?.hardwareConcurrency ?? 1;
+}
+
+// i8x16.splat three times, then f32x4.relaxed_madd: valid only where relaxed SIMD is.
+const RELAXED_PROBE = Uint8Array.of(
+  ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7b, 3, 2, 1, 0, 0x0a, 0x13, 1, 0x11, 0],
+  ...[0x41, 0, 0xfd, 0x0f, 0x41, 0, 0xfd, 0x0f, 0x41, 0, 0xfd, 0x0f, 0xfd, 0x85, 2, 0x0b],
+);
+
+/** Whether relaxed SIMD can be used here. */
+export async function hasRelaxedSimd() {
+  if (WebAssembly.validate(RELAXED_PROBE)) return true;
+  // Later versions have it from the start and would complain about the flag.
+  if (!isNode || Number.parseInt(globalThis.process.versions.node, 10) >= 22) return false;
+  (await nodePart('platform.js')).allowRelaxedSimd();
+  return WebAssembly.validate(RELAXED_PROBE);
+}
+
+/** Lets everything else that waits for this thread run, and comes back as soon as it has. @returns {Promise<void>} */
+export function nextTurn() {
+  if (typeof setImmediate === 'function') return new Promise((resolve) => setImmediate(resolve));
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}

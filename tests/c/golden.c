@@ -1,0 +1,523 @@
+/* Checks the library against golden files: `golden [options] DIR...`.
+ *
+ * Walks every folder below each DIR and recognises golden files by what they hold: model configurations with one case per
+ * method, pictures, crops, learning rates and recorded training runs (tests/golden/README.md describes all of them; token
+ * ids are checked in Node, for the library has no tokenizer). Prints one line per case, `ok NAME` or `FAIL NAME: what`, and a
+ * last line `N passed, N failed`; the exit status is 1 when a case failed or there was none.
+ *
+ * Uses nothing of the library but mudpt.h. The rows of trace.* are not to be seen through it: the features cover them.
+ * A case of a method that the library does not name is a failure, never skipped.
+ */
+#include <dirent.h>
+#include <sys/stat.h>
+
+#include "golden_check.h"
+#include "golden_images.h"
+#include "golden_replay.h"
+
+static const char usage[] =
+    "usage: golden [--threads T] [--dtype f32|f16] [--verbose] [--known-methods] DIR...\n"
+    "  --threads T        threads that the library may use (1)\n"
+    "  --dtype f32|f16    how weights are kept in memory (as they are stored)\n"
+    "  --verbose          every difference, not only a case's first\n"
+    "  --known-methods    exit with 0 if only cases of methods that the library does not have failed\n";
+
+/* ------------------------------------------------------------------------------------------------ cases */
+
+/* One golden case: its files, the model it runs on and the pictures of the whole configuration. */
+typedef struct {
+    outcome *o;
+    cJSON *json;
+    tensor_file file;
+    mudpt_clip *clip;
+    const float *images; /* [pictures, picture] */
+    int pictures;
+    size_t picture; /* values of one */
+    float *pixels;  /* the batch in use */
+    int32_t *labels;
+    int count;
+} golden_case;
+
+static double tolerance_of(const golden_case *c, const char *kind) {
+    return json_number(json_get(c->json, "tolerance"), kind, 0);
+}
+
+/* Gathers a batch's pictures and labels. */
+static int take_batch(golden_case *c, int index) {
+    const cJSON *batch = cJSON_GetArrayItem(json_get(c->json, "batches"), index);
+    int images, labels, ok = 1;
+    int32_t *which = json_ints(json_get(batch, "images"), &images);
+    free(c->labels);
+    free(c->pixels);
+    c->labels = json_ints(json_get(batch, "labels"), &labels);
+    c->count = labels;
+    c->pixels = need_bytes((size_t)images * c->picture * 4);
+    for (int i = 0; i < images; i++)
+        if (which[i] < 0 || which[i] >= c->pictures) ok = 0;
+        else memcpy(c->pixels + (size_t)i * c->picture, c->images + (size_t)which[i] * c->picture, c->picture * 4);
+    free(which);
+    if (!ok || images != labels || !images) fault(c->o, "batch %d of the case does not fit its pictures", index);
+    return ok && images == labels && images;
+}
+
+/* Compares values with the stored tensor of this name, or with its sample, norm and sum. `change` is NULL or what both are
+ * taken relative to. */
+static void compare_stored(golden_case *c, const char *name, const float *values, size_t count, const float *change,
+                           double tolerance, const char *label) {
+    char text[512];
+    tensor t;
+    size_t step = 1;
+    float *want = tensor_floats(&c->file, name, &t);
+    const cJSON *whole = json_get(json_get(c->json, "sampled"), name);
+    if (!want) {
+        snprintf(text, sizeof text, "%s.sample", name);
+        want = tensor_floats(&c->file, text, &t);
+        step = (size_t)json_number(c->json, "sample_step", 1);
+    }
+    if (!want || !step || t.count != (count + step - 1) / step) {
+        fault(c->o, "%s: got %zu values, the golden file has %s", label, count,
+              want ? "another number" : "no such tensor");
+        free(want);
+        return;
+    }
+    float *got = need_bytes(t.count * 4);
+    for (size_t i = 0; i < t.count; i++) {
+        got[i] = values[i * step] - (change ? change[i * step] : 0);
+        want[i] -= change ? change[i * step] : 0;
+    }
+    compare(c->o, label, got, want, t.count, tolerance);
+    free(got);
+    free(want);
+    if (!whole || change) return;
+    double sum = 0, squares = 0, norm = json_number(whole, "norm", 0);
+    for (size_t i = 0; i < count; i++) {
+        sum += values[i];
+        squares += (double)values[i] * values[i];
+    }
+    double allowed = fmax(tolerance * norm, 1e-9);
+    if (!(fabs(sqrt(squares) - norm) <= allowed))
+        fault(c->o, "%s: norm got %.9g where %.9g is right, allowed %.3g", label, sqrt(squares), norm, allowed);
+    allowed *= sqrt((double)count);
+    if (!(fabs(sum - json_number(whole, "sum", 0)) <= allowed))
+        fault(c->o, "%s: sum got %.9g where %.9g is right, allowed %.3g", label, sum, json_number(whole, "sum", 0),
+              allowed);
+}
+
+/* Features, logits and loss of the first batch. */
+static void check_outputs(golden_case *c, mudpt_classifier *classifier, int classes, int embed) {
+    size_t logits_size = (size_t)c->count * (size_t)classes;
+    float *logits = need_bytes(logits_size * 4), *features = need_bytes((size_t)c->count * (size_t)embed * 4);
+    float *text = need_bytes((size_t)classes * (size_t)embed * 4);
+    tensor t;
+    int code = mudpt_classifier_logits(classifier, c->pixels, c->count, logits, features);
+    if (code != MUDPT_OK) fault(c->o, "logits: code %d, %s", code, mudpt_last_error());
+    else {
+        compare_stored(c, "image_features", features, (size_t)c->count * (size_t)embed, NULL,
+                       tolerance_of(c, "image_features"), "image_features");
+        /* where every picture has its own text features they stay inside; the logits cover them */
+        if (tensor_find(&c->file, "text_features", &t) && t.dims == 2) {
+            code = mudpt_classifier_text_features(classifier, text);
+            if (code != MUDPT_OK) fault(c->o, "text_features: code %d, %s", code, mudpt_last_error());
+            else
+                compare_stored(c, "text_features", text, (size_t)classes * (size_t)embed, NULL,
+                               tolerance_of(c, "text_features"), "text_features");
+        }
+        compare_stored(c, "logits", logits, logits_size, NULL, tolerance_of(c, "logits"), "logits");
+        double loss = 0;
+        for (int i = 0; i < c->count; i++) {
+            const float *row = logits + (size_t)i * (size_t)classes;
+            double largest = row[0], sum = 0;
+            for (int k = 1; k < classes; k++) largest = fmax(largest, row[k]);
+            for (int k = 0; k < classes; k++) sum += exp(row[k] - largest);
+            loss += (largest + log(sum) - row[c->labels[i]]) / c->count;
+        }
+        compare_number(c->o, "loss of the logits", loss, json_number(c->json, "loss", NAN), tolerance_of(c, "loss"));
+    }
+    free(logits);
+    free(features);
+    free(text);
+}
+
+/* Loss, logits and every gradient of the first batch. */
+static void check_gradients(golden_case *c, mudpt_classifier *classifier, int classes) {
+    size_t logits_size = (size_t)c->count * (size_t)classes;
+    float loss, *logits = need_bytes(logits_size * 4);
+    int code = mudpt_classifier_gradients(classifier, c->pixels, c->labels, c->count, &loss, logits);
+    if (code != MUDPT_OK) fault(c->o, "gradients: code %d, %s", code, mudpt_last_error());
+    else {
+        compare_number(c->o, "loss", loss, json_number(c->json, "loss", NAN), tolerance_of(c, "loss"));
+        compare_stored(c, "logits", logits, logits_size, NULL, tolerance_of(c, "logits"), "logits of the gradients");
+        mudpt_parameter p;
+        for (int i = 0; i < mudpt_classifier_parameters(classifier); i++)
+            if (mudpt_classifier_parameter(classifier, i, &p) == MUDPT_OK) {
+                char name[256];
+                snprintf(name, sizeof name, "grad.%s", p.name);
+                compare_stored(c, name, p.gradient, (size_t)p.count, NULL, tolerance_of(c, "grad"), name);
+            }
+    }
+    free(logits);
+}
+
+/* The folded prompts must do by themselves what prompts and injection did together: an IVLP (or VPT) that starts from them
+ * has the logits of this method. */
+static void check_fold(golden_case *c, mudpt_classifier *classifier, const mudpt_sentences *sentences, int classes,
+                       const mudpt_clip_config *config) {
+    int32_t text_depth, text_length, visual_depth, visual_length;
+    mudpt_classifier_folded_shape(classifier, &text_depth, &text_length, &visual_depth, &visual_length);
+    if (visual_depth < 1) return; /* text prompts alone: nothing to fold */
+    size_t text_row = (size_t)text_length * (size_t)config->text_width;
+    size_t visual_row = (size_t)visual_length * (size_t)config->vision_width;
+    float *text = need_bytes((size_t)text_depth * text_row * 4),
+          *visual = need_bytes((size_t)visual_depth * visual_row * 4);
+    float *logits = need_bytes((size_t)c->count * (size_t)classes * 4);
+    mudpt_classifier *plain = NULL;
+    mudpt_method method = {text_depth ? "ivlp" : "vpt", text_length, text_depth, visual_length, visual_depth, 0, 0, 0};
+    const struct {
+        const char *first, *deep;
+        const float *values;
+        size_t row;
+        int depth;
+    } sides[] = {{"text_prompts.0", "text_prompts.deep", text, text_row, text_depth},
+                 {"visual_prompts.0", "visual_prompts.deep", visual, visual_row, visual_depth}};
+    int code = mudpt_classifier_fold(classifier, text, visual);
+    if (code == MUDPT_OK) code = mudpt_classifier_create(c->clip, &method, sentences, classes, &plain);
+    for (int s = 0; s < 2 && code == MUDPT_OK; s++) {
+        mudpt_parameter first = find_parameter(plain, sides[s].first), deep = find_parameter(plain, sides[s].deep);
+        if (first.name) memcpy(first.value, sides[s].values, sides[s].row * 4);
+        if (deep.name)
+            memcpy(deep.value, sides[s].values + sides[s].row, sides[s].row * (size_t)(sides[s].depth - 1) * 4);
+    }
+    if (code == MUDPT_OK) {
+        mudpt_classifier_changed(plain);
+        code = mudpt_classifier_logits(plain, c->pixels, c->count, logits, NULL);
+    }
+    if (code != MUDPT_OK) fault(c->o, "folded prompts: code %d, %s", code, mudpt_last_error());
+    else
+        compare_stored(c, "logits", logits, (size_t)c->count * (size_t)classes, NULL, tolerance_of(c, "logits"),
+                       "logits of the folded prompts");
+    mudpt_classifier_free(plain);
+    free(text);
+    free(visual);
+    free(logits);
+}
+
+/* The whole training run from the initial tensors. */
+static void check_training(golden_case *c, mudpt_classifier *classifier) {
+    const cJSON *training = json_get(c->json, "training"), *rate;
+    const cJSON *losses = json_get(training, "losses");
+    int batches = cJSON_GetArraySize(json_get(c->json, "batches")), step = 0, total = 0;
+    float momentum = (float)json_number(training, "momentum", NAN),
+          decay = (float)json_number(training, "weight_decay", NAN);
+    cJSON_ArrayForEach(rate, json_get(training, "learning_rate_per_epoch")) total += batches;
+    if (!total || cJSON_GetArraySize(losses) != total)
+        fault(c->o, "training: the case has %d losses for %d steps", cJSON_GetArraySize(losses), total);
+    cJSON_ArrayForEach(rate, json_get(training, "learning_rate_per_epoch")) {
+        for (int b = 0; b < batches; b++, step++) {
+            float loss;
+            char name[32];
+            if (!take_batch(c, b)) return;
+            int code = mudpt_classifier_gradients(classifier, c->pixels, c->labels, c->count, &loss, NULL);
+            if (code == MUDPT_OK) code = mudpt_classifier_sgd(classifier, (float)rate->valuedouble, momentum, decay);
+            if (code != MUDPT_OK) {
+                fault(c->o, "training step %d: code %d, %s", step, code, mudpt_last_error());
+                return;
+            }
+            snprintf(name, sizeof name, "losses[%d]", step);
+            compare_number(c->o, name, loss, cJSON_GetNumberValue(cJSON_GetArrayItem(losses, step)),
+                           tolerance_of(c, "losses"));
+        }
+    }
+    mudpt_parameter p;
+    for (int i = 0; i < mudpt_classifier_parameters(classifier); i++) {
+        char name[256], label[256], first[256];
+        tensor t;
+        if (mudpt_classifier_parameter(classifier, i, &p) != MUDPT_OK) continue;
+        snprintf(name, sizeof name, "final.%s", p.name);
+        snprintf(label, sizeof label, "final_change.%s", p.name);
+        snprintf(first, sizeof first, "init.%s", p.name);
+        float *start = tensor_floats(&c->file, first, &t);
+        if (start && t.count == (size_t)p.count) {
+            compare_stored(c, name, p.value, (size_t)p.count, NULL, tolerance_of(c, "final"), name);
+            compare_stored(c, name, p.value, (size_t)p.count, start, tolerance_of(c, "final_change"), label);
+        }
+        free(start);
+    }
+}
+
+/* The sentences of a case; the arrays are the caller's to free. */
+static int read_sentences(golden_case *c, const mudpt_method *method, mudpt_sentences *out, int32_t **owned) {
+    tensor ids, eot;
+    int names = 0;
+    owned[0] = tensor_ints(&c->file, "class_ids", &ids);
+    owned[1] = tensor_ints(&c->file, "eot", &eot);
+    owned[2] = json_ints(json_get(c->json, "name_lengths"), &names);
+    if (!owned[0] || !owned[1] || ids.dims < 2 || ids.dims > 3 || eot.dims != ids.dims - 1 ||
+        names != ids.shape[ids.dims - 2]) {
+        fault(c->o, "class_ids, eot and name_lengths of the case do not fit");
+        return 0;
+    }
+    for (size_t i = 0; i < eot.count; i++) owned[1][i]++; /* the row of the end token becomes a number of tokens */
+    *out = (mudpt_sentences){owned[0],
+                             owned[1],
+                             method->class_position ? owned[2] : NULL,
+                             ids.shape[ids.dims - 1],
+                             ids.shape[ids.dims - 2],
+                             ids.dims == 3 ? ids.shape[0] : 1};
+    return 1;
+}
+
+static void run_case(golden_case *c, const mudpt_clip_config *config) {
+    mudpt_method method;
+    mudpt_sentences sentences;
+    mudpt_classifier *classifier = NULL;
+    int32_t *owned[3] = {0};
+    if (!read_method(c->o, json_text(c->json, "method"), json_get(c->json, "hyper_parameters"), &method)) return;
+    if (read_sentences(c, &method, &sentences, owned) && take_batch(c, 0)) {
+        int code = mudpt_classifier_create(c->clip, &method, &sentences, sentences.classes, &classifier);
+        if (code != MUDPT_OK) fault(c->o, "classifier: code %d, %s", code, mudpt_last_error());
+        else if (set_parameters(c->o, classifier, &c->file)) {
+            check_outputs(c, classifier, sentences.classes, config->embed);
+            check_fold(c, classifier, &sentences, sentences.classes, config);
+            if (mudpt_classifier_parameters(classifier)) {
+                check_gradients(c, classifier, sentences.classes);
+                check_training(c, classifier);
+            }
+        }
+    }
+    mudpt_classifier_free(classifier);
+    for (int i = 0; i < 3; i++) free(owned[i]);
+}
+
+/* ------------------------------------------------------------------------------------------------ weight files */
+
+/* Features of all pictures and of the first case's sentences as plain zero-shot: [pictures + classes, e]. */
+static float *all_features(outcome *o, mudpt_clip *clip, const golden_case *first, int embed, size_t *count) {
+    golden_case c = *first;
+    mudpt_method method = {.method = "zeroshot"};
+    mudpt_sentences sentences;
+    mudpt_classifier *classifier = NULL;
+    int32_t *owned[3] = {0};
+    float *out = NULL;
+    c.o = o;
+    if (read_sentences(&c, &method, &sentences, owned)) {
+        size_t pictures = (size_t)c.pictures * (size_t)embed;
+        float *logits = need_bytes((size_t)c.pictures * (size_t)sentences.classes * 4);
+        *count = pictures + (size_t)sentences.classes * (size_t)embed;
+        out = need_bytes(*count * 4);
+        int code = mudpt_classifier_create(clip, &method, &sentences, sentences.classes, &classifier);
+        if (code == MUDPT_OK) code = mudpt_classifier_logits(classifier, c.images, c.pictures, logits, out);
+        if (code == MUDPT_OK) code = mudpt_classifier_text_features(classifier, out + pictures);
+        if (code != MUDPT_OK) {
+            fault(o, "features: code %d, %s", code, mudpt_last_error());
+            free(out);
+            out = NULL;
+        }
+        free(logits);
+    }
+    mudpt_classifier_free(classifier);
+    for (int i = 0; i < 3; i++) free(owned[i]);
+    return out;
+}
+
+/* Every other file with the same weights, under whatever names, must give the same features bit for bit. */
+static void check_weight_files(const char *folder, const char *name, const cJSON *config, const golden_case *first,
+                               const mudpt_clip_config *sizes, load_options options, const char *weights) {
+    char path[PATH_BYTES], model[PATH_BYTES], label[PATH_BYTES + 64];
+    const cJSON *file, *files = json_get(config, "files"), *main_file = json_get(files, weights);
+    const char *main_type = cJSON_GetStringValue(cJSON_GetArrayItem(main_file, 1));
+    size_t count = 0;
+    outcome reference = {.name = name};
+    float *want = all_features(&reference, first->clip, first, sizes->embed, &count);
+    join(model, folder, "model");
+    cJSON_ArrayForEach(file, files) {
+        const char *naming = cJSON_GetStringValue(cJSON_GetArrayItem(file, 0));
+        const char *type = cJSON_GetStringValue(cJSON_GetArrayItem(file, 1));
+        int same_values = number_of(config, "f16_exact") || (type && main_type && !strcmp(type, main_type));
+        for (int custom_text = 0; custom_text < 2; custom_text++) {
+            if (custom_text ? !naming || strcmp(naming, "openai") : !strcmp(file->string, weights)) continue;
+            snprintf(label, sizeof label, "%s/%s%s", name, file->string,
+                     custom_text ? " as open_clip's custom text" : "");
+            outcome o = {.name = label};
+            options.custom_text = custom_text;
+            mudpt_clip *clip = load_clip(&o, model, join(path, folder, file->string), options);
+            size_t got_count = 0;
+            float *got = clip ? all_features(&o, clip, first, sizes->embed, &got_count) : NULL;
+            if (got && same_values) {
+                if (!want || got_count != count || memcmp(got, want, count * 4))
+                    fault(&o, "features: got other bits than with %s, the same are right", weights);
+                if (strcmp(mudpt_clip_fingerprint(clip), mudpt_clip_fingerprint(first->clip)))
+                    fault(&o, "fingerprint: got %s, %s of %s is right", mudpt_clip_fingerprint(clip),
+                          mudpt_clip_fingerprint(first->clip), weights);
+            }
+            free(got);
+            mudpt_clip_free(clip);
+            finish(&o);
+        }
+    }
+    free(want);
+}
+
+/* ------------------------------------------------------------------------------------------------ configurations */
+
+static void run_config(const char *folder, const char *name, const cJSON *config, load_options options) {
+    static const char weights[] = "model/model.safetensors";
+    char path[PATH_BYTES], model[PATH_BYTES], label[PATH_BYTES + 64];
+    outcome loading = {.name = name};
+    mudpt_clip_config sizes = {0};
+    tensor_file inputs = {0};
+    tensor t = {0};
+    read_architecture(join(model, folder, "model"), &sizes);
+    mudpt_clip *clip = load_clip(&loading, model, join(path, folder, weights), options);
+    float *images = tensor_file_open(&inputs, join(path, folder, "inputs.safetensors"))
+                        ? tensor_floats(&inputs, "images", &t)
+                        : NULL;
+    if (!images || t.dims != 4 || t.shape[1] != 3 || t.shape[2] != sizes.image || t.shape[3] != sizes.image)
+        fault(&loading, "inputs.safetensors: no images [pictures, 3, %d, %d] there", sizes.image, sizes.image);
+    if (loading.faults) finish(&loading);
+
+    const cJSON *item;
+    int first = 1;
+    cJSON_ArrayForEach(item, json_get(config, "cases")) {
+        char file[512];
+        const char *title = cJSON_GetStringValue(item);
+        if (loading.faults || !title) break;
+        snprintf(label, sizeof label, "%s/%s", name, title);
+        outcome o = {.name = label};
+        golden_case c = {
+            .o = &o, .clip = clip, .images = images, .pictures = t.shape[0], .picture = t.count / (size_t)t.shape[0]};
+        snprintf(file, sizeof file, "%s.json", title);
+        c.json = read_json(join(path, folder, file));
+        snprintf(file, sizeof file, "%s.safetensors", title);
+        int ok = tensor_file_open(&c.file, join(path, folder, file)) && c.json;
+        if (!ok) fault(&o, "%s: its two files cannot be read", title);
+        else if (number_of(json_get(c.json, "hyper_parameters"), "f16_weights")) {
+            load_options halved = options; /* this case's answers are those of rounded weights */
+            halved.halve = 1;
+            c.clip = load_clip(&o, model, join(path, folder, weights), halved);
+            if (c.clip) run_case(&c, &sizes);
+            mudpt_clip_free(c.clip);
+            c.clip = clip;
+        } else run_case(&c, &sizes);
+        finish(&o);
+        if (ok && first) check_weight_files(folder, name, config, &c, &sizes, options, weights);
+        first = 0;
+        tensor_file_close(&c.file);
+        cJSON_Delete(c.json);
+        free(c.pixels);
+        free(c.labels);
+    }
+    free(images);
+    tensor_file_close(&inputs);
+    mudpt_clip_free(clip);
+}
+
+static void run_schedule(const char *name, const char *file, const cJSON *json) {
+    const cJSON *item, *rate;
+    cJSON_ArrayForEach(item, json_get(json, "cases")) {
+        char label[PATH_BYTES];
+        int epochs = number_of(item, "epochs"), epoch = 0;
+        double base = json_number(item, "base", NAN);
+        snprintf(label, sizeof label, "%s/%s: %d epochs from %g", name, file, epochs, base);
+        outcome o = {.name = label};
+        cJSON_ArrayForEach(rate, json_get(item, "rates")) {
+            double got = mudpt_learning_rate(base, json_number(json, "warmup_rate", NAN), epochs, epoch);
+            double allowed = json_number(json, "relative_tolerance", 0) * fabs(rate->valuedouble);
+            if (!(fabs(got - rate->valuedouble) <= allowed))
+                fault(&o, "rate of epoch %d: got %.12g where %.12g is right, allowed %.3g", epoch, got,
+                      rate->valuedouble, allowed);
+            epoch++;
+        }
+        finish(&o);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ folders */
+
+/* What a JSON file is, by its keys; a file of another kind is passed by. */
+static void run_json(const char *folder, const char *name, const char *file, load_options options) {
+    char path[PATH_BYTES];
+    cJSON *json = read_json(join(path, folder, file));
+    const cJSON *cases = json_get(json, "cases"), *one = cJSON_GetArrayItem(cases, 0);
+    if (!json) {
+        outcome o = {.name = path};
+        fault(&o, "not a JSON file");
+        finish(&o);
+    } else if (cJSON_IsString(one) && json_get(json, "architecture")) run_config(folder, name, json, options);
+    else if (json_get(json, "steps") && json_get(json, "test")) run_replay(folder, name, json, options);
+    else if (json_get(one, "file") && json_get(one, "expected")) run_preprocess(folder, name, json);
+    else if (json_get(one, "image") && json_get(one, "expected")) run_crops(folder, name, json);
+    else if (json_get(one, "rates")) run_schedule(name, file, json);
+    cJSON_Delete(json);
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Every JSON file in `folder` and below, in the order of names; `name` is the folder's as reports show it. */
+static int walk(const char *folder, const char *name, int depth, load_options options) {
+    DIR *d = opendir(folder);
+    char **names = NULL;
+    int count = 0;
+    if (!d) return 0;
+    for (struct dirent *e; (e = readdir(d));)
+        if (e->d_name[0] != '.') {
+            names = need(realloc(names, (size_t)(count + 1) * sizeof *names));
+            names[count] = need(malloc(strlen(e->d_name) + 1));
+            strcpy(names[count++], e->d_name);
+        }
+    closedir(d);
+    if (count) qsort(names, (size_t)count, sizeof *names, by_name);
+    for (int i = 0; i < count; i++) {
+        char path[PATH_BYTES], label[PATH_BYTES];
+        struct stat s;
+        size_t length = strlen(names[i]);
+        if (!stat(join(path, folder, names[i]), &s)) {
+            if (S_ISDIR(s.st_mode) && depth < 16) walk(path, join(label, name, names[i]), depth + 1, options);
+            else if (length > 5 && !strcmp(names[i] + length - 5, ".json")) run_json(folder, name, names[i], options);
+        }
+        free(names[i]);
+    }
+    free(names);
+    return 1;
+}
+
+int main(int argc, char **argv) {
+    load_options options = {.storage = -1};
+    int threads = 1, known_methods = 0, folders = 0;
+    program = argv[0];
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (!strcmp(argv[i], "--verbose")) report.verbose = 1;
+        else if (!strcmp(argv[i], "--known-methods")) known_methods = 1;
+        else if (!strcmp(argv[i], "--threads") && (threads = atoi(value)) >= 1) i++;
+        else if (!strcmp(argv[i], "--dtype") && (!strcmp(value, "f32") || !strcmp(value, "f16"))) {
+            options.storage = !strcmp(value, "f16") ? MUDPT_F16 : MUDPT_F32;
+            i++;
+        } else if (argv[i][0] == '-') {
+            fprintf(stderr, "golden: cannot read the option %s\n%s", argv[i], usage);
+            return 2;
+        } else argv[folders++] = argv[i];
+    }
+    if (!folders) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    if (mudpt_set_threads(threads) != MUDPT_OK) {
+        fprintf(stderr, "golden: --threads %d: %s\n", threads, mudpt_last_error());
+        return 2;
+    }
+    for (int i = 0; i < folders; i++) {
+        for (size_t last = strlen(argv[i]); last > 1 && argv[i][last - 1] == '/'; last--) argv[i][last - 1] = 0;
+        const char *slash = strrchr(argv[i], '/');
+        if (!walk(argv[i], slash ? slash + 1 : argv[i], 0, options)) {
+            outcome o = {.name = argv[i]};
+            fault(&o, "cannot open this folder");
+            finish(&o);
+        }
+    }
+    if (!report.passed && !report.failed) puts("no golden files there");
+    printf("%d passed, %d failed\n", report.passed, report.failed);
+    int failed = report.failed - (known_methods ? report.failed_for_method : 0);
+    return failed || !report.passed;
+}

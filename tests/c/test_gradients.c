@@ -1,0 +1,406 @@
+/* Gradients of every method against finite differences of the loss, through the whole library: both towers, the injection,
+ * the loss. Then what training promises: the loss is the mean cross-entropy of the logits, a batch is the mean of its
+ * pictures, the number of threads changes no bit, and a step is plain SGD.
+ *
+ * The loss is computed here in double precision from the library's logits, and its slope by central differences at two step
+ * sizes, extrapolated. Directions are a tensor's own gradient (which finds any wrong size) and random ones (which find
+ * wrong parts), for every tensor, and for every layer of tensors that have layers.
+ */
+#include "check.h"
+#include "tiny_clip.h"
+
+enum { MOST_BATCH = 7 };
+
+typedef struct {
+    mudpt_method method;
+    int with_names; /* the method wants the lengths of the class names */
+} variant;
+
+static const variant variants[] = {
+    {{.method = "coop", .text_length = 4, .text_depth = 1}, 0},
+    {{.method = "coop", .text_length = 1, .text_depth = 1}, 0},
+    {{.method = "coop", .text_length = 5, .text_depth = 1, .class_position = 1}, 1},
+    {{.method = "coop", .text_length = 1, .text_depth = 1, .class_position = 1}, 1},
+    {{.method = "coop", .text_length = 3, .text_depth = 1, .class_position = 2}, 1},
+    {{.method = "coop", .text_length = 2, .text_depth = 1, .class_specific = 1}, 0},
+    {{.method = "coop", .text_length = 3, .text_depth = 1, .class_position = 1, .class_specific = 1}, 1},
+    {{.method = "coop", .text_length = 2, .text_depth = 1, .class_position = 2, .class_specific = 1}, 1},
+    {{.method = "cocoop", .text_length = 4, .text_depth = 1}, 0},
+    {{.method = "cocoop", .text_length = 1, .text_depth = 1}, 0},
+    {{.method = "vpt", .visual_length = 5, .visual_depth = 2}, 0},
+    {{.method = "vpt", .visual_length = 1, .visual_depth = 1}, 0},
+    {{.method = "vpt", .visual_length = 3, .visual_depth = 6}, 0},
+    {{.method = "ivlp", .text_length = 2, .text_depth = 3, .visual_length = 3, .visual_depth = 2}, 0},
+    {{.method = "ivlp", .text_length = 1, .text_depth = 1, .visual_length = 5, .visual_depth = 5}, 0},
+    {{.method = "ivlp", .text_length = 5, .text_depth = 5, .visual_length = 1, .visual_depth = 1}, 0},
+    {{.method = "mudpt", .text_length = 4, .text_depth = 2, .visual_length = 4, .visual_depth = 2, .layer0_fusion = 1},
+     0},
+    {{.method = "mudpt", .text_length = 1, .text_depth = 1, .visual_length = 1, .visual_depth = 1, .layer0_fusion = 1},
+     0},
+    {{.method = "mudpt", .text_length = 3, .text_depth = 1, .visual_length = 3, .visual_depth = 1}, 0},
+    {{.method = "mudpt", .text_length = 5, .text_depth = 3, .visual_length = 5, .visual_depth = 3}, 0},
+    {{.method = "mudpt", .text_length = 2, .text_depth = 5, .visual_length = 2, .visual_depth = 5, .layer0_fusion = 1},
+     0},
+    {{.method = "umudpt", .text_length = 4, .text_depth = 2, .visual_length = 4, .visual_depth = 2}, 0},
+    {{.method = "umudpt", .text_length = 1, .text_depth = 1, .visual_length = 1, .visual_depth = 1}, 0},
+    {{.method = "umudpt", .text_length = 3, .text_depth = 5, .visual_length = 3, .visual_depth = 5}, 0},
+    {{.method = "uumudpt", .text_length = 4, .text_depth = 2, .visual_length = 4, .visual_depth = 2}, 0},
+    {{.method = "uumudpt", .text_length = 1, .text_depth = 1, .visual_length = 1, .visual_depth = 1}, 0},
+    {{.method = "uumudpt", .text_length = 5, .text_depth = 3, .visual_length = 5, .visual_depth = 3}, 0},
+    {{.method = "uumudpt", .text_length = 2, .text_depth = 5, .visual_length = 2, .visual_depth = 5}, 0},
+};
+enum { VARIANTS = sizeof variants / sizeof *variants };
+
+static int is_known(const char *method) {
+    for (int i = 0; mudpt_method_name(i); i++)
+        if (!strcmp(mudpt_method_name(i), method)) return 1;
+    return 0;
+}
+
+/* One classifier with a batch, and what its loss is computed with. */
+typedef struct {
+    char name[160];
+    mudpt_classifier *classifier;
+    int classes, count;
+    float *pixels;
+    int32_t labels[MOST_BATCH];
+    double trusted; /* logits are right to about this much, absolutely */
+} setting;
+
+static int open_setting(setting *s, mudpt_clip *clip, const mudpt_clip_config *config, const variant *v, int classes,
+                        int count) {
+    const mudpt_method *m = &v->method;
+    tiny_sentences sentences;
+    memset(s, 0, sizeof *s);
+    snprintf(s->name, sizeof s->name,
+             "%s text %dx%d visual %dx%d fusion %d position %d specific %d, %d classes, batch %d, width %d", m->method,
+             m->text_depth, m->text_length, m->visual_depth, m->visual_length, m->layer0_fusion, m->class_position,
+             m->class_specific, classes, count, config->vision_width);
+    s->classes = classes;
+    s->count = count;
+    make_sentences(&sentences, config, m->text_length, classes, 1, v->with_names);
+    s->pixels = random_values((size_t)count * 3 * (size_t)(config->image * config->image), 0, 1);
+    for (int i = 0; i < count; i++) s->labels[i] = (int32_t)(random_uniform() * classes);
+    int code = mudpt_classifier_create(clip, m, &sentences.view, classes, &s->classifier);
+    CHECK(code == MUDPT_OK, "%s: create %d, %s", s->name, code, mudpt_last_error());
+    if (code != MUDPT_OK) return 0;
+    mudpt_parameter p;
+    for (int i = 0; i < mudpt_classifier_parameters(s->classifier); i++) {
+        mudpt_classifier_parameter(s->classifier, i, &p);
+        int gain = strstr(p.name, "ln_") && strstr(p.name, ".weight");
+        double size = p.dims == 2 && strstr(p.name, ".weight") ? 1 / sqrt(p.shape[1]) : 0.3;
+        for (int k = 0; k < p.count; k++) p.value[k] = (float)((gain ? 1 : 0) + size * random_normal());
+    }
+    mudpt_classifier_changed(s->classifier);
+    s->trusted = 1e-6;
+    return 1;
+}
+
+static void close_setting(setting *s) {
+    mudpt_classifier_free(s->classifier);
+    free(s->pixels);
+}
+
+/* Mean cross-entropy in double precision. */
+static double loss_of_logits(const float *logits, const int32_t *labels, int count, int classes) {
+    double loss = 0;
+    for (int i = 0; i < count; i++) {
+        const float *row = logits + i * classes;
+        double largest = row[0], sum = 0;
+        for (int k = 1; k < classes; k++) largest = fmax(largest, row[k]);
+        for (int k = 0; k < classes; k++) sum += exp(row[k] - largest);
+        loss += (largest + log(sum) - row[labels[i]]) / count;
+    }
+    return loss;
+}
+
+static double loss_now(setting *s) {
+    float logits[MOST_BATCH * MOST_CLASSES];
+    mudpt_classifier_changed(s->classifier);
+    if (mudpt_classifier_logits(s->classifier, s->pixels, s->count, logits, NULL) != MUDPT_OK) return NAN;
+    return loss_of_logits(logits, s->labels, s->count, s->classes);
+}
+
+/* (loss(value + h d) - loss(value - h d)) / 2h */
+static double slope(setting *s, float *value, const float *start, const double *direction, int count, double h) {
+    double loss[2];
+    for (int side = 0; side < 2; side++) {
+        for (int k = 0; k < count; k++) value[k] = (float)(start[k] + (side ? -h : h) * direction[k]);
+        loss[side] = loss_now(s);
+    }
+    memcpy(value, start, (size_t)count * sizeof *value);
+    return (loss[0] - loss[1]) / (2 * h);
+}
+
+/* Checks `count` values of one tensor along one direction of length 1. */
+static void check_direction(setting *s, const char *what, float *value, const float *gradient, const double *direction,
+                            int count) {
+    float *start = malloc((size_t)count * sizeof *start);
+    memcpy(start, value, (size_t)count * sizeof *start);
+    double expected = 0, norm = 0;
+    for (int k = 0; k < count; k++) {
+        expected += gradient[k] * direction[k];
+        norm += (double)gradient[k] * gradient[k];
+    }
+    double typical = sqrt(norm / count); /* slope along a random direction */
+    /* a step that moves the loss by a few thousandths, but no value by much */
+    double h = fmin(0.004 / (fabs(expected) + typical), 0.005 * sqrt(count));
+    double far = slope(s, value, start, direction, count, h), near = slope(s, value, start, direction, count, h / 2);
+    double measured = near + (near - far) / 3;
+    double allowed = 0.003 * (fabs(expected) + typical) + fabs(near - far) / 4 + s->trusted / h;
+    CHECK(fabs(measured - expected) <= allowed, "%s: %s: slope %.6g, gradient says %.6g, allowed %.2g", s->name, what,
+          measured, expected, allowed);
+    free(start);
+}
+
+/* Checks part of a tensor along its own gradient and along random directions. */
+static void check_part(setting *s, const char *what, float *value, const float *gradient, int count) {
+    double *direction = malloc((size_t)count * sizeof *direction);
+    for (int trial = 0; trial < 3; trial++) {
+        double norm = 0;
+        for (int k = 0; k < count; k++) {
+            direction[k] = trial ? random_normal() : gradient[k];
+            norm += direction[k] * direction[k];
+        }
+        if (norm == 0) continue; /* no gradient at all: the random directions must agree */
+        for (int k = 0; k < count; k++) direction[k] /= sqrt(norm);
+        check_direction(s, what, value, gradient, direction, count);
+    }
+    free(direction);
+}
+
+static void check_gradients(mudpt_clip *clip, const mudpt_clip_config *config, const variant *v, int classes,
+                            int count) {
+    setting s;
+    float loss, logits[MOST_BATCH * MOST_CLASSES];
+    if (open_setting(&s, clip, config, v, classes, count)) {
+        int code = mudpt_classifier_gradients(s.classifier, s.pixels, s.labels, count, &loss, logits);
+        CHECK(code == MUDPT_OK, "%s: gradients %d, %s", s.name, code, mudpt_last_error());
+        CHECK_CLOSE(loss, loss_of_logits(logits, s.labels, count, classes), 1e-5, "%s: loss of the logits", s.name);
+        CHECK_CLOSE(loss, loss_now(&s), 1e-5, "%s: loss of both ways", s.name);
+        mudpt_parameter p;
+        for (int i = 0; code == MUDPT_OK && i < mudpt_classifier_parameters(s.classifier); i++) {
+            mudpt_classifier_parameter(s.classifier, i, &p);
+            float *gradient = malloc((size_t)p.count * sizeof *gradient);
+            memcpy(gradient, p.gradient, (size_t)p.count * sizeof *gradient);
+            /* a deep tensor layer by layer, a class-specific one class by class, any other as a whole */
+            int parts = p.dims == 3 ? p.shape[0] : 1, size = p.count / parts;
+            for (int part = 0; part < parts; part++) {
+                char what[96];
+                snprintf(what, sizeof what, "%s[%d]", p.name, part);
+                check_part(&s, what, p.value + part * size, gradient + part * size, size);
+            }
+            free(gradient);
+        }
+    }
+    close_setting(&s);
+}
+
+/* Rows of a deep tensor for layers that the tower does not have must get no gradient at all. */
+static void check_missing_layers(mudpt_clip *clip, const mudpt_clip_config *config) {
+    const variant deep = {{"ivlp", 2, 6, 3, 7, 0, 0, 0}, 0};
+    setting s;
+    float loss;
+    if (open_setting(&s, clip, config, &deep, 3, 2)) {
+        mudpt_parameter p;
+        CHECK(mudpt_classifier_gradients(s.classifier, s.pixels, s.labels, 2, &loss, NULL) == MUDPT_OK, "%s",
+              mudpt_last_error());
+        for (int i = 0; i < mudpt_classifier_parameters(s.classifier); i++) {
+            mudpt_classifier_parameter(s.classifier, i, &p);
+            if (p.dims != 3) continue;
+            int layers = *p.name == 't' ? config->text_layers : config->vision_layers, row = p.count / p.shape[0];
+            for (int k = 0; k < p.count; k++)
+                if ((k / row < layers - 1) != (p.gradient[k] != 0)) {
+                    CHECK(0, "%s: %s[%d] has the gradient %g", s.name, p.name, k / row, p.gradient[k]);
+                    break;
+                }
+        }
+    }
+    close_setting(&s);
+}
+
+/* With one class nothing can be learned; with one picture a batch is that picture; a batch is the mean of its pictures. */
+static void check_batches(mudpt_clip *clip, const mudpt_clip_config *config, const variant *v) {
+    setting s;
+    float loss, logits[MOST_BATCH * MOST_CLASSES], alone[MOST_CLASSES];
+    size_t picture = 3 * (size_t)(config->image * config->image);
+    if (open_setting(&s, clip, config, v, 5, MOST_BATCH)) {
+        int parameters = mudpt_classifier_parameters(s.classifier);
+        float *whole[64] = {0};
+        double *sum[64] = {0}, losses = 0;
+        mudpt_parameter p;
+        CHECK(parameters <= 64, "%s: %d parameters", s.name, parameters);
+        CHECK(mudpt_classifier_gradients(s.classifier, s.pixels, s.labels, MOST_BATCH, &loss, logits) == MUDPT_OK,
+              "%s: %s", s.name, mudpt_last_error());
+        for (int i = 0; i < parameters; i++) {
+            mudpt_classifier_parameter(s.classifier, i, &p);
+            whole[i] = malloc((size_t)p.count * sizeof(float));
+            memcpy(whole[i], p.gradient, (size_t)p.count * sizeof(float));
+            sum[i] = calloc((size_t)p.count, sizeof(double));
+        }
+        for (int b = 0; b < MOST_BATCH; b++) {
+            float one;
+            CHECK(mudpt_classifier_gradients(s.classifier, s.pixels + (size_t)b * picture, s.labels + b, 1, &one,
+                                             alone) == MUDPT_OK,
+                  "%s: %s", s.name, mudpt_last_error());
+            losses += one / MOST_BATCH;
+            for (int c = 0; c < 5; c++)
+                CHECK_CLOSE(alone[c], logits[b * 5 + c], 2e-5, "%s: logits of picture %d alone", s.name, b);
+            for (int i = 0; i < parameters; i++) {
+                mudpt_classifier_parameter(s.classifier, i, &p);
+                for (int k = 0; k < p.count; k++) sum[i][k] += p.gradient[k] / (double)MOST_BATCH;
+            }
+        }
+        CHECK_CLOSE(loss, losses, 5e-6, "%s: loss of a batch", s.name);
+        for (int i = 0; i < parameters; i++) {
+            double worst = 0, largest = 0;
+            mudpt_classifier_parameter(s.classifier, i, &p);
+            for (int k = 0; k < p.count; k++) {
+                worst = fmax(worst, fabs(sum[i][k] - whole[i][k]));
+                largest = fmax(largest, fabs(sum[i][k]));
+            }
+            /* against the largest single gradient, too: pictures may cancel */
+            CHECK(worst <= 2e-5 * largest + 1e-7, "%s: %s of a batch is off by %g of %g", s.name, p.name, worst,
+                  largest);
+            free(whole[i]);
+            free(sum[i]);
+        }
+    }
+    close_setting(&s);
+
+    if (open_setting(&s, clip, config, v, 1, 2)) {
+        mudpt_parameter p;
+        CHECK(mudpt_classifier_gradients(s.classifier, s.pixels, s.labels, 2, &loss, NULL) == MUDPT_OK, "%s: %s",
+              s.name, mudpt_last_error());
+        CHECK_CLOSE(loss, 0, 1e-7, "%s: loss of one class", s.name);
+        for (int i = 0; i < mudpt_classifier_parameters(s.classifier); i++) {
+            double largest = 0;
+            mudpt_classifier_parameter(s.classifier, i, &p);
+            for (int k = 0; k < p.count; k++) largest = fmax(largest, fabs(p.gradient[k]));
+            CHECK(largest < 1e-7, "%s: %s has a gradient of %g", s.name, p.name, largest);
+        }
+    }
+    close_setting(&s);
+}
+
+/* All values that gradients, a step and logits give, in one array. */
+static float *everything(setting *s, size_t *count) {
+    int parameters = mudpt_classifier_parameters(s->classifier);
+    mudpt_parameter p;
+    size_t used = 0, room = 1 + 2 * MOST_BATCH * MOST_CLASSES;
+    for (int i = 0; i < parameters; i++) {
+        mudpt_classifier_parameter(s->classifier, i, &p);
+        room += 2 * (size_t)p.count;
+    }
+    float *out = calloc(room, sizeof *out);
+    CHECK(mudpt_classifier_gradients(s->classifier, s->pixels, s->labels, s->count, out, out + 1) == MUDPT_OK, "%s: %s",
+          s->name, mudpt_last_error());
+    used = 1 + MOST_BATCH * MOST_CLASSES;
+    for (int i = 0; i < parameters; i++) {
+        mudpt_classifier_parameter(s->classifier, i, &p);
+        memcpy(out + used, p.gradient, (size_t)p.count * sizeof *out);
+        used += (size_t)p.count;
+    }
+    CHECK(mudpt_classifier_sgd(s->classifier, 0.1f, 0.9f, 5e-4f) == MUDPT_OK, "%s: %s", s->name, mudpt_last_error());
+    CHECK(mudpt_classifier_logits(s->classifier, s->pixels, s->count, out + used, NULL) == MUDPT_OK, "%s: %s", s->name,
+          mudpt_last_error());
+    used += MOST_BATCH * MOST_CLASSES;
+    for (int i = 0; i < parameters; i++) {
+        mudpt_classifier_parameter(s->classifier, i, &p);
+        memcpy(out + used, p.value, (size_t)p.count * sizeof *out);
+        used += (size_t)p.count;
+    }
+    *count = used;
+    return out;
+}
+
+static void check_threads(mudpt_clip *clip, const mudpt_clip_config *config, const variant *v) {
+    static const int threads[] = {1, 2, 3, 8};
+    float *first = NULL;
+    size_t count, first_count = 0;
+    uint64_t seed = random_state;
+    for (int t = 0; t < 4; t++) {
+        setting s;
+        CHECK(mudpt_set_threads(threads[t]) == MUDPT_OK, "%d threads: %s", threads[t], mudpt_last_error());
+        random_state = seed; /* the same classifier and pictures */
+        if (open_setting(&s, clip, config, v, 5, MOST_BATCH)) {
+            float *got = everything(&s, &count);
+            if (first)
+                CHECK(count == first_count && !memcmp(got, first, count * sizeof *got),
+                      "%s: other bits with %d threads", s.name, threads[t]);
+            if (!first) {
+                first = got;
+                first_count = count;
+            } else free(got);
+        }
+        close_setting(&s);
+    }
+    free(first);
+    mudpt_set_threads(1);
+}
+
+/* Two steps against plain loops. */
+static void check_sgd(mudpt_clip *clip, const mudpt_clip_config *config, const variant *v) {
+    const double rates[] = {0.05, 0.02}, momentum = 0.9, decay = 0.01;
+    setting s;
+    float loss;
+    if (open_setting(&s, clip, config, v, 4, 3)) {
+        int parameters = mudpt_classifier_parameters(s.classifier);
+        double *value[64] = {0}, *velocity[64] = {0};
+        mudpt_parameter p;
+        for (int step = 0; step < 2; step++) {
+            CHECK(mudpt_classifier_gradients(s.classifier, s.pixels, s.labels, 3, &loss, NULL) == MUDPT_OK, "%s: %s",
+                  s.name, mudpt_last_error());
+            for (int i = 0; i < parameters && i < 64; i++) {
+                mudpt_classifier_parameter(s.classifier, i, &p);
+                if (!step) {
+                    value[i] = malloc((size_t)p.count * sizeof(double));
+                    velocity[i] = calloc((size_t)p.count, sizeof(double));
+                    for (int k = 0; k < p.count; k++) value[i][k] = p.value[k];
+                }
+                for (int k = 0; k < p.count; k++) {
+                    velocity[i][k] = momentum * velocity[i][k] + (p.gradient[k] + decay * value[i][k]);
+                    value[i][k] -= rates[step] * velocity[i][k];
+                }
+            }
+            CHECK(mudpt_classifier_sgd(s.classifier, (float)rates[step], (float)momentum, (float)decay) == MUDPT_OK,
+                  "%s: %s", s.name, mudpt_last_error());
+            for (int i = 0; i < parameters && i < 64; i++) {
+                double worst = 0;
+                mudpt_classifier_parameter(s.classifier, i, &p);
+                for (int k = 0; k < p.count; k++) {
+                    worst = fmax(worst, fabs(p.value[k] - value[i][k]) / (1 + fabs(value[i][k])));
+                    worst = fmax(worst, fabs(p.velocity[k] - velocity[i][k]) / (1 + fabs(velocity[i][k])));
+                }
+                CHECK(worst < 2e-6, "%s: step %d leaves %s off by %g", s.name, step, p.name, worst);
+            }
+        }
+        for (int i = 0; i < 64; i++) {
+            free(value[i]);
+            free(velocity[i]);
+        }
+    }
+    close_setting(&s);
+}
+
+int main(void) {
+    static const mudpt_clip_config *const configs[] = {&odd_config, &wide_config};
+    for (int c = 0; c < 2; c++) {
+        mudpt_clip *clip = tiny_clip(configs[c], 100 + (uint64_t)c);
+        CHECK(clip != NULL, "model: %s", mudpt_last_error());
+        if (!clip) continue;
+        for (int v = 0; v < VARIANTS; v++) {
+            const char *method = variants[v].method.method;
+            int light = !strcmp(method, "umudpt") || !strcmp(method, "uumudpt"); /* heads of 64 */
+            if (!is_known(method) || (light && configs[c] == &odd_config)) continue;
+            check_gradients(clip, configs[c], &variants[v], 5, 3);
+            if (v % 2 == c) check_gradients(clip, configs[c], &variants[v], 2, 1);
+            check_batches(clip, configs[c], &variants[v]);
+            check_threads(clip, configs[c], &variants[v]);
+            check_sgd(clip, configs[c], &variants[v]);
+        }
+        check_missing_layers(clip, configs[c]);
+        mudpt_clip_free(clip);
+    }
+    return check_report();
+}

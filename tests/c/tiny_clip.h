@@ -1,0 +1,173 @@
+/* Small random CLIPs, pictures and sentences for tests, through mudpt.h alone. */
+#ifndef TINY_CLIP_H
+#define TINY_CLIP_H
+
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mudpt.h"
+
+/* Random numbers of the tests' own: splitmix64. */
+static uint64_t random_state;
+
+static double random_uniform(void) { /* 0 ... 1 */
+    uint64_t z = random_state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return (double)((z ^ z >> 31) >> 11) / 9007199254740992.0;
+}
+
+static double random_normal(void) {
+    double u = random_uniform(), v = random_uniform();
+    return sqrt(-2 * log(1 - u)) * cos(6.283185307179586 * v);
+}
+
+static float *random_values(size_t count, double mean, double deviation) {
+    float *out = malloc((count ? count : 1) * sizeof *out);
+    if (!out) abort();
+    for (size_t i = 0; i < count; i++) out[i] = (float)(mean + deviation * random_normal());
+    return out;
+}
+
+/* Sends one random tensor; shape ends with a 0. */
+static int send_random(mudpt_clip *clip, const char *name, double mean, double deviation, const int32_t *shape) {
+    int dims = 0;
+    size_t count = 1;
+    while (shape[dims]) count *= (size_t)shape[dims++];
+    float *values = random_values(count, mean, deviation);
+    int code = mudpt_clip_tensor_begin(clip, name, MUDPT_F32, shape, dims);
+    if (code == MUDPT_OK) code = mudpt_clip_tensor_bytes(clip, values, count * sizeof *values);
+    if (code == MUDPT_OK) code = mudpt_clip_tensor_end(clip);
+    free(values);
+    return code;
+}
+
+#define SHAPE(...) ((const int32_t[]){__VA_ARGS__, 0})
+
+static int send_norm(mudpt_clip *clip, const char *prefix, int width) {
+    char name[96];
+    snprintf(name, sizeof name, "%s.weight", prefix);
+    int code = send_random(clip, name, 1, 0.3, SHAPE(width));
+    snprintf(name, sizeof name, "%s.bias", prefix);
+    return code ? code : send_random(clip, name, 0, 0.15, SHAPE(width));
+}
+
+static int send_linear(mudpt_clip *clip, const char *weight, const char *bias, int out, int in) {
+    int code = send_random(clip, weight, 0, 1 / sqrt(in), SHAPE(out, in));
+    return code ? code : send_random(clip, bias, 0, 0.1, SHAPE(out));
+}
+
+static int send_tower(mudpt_clip *clip, const char *prefix, int layers, int width, int mlp) {
+    int code = MUDPT_OK;
+    for (int l = 0; l < layers && !code; l++) {
+        char a[96], b[96];
+#define NAME(to, leaf) (snprintf(to, sizeof to, "%sresblocks.%d.%s", prefix, l, leaf), to)
+        code = send_linear(clip, NAME(a, "attn.in_proj_weight"), NAME(b, "attn.in_proj_bias"), 3 * width, width);
+        if (!code)
+            code = send_linear(clip, NAME(a, "attn.out_proj.weight"), NAME(b, "attn.out_proj.bias"), width, width);
+        if (!code) code = send_norm(clip, NAME(a, "ln_1"), width);
+        if (!code) code = send_linear(clip, NAME(a, "mlp.c_fc.weight"), NAME(b, "mlp.c_fc.bias"), mlp, width);
+        if (!code) code = send_linear(clip, NAME(a, "mlp.c_proj.weight"), NAME(b, "mlp.c_proj.bias"), width, mlp);
+        if (!code) code = send_norm(clip, NAME(a, "ln_2"), width);
+#undef NAME
+    }
+    return code;
+}
+
+/* Every tensor of a model in OpenAI's names. -> MUDPT_OK or what the library answered */
+static int send_all(mudpt_clip *clip, const mudpt_clip_config *c) {
+    int side = c->image / c->patch;
+    int code = send_random(clip, "visual.conv1.weight", 0, 1 / sqrt(3.0 * c->patch * c->patch),
+                           SHAPE(c->vision_width, 3, c->patch, c->patch));
+    if (!code) code = send_random(clip, "visual.class_embedding", 0, 0.5, SHAPE(c->vision_width));
+    if (!code) code = send_random(clip, "visual.positional_embedding", 0, 0.4, SHAPE(1 + side * side, c->vision_width));
+    if (!code) code = send_norm(clip, "visual.ln_pre", c->vision_width);
+    if (!code) code = send_tower(clip, "visual.transformer.", c->vision_layers, c->vision_width, c->vision_mlp);
+    if (!code) code = send_norm(clip, "visual.ln_post", c->vision_width);
+    if (!code) code = send_random(clip, "visual.proj", 0, 1 / sqrt(c->vision_width), SHAPE(c->vision_width, c->embed));
+    if (!code) code = send_random(clip, "token_embedding.weight", 0, 0.4, SHAPE(c->vocab, c->text_width));
+    if (!code) code = send_random(clip, "positional_embedding", 0, 0.2, SHAPE(c->context, c->text_width));
+    if (!code) code = send_tower(clip, "transformer.", c->text_layers, c->text_width, c->text_mlp);
+    if (!code) code = send_norm(clip, "ln_final", c->text_width);
+    if (!code) code = send_random(clip, "text_projection", 0, 1 / sqrt(c->text_width), SHAPE(c->text_width, c->embed));
+    if (!code) code = send_random(clip, "logit_scale", 2.0, 0, (const int32_t[]){0});
+    return code;
+}
+
+/* A whole model, or NULL: mudpt_last_error says why. */
+static mudpt_clip *tiny_clip(const mudpt_clip_config *config, uint64_t seed) {
+    mudpt_clip *clip = NULL;
+    random_state = seed;
+    int code = mudpt_clip_create(config, &clip);
+    if (!code) code = send_all(clip, config);
+    if (!code) code = mudpt_clip_finish(clip);
+    if (!code) return clip;
+    mudpt_clip_free(clip);
+    return NULL;
+}
+
+/* Widths that are no powers of two, a ragged MLP, towers of different depth. */
+static const mudpt_clip_config odd_config = {.image = 24,
+                                             .patch = 8,
+                                             .vision_width = 48,
+                                             .vision_layers = 2,
+                                             .vision_heads = 3,
+                                             .vision_mlp = 88,
+                                             .text_width = 40,
+                                             .text_layers = 3,
+                                             .text_heads = 2,
+                                             .text_mlp = 56,
+                                             .embed = 20,
+                                             .context = 24,
+                                             .vocab = 53,
+                                             .storage = MUDPT_F32,
+                                             .mean = {0.48f, 0.46f, 0.41f},
+                                             .std = {0.27f, 0.26f, 0.28f}};
+
+/* The deeper tower is the other one; one head, and many; widths that light transformers (heads of 64) can have. */
+static const mudpt_clip_config wide_config = {.image = 18,
+                                              .patch = 6,
+                                              .vision_width = 64,
+                                              .vision_layers = 3,
+                                              .vision_heads = 1,
+                                              .vision_mlp = 72,
+                                              .text_width = 128,
+                                              .text_layers = 2,
+                                              .text_heads = 32,
+                                              .text_mlp = 40,
+                                              .embed = 32,
+                                              .context = 20,
+                                              .vocab = 31,
+                                              .storage = MUDPT_F32,
+                                              .mean = {0.5f, 0.5f, 0.5f},
+                                              .std = {0.25f, 0.25f, 0.25f}};
+
+enum { MOST_CLASSES = 8, MOST_ROWS = 24 };
+
+/* Sentences of different lengths, each with `prompts` placeholders behind the start. */
+typedef struct {
+    int32_t ids[2 * MOST_CLASSES * MOST_ROWS], lengths[2 * MOST_CLASSES], name_lengths[MOST_CLASSES];
+    mudpt_sentences view;
+} tiny_sentences;
+
+static void make_sentences(tiny_sentences *s, const mudpt_clip_config *config, int prompts, int classes, int templates,
+                           int with_names) {
+    for (int i = 0; i < templates * classes; i++) {
+        int c = i % classes, name = 1 + c * 3 % 4, length = 0;
+        int32_t *row = s->ids + i * MOST_ROWS;
+        row[length++] = config->vocab - 2;
+        /* where prompts stand, ids are never looked up */
+        for (int k = 0; k < prompts; k++) row[length++] = -7;
+        for (int k = 0; k < name; k++) row[length++] = (int32_t)(random_uniform() * (config->vocab - 2));
+        row[length++] = 3; /* the full stop */
+        row[length++] = config->vocab - 1;
+        s->name_lengths[c] = name;
+        s->lengths[i] = length;
+    }
+    s->view = (mudpt_sentences){s->ids, s->lengths, with_names ? s->name_lengths : NULL, MOST_ROWS, classes, templates};
+}
+
+#endif

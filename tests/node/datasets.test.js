@@ -1,0 +1,251 @@
+/** What people point --data at: folders, split files, files of CoOp, and the many ways in which they are wrong. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { loadDataset } from '../../js/node/datasets.js';
+
+const root = mkdtempSync(path.join(tmpdir(), 'mudpt-datasets-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+let made = 0;
+/** A new folder with these files; the content does not matter here. */
+function folder(files) {
+  const at = path.join(root, `set${made++}`);
+  mkdirSync(at);
+  for (const [name, content] of Object.entries(files)) {
+    const file = path.join(at, name);
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, typeof content === 'string' || Buffer.isBuffer(content) ? content : JSON.stringify(content));
+  }
+  return at;
+}
+const pictures = (...names) => Object.fromEntries(names.map((name) => [name, 'x']));
+const relative = (at, examples) => examples.map(({ path: file, label }) => [path.relative(at, file), label]);
+
+test('a folder per class with train, test and val', async () => {
+  const at = folder(
+    pictures(
+      'train/house_cat/1.jpg',
+      'train/house_cat/2.PNG',
+      'train/dog/1.gif',
+      'train/.cache/1.jpg',
+      'train/dog/.hidden.jpg',
+      'train/dog/notes.txt',
+      'test/dog/9.bmp',
+      'test/house_cat/8.jpeg',
+      'val/dog/5.jpg',
+    ),
+  );
+  const set = await loadDataset(at);
+  assert.equal(set.name, path.basename(at));
+  assert.deepEqual(set.classes, ['dog', 'house cat']);
+  assert.deepEqual(relative(at, set.train), [
+    ['train/dog/1.gif', 0],
+    ['train/house_cat/1.jpg', 1],
+    ['train/house_cat/2.PNG', 1],
+  ]);
+  assert.deepEqual(relative(at, set.test), [
+    ['test/dog/9.bmp', 0],
+    ['test/house_cat/8.jpeg', 1],
+  ]);
+  assert.deepEqual(relative(at, set.val), [['val/dog/5.jpg', 0]]);
+  assert.deepEqual(set.notes, []);
+});
+
+test('without a test folder the same pictures are held out every time, and it is said', async () => {
+  const names = ['cat', 'dog'].flatMap((name) => Array.from({ length: 8 }, (_, i) => `${name}/${i}.jpg`));
+  const [first, second] = [
+    await loadDataset(folder(pictures(...names))),
+    await loadDataset(folder(pictures(...names))),
+  ];
+  const short = (examples) => examples.map((example) => example.path.split(path.sep).slice(-2).join('/'));
+  assert.deepEqual(short(first.test), short(second.test));
+  assert.equal(first.test.length, 4);
+  assert.equal(first.train.length, 12);
+  assert.deepEqual([...short(first.train), ...short(first.test)].sort(), [...names].sort());
+  assert.match(first.notes[0], /No test folder: 4 of 16 pictures/);
+
+  const more = await loadDataset(folder(pictures(...names, 'cat/new.jpg')));
+  const dogs = (set) => short(set.test).filter((name) => name.startsWith('dog'));
+  assert.deepEqual(dogs(more), dogs(first), 'a picture more of one class moves no other');
+});
+
+test('a class may be called train', async () => {
+  const set = await loadDataset(folder(pictures('train/1.jpg', 'train/2.jpg', 'bus/1.jpg', 'bus/2.jpg')));
+  assert.deepEqual(set.classes, ['bus', 'train']);
+});
+
+test('links are followed, pipes are left alone', async () => {
+  const at = folder(pictures('cat/1.jpg', 'cat/2.jpg', 'elsewhere/1.jpg', 'elsewhere/2.jpg'));
+  const linked = folder({});
+  symlinkSync(path.join(at, 'cat'), path.join(linked, 'cat'));
+  symlinkSync(path.join(at, 'elsewhere'), path.join(linked, 'dog'));
+  execFileSync('mkfifo', [path.join(at, 'cat', 'pipe.jpg')]);
+  const set = await loadDataset(linked);
+  assert.equal(set.train.length + set.test.length, 4);
+});
+
+const split = {
+  classes: ['cat', 'dog'],
+  template: 'a drawing of a {}.',
+  train: [
+    ['a/1.jpg', 0],
+    ['a/2.jpg', 1],
+  ],
+  test: [['b/3.jpg', 1]],
+};
+const files = pictures('a/1.jpg', 'a/2.jpg', 'b/3.jpg', 'b/4.jpg');
+
+test('split.json, by its folder or by its path, with pictures elsewhere, and split-STYLE.json', async () => {
+  const at = folder({
+    ...files,
+    'split.json': split,
+    'split-sketch.json': { ...split, domain: 'sketch', test: [['b/4.jpg', 0]] },
+  });
+  for (const source of [at, path.join(at, 'split.json')]) {
+    const set = await loadDataset(source);
+    assert.equal(set.name, path.basename(at));
+    assert.equal(set.template, 'a drawing of a {}.');
+    assert.deepEqual(relative(at, set.train), split.train);
+    assert.deepEqual(relative(at, set.test), split.test);
+    assert.equal(set.val, undefined);
+  }
+  for (const set of [
+    await loadDataset(at, { split: 'sketch' }),
+    await loadDataset(path.join(at, 'split-sketch.json')),
+  ]) {
+    assert.equal(set.name, `${path.basename(at)}-sketch`);
+    assert.deepEqual(relative(at, set.test), [['b/4.jpg', 0]]);
+  }
+  const elsewhere = folder({ 'split.json': split });
+  assert.deepEqual(relative(at, (await loadDataset(elsewhere, { images: at })).train), split.train);
+  await assert.rejects(
+    loadDataset(at, { split: 'chalk' }),
+    /split-chalk\.json: there is no such file; --split can be sketch$/,
+  );
+  await assert.rejects(loadDataset(at, { split: '../x' }), /is not the name of a split/);
+});
+
+test("CoOp's split_zhou file", async () => {
+  const coop = {
+    train: [
+      ['a/1.jpg', 1, 'house_cat'],
+      ['a/2.jpg', 0, 'dog'],
+    ],
+    val: [['b/4.jpg', 0, 'dog']],
+    test: [['b/3.jpg', 1, 'house_cat']],
+  };
+  const at = folder({ ...files, 'split_zhou_Pets.json': coop });
+  for (const source of [at, path.join(at, 'split_zhou_Pets.json')]) {
+    const set = await loadDataset(source, { images: at });
+    assert.deepEqual(set.classes, ['dog', 'house cat']);
+    assert.deepEqual(relative(at, set.train), [
+      ['a/1.jpg', 1],
+      ['a/2.jpg', 0],
+    ]);
+    assert.deepEqual(relative(at, set.val), [['b/4.jpg', 0]]);
+    assert.equal(set.template, undefined);
+  }
+  const bad = (change) => folder({ ...files, 'split_zhou_Pets.json': { ...coop, ...change } });
+  await assert.rejects(loadDataset(bad({ val: [['b/4.jpg', 0, 'cow']] })), /label 0 stands for "dog" and "cow"/);
+  await assert.rejects(loadDataset(bad({ val: [['b/4.jpg', 3, 'cow']] })), /no picture has label 2 of 0 \.\.\. 3/);
+  await assert.rejects(loadDataset(bad({ val: [['b/4.jpg', 2, 'cow']] })), /class "cow" has no picture to train on/);
+  await assert.rejects(loadDataset(bad({ test: [['b/3.jpg', 1]] })), /"test" entry 1 is not a triple/);
+});
+
+/** Faults of a split file: what is put in its place, and what must be said. */
+const faults = {
+  'empty file': ['', /split\.json: is empty/],
+  'not JSON': ['{"classes": [', /split\.json: is not valid JSON/],
+  binary: [Buffer.from([0xff, 0xfe, 0x00, 0x80]), /is not text in UTF-8/],
+  'a list': [[], /the outermost value is no object/],
+  null: ['null', /the outermost value is no object/],
+  'another JSON': [{ name: 'package' }, /it has no "classes"/],
+  'no classes': [{ ...split, classes: [] }, /has no classes/],
+  'classes not a list': [{ ...split, classes: 'cat' }, /"classes" is not a list/],
+  'a class that is no text': [{ ...split, classes: ['cat', 7] }, /class 1 has no usable name/],
+  'a class of spaces': [{ ...split, classes: ['cat', '  '] }, /class 1 has no usable name/],
+  'a class that steers the terminal': [
+    { ...split, classes: ['cat', 'd\x1b[2Jog'] },
+    /class 1 holds control characters/,
+  ],
+  'two classes alike': [{ ...split, classes: ['Cat', 'cat '] }, /classes 0 and 1 are both called "cat "/],
+  'a class without pictures': [{ ...split, classes: ['cat', 'dog', 'cow'] }, /class "cow" has no picture to train on/],
+  'a template without a hole': [{ ...split, template: 'a photo' }, /"template" is not a sentence with one {}/],
+  'train missing': [{ classes: split.classes, test: split.test }, /"train" is not a list/],
+  'test empty': [{ ...split, test: [] }, /"test" is empty/],
+  'an entry that is no pair': [{ ...split, test: ['b/3.jpg'] }, /"test" entry 1 is not a pair/],
+  'a label too large': [
+    { ...split, test: [['b/3.jpg', 2]] },
+    /"test" entry 1 has label 2; expected a whole number from 0 to 1/,
+  ],
+  'a negative label': [{ ...split, test: [['b/3.jpg', -1]] }, /has label -1/],
+  'a label of text': [{ ...split, test: [['b/3.jpg', '1']] }, /has label "1"/],
+  'a label with a fraction': [{ ...split, test: [['b/3.jpg', 0.5]] }, /has label 0\.5/],
+  'an empty path': [{ ...split, test: [['', 0]] }, /"test" entry 1 has no path/],
+  'a path up': [{ ...split, test: [['../secret.jpg', 0]] }, /leaves the folder: "\.\.\/secret\.jpg"/],
+  'a path up in the middle': [{ ...split, test: [['a/../../x.jpg', 0]] }, /leaves the folder/],
+  'an absolute path': [{ ...split, test: [['/etc/passwd', 0]] }, /leaves the folder/],
+  'an absolute path of Windows': [{ ...split, test: [['C:\\x.jpg', 0]] }, /leaves the folder/],
+  'a picture that is not there': [
+    { ...split, test: [['b/nine.jpg', 0]] },
+    /nine\.jpg: is listed in .*split\.json but there is no/,
+  ],
+  'a folder as picture': [{ ...split, test: [['b', 0]] }, /is listed in .* but there is no such file \(1 of 3\)/],
+};
+for (const [name, [content, message]] of Object.entries(faults)) {
+  test(`split.json is refused: ${name}`, async () => {
+    const at = folder({ ...files, 'split.json': content });
+    await assert.rejects(loadDataset(at), (error) => {
+      assert.equal(error.name, 'MudptError');
+      assert.equal(error.code, 'dataset');
+      assert.match(error.message, message);
+      assert.ok(error.hint, 'says what to do');
+      assert.ok(error.message.includes(at), 'names the file');
+      assert.doesNotMatch(error.message, /[\n\x1b]/);
+      return true;
+    });
+  });
+}
+
+const badFolders = {
+  'not there': [{}, /no such file or folder/, 'missing'],
+  empty: [{}, /holds no class folders/],
+  'pictures without class folders': [pictures('1.jpg', '2.jpg'), /holds no class folders/],
+  'a class without pictures': [
+    { ...pictures('cat/1.jpg', 'cat/2.jpg'), 'dog/readme.txt': 'x' },
+    /dog: holds no pictures/,
+  ],
+  'one picture and no test folder': [pictures('cat/1.jpg', 'cat/2.jpg', 'dog/1.jpg'), /class "dog" has one picture/],
+  'two folders for one class': [
+    pictures('a_b/1.jpg', 'a_b/2.jpg', 'a b/1.jpg', 'a b/2.jpg'),
+    /classes 0 and 1 are both called "a b"/,
+  ],
+  'a test class that is not trained': [
+    pictures('train/cat/1.jpg', 'train/dog/1.jpg', 'test/cow/1.jpg'),
+    /cow: is a class without training pictures/,
+  ],
+  'an empty test folder': [
+    { ...pictures('train/cat/1.jpg', 'train/dog/1.jpg'), 'test/.keep': '' },
+    /test: holds no class folders/,
+  ],
+};
+for (const [name, [content, message, below = '']] of Object.entries(badFolders)) {
+  test(`a folder is refused: ${name}`, async () => {
+    await assert.rejects(loadDataset(path.join(folder(content), below)), (error) => {
+      assert.equal(error.code, 'dataset');
+      assert.match(error.message, message);
+      assert.ok(error.hint);
+      return true;
+    });
+  });
+}
+
+test('--images and --split are refused where they mean nothing', async () => {
+  const at = folder(pictures('cat/1.jpg', 'cat/2.jpg', 'dog/1.jpg', 'dog/2.jpg'));
+  await assert.rejects(loadDataset(at, { images: at }), /has no split file; --images goes with one/);
+  await assert.rejects(loadDataset(at, { split: 'sketch' }), /this data set has one split/);
+});

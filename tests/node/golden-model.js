@@ -1,0 +1,329 @@
+/** Golden cases of models for golden.js: every method's features, logits, loss, gradients and training run. */
+import path from 'node:path';
+
+import { DTYPES } from '../../js/core.js';
+import { loadModel } from '../../js/model.js';
+import { openSource } from '../../js/source.js';
+import { Tensors, checkMethod, compare, compareNumber, readJson } from './golden-files.js';
+
+const POSITIONS = ['end', 'middle', 'front'];
+
+/** A golden case's method with its sizes, as js/core.js takes it. */
+export function methodOf(name, hyper) {
+  const { n, depth } = hyper;
+  switch (name) {
+    case 'zeroshot':
+      return { method: name };
+    case 'coop':
+    case 'cocoop':
+      return {
+        method: name,
+        textLength: n,
+        textDepth: 1,
+        classPosition: POSITIONS.indexOf(hyper.position ?? 'end'),
+        classSpecific: hyper.class_specific,
+      };
+    case 'vpt':
+      return { method: name, visualLength: n, visualDepth: depth };
+    case 'ivlp':
+      return {
+        method: name,
+        textLength: hyper.n_text,
+        textDepth: hyper.depth_text,
+        visualLength: hyper.n_visual,
+        visualDepth: hyper.depth_visual,
+      };
+    default:
+      return {
+        method: name,
+        textLength: n,
+        textDepth: depth,
+        visualLength: n,
+        visualDepth: depth,
+        layer0Fusion: name === 'mudpt' && (hyper.layer0_fusion ?? true),
+      };
+  }
+}
+
+/** The classes' sentences from a case's ids. */
+function sentencesOf(json, tensors, method) {
+  const shape = tensors.shape('class_ids');
+  const [classes, row] = shape.slice(-2);
+  const ids = tensors.values('class_ids');
+  const ends = tensors.values('eot');
+  const sentence = (i) => ids.subarray(i * row, i * row + ends[i] + 1);
+  const templates = shape.length === 3 ? shape[0] : 1;
+  return {
+    ids: Array.from({ length: templates }, (_, t) =>
+      Array.from({ length: classes }, (_, c) => sentence(t * classes + c)),
+    ),
+    nameLengths: method.classPosition ? json.name_lengths : undefined,
+  };
+}
+
+/** Sets every parameter to init.NAME; every parameter and every tensor must have its counterpart. */
+export function setParameters(core, classifier, tensors) {
+  const names = core.classifierParameters(classifier).map((parameter) => parameter.name);
+  const initial = [...tensors.byName.keys()].filter((name) => name.startsWith('init.')).map((name) => name.slice(5));
+  const missing = initial.filter((name) => !names.includes(name));
+  const extra = names.filter((name) => !initial.includes(name));
+  if (missing.length || extra.length) {
+    throw new Error(
+      `parameters: got ${extra.join(', ') || 'none'} that are not there, lacks ${missing.join(', ') || 'none'}`,
+    );
+  }
+  for (const { name, shape } of core.classifierParameters(classifier)) {
+    const right = tensors.shape(`init.${name}`);
+    if (shape.join() !== right.join()) throw new Error(`parameter ${name}: got shape [${shape}], [${right}] is right`);
+  }
+  const values = initial.map((name) => [name, tensors.values(`init.${name}`)]);
+  core.classifierSetParameters(classifier, Object.fromEntries(values));
+}
+
+/** Mean cross-entropy in double precision. */
+function lossOf(logits, labels) {
+  const classes = logits.length / labels.length;
+  let loss = 0;
+  labels.forEach((label, i) => {
+    const row = logits.subarray(i * classes, (i + 1) * classes);
+    const largest = Math.max(...row);
+    const sum = row.reduce((total, value) => total + Math.exp(value - largest), 0);
+    loss += (largest + Math.log(sum) - row[label]) / labels.length;
+  });
+  return loss;
+}
+
+/** One golden case, run on one core. */
+class GoldenCase {
+  /**
+   * @param {import('./golden-files.js').Outcome} outcome
+   * @param {import('../../js/core.js').Core} core
+   * @param {number} clip
+   * @param {object} json
+   * @param {Tensors} tensors
+   * @param {{ values: Float32Array, count: number }} images of the configuration
+   */
+  constructor(outcome, core, clip, json, tensors, images) {
+    Object.assign(this, { outcome, core, clip, json, tensors, images });
+  }
+
+  tolerance(kind) {
+    return this.json.tolerance[kind] ?? 0;
+  }
+
+  batch(index) {
+    const { images, labels } = this.json.batches[index];
+    const size = this.images.values.length / this.images.count;
+    const pixels = new Float32Array(images.length * size);
+    images.forEach((image, i) => pixels.set(this.images.values.subarray(image * size, (image + 1) * size), i * size));
+    return { pixels, labels };
+  }
+
+  /** Compares with a stored tensor, or with its sample, norm and sum; `start` is what both are taken relative to. */
+  compareStored(name, values, tolerance, { label = name, start } = {}) {
+    const { outcome, tensors, json } = this;
+    const sampled = !tensors.has(name);
+    const step = sampled ? json.sample_step : 1;
+    const want = tensors.values(sampled ? `${name}.sample` : name);
+    const got = new Float32Array(Math.ceil(values.length / step));
+    for (let i = 0; i < got.length; i++) {
+      got[i] = values[i * step] - (start?.[i * step] ?? 0);
+      if (start) want[i] -= start[i * step];
+    }
+    compare(outcome, label, got, want, tolerance);
+    if (!sampled || start) return;
+    const { sum, norm } = json.sampled[name];
+    const squares = values.reduce((total, value) => total + value * value, 0);
+    compareWithin(outcome, `${label}: norm`, Math.sqrt(squares), norm, tolerance * norm);
+    const total = values.reduce((a, b) => a + b, 0);
+    compareWithin(outcome, `${label}: sum`, total, sum, tolerance * norm * Math.sqrt(values.length));
+  }
+
+  /** All of it. */
+  run() {
+    const { core, clip, json, tensors } = this;
+    checkMethod(core, json.method);
+    const method = methodOf(json.method, json.hyper_parameters);
+    const sentences = sentencesOf(json, tensors, method);
+    const classifier = core.classifierCreate(clip, method, sentences);
+    try {
+      setParameters(core, classifier, tensors);
+      this.#checkOutputs(classifier);
+      this.#checkFold(classifier, sentences);
+      if (json.training) {
+        this.#checkGradients(classifier);
+        this.#checkTraining(classifier);
+      }
+    } finally {
+      core.classifierFree(classifier);
+    }
+  }
+
+  #checkOutputs(classifier) {
+    const { core, json, tensors, outcome } = this;
+    const { pixels, labels } = this.batch(0);
+    const { logits, features } = core.classifierLogits(classifier, pixels);
+    this.compareStored('image_features', features, this.tolerance('image_features'));
+    // Where every picture has its own text features they stay inside; the logits cover them.
+    if (tensors.shape('text_features').length === 2) {
+      this.compareStored('text_features', core.classifierTextFeatures(classifier), this.tolerance('text_features'));
+    }
+    this.compareStored('logits', logits, this.tolerance('logits'));
+    compareNumber(outcome, 'loss of the logits', lossOf(logits, labels), json.loss, this.tolerance('loss'));
+  }
+
+  /** The folded prompts by themselves, as an IVLP or VPT, must give this method's logits. */
+  #checkFold(classifier, sentences) {
+    const { core, clip } = this;
+    if (this.json.method === 'cocoop') return; // prompts of its own for every picture
+    const { text, textShape, visual, visualShape } = core.classifierFold(classifier);
+    if (!visualShape[0]) return;
+    const hasText = textShape[0] > 0;
+    const method = {
+      method: hasText ? 'ivlp' : 'vpt',
+      ...(hasText && { textDepth: textShape[0], textLength: textShape[1] }),
+      visualDepth: visualShape[0],
+      visualLength: visualShape[1],
+    };
+    const values = {};
+    for (const [side, array, [depth, length, width]] of [
+      ['text', text, textShape],
+      ['visual', visual, visualShape],
+    ]) {
+      if (depth) values[`${side}_prompts.0`] = array.subarray(0, length * width);
+      if (depth > 1) values[`${side}_prompts.deep`] = array.subarray(length * width);
+    }
+    const plain = core.classifierCreate(clip, method, sentences);
+    try {
+      core.classifierSetParameters(plain, values);
+      const { logits } = core.classifierLogits(plain, this.batch(0).pixels);
+      this.compareStored('logits', logits, this.tolerance('logits'), { label: 'logits of the folded prompts' });
+    } finally {
+      core.classifierFree(plain);
+    }
+  }
+
+  #checkGradients(classifier) {
+    const { core, json, outcome } = this;
+    const { pixels, labels } = this.batch(0);
+    const { loss, logits } = core.classifierGradients(classifier, pixels, labels);
+    compareNumber(outcome, 'loss', loss, json.loss, this.tolerance('loss'));
+    this.compareStored('logits', logits, this.tolerance('logits'), { label: 'logits of the gradients' });
+    for (const { name, gradient, count } of core.classifierParameters(classifier)) {
+      this.compareStored(`grad.${name}`, core.floats(gradient, count), this.tolerance('grad'));
+    }
+  }
+
+  #checkTraining(classifier) {
+    const { core, json, tensors, outcome } = this;
+    const { learning_rate_per_epoch: rates, momentum, weight_decay: decay, losses } = json.training;
+    if (losses.length !== rates.length * json.batches.length) throw new Error('the case has another number of losses');
+    let step = 0;
+    for (const rate of rates) {
+      for (let index = 0; index < json.batches.length; index++, step++) {
+        const { pixels, labels } = this.batch(index);
+        const { loss } = core.classifierGradients(classifier, pixels, labels);
+        core.classifierSgd(classifier, rate, momentum, decay);
+        compareNumber(outcome, `losses[${step}]`, loss, losses[step], this.tolerance('losses'));
+      }
+    }
+    for (const { name, value, count } of core.classifierParameters(classifier)) {
+      const final = core.floats(value, count).slice();
+      const start = tensors.values(`init.${name}`);
+      this.compareStored(`final.${name}`, final, this.tolerance('final'));
+      const label = `final_change.${name}`;
+      this.compareStored(`final.${name}`, final, this.tolerance('final_change'), { label, start });
+    }
+  }
+}
+
+function compareWithin(outcome, what, got, want, tolerance) {
+  const allowed = Math.max(tolerance, 1e-9);
+  if (!(Math.abs(got - want) <= allowed)) {
+    outcome.fault(`${what}: got ${got} where ${want} is right, allowed ${allowed.toPrecision(3)}`);
+  }
+}
+
+/** A model from a file that the loader does not find by itself, or whose names or values are to be changed. */
+function loadFile(core, config, file, { customText = false, halve = false } = {}) {
+  const clip = core.clipCreate(config);
+  for (const { name, dtype, shape } of file.header.tensors) {
+    const prefix = customText && !name.startsWith('visual.') && name !== 'logit_scale' ? 'text.' : '';
+    const half = halve && dtype === 'F32';
+    if (core.clipTensorBegin(clip, prefix + name, half ? DTYPES.F16 : (DTYPES[dtype] ?? -1), shape)) {
+      core.clipTensorBytes(clip, half ? file.halves(name) : file.bytes(name));
+      core.clipTensorEnd(clip);
+    }
+  }
+  core.clipFinish(clip);
+  return clip;
+}
+
+/** Features of all pictures and of a case's sentences as plain zero-shot, as bytes. */
+function allFeatures(core, clip, sentences, images) {
+  const classifier = core.classifierCreate(clip, { method: 'zeroshot' }, sentences);
+  try {
+    const { features } = core.classifierLogits(classifier, images.values);
+    return Buffer.concat([features, core.classifierTextFeatures(classifier)].map((array) => Buffer.from(array.buffer)));
+  } finally {
+    core.classifierFree(classifier);
+  }
+}
+
+/** Every other file with the same weights, under whatever names, must give the same features bit for bit. */
+async function runWeightFiles(context, folder, name, config, model, first, images) {
+  const { core, report, storage } = context;
+  const sentences = sentencesOf(first.json, first.tensors, {});
+  const main = 'model/model.safetensors';
+  const want = allFeatures(core, model.clip, sentences, images);
+  for (const [file, [naming, type]] of Object.entries(config.files)) {
+    for (const customText of [false, true]) {
+      if (customText ? naming !== 'openai' : file === main) continue;
+      await report.run(`${name}/${file}${customText ? " as open_clip's custom text" : ''}`, (outcome) => {
+        const clip = loadFile(core, { ...model.config, storage }, new Tensors(folder, file), { customText });
+        try {
+          const got = allFeatures(core, clip, sentences, images);
+          if (!config.f16_exact && type !== config.files[main]?.[1]) return;
+          if (!got.equals(want)) outcome.fault(`features: got other bits than with ${main}, the same are right`);
+          const [ours, right] = [clip, model.clip].map((handle) => core.clipFingerprint(handle));
+          if (ours !== right) outcome.fault(`fingerprint: got ${ours}, ${right} is right`);
+        } finally {
+          core.clipFree(clip);
+        }
+      });
+    }
+  }
+}
+
+/** A model configuration: its cases, and its other weight files. */
+export async function runConfig(context, folder, name, config) {
+  const { core, report, dtype } = context;
+  let model;
+  let images;
+  const loaded = await report.require(`${name}/model`, async () => {
+    model = await loadModel(core, await openSource(path.join(folder, 'model')), { dtype });
+    const inputs = new Tensors(folder, 'inputs.safetensors');
+    images = { values: inputs.values('images'), count: inputs.shape('images')[0] };
+  });
+  if (!loaded) return;
+  const read = (title) => ({
+    json: readJson(folder, `${title}.json`),
+    tensors: new Tensors(folder, `${title}.safetensors`),
+  });
+  for (const title of config.cases) {
+    await report.run(`${name}/${title}`, (outcome) => {
+      const { json, tensors } = read(title);
+      // A case may ask for weights rounded to float16.
+      const halved = json.hyper_parameters.f16_weights;
+      const weights = halved && new Tensors(folder, 'model/model.safetensors');
+      const clip = halved ? loadFile(core, { ...model.config, storage: -1 }, weights, { halve: true }) : model.clip;
+      try {
+        new GoldenCase(outcome, core, clip, json, tensors, images).run();
+      } finally {
+        if (halved) core.clipFree(clip);
+      }
+    });
+  }
+  await runWeightFiles(context, folder, name, config, model, read(config.cases[0]), images);
+  core.clipFree(model.clip);
+}

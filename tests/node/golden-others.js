@@ -1,0 +1,236 @@
+/** Golden files that are no model's cases, for golden.js: pictures, crops, token ids, learning rates, recorded runs. */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { loadModel } from '../../js/model.js';
+import { openSource } from '../../js/source.js';
+import { ClipTokenizer } from '../../js/tokenizer.js';
+import { Tensors, checkMethod, compare, comparePictures, readBytes, readJson, readPng } from './golden-files.js';
+import { methodOf, setParameters } from './golden-model.js';
+
+/** Runs `action` with an image of the library. */
+function withImage(core, image, action) {
+  try {
+    return action(image);
+  } finally {
+    core.imageFree(image);
+  }
+}
+
+/** One picture file through the test transform. */
+function checkPicture(core, outcome, folder, { size, mean, std }, item) {
+  const exact = { largest: item.tolerance, mean: item.tolerance };
+  const limits = item.own_decoder ?? exact;
+  const bytes = readBytes(folder, item.file);
+  const expected = (file) => readPng(folder, file).rgb;
+  const image = core.imageDecode(bytes);
+  withImage(core, image, () => {
+    const { width, height } = core.imageSize(image);
+    if (width !== item.width || height !== item.height) {
+      outcome.fault(`size: got ${width} x ${height}, ${item.width} x ${item.height} is right`);
+    }
+    const view = core.imageTestView(image, size);
+    // 16-bit grey: the high byte is as right as what Pillow does.
+    const highByte = item.expected_high_byte && Buffer.from(expected(item.expected_high_byte)).equals(view);
+    if (!highByte) comparePictures(outcome, 'test view', view, expected(item.expected), limits);
+    if (item.normalised && !item.decoded) checkNormalised(image);
+  });
+  if (item.expected_upright) {
+    withImage(core, core.imageDecode(bytes, true), (turned) => {
+      comparePictures(
+        outcome,
+        'upright view',
+        core.imageTestView(turned, size),
+        expected(item.expected_upright),
+        limits,
+      );
+    });
+  }
+  if (item.decoded) {
+    const { width, height, rgb } = readPng(folder, item.decoded);
+    withImage(core, core.imageFromPixels(rgb, width, height, 3), (decoded) => {
+      const view = core.imageTestView(decoded, size);
+      comparePictures(outcome, 'view of decoded pixels', view, expected(item.expected), exact);
+      if (item.normalised) checkNormalised(decoded);
+    });
+  }
+
+  function checkNormalised(from) {
+    const { tensor, size: side, tolerance } = item.normalised;
+    const got = core.normalize(core.imageTestView(from, side), side, mean, std);
+    compare(outcome, 'normalised', got, new Tensors(folder, 'normalised.safetensors').values(tensor), tolerance);
+  }
+}
+
+/** One file that must be refused, or may be. */
+function checkBadPicture(core, outcome, folder, { size }, item) {
+  let image;
+  try {
+    image = core.imageDecode(readBytes(folder, item.file));
+  } catch (error) {
+    if (error.code !== 'image' || !error.message || error.message.includes('\n')) {
+      outcome.fault(`refused, but not with one line: ${error.code}, ${JSON.stringify(error.message)}`);
+    }
+    return;
+  }
+  withImage(core, image, () => {
+    if (item.expect === 'refuse') {
+      const { width, height } = core.imageSize(image);
+      outcome.fault(`got a picture of ${width} x ${height}, must be refused`);
+      return;
+    }
+    const { rgb } = readPng(folder, 'expected', path.basename(item.file));
+    comparePictures(outcome, 'test view', core.imageTestView(image, size), rgb, { largest: 0, mean: 0 });
+  });
+}
+
+export async function runPreprocess({ core, report }, folder, name, json) {
+  for (const item of json.cases) {
+    await report.run(`${name}/${item.file}`, (outcome) => checkPicture(core, outcome, folder, json, item));
+  }
+  for (const item of json.bad ?? []) {
+    await report.run(`${name}/${item.file}`, (outcome) => checkBadPicture(core, outcome, folder, json, item));
+  }
+}
+
+export async function runCrops({ core, report }, folder, name, json) {
+  for (const item of json.cases) {
+    await report.run(`${name}/${item.expected}`, (outcome) => {
+      withImage(core, core.imageDecode(readBytes(folder, item.image)), (image) => {
+        const limits = { largest: item.tolerance, mean: item.tolerance };
+        comparePictures(
+          outcome,
+          'crop',
+          core.imageCropView(image, item, item.size),
+          readPng(folder, item.expected).rgb,
+          limits,
+        );
+      });
+    });
+  }
+}
+
+export async function runSchedule({ core, report }, name, json) {
+  for (const { epochs, base, rates } of json.cases) {
+    await report.run(`${name}/schedule: ${epochs} epochs from ${base}`, (outcome) => {
+      rates.forEach((want, epoch) => {
+        const got = core.learningRate(base, json.warmup_rate, epochs, epoch);
+        const allowed = json.relative_tolerance * want;
+        if (!(Math.abs(got - want) <= allowed)) {
+          outcome.fault(`rate of epoch ${epoch}: got ${got} where ${want} is right, allowed ${allowed}`);
+        }
+      });
+    });
+  }
+}
+
+/** Token ids; either the original tokenizer's or tokenizer.json's own are right. Says which in `context.summary`. */
+export async function runTokenizer({ report, summary }, folder, name, json) {
+  const { start_of_text: start, end_of_text: end, context } = json;
+  const vocab = Math.max(start, end) + 1;
+  const tokenizer = new ClipTokenizer(readJson(folder, 'tokenizer.json'), { vocab, context });
+  let original = 0;
+  let own = 0;
+  for (const [i, { text, ids, row, tokenizer_json_ids: others }] of json.cases.entries()) {
+    await report.run(`${name}/${i} ${JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)}`, (outcome) => {
+      const got = tokenizer.encode(text);
+      if (got.join() === ids.join()) original++;
+      else if (others && got.join() === others.join()) own++;
+      else outcome.fault(`ids: got ${got}, ${ids}${others ? ` or ${others}` : ''} is right`);
+      const whole = [tokenizer.start, ...got.slice(0, context - 2), tokenizer.end];
+      if (row && whole.join() !== row.join()) outcome.fault(`row: got ${whole}, ${row} is right`);
+    });
+  }
+  summary.push(
+    `${name}: ${original} texts as OpenAI's tokenizer, ${own} as tokenizer.json alone (no text repair, no HTML)`,
+  );
+}
+
+// ------------------------------------------------------------------------------------------------ recorded runs
+
+const PRODUCT = fileURLToPath(new URL('../../', import.meta.url));
+
+/** A folder that a recorded run names: beside the golden folder, or in the product's tree. */
+function findFolder(replay, named) {
+  const places = [path.join(replay, '../../..'), PRODUCT, path.join(PRODUCT, 'tests')];
+  const found = places.map((place) => path.join(place, named)).find((folder) => existsSync(folder));
+  if (!found) throw new Error(`${named} lies neither beside the golden folder nor in the product's tree`);
+  return found;
+}
+
+/** The sentences as a method reads them: words of the phrase, the name, a full stop. */
+function replaySentences(json, method, tokenizer) {
+  const { phrase, n, n_text: nText } = json.hyper_parameters;
+  const words = phrase?.split(' ') ?? Array(nText ?? n).fill('X');
+  // MuDPT and its variants drop the phrase's words beyond the learned ones; the other methods keep them.
+  const lead = (method.method.endsWith('mudpt') ? words.slice(0, method.textLength) : words).join(' ');
+  const names = json.classes.map((name) => name.replaceAll('_', ' '));
+  return {
+    ids: [names.map((name) => tokenizer.sentence(`${lead} ${name}.`, name))],
+    nameLengths: method.classPosition ? names.map((name) => tokenizer.encode(name).length) : undefined,
+  };
+}
+
+/** All steps of a run, then how far its tensors end from the recorded ones and which test pictures it sees otherwise. */
+function checkReplay(core, outcome, json, tensors, { clip, tokenizer }, data) {
+  const method = methodOf(json.method, json.hyper_parameters);
+  const classifier = core.classifierCreate(clip, method, replaySentences(json, method, tokenizer));
+  const pixelsOf = (file, read) => withImage(core, core.imageDecode(readBytes(data, file)), read);
+  try {
+    setParameters(core, classifier, tensors);
+    let worst = 0;
+    let at = 0;
+    json.steps.forEach(({ epoch, images, labels, loss: want }, step) => {
+      const views = images.map(([file, top, left, height, width, flip]) =>
+        pixelsOf(file, (image) => core.clipCropPixels(clip, image, { top, left, height, width, flip })),
+      );
+      const pixels = new Float32Array(views.length * views[0].length);
+      views.forEach((view, i) => pixels.set(view, i * view.length));
+      const { loss } = core.classifierGradients(classifier, pixels, labels);
+      core.classifierSgd(classifier, json.learning_rate_per_epoch[epoch], 0.9, 5e-4);
+      if (!(Math.abs(loss - want) <= worst)) [worst, at] = [Math.abs(loss - want), step];
+    });
+    // What the recording measured for another picture decoder; golden/README.md states the figures.
+    const noise = json.loss_difference?.['half a unit of noise on the pixels'] ?? 0;
+    const allowed = Math.max(json.method === 'uumudpt' ? 0.06 : 0.02, noise);
+    if (!(worst <= allowed)) outcome.fault(`losses: off by ${worst} at step ${at}, allowed ${allowed}`);
+
+    let off = 0;
+    let way = 0;
+    for (const { name, value, count } of core.classifierParameters(classifier)) {
+      const [start, end] = [tensors.values(`init.${name}`), tensors.values(`final.${name}`)];
+      core.floats(value, count).forEach((got, i) => {
+        off += (got - end[i]) ** 2;
+        way += (start[i] - end[i]) ** 2;
+      });
+    }
+    const share = Math.sqrt(off / way);
+    if (!(share <= 0.1)) outcome.fault(`final tensors: got ${share} of the way beside the recorded ones, allowed 0.1`);
+
+    const differ = json.test.filter(([file, , want]) => {
+      const { logits } = core.classifierLogits(
+        classifier,
+        pixelsOf(file, (image) => core.clipTestPixels(clip, image)),
+      );
+      return logits.indexOf(Math.max(...logits)) !== want;
+    }).length;
+    const most = json.test_margin['below_0.1'];
+    if (differ > most) outcome.fault(`predictions: ${differ} of ${json.test.length} differ, allowed ${most}`);
+  } finally {
+    core.classifierFree(classifier);
+  }
+}
+
+export async function runReplay({ core, report, dtype }, folder, name, json) {
+  await report.run(name, async (outcome) => {
+    checkMethod(core, json.method);
+    const tensors = new Tensors(folder, 'replay.safetensors');
+    const model = await loadModel(core, await openSource(findFolder(folder, json.model)), { dtype });
+    try {
+      checkReplay(core, outcome, json, tensors, model, findFolder(folder, json.data));
+    } finally {
+      core.clipFree(model.clip);
+    }
+  });
+}

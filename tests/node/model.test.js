@@ -1,0 +1,532 @@
+/** Loading models: every place and layout they come from, every type, and files that are wrong. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+
+import { MudptError } from '../../js/errors.js';
+import { loadClip } from '../../js/index.js';
+import { architectureFromConfig, preprocessing } from '../../js/model.js';
+import { headerOf, writeSafetensors } from '../../js/safetensors.js';
+import { openSource } from '../../js/source.js';
+import { makeClip } from '../make-clip.js';
+import { GOLDEN, PICTURES, TINY_A, TINY_B, difference, temporaryFolder } from './models.js';
+
+const FILES = ['config.json', 'preprocessor_config.json', 'tokenizer.json', 'model.safetensors'];
+const CLASSES = ['cat', 'sail_boat', 'x'];
+const isError = (code, message) => (error) => {
+  assert.ok(error instanceof MudptError, String(error.stack));
+  assert.equal(error.code, code, error.message);
+  assert.match(error.message, message);
+  assert.ok(!error.message.includes('\n'), error.message);
+  return true;
+};
+
+/** Scores of one picture, in the order of the classes, and the fingerprint. */
+async function answer(from, options) {
+  const clip = await loadClip(from, { threads: 1, ...options });
+  const classifier = await clip.zeroShot(CLASSES);
+  const best = await classifier.classify(PICTURES[1], { topK: 3 });
+  const scores = CLASSES.map((label) => best.find((one) => one.label === label).score);
+  const { fingerprint, weightBytes } = clip.info;
+  await clip.dispose();
+  return { fingerprint, scores, weightBytes };
+}
+
+/** A copy of a model's folder, changed by `change(folder)`. */
+async function changed(change, model = TINY_B) {
+  const folder = await temporaryFolder();
+  for (const name of FILES) await writeFile(path.join(folder, name), await readFile(path.join(model, name)));
+  await change(folder);
+  return folder;
+}
+
+/** The tensors of a model file, to be written again. */
+function weights(folder) {
+  const bytes = new Uint8Array(readFileSync(path.join(folder, 'model.safetensors')));
+  return headerOf(bytes, folder).tensors.map(({ name, dtype, shape, begin, bytes: length }) => {
+    return { name, dtype, shape, data: bytes.slice(begin, begin + length) };
+  });
+}
+
+const edit = async (folder, file, change) => {
+  const document = JSON.parse(await readFile(path.join(folder, file), 'utf8'));
+  await writeFile(path.join(folder, file), JSON.stringify(change(document) ?? document));
+};
+
+let expected;
+before(async () => {
+  expected = await answer(TINY_B);
+});
+
+describe('where models come from', () => {
+  let server;
+  let base;
+  let requests = [];
+  before(async () => {
+    server = createServer(async (request, response) => {
+      requests.push(request.url);
+      const [, kind, name] = request.url.split('/');
+      const file = await readFile(path.join(TINY_B, name)).catch(() => null);
+      if (!file || kind === 'nothing') return response.writeHead(404).end();
+      if (kind === 'forbidden') return response.writeHead(403).end();
+      if (kind === 'page') return response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>');
+      const share = name.endsWith('.safetensors') && ['cut', 'stalled'].includes(kind) ? 0.6 : 1;
+      const start = kind === 'ranges' && /^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1];
+      if (start) return response.writeHead(206).end(file.subarray(Number(start)));
+      if (kind !== 'chunked') response.setHeader('content-length', file.length);
+      response.write(file.subarray(0, file.length * share), () => {
+        if (share === 1) response.end();
+        else if (kind === 'cut') setTimeout(() => response.destroy(), 20);
+      });
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    base = `http://127.0.0.1:${server.address().port}`;
+  });
+  after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+
+  test('a folder, a file in it, and file URLs of both', async () => {
+    const file = path.join(TINY_B, 'model.safetensors');
+    for (const from of [`${TINY_B}/`, file, pathToFileURL(TINY_B), pathToFileURL(file), pathToFileURL(file).href]) {
+      assert.deepEqual(await answer(from), expected, String(from));
+    }
+  });
+
+  test('files as a page gets them', async () => {
+    const files = FILES.map((name) => new File([readFileSync(path.join(TINY_B, name))], name));
+    assert.deepEqual(await answer(files), expected);
+    assert.deepEqual(await answer(new Set(files)), expected);
+  });
+
+  for (const kind of ['plain', 'chunked']) {
+    test(`a server, ${kind}`, async () => {
+      requests = [];
+      assert.deepEqual(await answer(`${base}/${kind}/`), expected);
+      assert.deepEqual(
+        requests.filter((url) => url.endsWith('.safetensors')),
+        [`/${kind}/model.safetensors`],
+      );
+      assert.deepEqual(await answer(new URL(`${base}/${kind}`)), expected);
+      assert.deepEqual(await answer(`${base}/${kind}/model.safetensors`), expected);
+    });
+  }
+
+  for (const kind of ['ranges', 'plain']) {
+    test(`any place of a download, of a server with: ${kind}`, async () => {
+      const bytes = readFileSync(path.join(TINY_B, 'model.safetensors'));
+      const file = await (await openSource(`${base}/${kind}/`)).open('model.safetensors');
+      assert.equal(file.size, bytes.length);
+      const far = bytes.length - 100;
+      for (const [offset, length] of [
+        [0, 8],
+        [8, 100],
+        [5, 10],
+        [far, 50],
+        [far, 500],
+        [0, 3],
+      ]) {
+        assert.deepEqual(Buffer.from(await file.read(offset, length)), bytes.subarray(offset, offset + length));
+      }
+      let length = 0;
+      for await (const piece of file.stream(1000, 5000)) length += piece.length;
+      assert.equal(length, 5000);
+      await file.close();
+    });
+  }
+
+  for (const [kind, code, message] of [
+    ['nothing', 'file', /nothing\/ has no model\.safetensors; give a folder/],
+    ['forbidden', 'network', /answered with 403/],
+    ['page', 'model', /no safetensors file/],
+    ['cut', 'network', /model\.safetensors broke off after \d+ bytes/],
+  ]) {
+    test(`a server that answers with: ${kind}`, () =>
+      assert.rejects(answer(`${base}/${kind}/`), isError(code, message)));
+  }
+
+  test('a server that does not listen', async () => {
+    await assert.rejects(answer('http://127.0.0.1:9/model/'), isError('network', /127\.0\.0\.1:9.* cannot be fetched/));
+  });
+
+  test('a download that stalls can be aborted', async () => {
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 300);
+    await assert.rejects(answer(`${base}/stalled/`, { signal: controller.signal }), { name: 'AbortError' });
+  });
+
+  for (const from of [undefined, 3, [], [{}], {}]) {
+    test(`refused: ${JSON.stringify(from)}`, () => assert.rejects(loadClip(from), isError('argument', /URL/)));
+  }
+});
+
+describe('layouts and types', () => {
+  test('shards that an index lists', async () => {
+    const folder = await changed(async (at) => {
+      const all = weights(at);
+      const shards = [all.slice(0, 20), all.slice(20)];
+      const map = {};
+      for (const [i, tensors] of shards.entries()) {
+        const name = `model-0000${i + 1}-of-00002.safetensors`;
+        await writeFile(path.join(at, name), writeSafetensors(tensors, { format: 'pt' }));
+        for (const tensor of tensors) map[tensor.name] = name;
+      }
+      await writeFile(path.join(at, 'model.safetensors.index.json'), JSON.stringify({ weight_map: map }));
+      await rm(path.join(at, 'model.safetensors'));
+    });
+    assert.deepEqual(await answer(folder), expected);
+  });
+
+  test('OpenAI’s and open_clip’s names without a config.json: the same model', async () => {
+    const folder = await temporaryFolder();
+    await writeFile(
+      path.join(folder, 'weights.safetensors'),
+      await readFile(path.join(GOLDEN, 'tiny-a/openai.safetensors')),
+    );
+    await writeFile(path.join(folder, 'tokenizer.json'), await readFile(path.join(TINY_A, 'tokenizer.json')));
+    const file = path.join(folder, 'weights.safetensors');
+    const [openai, ours] = [await answer(file), await answer(TINY_A)];
+    assert.equal(openai.fingerprint, ours.fingerprint);
+    assert.deepEqual((await answer(TINY_A, { dtype: 'f16' })).scores, openai.scores);
+
+    // open_clip's custom-text class
+    const bytes = new Uint8Array(readFileSync(file));
+    const renamed = headerOf(bytes, file).tensors.map(({ name, dtype, shape, begin, bytes: length }) => {
+      const image = name.startsWith('visual.') || name === 'logit_scale';
+      return { name: image ? name : `text.${name}`, dtype, shape, data: bytes.slice(begin, begin + length) };
+    });
+    await writeFile(path.join(folder, 'open_clip_model.safetensors'), writeSafetensors(renamed));
+    assert.deepEqual(await answer(folder), openai);
+    // A config.json of something else beside a file that was named itself does not matter.
+    await writeFile(path.join(folder, 'config.json'), '{"architecture":"else"}');
+    assert.deepEqual(await answer(file), openai);
+    await assert.rejects(
+      answer(folder),
+      isError('model', /config\.json describes a model of type undefined, expected "clip"/),
+    );
+    await rm(path.join(folder, 'config.json'));
+    await writeFile(path.join(folder, 'open_clip_config.json'), '{"model_cfg":{"embed_dim":48}}');
+    await assert.rejects(answer(folder), isError('model', /quick_gelu/));
+    await writeFile(path.join(folder, 'open_clip_config.json'), '{"model_cfg":{"quick_gelu":true}}');
+    assert.deepEqual(await answer(folder), openai);
+  });
+
+  test('kept as f32, f16 or int8', async () => {
+    const kept = {};
+    for (const dtype of ['auto', 'f32', 'f16', 'int8']) kept[dtype] = await answer(TINY_A, { dtype });
+    assert.deepEqual(kept.auto, kept.f32);
+    assert.ok(kept.f16.weightBytes < 0.6 * kept.f32.weightBytes);
+    assert.ok(kept.int8.weightBytes < 0.75 * kept.f16.weightBytes);
+    assert.deepEqual(kept.f16.scores, kept.f32.scores); // these weights are exact in float16
+    assert.ok(difference(kept.int8.scores, kept.f32.scores) < 0.1);
+    assert.equal(kept.int8.fingerprint, kept.f32.fingerprint);
+    await assert.rejects(
+      loadClip(TINY_A, { dtype: 'f8' }),
+      isError('argument', /dtype must be one of auto, f32, f16, int8/),
+    );
+  });
+
+  test('bf16 weights', async () => {
+    const folder = await changed(async (at) => {
+      const tensors = weights(at).map(({ name, shape, data }) => {
+        const floats = new Uint32Array(data.buffer);
+        return { name, shape, dtype: 'BF16', data: Uint16Array.from(floats, (bits) => bits >>> 16) };
+      });
+      await writeFile(path.join(at, 'model.safetensors'), writeSafetensors(tensors));
+    }, TINY_A);
+    const { scores } = await answer(folder);
+    assert.ok(difference(scores, (await answer(TINY_A)).scores) < 0.05);
+  });
+
+  test('int8 weights with their scales', async () => {
+    const folder = await changed(async (at) => {
+      const tensors = weights(at).flatMap((tensor) => {
+        if (!/layers\.\d+\.(self_attn|mlp)\..*weight$/.test(tensor.name)) return [tensor];
+        const floats = new Float32Array(tensor.data.buffer);
+        const [rows, columns] = tensor.shape;
+        const scales = Float32Array.from({ length: rows }, (_, row) => {
+          return Math.max(...floats.subarray(row * columns, (row + 1) * columns).map(Math.abs)) / 127;
+        });
+        const data = Int8Array.from(floats, (value, i) => Math.round(value / scales[Math.floor(i / columns)]));
+        return [
+          { ...tensor, dtype: 'I8', data },
+          { name: `${tensor.name}_scale`, dtype: 'F32', shape: [rows], data: scales },
+        ];
+      });
+      await writeFile(path.join(at, 'model.safetensors'), writeSafetensors(tensors));
+    }, TINY_A);
+    const [stored, converted] = [await answer(folder), await answer(TINY_A, { dtype: 'int8' })];
+    assert.ok(difference(stored.scores, (await answer(TINY_A)).scores) < 0.1);
+    assert.ok(stored.weightBytes <= 1.5 * converted.weightBytes);
+  });
+
+  test('random models of odd sizes, f32 and f16, the same for the same seed', async () => {
+    const sizes = {
+      image: 42,
+      patch: 14,
+      visionWidth: 192,
+      visionLayers: 2,
+      textWidth: 64,
+      textLayers: 1,
+      embed: 24,
+      context: 40,
+    };
+    const made = [];
+    for (const [seed, dtype] of [
+      [1, 'f32'],
+      [1, 'f32'],
+      [1, 'f16'],
+      [2, 'f32'],
+    ]) {
+      const folder = await temporaryFolder();
+      await makeClip(folder, { ...sizes, seed, dtype });
+      made.push(await answer(folder));
+    }
+    assert.deepEqual(made[0], made[1]);
+    assert.ok(difference(made[2].scores, made[0].scores) < 0.1);
+    assert.notEqual(made[3].fingerprint, made[0].fingerprint);
+  });
+});
+
+describe('progress and abort', () => {
+  test('bytes grow to the total', async () => {
+    const told = [];
+    const clip = await loadClip(TINY_A, { threads: 1, onProgress: (progress) => told.push(progress) });
+    await clip.dispose();
+    assert.ok(told.length >= 1);
+    const size = readFileSync(path.join(TINY_A, 'model.safetensors')).length;
+    assert.deepEqual(told.at(-1), { loaded: size, total: size });
+    assert.ok(told.every(({ loaded, total }, i) => total === size && loaded > (told[i - 1]?.loaded ?? 0)));
+  });
+
+  test('an abort before and during', async () => {
+    await assert.rejects(loadClip(TINY_A, { signal: AbortSignal.abort() }), { name: 'AbortError' });
+    const controller = new AbortController();
+    const loading = loadClip(TINY_A, { signal: controller.signal, onProgress: () => controller.abort() });
+    await assert.rejects(loading, { name: 'AbortError' });
+    const reason = new Error('enough');
+    await assert.rejects(loadClip(TINY_A, { signal: AbortSignal.abort(reason) }), reason);
+  });
+
+  test('what the caller’s own progress function throws arrives', async () => {
+    const onProgress = () => {
+      throw new RangeError('mine');
+    };
+    await assert.rejects(loadClip(TINY_A, { onProgress }), { name: 'RangeError', message: 'mine' });
+  });
+
+  test('unknown options are refused', async () => {
+    await assert.rejects(loadClip(TINY_A, { dtyp: 'f16' }), isError('argument', /no option "dtyp"; valid are .*dtype/));
+    await assert.rejects(
+      loadClip(TINY_A, { device: 'tpu' }),
+      isError('argument', /device must be auto or wasm, not tpu/),
+    );
+  });
+});
+
+const replaceTensor = (name, change) => async (at) => {
+  const tensors = weights(at).flatMap((tensor) => (tensor.name === name ? change(tensor) : [tensor]));
+  await writeFile(path.join(at, 'model.safetensors'), writeSafetensors(tensors));
+};
+const NORM = 'text_model.final_layer_norm.weight';
+
+describe('models that are wrong', () => {
+  for (const [what, code, message, change] of [
+    ['no weights', 'file', /has no model\.safetensors/, (at) => rm(path.join(at, 'model.safetensors'))],
+    ['no tokenizer', 'tokenizer', /no tokenizer\.json/, (at) => rm(path.join(at, 'tokenizer.json'))],
+    [
+      'an empty tokenizer',
+      'tokenizer',
+      /tokenizer\.json cannot be used/,
+      (at) => edit(at, 'tokenizer.json', () => ({})),
+    ],
+    ['broken JSON', 'model', /config\.json is no valid JSON/, (at) => writeFile(path.join(at, 'config.json'), '{"a":')],
+    [
+      'JSON of another kind',
+      'model',
+      /config\.json must hold a JSON object/,
+      (at) => writeFile(path.join(at, 'config.json'), '[]'),
+    ],
+    [
+      'another kind of model',
+      'model',
+      /type "siglip", expected "clip"/,
+      (at) => edit(at, 'config.json', (c) => ({ ...c, model_type: 'siglip' })),
+    ],
+    [
+      'another activation',
+      'model',
+      /text_config\.hidden_act is "gelu", expected "quick_gelu"/,
+      (at) => edit(at, 'config.json', (c) => void (c.text_config.hidden_act = 'gelu')),
+    ],
+    [
+      'another epsilon',
+      'model',
+      /vision_config\.layer_norm_eps is 0\.001/,
+      (at) => edit(at, 'config.json', (c) => void (c.vision_config.layer_norm_eps = 1e-3)),
+    ],
+    [
+      'a size that is text',
+      'model',
+      /vision_config\.patch_size is "8"/,
+      (at) => edit(at, 'config.json', (c) => void (c.vision_config.patch_size = '8')),
+    ],
+    [
+      'a size that is huge',
+      'model',
+      /width/,
+      (at) => edit(at, 'config.json', (c) => void (c.text_config.hidden_size = 2 ** 30)),
+    ],
+    [
+      'sizes that do not fit the weights',
+      'model',
+      /tensor .* has shape .* asks for/,
+      (at) => edit(at, 'config.json', (c) => void (c.text_config.vocab_size = 700)),
+    ],
+    [
+      'layers that are not there',
+      'model',
+      /missing|layers\.\d/,
+      (at) => edit(at, 'config.json', (c) => void (c.vision_config.num_hidden_layers += 1)),
+    ],
+    [
+      'another picture size',
+      'model',
+      /preprocessor_config\.json: size is 224, expected \d+/,
+      (at) => edit(at, 'preprocessor_config.json', (c) => ({ ...c, size: 224 })),
+    ],
+    [
+      'another resampling',
+      'model',
+      /resample is 2, expected 3/,
+      (at) => edit(at, 'preprocessor_config.json', (c) => ({ ...c, resample: 2 })),
+    ],
+    [
+      'no crop',
+      'model',
+      /do_center_crop is false/,
+      (at) => edit(at, 'preprocessor_config.json', (c) => ({ ...c, do_center_crop: false })),
+    ],
+    [
+      'a mean of two numbers',
+      'model',
+      /image_mean is \[0\.5,0\.5\]/,
+      (at) => edit(at, 'preprocessor_config.json', (c) => ({ ...c, image_mean: [0.5, 0.5] })),
+    ],
+    [
+      'a deviation of 0',
+      'model',
+      /deviation/,
+      (at) => edit(at, 'preprocessor_config.json', (c) => ({ ...c, image_std: [0, 1, 1] })),
+    ],
+    [
+      'empty weights',
+      'model',
+      /model\.safetensors: has 0 bytes/,
+      (at) => writeFile(path.join(at, 'model.safetensors'), ''),
+    ],
+    [
+      'weights cut short',
+      'model',
+      /model\.safetensors: is cut short/,
+      async (at) => {
+        const file = await readFile(path.join(at, 'model.safetensors'));
+        await writeFile(path.join(at, 'model.safetensors'), file.subarray(0, file.length >> 1));
+      },
+    ],
+    [
+      'weights of something else',
+      'model',
+      /CLIP/,
+      (at) =>
+        writeFile(
+          path.join(at, 'model.safetensors'),
+          writeSafetensors([{ name: 'a', dtype: 'F32', shape: [1], data: Float32Array.of(1) }]),
+        ),
+    ],
+    ['a tensor that is missing', 'model', /final_layer_norm|ln_final/, replaceTensor(NORM, () => [])],
+    [
+      'a tensor of another shape',
+      'model',
+      /model\.safetensors: tensor text_model\.final_layer_norm\.weight has shape/,
+      replaceTensor(NORM, (t) => [{ ...t, shape: [1, ...t.shape] }]),
+    ],
+    ['a tensor of another type', 'model', /has type/, replaceTensor(NORM, (t) => [{ ...t, dtype: 'I16' }])],
+    [
+      'NaN in a tensor',
+      'model',
+      /model\.safetensors: .*NaN/,
+      replaceTensor(NORM, (t) => [{ ...t, data: t.data.fill(0xff) }]),
+    ],
+    [
+      'an index that leads elsewhere',
+      'model',
+      /names other things/,
+      async (at) => {
+        await rm(path.join(at, 'model.safetensors'));
+        await writeFile(path.join(at, 'model.safetensors.index.json'), '{"weight_map":{"a":"../../x.safetensors"}}');
+      },
+    ],
+    [
+      'a shard that is not there',
+      'file',
+      /has no b\.safetensors, which/,
+      async (at) => {
+        await rm(path.join(at, 'model.safetensors'));
+        await writeFile(path.join(at, 'model.safetensors.index.json'), '{"weight_map":{"a":"b.safetensors"}}');
+      },
+    ],
+  ]) {
+    test(what, async () => {
+      const folder = await changed(change);
+      await assert.rejects(answer(folder), (error) => {
+        assert.ok(error.message.includes(folder), error.message);
+        return isError(code, message)(error);
+      });
+    });
+  }
+
+  test('a folder or a file that is not there', async () => {
+    await assert.rejects(
+      answer('/no/such/folder'),
+      isError('file', /^\/no\/such\/folder is not there; check the path$/),
+    );
+  });
+});
+
+describe('configurations', () => {
+  test('absent keys stand for transformers’ defaults; older files repeat their parts', () => {
+    const b32 = architectureFromConfig({ model_type: 'clip' }, 'config.json');
+    assert.deepEqual(b32, {
+      ...{ image: 224, patch: 32, visionWidth: 768, visionLayers: 12, visionHeads: 12, visionMlp: 3072 },
+      ...{ textWidth: 512, textLayers: 12, textHeads: 8, textMlp: 2048, embed: 512, context: 77, vocab: 49408 },
+    });
+    const older = { text_config: null, vision_config: {}, vision_config_dict: { patch_size: 16 }, projection_dim: 640 };
+    const { patch, embed } = architectureFromConfig({ model_type: 'clip', ...older }, 'config.json');
+    assert.deepEqual({ patch, embed }, { patch: 16, embed: 640 });
+  });
+
+  for (const document of [
+    null,
+    { size: 32, crop_size: 32 },
+    { size: { shortest_edge: 32 }, crop_size: { height: 32, width: 32 } },
+    { size: { height: 32, width: 32 } },
+  ]) {
+    test(`pictures of 32 from ${JSON.stringify(document)}`, () => {
+      const { mean, std } = preprocessing(document, 32, 'preprocessor_config.json');
+      assert.equal(mean[0], 0.48145466);
+      assert.equal(std[2], 0.27577711);
+    });
+  }
+
+  test('crops of another size are refused', () => {
+    const crop = { crop_size: { height: 32, width: 31 } };
+    assert.throws(() => preprocessing(crop, 32, 'p.json'), isError('model', /p\.json: crop_size is 31, expected 32/));
+  });
+});

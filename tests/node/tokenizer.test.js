@@ -1,0 +1,191 @@
+/** The tokenizer against CLIP's own ids, and the sentences of every method against the golden files'. */
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+
+import { MudptError } from '../../js/errors.js';
+import { METHODS, checkClasses, promptSentences, resolveSettings, templateSentences } from '../../js/methods.js';
+import { ClipTokenizer } from '../../js/tokenizer.js';
+import { GOLDEN, json } from './models.js';
+
+const isError = (code, message) => (error) => {
+  assert.ok(error instanceof MudptError, String(error.stack));
+  assert.equal(error.code, code);
+  assert.match(error.message, message);
+  return true;
+};
+
+describe('CLIP’s tokenizer', () => {
+  const { cases, context } = json('tokenizer/cases.json');
+  const tokenizer = new ClipTokenizer(json('tokenizer/tokenizer.json'), { vocab: 49408, context });
+  test(`${cases.length} texts`, () => {
+    assert.ok(cases.length > 200);
+    for (const { text, ids, tokenizer_json_ids: alone } of cases) {
+      const ours = tokenizer.encode(text);
+      // Where OpenAI's Python code repairs the text first, what tokenizer.json says by itself is right as well.
+      if (alone && String(ours) === String(alone)) continue;
+      assert.deepEqual(ours, ids, JSON.stringify(text));
+    }
+  });
+
+  test('a sentence is start, text, end', () => {
+    const one = cases.find(({ ids, difference }) => ids.length > 3 && ids.length < 20 && !difference);
+    assert.deepEqual(tokenizer.sentence(one.text, 'it'), [49406, ...one.ids, 49407]);
+  });
+
+  test('a text that does not fit names what it is for', () => {
+    const long = cases.find(({ row }) => row);
+    assert.throws(
+      () => tokenizer.sentence(long.text, 'class "long"'),
+      isError('tokenizer', /^class "long" needs \d+ tokens.*77/),
+    );
+    const words = (count) => Array(count).fill('cat').join(' ');
+    assert.equal(tokenizer.sentence(words(75), 'it').length, 77);
+    assert.throws(() => tokenizer.sentence(words(76), 'it'), isError('tokenizer', /needs 78 tokens/));
+  });
+
+  test('special tokens within a class name are refused', () => {
+    assert.throws(
+      () => tokenizer.sentence('a <|endoftext|> b', 'class "b"'),
+      isError('tokenizer', /^class "b" has characters/),
+    );
+  });
+
+  for (const [what, file, limits, message] of [
+    ['nothing', {}, {}, /cannot be used/],
+    ['no vocabulary', { ...json('tokenizer/tokenizer.json'), model: { type: 'BPE' } }, {}, /cannot be used/],
+    ['another kind', { ...json('tokenizer/tokenizer.json'), post_processor: null }, {}, /0 special tokens/],
+    [
+      'more ids than the model',
+      json('tokenizer/tokenizer.json'),
+      { vocab: 512 },
+      /the id 49407, but the model only 512 ids/,
+    ],
+  ]) {
+    test(`refused: ${what}`, () => {
+      const make = () => new ClipTokenizer(file, { vocab: 49408, context: 77, ...limits }, 'some/tokenizer.json');
+      assert.throws(make, isError('tokenizer', message));
+      assert.throws(make, /^MudptError: some\/tokenizer\.json/);
+    });
+  }
+});
+
+const configurations = readdirSync(GOLDEN, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && readdirSync(path.join(GOLDEN, entry.name)).includes('config.json'))
+  .map((entry) => entry.name);
+
+for (const name of configurations) {
+  describe(`sentences of ${name}`, () => {
+    const { architecture, classes, class_name_tokens: nameTokens, cases } = json(`${name}/config.json`);
+    const tokenizer = new ClipTokenizer(json(`${name}/model/tokenizer.json`), architecture);
+
+    test('class names', () => {
+      classes.forEach((label, i) => assert.deepEqual(tokenizer.encode(label.replaceAll('_', ' ')), nameTokens[i]));
+    });
+
+    for (const one of cases.map((file) => ({ file, ...json(`${name}/${file}.json`) }))) {
+      if (!METHODS[one.method]) continue;
+      test(one.file, () => {
+        const ids = (texts) => texts.map((text) => tokenizer.sentence(text, 'a class'));
+        const { n, n_text: own, phrase, templates = ['a photo of a {}.'] } = one.hyper_parameters;
+        if (one.method === 'zeroshot') {
+          const expected = Array.isArray(one.prompt_texts[0]) ? one.prompt_texts.map(ids) : [ids(one.prompt_texts)];
+          assert.deepEqual(templateSentences(tokenizer, one.classes, templates), expected);
+          return;
+        }
+        const settings = { phrase: phrase ?? '', promptLength: own ?? n };
+        const made = promptSentences(tokenizer, one.classes, one.method, settings);
+        const [expected, length] = [ids(one.prompt_texts), settings.promptLength];
+        // The ids at the prompts' rows are placeholders.
+        const others = (sentences) => sentences.map((row) => row.filter((_, i) => i < 1 || i > length));
+        assert.deepEqual(others(made.ids[0]), others(expected));
+        assert.deepEqual(
+          made.ids[0].map((row) => row.length),
+          expected.map((row) => row.length),
+        );
+        assert.deepEqual(made.phrase, phrase ? tokenizer.words(phrase.split(' ')) : null);
+      });
+    }
+  });
+}
+
+describe('what is asked for', () => {
+  const model = { ...json('tiny-a/config.json').architecture, textLayers: 3, visionLayers: 5 };
+  const tokenizer = new ClipTokenizer(json('tokenizer/tokenizer.json'), { vocab: 49408, context: 77 });
+
+  test('the defaults are the paper’s, all layers of the deeper tower', () => {
+    const { method, settings } = resolveSettings({}, model);
+    assert.equal(method, 'mudpt');
+    assert.deepEqual(settings, {
+      ...{ promptLength: 4, depth: 5, phrase: 'a photo of a', layer0Fusion: true },
+      ...{ shots: 16, epochs: 10, batchSize: 4, learningRate: 2.5e-3, augment: true, smallestCrop: 0.08, seed: 1 },
+    });
+    assert.deepEqual(resolveSettings({ seed: undefined }, model).settings, settings);
+    assert.equal(resolveSettings({ shots: Infinity }, model).settings.shots, Infinity);
+  });
+
+  test('IVLP has no more layers of prompts than a tower has layers', () => {
+    const { settings } = resolveSettings({ method: 'ivlp', depth: 4 }, model);
+    assert.deepEqual(METHODS.ivlp.sizes(settings, model), {
+      ...{ textLength: 4, textDepth: 3, visualLength: 4, visualDepth: 4 },
+    });
+  });
+
+  for (const [options, message] of [
+    [{ method: 'magic' }, /method is "magic", expected (ivlp|mudpt) or (ivlp|mudpt)/],
+    [{ method: 'toString' }, /method is "toString"/],
+    [{ method: 'zeroshot' }, /method is "zeroshot"/],
+    [{ injection: 'transformer' }, /injection is "transformer", expected linear/],
+    [{ shot: 3 }, /no option "shot"; valid are .*shots/],
+    [{ method: 'ivlp', layer0Fusion: true }, /no option "layer0Fusion"/],
+    [{ shots: 0 }, /shots is 0, expected a whole number from 1/],
+    [{ epochs: 2.5 }, /epochs is 2.5, expected a whole number from 1 to 100000/],
+    [{ epochs: Infinity }, /epochs is Infinity/],
+    [{ batchSize: '4' }, /batchSize is "4"/],
+    [{ learningRate: 0 }, /learningRate is 0, expected a number above 0/],
+    [{ learningRate: NaN }, /learningRate is NaN/],
+    [{ smallestCrop: 1.5 }, /smallestCrop is 1.5, expected a number above 0, at most 1/],
+    [{ seed: -1 }, /seed is -1/],
+    [{ augment: 1 }, /augment is 1, expected true or false/],
+    [{ phrase: null }, /phrase is null, expected text/],
+  ]) {
+    test(`refused: ${JSON.stringify(options)}`, () => {
+      assert.throws(() => resolveSettings(options, model), isError('argument', message));
+    });
+  }
+
+  for (const [classes, message] of [
+    [undefined, /classes is "undefined", expected an array/],
+    ['cat', /expected an array/],
+    [[], /at least one/],
+    [['cat', ''], /text that is not empty/],
+    [['cat', 3], /a class name is 3/],
+    [['cat', 'dog', 'cat'], /class "cat" is listed twice/],
+  ]) {
+    test(`refused classes: ${JSON.stringify(classes)}`, () => {
+      assert.throws(() => checkClasses(classes), isError('argument', message));
+    });
+  }
+
+  test('more prompts than the phrase has words are refused, and it is said what to do', () => {
+    const settings = { phrase: 'a photo', promptLength: 3 };
+    const message = /promptLength is 3, but the phrase "a photo" has only 2 words.*use promptLength 2 or less/;
+    assert.throws(() => promptSentences(tokenizer, ['cat'], 'mudpt', settings), isError('argument', message));
+    assert.equal(promptSentences(tokenizer, ['cat'], 'mudpt', { phrase: '  ', promptLength: 3 }).phrase, null);
+  });
+
+  test('a word of the phrase that is several tokens is named', () => {
+    const settings = { phrase: 'a photoxyzzy of', promptLength: 2 };
+    assert.throws(
+      () => promptSentences(tokenizer, ['cat'], 'ivlp', settings),
+      isError('tokenizer', /"photoxyzzy" of the phrase is \d tokens/),
+    );
+  });
+
+  test('templates need a place for the name, and take names as they are', () => {
+    assert.throws(() => templateSentences(tokenizer, ['cat'], ['a cat']), isError('argument', /a template is "a cat"/));
+    const [[first]] = templateSentences(tokenizer, ['$& {}'], ['{} or {}']);
+    assert.deepEqual(first, tokenizer.sentence('$& {} or $& {}', 'it'));
+  });
+});
