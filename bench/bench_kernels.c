@@ -1,0 +1,262 @@
+/* Speed of the kernels, alone: GFLOP/s of every product, and what the engine's multiply-adds reach without any memory.
+ *
+ *   bench_kernels [threads [seconds for each line [part of a name]]]
+ *
+ * Each line is the median of repetitions. The limit is that of one thread.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#ifdef __EMSCRIPTEN__
+#include <emscripten.h>
+#endif
+
+#include "base/parallel.h"
+#include "base/rng.h"
+#include "base/simd.h"
+#include "kernels/attention.h"
+#include "kernels/gemm.h"
+#include "kernels/layernorm.h"
+#include "kernels/quickgelu.h"
+#include "mudpt.h"
+
+enum { MOST_REPETITIONS = 2000 };
+
+static double seconds = 0.5;
+static const char *only = "";
+
+#ifdef __EMSCRIPTEN__
+EM_JS(double, processor_seconds, (void), {
+    if (typeof process == "undefined") return performance.now() / 1e3;
+    const used = process.cpuUsage();
+    return (used.user + used.system) / 1e6;
+});
+#else
+static double processor_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+#endif
+
+/* One thread: processor time, which a busy machine does not spoil; otherwise the clock on the wall. */
+static double now(void) {
+    if (parallel_threads() == 1) return processor_seconds();
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int compare(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Runs body for about `seconds` and prints its speed; work is in multiply-adds times 2, or bytes. */
+static void line(const char *name, double work, const char *unit, void (*body)(void *), void *context) {
+    static double times[MOST_REPETITIONS];
+    if (!strstr(name, only)) return;
+    body(context);
+    int count = 0;
+    double start = now();
+    while (count < 5 || (now() - start < seconds && count < MOST_REPETITIONS)) {
+        double before = now();
+        body(context);
+        times[count++] = now() - before;
+    }
+    qsort(times, (size_t)count, sizeof *times, compare);
+    double median = times[count / 2];
+    printf("%-44s %9.3f ms %8.2f G%s/s (best %.2f)\n", name, median * 1e3, work / median * 1e-9, unit,
+           work / times[0] * 1e-9);
+    fflush(stdout);
+}
+
+static float *numbers(size_t count) {
+    static rng r;
+    static int seeded;
+    if (!seeded++) rng_seed(&r, 1, 0);
+    float *x = aligned_alloc(64, (count * sizeof *x + 63) / 64 * 64);
+    if (!x) exit(2);
+    for (size_t i = 0; i < count; i++) x[i] = (float)(rng_uniform(&r) - 0.5);
+    return x;
+}
+
+/* ------------------------------------------------------------------------------------------------ the limit */
+
+enum { LIMIT_STEPS = 200000 };
+
+static float limit_numbers[72];
+
+/* Chains of multiply-add, all in registers. */
+#define LIMIT(chains)                                                                                                       \
+    static void limit_##chains(void *context) {                                                                             \
+        (void)context;                                                                                                      \
+        v128_t x = wasm_v128_load(limit_numbers), y = wasm_v128_load(limit_numbers + 4), sum[chains];                       \
+        for (int i = 0; i < chains; i++) sum[i] = wasm_v128_load(limit_numbers + 8 + i * 4);                                \
+        for (int step = 0; step < LIMIT_STEPS; step++) {                                                                    \
+            _Pragma("GCC unroll 16") for (int i = 0; i < chains; i++) sum[i] = SIMD_MADD(sum[i], x, y);                     \
+        }                                                                                                                   \
+        for (int i = 1; i < chains; i++) sum[0] = wasm_f32x4_add(sum[0], sum[i]);                                           \
+        wasm_v128_store(limit_numbers, wasm_f32x4_mul(sum[0], wasm_f32x4_splat(1e-9f)));                                    \
+    }
+LIMIT(8)
+LIMIT(10)
+LIMIT(12)
+LIMIT(13)
+LIMIT(14)
+
+/* ------------------------------------------------------------------------------------------------ products */
+
+static gemm_weight new_weight(int out, int in, int storage) {
+    gemm_weight w = {.out = out, .in = in, .storage = storage};
+    float *row = numbers((size_t)in);
+    w.panels = aligned_alloc(64, (gemm_panel_bytes(out, in, storage) + 63) / 64 * 64);
+    w.scale = numbers(((size_t)out + 7) / 8 * 8);
+    if (!w.panels) exit(2);
+    for (int o = 0; o < out; o++) gemm_set_row(&w, o, row, 0);
+    free(row);
+    return w;
+}
+
+static void run_gemm(void *context) {
+    gemm_run(context);
+}
+
+static void bench_gemm(int threads, int rows, int out, int in) {
+    static const char *const storages[] = {"f32", "f16", "i8"};
+    float *a = numbers((size_t)rows * (size_t)(out > in ? out : in)), *c = numbers((size_t)rows * (size_t)(out > in ? out : in));
+    float *bias = numbers((size_t)out);
+    if (gemm_reserve(out > in ? out : in)) exit(2);
+    for (int storage = MUDPT_F32; storage <= MUDPT_I8; storage++) {
+        gemm_weight w = new_weight(out, in, storage);
+        for (int transposed = 0; transposed < 2; transposed++) {
+            /* The product is rows x columns x depth either way. */
+            gemm_job job = {.weight = &w, .transposed = transposed, .count = out, .rows = rows, .a = a,
+                            .lda = transposed ? out : in, .c = c, .ldc = transposed ? in : out,
+                            .bias = transposed ? NULL : bias};
+            char name[80];
+            snprintf(name, sizeof name, "gemm/%dx%dx%d/%s%s/t%d", rows, transposed ? in : out, transposed ? out : in,
+                     storages[storage], transposed ? "/transposed" : "", threads);
+            line(name, 2.0 * rows * out * in, "FLOP", run_gemm, &job);
+        }
+        free(w.panels);
+        free(w.scale);
+    }
+    free(a);
+    free(c);
+    free(bias);
+}
+
+/* ------------------------------------------------------------------------------------------------ attention, rows */
+
+typedef struct {
+    attention_shape shape;
+    float *x[8];
+    int stride, first_key;
+} attention_bench;
+
+static void run_attention(void *context) {
+    attention_bench *b = context;
+    attention_forward(b->x[0], b->x[1], b->x[2], b->x[3], b->x[6], b->x[7], b->stride, &b->shape);
+}
+
+static void run_attention_backward(void *context) {
+    attention_bench *b = context;
+    attention_backward(b->x[0], b->x[4], b->x[5], b->x[6], b->x[7], b->x[1], b->x[1], b->x[2], b->x[3], b->x[6], b->x[7],
+                       b->stride, &b->shape, 0);
+}
+
+static void bench_attention(int threads, const char *what, int sequences, int length, int prefix) {
+    enum { HEADS = 12, HEAD_WIDTH = 64, WIDTH = HEADS * HEAD_WIDTH };
+    int *start = malloc(sizeof(int) * (size_t)(sequences + 1));
+    for (int s = 0; s <= sequences; s++) start[s] = s * length;
+    attention_bench b = {.shape = {.heads = HEADS, .head_width = HEAD_WIDTH, .sequences = sequences, .query_start = start,
+                                   .key_start = start, .prefix = prefix}, .stride = WIDTH};
+    for (int i = 0; i < 8; i++) b.x[i] = numbers((size_t)(i < 6 ? sequences * length : prefix) * WIDTH);
+    if (parallel_reserve(attention_scratch(length + prefix, HEAD_WIDTH))) exit(2);
+    double work = 2.0 * WIDTH * sequences * length * (length + prefix);
+    char name[80];
+    snprintf(name, sizeof name, "attention/%s/forward/t%d", what, threads);
+    line(name, 2 * work, "FLOP", run_attention, &b);
+    snprintf(name, sizeof name, "attention/%s/backward/t%d", what, threads);
+    line(name, 5 * work, "FLOP", run_attention_backward, &b);
+    for (int i = 0; i < 8; i++) free(b.x[i]);
+    free(start);
+}
+
+typedef struct {
+    float *y, *x, *gain, *rstd;
+    int rows, d;
+} rows_bench;
+
+static void run_layernorm(void *context) {
+    rows_bench *b = context;
+    layernorm_forward(b->y, NULL, b->rstd, b->x, b->gain, b->gain, b->rows, b->d);
+}
+
+static void run_layernorm_backward(void *context) {
+    rows_bench *b = context;
+    layernorm_backward(b->y, b->x, b->x, b->rstd, b->gain, b->rows, b->d, 0);
+}
+
+static void run_quickgelu(void *context) {
+    rows_bench *b = context;
+    quickgelu_forward(b->y, b->x, (size_t)b->rows * (size_t)b->d);
+}
+
+static void run_quickgelu_backward(void *context) {
+    rows_bench *b = context;
+    quickgelu_backward(b->y, b->x, b->x, (size_t)b->rows * (size_t)b->d);
+}
+
+static void bench_rows(int threads) {
+    static const struct {
+        const char *name;
+        void (*body)(void *);
+        int d;
+    } cases[] = {{"layernorm/804x768/forward", run_layernorm, 768},
+                 {"layernorm/804x768/backward", run_layernorm_backward, 768},
+                 {"quickgelu/804x3072/forward", run_quickgelu, 3072},
+                 {"quickgelu/804x3072/backward", run_quickgelu_backward, 3072}};
+    for (int i = 0; i < 4; i++) {
+        rows_bench b = {.rows = 804, .d = cases[i].d};
+        size_t count = (size_t)b.rows * (size_t)b.d;
+        b.y = numbers(count);
+        b.x = numbers(count);
+        b.gain = numbers((size_t)b.d);
+        b.rstd = numbers((size_t)b.rows);
+        char name[80];
+        snprintf(name, sizeof name, "%s/t%d", cases[i].name, threads);
+        line(name, (double)count, "value", cases[i].body, &b);
+        free(b.y);
+        free(b.x);
+        free(b.gain);
+        free(b.rstd);
+    }
+}
+
+int main(int argc, char **argv) {
+    int threads = argc > 1 ? atoi(argv[1]) : 1;
+    if (argc > 2) seconds = atof(argv[2]);
+    if (argc > 3) only = argv[3];
+    if (parallel_start(threads)) {
+        fprintf(stderr, "%s\n", mudpt_last_error());
+        return 1;
+    }
+    for (int i = 0; i < 72; i++) limit_numbers[i] = 0.5f + (float)i / 256;
+    line("limit/8", 8.0 * 8 * LIMIT_STEPS, "FLOP", limit_8, NULL);
+    line("limit/10", 8.0 * 10 * LIMIT_STEPS, "FLOP", limit_10, NULL);
+    line("limit/12", 8.0 * 12 * LIMIT_STEPS, "FLOP", limit_12, NULL);
+    line("limit/13", 8.0 * 13 * LIMIT_STEPS, "FLOP", limit_13, NULL);
+    line("limit/14", 8.0 * 14 * LIMIT_STEPS, "FLOP", limit_14, NULL);
+    static const int shapes[][3] = {{804, 768, 3072}, {804, 3072, 768}, {804, 768, 768}, {276, 192, 768}, {44, 512, 512},
+                                    {4, 768, 768}, {1, 768, 768}, {1, 3072, 768}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) bench_gemm(threads, shapes[i][0], shapes[i][1], shapes[i][2]);
+    bench_attention(threads, "1x201", 1, 201, 0);
+    bench_attention(threads, "100x4+5", 100, 4, 5);
+    bench_rows(threads);
+    return 0;
+}

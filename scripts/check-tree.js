@@ -1,0 +1,42 @@
+/**
+ * Checks what formatters leave alone: the .editorconfig's rules, the length of files, and that wasm/exports.json lists
+ * the functions of src/mudpt.h. Prints one line a fault; run by `./run test format`.
+ */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+const WIDTH = 120;
+const LINES = 650;
+const code = /\.(c|h|js|mjs|ts|sh|cmake)$|(^|\/)(run|CMakeLists\.txt)$/;
+const data = /^(tests\/(golden|data)|models)\/|^package-lock\.json$|^LICENSE$/;
+
+const faults = [];
+const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], {
+  encoding: 'utf8',
+});
+for (const file of new Set(files.split('\0').filter(Boolean))) {
+  if (data.test(file) && !code.test(file)) continue;
+  const bytes = readFileSync(file);
+  if (bytes.includes(0)) continue;
+  const text = bytes.toString('utf8');
+  const lines = text.split('\n');
+  if (text.includes('\r')) faults.push(`${file}: lines end with CR LF; expected LF`);
+  if (text !== '' && !text.endsWith('\n')) faults.push(`${file}: the last line has no end`);
+  lines.forEach((line, index) => {
+    if (/[ \t]$/.test(line)) faults.push(`${file}:${index + 1}: white space at the end of the line`);
+    if (/^ *\t/.test(line)) faults.push(`${file}:${index + 1}: a tab indents the line; expected spaces`);
+    if (code.test(file) && [...line].length > WIDTH)
+      faults.push(`${file}:${index + 1}: longer than ${WIDTH} characters`);
+  });
+  if (code.test(file) && lines.length > LINES + 1) faults.push(`${file}: ${lines.length - 1} lines; at most ${LINES}`);
+}
+
+const header = readFileSync('src/mudpt.h', 'utf8').replace(/\/\*[^]*?\*\//g, '');
+const declared = new Set(Array.from(header.matchAll(/\b(mudpt_\w+)\(/g), ([, name]) => `_${name}`));
+const exported = new Set(JSON.parse(readFileSync('wasm/exports.json', 'utf8')));
+for (const name of declared)
+  if (!exported.has(name)) faults.push(`wasm/exports.json: ${name} of src/mudpt.h is missing`);
+for (const name of exported) if (!declared.has(name)) faults.push(`wasm/exports.json: ${name} is not in src/mudpt.h`);
+
+for (const fault of faults) console.error(fault);
+if (faults.length) process.exitCode = 1;
