@@ -1,8 +1,8 @@
 /* From the bytes of a picture file, or from pixels, to 8-bit RGB.
  *
- * JPEG, PNG, GIF (first frame) and BMP are told apart by their first bytes, never by a name. Alpha is dropped, not blended,
- * and colour profiles are ignored, as Python's CLIP does. Refused are other formats, files that are cut off, and pictures
- * beyond MUDPT_MAX_IMAGE_SIDE or MUDPT_MAX_IMAGE_PIXELS, these before anything is allocated for them.
+ * JPEG, PNG, GIF (first frame) and BMP are told apart by their first bytes, never by a name. Alpha is dropped, not
+ * blended, and colour profiles are ignored, as Python's CLIP does. Refused are other formats, files that are cut off,
+ * and pictures beyond MUDPT_MAX_IMAGE_SIDE or MUDPT_MAX_IMAGE_PIXELS, these before anything is allocated for them.
  */
 #include <stdbool.h>
 #include <stdio.h>

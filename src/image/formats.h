@@ -1,7 +1,7 @@
 /* What the readers of the picture formats share. Only this folder includes it.
  *
- * A reader gets the bytes of a file that begins as its format does. It looks at the structure of the whole file before it
- * allocates anything that the file asks for, refuses a file that is cut off, and gives 8-bit RGB.
+ * A reader gets the bytes of a file that begins as its format does. It looks at the structure of the whole file before
+ * it allocates anything that the file asks for, refuses a file that is cut off, and gives 8-bit RGB.
  */
 #ifndef IMAGE_FORMATS_H
 #define IMAGE_FORMATS_H

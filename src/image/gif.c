@@ -1,8 +1,8 @@
 /* Decodes the first frame of a GIF.
  *
- * The format is small enough to be read here, and must be for equality with Pillow: transparent pixels keep the colour that
- * the palette gives them, and pixels beside the frame have the transparent colour if there is one, else the first. (The
- * GIF part of stb_image makes both black, accepts files that are cut off, and recurses once per pixel of a run.)
+ * The format is small enough to be read here, and must be for equality with Pillow: transparent pixels keep the colour
+ * that the palette gives them, and pixels beside the frame have the transparent colour if there is one, else the first.
+ * (The GIF part of stb_image makes both black, accepts files that are cut off, and recurses once per pixel of a run.)
  */
 #include <stdbool.h>
 #include <stdlib.h>

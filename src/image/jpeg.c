@@ -1,7 +1,8 @@
 /* The structure of a JPEG file: its segments up to the end marker, the size, the EXIF orientation.
  *
- * Decoders tend to paint what is missing from a file grey and to say nothing, so this walk looks for the end marker itself;
- * it also checks what stb_image takes on trust (Huffman tables, tables that a scan uses). What follows the end is ignored.
+ * Decoders tend to paint what is missing from a file grey and to say nothing, so this walk looks for the end marker
+ * itself; it also checks what stb_image takes on trust (Huffman tables, tables that a scan uses). What follows the end
+ * is ignored.
  */
 #include <stdbool.h>
 #include <string.h>

@@ -38,8 +38,10 @@ static int32_t descale(int32_t x, int bits) {
 /* 8 values `step` apart, in place; the results lose `bits` bits. */
 static void inverse_8(int32_t *v, int step, int bits) {
     int32_t shared = times(plus(v[2 * step], v[6 * step]), C_0_541196100);
-    int32_t low = minus(shared, times(v[6 * step], C_1_847759065)), high = plus(shared, times(v[2 * step], C_0_765366865));
-    int32_t sum = times(plus(v[0], v[4 * step]), 1 << FRACTION), difference = times(minus(v[0], v[4 * step]), 1 << FRACTION);
+    int32_t low = minus(shared, times(v[6 * step], C_1_847759065)),
+            high = plus(shared, times(v[2 * step], C_0_765366865));
+    int32_t sum = times(plus(v[0], v[4 * step]), 1 << FRACTION),
+            difference = times(minus(v[0], v[4 * step]), 1 << FRACTION);
     int32_t even[4] = {plus(sum, high), plus(difference, low), minus(difference, low), minus(sum, high)};
 
     int32_t a = v[7 * step], b = v[5 * step], c = v[3 * step], d = v[step];
@@ -105,7 +107,7 @@ uint8_t *jpeg_double_across(uint8_t *out, uint8_t *near, uint8_t *far, int width
 }
 
 void jpeg_to_rgb(uint8_t *out, const uint8_t *y, const uint8_t *cb, const uint8_t *cr, int count, int step) {
-    enum { HALF = 1 << 15 };    /* 16 fractional bits; 1.402, 1.772, 0.344136, 0.714136 */
+    enum { HALF = 1 << 15 }; /* 16 fractional bits; 1.402, 1.772, 0.344136, 0.714136 */
     for (int i = 0; i < count; i++, out += step) {
         int32_t blue = cb[i] - 128, red = cr[i] - 128;
         out[0] = clip(y[i] + ((91881 * red + HALF) >> 16));

@@ -1,9 +1,9 @@
 /* Bicubic resizing with antialiasing, bit for bit as PIL does it, and the two views of a picture that a model is shown.
  *
  * PIL resizes along rows, rounds to 8 bits, then along columns; since version 13 the other way round where the height
- * shrinks by more than twice what the width shrinks, which the rounding shows. Weights have 22 fractional bits. Only what
- * the view needs is computed: output rows one after the other from top to bottom, each from a ring of source rows, which
- * rows first means resized already. So memory is that of a few rows, whatever the sizes.
+ * shrinks by more than twice what the width shrinks, which the rounding shows. Weights have 22 fractional bits. Only
+ * what the view needs is computed: output rows one after the other from top to bottom, each from a ring of source rows,
+ * which rows first means resized already. So memory is that of a few rows, whatever the sizes.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -164,7 +164,8 @@ static int compute(const view *v, uint8_t *out) {
             memcpy((swapped ? slot : row) + needed, source, needed_bytes);
             if (!swapped) resize_row(&across, row, v->flip, slot);
         }
-        for (int k = first; k < end; k++) rows[k - first] = ring + (size_t)(k % down.room) * slot_bytes + (swapped ? needed : 0);
+        for (int k = first; k < end; k++)
+            rows[k - first] = ring + (size_t)(k % down.room) * slot_bytes + (swapped ? needed : 0);
         const int32_t *weight = down.weight + (size_t)y * (size_t)down.room;
         blend_rows(rows, weight, end - first, swapped ? needed_bytes : bytes, blended + (swapped ? needed : 0));
         if (swapped) resize_row(&across, blended, v->flip, out);

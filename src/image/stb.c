@@ -84,8 +84,8 @@ static uint8_t *load_jpeg(const uint8_t *file, int bytes, int *width, int *heigh
 }
 
 int stb_decode(picture *p, const uint8_t *file, size_t bytes, int deep) {
-    /* The most that an honest file needs is 8 bytes a pixel (16-bit RGBA), doubled by the last growth of a buffer, or 16
-     * bit a channel in whole JPEG blocks of up to 32 x 32 pixels. */
+    /* The most that an honest file needs is 8 bytes a pixel (16-bit RGBA), doubled by the last growth of a buffer, or
+     * 16 bits a channel in whole JPEG blocks of up to 32 x 32 pixels. */
     uint64_t most = ((uint64_t)p->width + 32) * ((uint64_t)p->height + 32) * 18 + 2 * (uint64_t)bytes + 65536;
     memory.largest = most < INT_MAX ? (size_t)most : INT_MAX;
     memory.missing = 0;
