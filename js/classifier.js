@@ -241,7 +241,7 @@ export function importClassifier(model, bytes, name) {
       core.classifierSetParameters(handle, values);
     }
     core.classifierSetTextFeatures(handle, features.values);
-    return new Classifier(model, handle, details, bytes.slice());
+    return new Classifier(model, handle, details, new Uint8Array(bytes));
   } catch (error) {
     core.classifierFree(handle);
     throw error;

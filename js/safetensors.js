@@ -227,5 +227,6 @@ export function writeSafetensors(tensors, metadata) {
 
 /** An F32 tensor of a file in memory. @param {Uint8Array} file @param {Tensor} tensor @returns {Float32Array} */
 export function floatsOf(file, tensor) {
-  return new Float32Array(file.slice(tensor.begin, tensor.begin + tensor.bytes).buffer);
+  // Not file.slice(): a Node Buffer's shares its memory, and its place in it need not be a multiple of 4.
+  return new Float32Array(new Uint8Array(file.subarray(tensor.begin, tensor.begin + tensor.bytes)).buffer);
 }

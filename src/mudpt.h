@@ -28,14 +28,14 @@ extern "C" {
 
 enum {
     MUDPT_OK = 0,
-    MUDPT_DONE = 1,         /* the training run is complete: there is no further step */
-    MUDPT_SKIP = 2,         /* this tensor is not needed: its bytes need not be sent */
-    MUDPT_ARGUMENT = -1,    /* a value outside its range; the text lists what is valid */
-    MUDPT_MEMORY = -2,      /* out of memory; the text says how many bytes were wanted */
-    MUDPT_MODEL = -3,       /* weights that are missing, foreign, misshapen or not finite */
-    MUDPT_IMAGE = -4,       /* a picture that cannot be decoded, or is too large */
-    MUDPT_NOT_FINITE = -5,  /* NaN or infinity appeared in training; the last good parameters are kept */
-    MUDPT_STATE = -6        /* called in the wrong order */
+    MUDPT_DONE = 1,        /* the training run is complete: there is no further step */
+    MUDPT_SKIP = 2,        /* this tensor is not needed: its bytes need not be sent */
+    MUDPT_ARGUMENT = -1,   /* a value outside its range; the text lists what is valid */
+    MUDPT_MEMORY = -2,     /* out of memory; the text says how many bytes were wanted */
+    MUDPT_MODEL = -3,      /* weights that are missing, foreign, misshapen or not finite */
+    MUDPT_IMAGE = -4,      /* a picture that cannot be decoded, or is too large */
+    MUDPT_NOT_FINITE = -5, /* NaN or infinity appeared in training; the last good parameters are kept */
+    MUDPT_STATE = -6       /* called in the wrong order */
 };
 
 /* Storage types of weights, and element types of tensors that are sent. */
@@ -44,10 +44,10 @@ enum { MUDPT_F32 = 0, MUDPT_F16 = 1, MUDPT_I8 = 2, MUDPT_BF16 = 3 /* only sent, 
 /* Limits that no input can overrun. */
 enum {
     MUDPT_MAX_THREADS = 64,
-    MUDPT_MAX_IMAGE_SIDE = 32768,       /* pixels a side of a picture */
-    MUDPT_MAX_IMAGE_PIXELS = 1 << 27,   /* pixels in all of a picture, 384 MiB decoded */
+    MUDPT_MAX_IMAGE_SIDE = 32768,     /* pixels a side of a picture */
+    MUDPT_MAX_IMAGE_PIXELS = 1 << 27, /* pixels in all of a picture, 384 MiB decoded */
     MUDPT_MAX_CLASSES = 100000,
-    MUDPT_MAX_PROMPTS = 1024,           /* prompt tokens of a layer */
+    MUDPT_MAX_PROMPTS = 1024, /* prompt tokens of a layer */
     MUDPT_MAX_WIDTH = 8192,
     MUDPT_MAX_LAYERS = 128
 };
@@ -70,13 +70,13 @@ typedef struct mudpt_clip mudpt_clip;
 
 /* A CLIP with a ViT image tower. Widths must be multiples of 8 and of their number of heads; heads' widths of 4. */
 typedef struct {
-    int32_t image, patch;                                         /* pixels; patch divides image */
+    int32_t image, patch; /* pixels; patch divides image */
     int32_t vision_width, vision_layers, vision_heads, vision_mlp;
     int32_t text_width, text_layers, text_heads, text_mlp;
-    int32_t embed;                                                /* width of the joint space */
-    int32_t context, vocab;                                       /* rows of the text tower; ids */
-    int32_t storage;    /* MUDPT_F32, _F16 or _I8: how matrices are kept; -1: as they are sent */
-    float mean[3], std[3];                                        /* of the pixels, on the scale 0 ... 1 */
+    int32_t embed;          /* width of the joint space */
+    int32_t context, vocab; /* rows of the text tower; ids */
+    int32_t storage;        /* MUDPT_F32, _F16 or _I8: how matrices are kept; -1: as they are sent */
+    float mean[3], std[3];  /* of the pixels, on the scale 0 ... 1 */
 } mudpt_clip_config;
 
 int mudpt_clip_create(const mudpt_clip_config *config, mudpt_clip **out);
@@ -90,16 +90,16 @@ int mudpt_clip_tensor_bytes(mudpt_clip *clip, const void *data, size_t bytes);
 int mudpt_clip_tensor_end(mudpt_clip *clip);
 /* Checks that every weight has arrived; only then can the model be used. */
 int mudpt_clip_finish(mudpt_clip *clip);
-void mudpt_clip_free(mudpt_clip *clip);     /* after everything that was made from it */
+void mudpt_clip_free(mudpt_clip *clip); /* after everything that was made from it */
 
 /* 16 hexadecimal digits that tell models apart, whatever the names and storage of their weights. */
 const char *mudpt_clip_fingerprint(const mudpt_clip *clip);
 size_t mudpt_clip_weight_bytes(const mudpt_clip *clip);
-float mudpt_clip_logit_scale(const mudpt_clip *clip);             /* exp(logit_scale), what cosines are multiplied by */
+float mudpt_clip_logit_scale(const mudpt_clip *clip); /* exp(logit_scale), what cosines are multiplied by */
 
 /* ------------------------------------------------------------------------------------------------ pictures */
 
-typedef struct mudpt_image mudpt_image;     /* 8-bit RGB, rows from the top */
+typedef struct mudpt_image mudpt_image; /* 8-bit RGB, rows from the top */
 
 /* Decodes JPEG, PNG, GIF (first frame) or BMP. upright != 0 turns the picture as its EXIF orientation says, as browsers
  * do; Python's CLIP does not. Alpha is dropped, 16-bit channels keep their high byte. */
@@ -109,7 +109,7 @@ int mudpt_image_from_pixels(const uint8_t *pixels, int width, int height, int ch
 void mudpt_image_free(mudpt_image *image);
 int mudpt_image_width(const mudpt_image *image);
 int mudpt_image_height(const mudpt_image *image);
-const uint8_t *mudpt_image_rgb(const mudpt_image *image);         /* [height, width, 3] */
+const uint8_t *mudpt_image_rgb(const mudpt_image *image); /* [height, width, 3] */
 
 /* CLIP's test transform: shorter side to size, bicubic exactly as PIL computes it, centre crop. out [size, size, 3] */
 int mudpt_image_test_view(const mudpt_image *image, int size, uint8_t *out);
@@ -130,20 +130,20 @@ typedef struct mudpt_classifier mudpt_classifier;
 
 /* One method with its sizes. What a method does not use must be 0. */
 typedef struct {
-    const char *method;                     /* a name from mudpt_method_name() */
-    int32_t text_length, text_depth;        /* n and J of the text prompts */
-    int32_t visual_length, visual_depth;    /* n and J of the visual prompts */
-    int32_t layer0_fusion;                  /* mudpt: 1 adds the projected text prompts to the first visual prompts */
-    int32_t class_position;                 /* coop: the name stands at the 0 end, 1 middle, 2 front */
-    int32_t class_specific;                 /* coop: 1 gives every class its own context */
+    const char *method;                  /* a name from mudpt_method_name() */
+    int32_t text_length, text_depth;     /* n and J of the text prompts */
+    int32_t visual_length, visual_depth; /* n and J of the visual prompts */
+    int32_t layer0_fusion;               /* mudpt: 1 adds the projected text prompts to the first visual prompts */
+    int32_t class_position;              /* coop: the name stands at the 0 end, 1 middle, 2 front */
+    int32_t class_specific;              /* coop: 1 gives every class its own context */
 } mudpt_method;
 
 /* The classes' sentences as token ids: start, (placeholders for the text_length prompt rows,) words, end. Ids at rows
  * 1 ... text_length are never looked up where the method has text prompts. */
 typedef struct {
-    const int32_t *ids;             /* [templates, classes, stride] */
-    const int32_t *lengths;         /* [templates, classes] tokens of each, both specials included */
-    const int32_t *name_lengths;    /* [classes] tokens of the class name; NULL unless class_position is not 0 */
+    const int32_t *ids;          /* [templates, classes, stride] */
+    const int32_t *lengths;      /* [templates, classes] tokens of each, both specials included */
+    const int32_t *name_lengths; /* [classes] tokens of the class name; NULL unless class_position is not 0 */
     int32_t stride, classes, templates;
 } mudpt_sentences;
 
@@ -161,10 +161,10 @@ void mudpt_classifier_free(mudpt_classifier *classifier);
 int mudpt_classifier_init(mudpt_classifier *classifier, uint32_t seed, const int32_t *phrase, int count);
 
 typedef struct {
-    const char *name;               /* as in the golden files, for instance "inject.layer0.weight" */
+    const char *name; /* as in the golden files, for instance "inject.layer0.weight" */
     int32_t dims, shape[4];
-    int32_t count;                  /* product of shape */
-    float *value, *gradient, *velocity;     /* [count] each; gradient and velocity are NULL before the first gradients */
+    int32_t count;                      /* product of shape */
+    float *value, *gradient, *velocity; /* [count] each; gradient and velocity are NULL before the first gradients */
 } mudpt_parameter;
 
 int mudpt_classifier_parameters(const mudpt_classifier *classifier);
@@ -178,7 +178,8 @@ int mudpt_classifier_text_features(mudpt_classifier *classifier, float *out);
 int mudpt_classifier_set_text_features(mudpt_classifier *classifier, const float *features);
 
 /* pixels [count, 3, image, image] normalised -> logits [count, N]; features [count, e] or NULL */
-int mudpt_classifier_logits(mudpt_classifier *classifier, const float *pixels, int count, float *logits, float *features);
+int mudpt_classifier_logits(mudpt_classifier *classifier, const float *pixels, int count, float *logits,
+                            float *features);
 
 /* Mean cross-entropy of a batch and the gradients of every parameter (replaced, not added). labels [count]
  * logits [count, N] or NULL */
@@ -200,18 +201,18 @@ size_t mudpt_classifier_bytes(const mudpt_classifier *classifier);
 typedef struct mudpt_trainer mudpt_trainer;
 
 typedef struct {
-    int32_t epochs, batch;          /* both >= 1 */
-    float rate, warmup_rate;        /* base learning rate; that of epoch 0 (1e-5) */
-    float momentum, decay;          /* 0.9, 5e-4 */
-    uint32_t seed;                  /* order of the pictures, boxes, mirror images */
-    int32_t augment;                /* 1: random resized crop and mirror image; 0: the test transform */
-    float smallest_crop;            /* of the area, 0.08 */
-    int32_t upright;                /* 1: obey EXIF orientation */
+    int32_t epochs, batch;   /* both >= 1 */
+    float rate, warmup_rate; /* base learning rate; that of epoch 0 (1e-5) */
+    float momentum, decay;   /* 0.9, 5e-4 */
+    uint32_t seed;           /* order of the pictures, boxes, mirror images */
+    int32_t augment;         /* 1: random resized crop and mirror image; 0: the test transform */
+    float smallest_crop;     /* of the area, 0.08 */
+    int32_t upright;         /* 1: obey EXIF orientation */
 } mudpt_train_config;
 
 typedef struct {
-    int32_t epoch, epochs;          /* of the step just done, from 0 */
-    int32_t step, steps;            /* of the whole run; step counts from 1 */
+    int32_t epoch, epochs; /* of the step just done, from 0 */
+    int32_t step, steps;   /* of the whole run; step counts from 1 */
     float loss, rate;
 } mudpt_progress;
 

@@ -54,5 +54,5 @@ export async function openClassifier(clip, file) {
       'give a file that mudpt train saved',
     );
   }
-  return clip.import(new Uint8Array(await readFile(file)), { name: file });
+  return clip.import(await readFile(file), { name: file });
 }

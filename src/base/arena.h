@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 typedef struct {
-    char *base;         /* NULL while counting */
-    size_t used, size;  /* bytes */
+    char *base;        /* NULL while counting */
+    size_t used, size; /* bytes */
 } arena;
 
 /* The next `bytes`, aligned to 64; NULL while counting. */

@@ -7,7 +7,7 @@
 #include "mudpt.h"
 
 static char last_error[1024];
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;  /* tiles of one parallel_for may fail at once */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* tiles of one parallel_for may fail at once */
 
 int fail(int code, const char *format, ...) {
     pthread_mutex_lock(&mutex);
@@ -23,8 +23,9 @@ int fail(int code, const char *format, ...) {
 }
 
 int fail_memory(size_t bytes, const char *what) {
-    return fail(MUDPT_MEMORY, "out of memory: %s needs %zu bytes; use a smaller storage type, fewer classes or a smaller batch",
-                what, bytes);
+    return fail(MUDPT_MEMORY,
+                "out of memory: %s needs %zu bytes; use a smaller storage type, fewer classes or a smaller batch", what,
+                bytes);
 }
 
 const char *mudpt_last_error(void) {

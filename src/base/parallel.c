@@ -18,18 +18,18 @@ enum { SPINS = 4000 };
 typedef uint_fast64_t ticket;
 
 static struct {
-    int threads;                    /* the caller's included */
+    int threads; /* the caller's included */
     pthread_t workers[MUDPT_MAX_THREADS];
     void *scratch[MUDPT_MAX_THREADS];
     size_t scratch_bytes;
 
-    _Atomic ticket open;            /* job << 32 | unclaimed tiles */
-    atomic_int finished;            /* tiles of the current job that are done */
-    parallel_body body;             /* these three stay as they are until all tiles are done */
+    _Atomic ticket open; /* job << 32 | unclaimed tiles */
+    atomic_int finished; /* tiles of the current job that are done */
+    parallel_body body;  /* these three stay as they are until all tiles are done */
     void *context;
     int count;
 
-    pthread_mutex_t mutex;          /* only for going to sleep and waking up */
+    pthread_mutex_t mutex; /* only for going to sleep and waking up */
     pthread_cond_t wake, done;
     atomic_int sleepers;
     atomic_bool caller_sleeps, stop;

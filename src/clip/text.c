@@ -66,8 +66,13 @@ void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *
     size_t d = (size_t)c->text_width;
     *t = (text){.clip = clip, .count = s->count, .prefix = common_prefix(s)};
     tower *w = &t->tower;
-    *w = (tower){.blocks = clip->text, .layers = c->text_layers, .width = c->text_width, .mlp = c->text_mlp,
-                 .rows = text_row_count(s), .prompts = prompts, .scratch = scratch};
+    *w = (tower){.blocks = clip->text,
+                 .layers = c->text_layers,
+                 .width = c->text_width,
+                 .mlp = c->text_mlp,
+                 .rows = text_row_count(s),
+                 .prompts = prompts,
+                 .scratch = scratch};
     w->depth = depth < w->layers ? depth : w->layers;
     size_t rows = (size_t)w->rows;
     t->ids = arena_take(a, rows * sizeof(int));
@@ -98,14 +103,14 @@ void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *
             leaves[LAYOUT_ALL][i] = 1;
             leaves[LAYOUT_DROP][i] = t->ids[i] >= 0;
             if (t->ids[i] >= 0) continue;
-            if (i >= t->prefix) w->first_key = 0;   /* a sentence's own keys are prompts too */
+            if (i >= t->prefix) w->first_key = 0; /* a sentence's own keys are prompts too */
             w->prompt_rows[w->prompt_row_count] = i;
             w->prompt_of[w->prompt_row_count++] = -1 - t->ids[i];
         }
         outs[LAYOUT_DROP] -= w->prompt_row_count;
     }
     for (int i = 0; i < LAYOUTS; i++) {
-        w->layouts[i].outs = outs[i];   /* while counting, the most there can be */
+        w->layouts[i].outs = outs[i]; /* while counting, the most there can be */
         fill_layout(t, &w->layouts[i], a, starts, leaves[i]);
     }
     t->rows = arena_floats(a, (size_t)s->count * d);

@@ -11,26 +11,26 @@
 
 typedef struct {
     int count, stride;
-    const int *lengths;     /* [count] rows of each, end of text included */
-    const int *rows;        /* [count, stride] a token id >= 0, or -1 - p for prompt row p */
+    const int *lengths; /* [count] rows of each, end of text included */
+    const int *rows;    /* [count, stride] a token id >= 0, or -1 - p for prompt row p */
 } text_sentences;
 
 typedef struct {
     tower tower;
     const mudpt_clip *clip;
-    int count;              /* sentences */
-    int prefix;             /* rows shared by all */
-    int *ids, *positions;   /* [rows] id or -1 - p; position in its sentence */
-    float *rows;            /* [count, d] */
-    float *xhat, *rstd;     /* of ln_final, [count, d], [count] */
+    int count;            /* sentences */
+    int prefix;           /* rows shared by all */
+    int *ids, *positions; /* [rows] id or -1 - p; position in its sentence */
+    float *rows;          /* [count, d] */
+    float *xhat, *rstd;   /* of ln_final, [count, d], [count] */
 } text;
 
 /* Rows that a tower over these sentences has. */
 int text_row_count(const text_sentences *sentences);
 /* Takes memory (a counts on the first pass). prompts: rows of the first layer's prompts; depth: layers that get prompts
  * (at most 1: only the first). With depth > 1 every layer has the same prompt rows. */
-void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *sentences, int prompts, int depth, int backward,
-               tower_scratch *scratch);
+void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *sentences, int prompts, int depth,
+               int backward, tower_scratch *scratch);
 
 /* first [prompts, d_t], deep [depth - 1, prompts, d_t] (NULL where there are none) -> features [count, e], not scaled */
 void text_forward(text *t, float *features, const float *first, const float *deep);

@@ -72,10 +72,24 @@ static void block_forward(const tower *t, int l, float *y, const float *x) {
     } else {
         memcpy(y, x, (size_t)outs * (size_t)d * sizeof(float));
     }
-    gemm_run(&(gemm_job){.weight = &b->in_proj, .first = 0, .count = d, .rows = outs, .a = queries, .lda = d, .c = kept.q,
-                         .ldc = d, .bias = b->in_proj_bias});
-    gemm_run(&(gemm_job){.weight = &b->in_proj, .first = d, .count = 2 * d, .rows = rows, .a = s->h, .lda = d, .c = kept.kv,
-                         .ldc = 2 * d, .bias = b->in_proj_bias});
+    gemm_run(&(gemm_job){.weight = &b->in_proj,
+                         .first = 0,
+                         .count = d,
+                         .rows = outs,
+                         .a = queries,
+                         .lda = d,
+                         .c = kept.q,
+                         .ldc = d,
+                         .bias = b->in_proj_bias});
+    gemm_run(&(gemm_job){.weight = &b->in_proj,
+                         .first = d,
+                         .count = 2 * d,
+                         .rows = rows,
+                         .a = s->h,
+                         .lda = d,
+                         .c = kept.kv,
+                         .ldc = 2 * d,
+                         .bias = b->in_proj_bias});
     for (int i = 0; i < layout->calls; i++)
         attention_forward(s->o, kept.q, kept.kv, kept.kv + d, kept.kv, kept.kv + d, 2 * d, &layout->attention[i]);
     gemm_forward(y, s->o, &b->out_proj, b->out_proj_bias, outs, 1);
@@ -104,12 +118,27 @@ static void block_backward(const tower *t, int l, float *dx, float *dy) {
     memset(dkv, 0, (size_t)rows * 2 * (size_t)d * sizeof(float));
     /* The classes first: they add to the prefix's keys and values, whose own attention comes before them. */
     for (int i = layout->calls - 1; i >= 0; i--)
-        attention_backward(s->dq, dkv, dkv + d, dkv, dkv + d, s->o, kept->q, kept->kv, kept->kv + d, kept->kv, kept->kv + d,
-                           2 * d, &layout->attention[i], layout->attention[i].prefix || layout->calls == 1 ? first_key : 0);
-    gemm_job from_q = {.weight = &b->in_proj, .transposed = 1, .first = 0, .count = d, .rows = outs, .a = s->dq, .lda = d,
-                       .c = s->gathered, .ldc = d};
-    gemm_job from_kv = {.weight = &b->in_proj, .transposed = 1, .first = d, .count = 2 * d, .rows = rows, .a = dkv,
-                        .lda = 2 * d, .c = s->h, .ldc = d};
+        attention_backward(s->dq, dkv, dkv + d, dkv, dkv + d, s->o, kept->q, kept->kv, kept->kv + d, kept->kv,
+                           kept->kv + d, 2 * d, &layout->attention[i],
+                           layout->attention[i].prefix || layout->calls == 1 ? first_key : 0);
+    gemm_job from_q = {.weight = &b->in_proj,
+                       .transposed = 1,
+                       .first = 0,
+                       .count = d,
+                       .rows = outs,
+                       .a = s->dq,
+                       .lda = d,
+                       .c = s->gathered,
+                       .ldc = d};
+    gemm_job from_kv = {.weight = &b->in_proj,
+                        .transposed = 1,
+                        .first = d,
+                        .count = 2 * d,
+                        .rows = rows,
+                        .a = dkv,
+                        .lda = 2 * d,
+                        .c = s->h,
+                        .ldc = d};
     if (l > 0) {
         gemm_run(&from_kv);
         if (!layout->out_rows) {
@@ -121,7 +150,8 @@ static void block_backward(const tower *t, int l, float *dx, float *dy) {
             add_row(s->h + (size_t)layout->out_rows[i] * (size_t)d, s->gathered + (size_t)i * (size_t)d, d);
         layernorm_backward(dx, s->h, kept->xhat_1, kept->rstd_1, b->ln_1_gain, rows, d, 0);
         for (int i = 0; i < outs; i++)
-            add_row(dx + (size_t)(layout->out_rows ? layout->out_rows[i] : i) * (size_t)d, dy + (size_t)i * (size_t)d, d);
+            add_row(dx + (size_t)(layout->out_rows ? layout->out_rows[i] : i) * (size_t)d, dy + (size_t)i * (size_t)d,
+                    d);
         return;
     }
     /* Only the prompt rows. Their indices ascend, so they can move to the front in place. Either all of them left this
@@ -177,6 +207,7 @@ void tower_backward(const tower *t, float *ddeep) {
         }
         gather(s->y, s->x, before->out_rows, before->outs, (int)d);
         for (int i = 0; i < t->prompt_row_count; i++)
-            add_row(ddeep + ((size_t)(l - 1) * n + (size_t)t->prompt_of[i]) * d, s->x + (size_t)t->prompt_rows[i] * d, (int)d);
+            add_row(ddeep + ((size_t)(l - 1) * n + (size_t)t->prompt_of[i]) * d, s->x + (size_t)t->prompt_rows[i] * d,
+                    (int)d);
     }
 }

@@ -17,11 +17,11 @@
 
 /* Which rows leave a block, and who attends to whom. */
 typedef struct {
-    int outs;               /* rows that leave */
-    int *out_rows;          /* [outs] their indices among the rows that enter; NULL: all rows, in order */
-    int *out_of;            /* [rows] the opposite: index among the outs, or -1 */
+    int outs;      /* rows that leave */
+    int *out_rows; /* [outs] their indices among the rows that enter; NULL: all rows, in order */
+    int *out_of;   /* [rows] the opposite: index among the outs, or -1 */
     int calls;
-    attention_shape attention[2];   /* text: the shared prefix by itself, then the classes; images: one */
+    attention_shape attention[2]; /* text: the shared prefix by itself, then the classes; images: one */
 } tower_layout;
 
 typedef enum { LAYOUT_ALL, LAYOUT_DROP, LAYOUT_LAST, LAYOUTS } tower_layout_kind;
@@ -36,25 +36,25 @@ typedef struct {
 
 /* Memory of the block that runs; two towers that never run at once share it. */
 typedef struct {
-    float *x, *y;           /* [rows, d] what enters and leaves */
-    float *h, *gathered;    /* [rows, d] */
-    float *o, *dq;          /* [rows, d] */
-    float *kv;              /* [rows, 2d] */
-    float *g;               /* [rows, mlp] */
+    float *x, *y;        /* [rows, d] what enters and leaves */
+    float *h, *gathered; /* [rows, d] */
+    float *o, *dq;       /* [rows, d] */
+    float *kv;           /* [rows, 2d] */
+    float *g;            /* [rows, mlp] */
 } tower_scratch;
 
 typedef struct {
     const clip_block *blocks;
     int layers, width, mlp;
-    int rows;               /* that enter every block */
-    int depth;              /* layers that get prompts, at most `layers`; 0: none */
-    int prompts;            /* n, rows of one layer's prompts */
-    int prompt_row_count;   /* rows that hold a prompt */
-    int *prompt_rows;       /* [prompt_row_count] where, ascending */
-    int *prompt_of;         /* [prompt_row_count] which one, 0 ... n-1 */
-    int first_key;          /* first block's backward: own keys below this index need no gradient */
+    int rows;             /* that enter every block */
+    int depth;            /* layers that get prompts, at most `layers`; 0: none */
+    int prompts;          /* n, rows of one layer's prompts */
+    int prompt_row_count; /* rows that hold a prompt */
+    int *prompt_rows;     /* [prompt_row_count] where, ascending */
+    int *prompt_of;       /* [prompt_row_count] which one, 0 ... n-1 */
+    int first_key;        /* first block's backward: own keys below this index need no gradient */
     tower_layout layouts[LAYOUTS];
-    tower_saved *saved;     /* [layers]; NULL: no backward */
+    tower_saved *saved; /* [layers]; NULL: no backward */
     tower_scratch *scratch;
 } tower;
 

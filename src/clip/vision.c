@@ -11,7 +11,7 @@ static int patches_of(const mudpt_clip *clip) {
 }
 
 int vision_group(const mudpt_clip *clip, int prompts, int batch) {
-    enum { ROWS = 192 };    /* from here on products run at full speed */
+    enum { ROWS = 192 }; /* from here on products run at full speed */
     int length = 1 + patches_of(clip) + prompts, group = (ROWS + length - 1) / length;
     return group < batch ? group : batch;
 }
@@ -34,7 +34,8 @@ static void fill_layout(vision *v, tower_layout *layout, arena *a, int outs_each
     layout->calls = 1;
     layout->attention[0] = (attention_shape){.heads = v->clip->config.vision_heads,
                                              .head_width = v->clip->config.vision_width / v->clip->config.vision_heads,
-                                             .query_start = query_start, .key_start = key_start};
+                                             .query_start = query_start,
+                                             .key_start = key_start};
     layout->outs = v->group * outs_each;
     if (!a->base) return;
     for (int i = 0; i < rows; i++) {
@@ -56,8 +57,13 @@ void vision_open(vision *v, arena *a, const mudpt_clip *clip, int prompts, int d
     *v = (vision){.clip = clip, .group = group, .patches = patches_of(clip)};
     v->length = 1 + v->patches + prompts;
     tower *t = &v->tower;
-    *t = (tower){.blocks = clip->vision, .layers = c->vision_layers, .width = c->vision_width, .mlp = c->vision_mlp,
-                 .rows = group * v->length, .prompts = prompts, .scratch = scratch};
+    *t = (tower){.blocks = clip->vision,
+                 .layers = c->vision_layers,
+                 .width = c->vision_width,
+                 .mlp = c->vision_mlp,
+                 .rows = group * v->length,
+                 .prompts = prompts,
+                 .scratch = scratch};
     t->depth = depth < t->layers ? depth : t->layers;
     t->first_key = 1 + v->patches;
     t->prompt_row_count = group * prompts;
@@ -112,7 +118,8 @@ static void cut_patches(void *context, int index, int thread) {
     for (int column = 0; column < grid; column++)
         for (int channel = 0; channel < 3; channel++)
             for (int y = 0; y < patch; y++, out += patch)
-                memcpy(out, pixels + (size_t)channel * area + (size_t)(top + y) * (size_t)size + (size_t)(column * patch),
+                memcpy(out,
+                       pixels + (size_t)channel * area + (size_t)(top + y) * (size_t)size + (size_t)(column * patch),
                        (size_t)patch * sizeof(float));
 }
 
@@ -137,7 +144,8 @@ void vision_forward(vision *v, float *features, const float *pixels, const float
     if (v->pre_xhat) { /* the prompt rows once more, for what backward needs of them */
         for (int i = 0; i < t->prompt_row_count; i++)
             memcpy(s->h + (size_t)i * d, s->x + (size_t)t->prompt_rows[i] * d, d * sizeof(float));
-        layernorm_forward(s->h, v->pre_xhat, v->pre_rstd, s->h, clip->ln_pre_gain, clip->ln_pre_bias, t->prompt_row_count, (int)d);
+        layernorm_forward(s->h, v->pre_xhat, v->pre_rstd, s->h, clip->ln_pre_gain, clip->ln_pre_bias,
+                          t->prompt_row_count, (int)d);
     }
     layernorm_forward(s->x, NULL, NULL, s->x, clip->ln_pre_gain, clip->ln_pre_bias, t->rows, (int)d);
     tower_forward(t, prompts ? prompts + n * d : NULL);

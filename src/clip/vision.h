@@ -7,12 +7,13 @@
 typedef struct {
     tower tower;
     const mudpt_clip *clip;
-    int group;              /* most pictures at once */
-    int length;             /* rows of a picture: CLS, patches, prompts */
+    int group;  /* most pictures at once */
+    int length; /* rows of a picture: CLS, patches, prompts */
     int patches;
-    float *columns;         /* [group patches, 3 patch patch] pixels of each patch */
-    float *pre_xhat, *pre_rstd; /* what LayerNorm before the first block keeps of the prompt rows [group n, d], [group n] */
-    float *rows;            /* [group length, d] x-hat of all rows, then [group, d] rows that are read */
+    float *columns; /* [group patches, 3 patch patch] pixels of each patch */
+    float *pre_xhat,
+        *pre_rstd; /* what LayerNorm before the first block keeps of the prompt rows [group n, d], [group n] */
+    float *rows;   /* [group length, d] x-hat of all rows, then [group, d] rows that are read */
     float *post_xhat, *post_rstd; /* [group, d], [group] */
 } vision;
 

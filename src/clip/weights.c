@@ -18,17 +18,17 @@ typedef enum {
 } tensor_kind;
 
 struct clip_tensor {
-    char openai[80], hugging_face[80];  /* "" where a family has no such tensor */
+    char openai[80], hugging_face[80]; /* "" where a family has no such tensor */
     tensor_kind kind;
-    void *target;                       /* float **, gemm_weight * or void ** */
-    int rows, columns;                  /* as kept; columns 0: a vector */
-    int first_row;                      /* where its rows begin in the target */
-    int dims;                           /* of the shape that is sent */
-    int quantized;                      /* may be kept as int8 */
+    void *target;      /* float **, gemm_weight * or void ** */
+    int rows, columns; /* as kept; columns 0: a vector */
+    int first_row;     /* where its rows begin in the target */
+    int dims;          /* of the shape that is sent */
+    int quantized;     /* may be kept as int8 */
     int seen;
-    int owner;                          /* index of the tensor that counts the target's rows */
-    int rows_seen, scales_seen;         /* of the target, on the owner */
-    float *scales;                      /* that were sent for the target, on the owner */
+    int owner;                  /* index of the tensor that counts the target's rows */
+    int rows_seen, scales_seen; /* of the target, on the owner */
+    float *scales;              /* that were sent for the target, on the owner */
 };
 
 /* ------------------------------------------------------------------------------------------------ names */
@@ -45,8 +45,8 @@ static clip_tensor *add(mudpt_clip *clip, const char *openai, const char *huggin
 }
 
 /* Another name (and perhaps only some rows) of the tensor added last but `back`. */
-static clip_tensor *add_part(mudpt_clip *clip, int owner, const char *openai, const char *hugging_face, tensor_kind kind,
-                             int first_row, int rows) {
+static clip_tensor *add_part(mudpt_clip *clip, int owner, const char *openai, const char *hugging_face,
+                             tensor_kind kind, int first_row, int rows) {
     clip_tensor *whole = &clip->tensors[owner];
     clip_tensor *t = add(clip, openai, hugging_face, kind, whole->target, rows, whole->columns);
     t->owner = owner;
@@ -98,8 +98,10 @@ static void describe(mudpt_clip *clip) {
     const mudpt_clip_config *c = &clip->config;
     int d_v = c->vision_width, d_t = c->text_width, grid = c->image / c->patch;
     add(clip, "visual.conv1.weight", "vision_model.embeddings.patch_embedding.weight", MATRIX, &clip->patch, d_v,
-        3 * c->patch * c->patch)->dims = 4;
-    add(clip, "visual.class_embedding", "vision_model.embeddings.class_embedding", VECTOR, &clip->class_embedding, d_v, 0);
+        3 * c->patch * c->patch)
+        ->dims = 4;
+    add(clip, "visual.class_embedding", "vision_model.embeddings.class_embedding", VECTOR, &clip->class_embedding, d_v,
+        0);
     add(clip, "visual.positional_embedding", "vision_model.embeddings.position_embedding.weight", VECTOR,
         &clip->vision_position, 1 + grid * grid, d_v);
     add(clip, "visual.ln_pre.weight", "vision_model.pre_layrnorm.weight", VECTOR, &clip->ln_pre_gain, d_v, 0);
@@ -171,9 +173,11 @@ static int check_config(const mudpt_clip_config *c) {
     if (c->image / c->patch > 128)
         return fail(MUDPT_MODEL, "%d patches a side; at most 128 are supported", c->image / c->patch);
     if (c->vision_width % c->vision_heads || c->vision_width / c->vision_heads % 4)
-        return fail(MUDPT_MODEL, "%d vision heads do not divide width %d into multiples of 4", c->vision_heads, c->vision_width);
+        return fail(MUDPT_MODEL, "%d vision heads do not divide width %d into multiples of 4", c->vision_heads,
+                    c->vision_width);
     if (c->text_width % c->text_heads || c->text_width / c->text_heads % 4)
-        return fail(MUDPT_MODEL, "%d text heads do not divide width %d into multiples of 4", c->text_heads, c->text_width);
+        return fail(MUDPT_MODEL, "%d text heads do not divide width %d into multiples of 4", c->text_heads,
+                    c->text_width);
     if (c->storage < -1 || c->storage > MUDPT_I8)
         return fail(MUDPT_ARGUMENT, "storage type %d is unknown; valid: 0 f32, 1 f16, 2 int8, -1 as sent", c->storage);
     for (int i = 0; i < 3; i++)
@@ -197,7 +201,8 @@ int mudpt_clip_create(const mudpt_clip_config *config, mudpt_clip **out) {
         return fail_memory((size_t)clip->tensor_room * sizeof(clip_tensor), "a model's list of tensors");
     }
     for (int l = 0; l < config->vision_layers; l++)
-        clip->vision[l] = (clip_block){.width = config->vision_width, .heads = config->vision_heads, .mlp = config->vision_mlp};
+        clip->vision[l] =
+            (clip_block){.width = config->vision_width, .heads = config->vision_heads, .mlp = config->vision_mlp};
     for (int l = 0; l < config->text_layers; l++)
         clip->text[l] = (clip_block){.width = config->text_width, .heads = config->text_heads, .mlp = config->text_mlp};
     describe(clip);
@@ -264,7 +269,8 @@ static int open_target(mudpt_clip *clip, clip_tensor *t, int type) {
         gemm_weight *w = t->target;
         if (w->panels) {
             if ((w->storage == MUDPT_I8) != (storage == MUDPT_I8))
-                return fail(MUDPT_MODEL, "the parts of %s have different types; expected all I8 or none", owner->openai);
+                return fail(MUDPT_MODEL, "the parts of %s have different types; expected all I8 or none",
+                            owner->openai);
             return MUDPT_OK;
         }
         gemm_weight fresh = {.out = owner->rows, .in = owner->columns, .storage = storage};
@@ -287,11 +293,14 @@ static int open_target(mudpt_clip *clip, clip_tensor *t, int type) {
 }
 
 static int shape_matches(const clip_tensor *t, const int32_t *shape, int dims) {
-    if (t->columns == 0) return t->rows == 1 ? dims == 0 || (dims == 1 && shape[0] == 1) : dims == 1 && shape[0] == t->rows;
+    if (t->columns == 0)
+        return t->rows == 1 ? dims == 0 || (dims == 1 && shape[0] == 1) : dims == 1 && shape[0] == t->rows;
     if (t->dims == 4) /* the patch convolution: [d, 3, patch, patch] */
-        return dims == 4 && shape[0] == t->rows && shape[1] == 3 && shape[2] == shape[3] && 3 * shape[2] * shape[3] == t->columns;
+        return dims == 4 && shape[0] == t->rows && shape[1] == 3 && shape[2] == shape[3] &&
+               3 * shape[2] * shape[3] == t->columns;
     if (dims != 2) return 0;
-    return t->kind == TRANSPOSED ? shape[0] == t->columns && shape[1] == t->rows : shape[0] == t->rows && shape[1] == t->columns;
+    return t->kind == TRANSPOSED ? shape[0] == t->columns && shape[1] == t->rows
+                                 : shape[0] == t->rows && shape[1] == t->columns;
 }
 
 static void shape_text(char *text, size_t room, const int32_t *shape, int dims) {
@@ -312,7 +321,8 @@ static size_t row_length(const mudpt_clip *clip) {
 }
 
 int mudpt_clip_tensor_begin(mudpt_clip *clip, const char *name, int dtype, const int32_t *shape, int dims) {
-    if (clip->finished || clip->current) return fail(MUDPT_STATE, "tensor %s: the tensor before it has not ended", name);
+    if (clip->finished || clip->current)
+        return fail(MUDPT_STATE, "tensor %s: the tensor before it has not ended", name);
     int scales;
     clip_tensor *t = find(clip, name, &scales);
     if (!t || (scales && t->kind != MATRIX)) return MUDPT_SKIP;
@@ -336,7 +346,8 @@ int mudpt_clip_tensor_begin(mudpt_clip *clip, const char *name, int dtype, const
         if (dtype < MUDPT_F32 || dtype > MUDPT_BF16 || (dtype == MUDPT_I8 && !t->quantized))
             return fail(MUDPT_MODEL, "tensor %s has type %s; expected %s", name, type_name(dtype),
                         t->quantized ? "F32, F16, BF16 or I8" : "F32, F16 or BF16");
-        if (t->seen || owner->rows_seen + t->rows > owner->rows) return fail(MUDPT_MODEL, "tensor %s comes twice", name);
+        if (t->seen || owner->rows_seen + t->rows > owner->rows)
+            return fail(MUDPT_MODEL, "tensor %s comes twice", name);
         int code = open_target(clip, t, dtype);
         if (code) return code;
     }
@@ -366,7 +377,8 @@ static int keep_row(mudpt_clip *clip, int row, const float *values) {
     if (clip->current_scales) {
         for (int i = 0; i < t->rows; i++)
             if (values[i] < 0)
-                return fail(MUDPT_MODEL, "tensor %s_scale holds %g; expected no negative scale", current_name(clip), (double)values[i]);
+                return fail(MUDPT_MODEL, "tensor %s_scale holds %g; expected no negative scale", current_name(clip),
+                            (double)values[i]);
         memcpy(clip->tensors[t->owner].scales + t->first_row, values, (size_t)t->rows * sizeof(float));
         return MUDPT_OK;
     }
@@ -378,8 +390,8 @@ static int keep_row(mudpt_clip *clip, int row, const float *values) {
     float largest = 0;
     for (size_t i = 0; i < columns; i++) largest = fabsf(values[i]) > largest ? fabsf(values[i]) : largest;
     if (storage == MUDPT_F16 && largest > 65504.0f)
-        return fail(MUDPT_MODEL, "tensor %s holds %g, which f16 cannot; load it with storage type f32", current_name(clip),
-                    (double)largest);
+        return fail(MUDPT_MODEL, "tensor %s holds %g, which f16 cannot; load it with storage type f32",
+                    current_name(clip), (double)largest);
     if (t->kind != TABLE) {
         gemm_set_row(t->target, t->first_row + row, values, clip->current_type == MUDPT_I8 ? 1 : 0);
     } else if (storage == MUDPT_F32) {
@@ -467,8 +479,8 @@ int mudpt_clip_tensor_end(mudpt_clip *clip) {
     clip_tensor *owner = &clip->tensors[t->owner];
     int code = MUDPT_OK;
     if (clip->received != clip->expected || clip->carried)
-        code = fail(MUDPT_MODEL, "tensor %s ends after %zu of %zu values; the file is cut off", current_name(clip), clip->received,
-                    clip->expected);
+        code = fail(MUDPT_MODEL, "tensor %s ends after %zu of %zu values; the file is cut off", current_name(clip),
+                    clip->received, clip->expected);
     if (!code && t->kind == TRANSPOSED) { /* arrived as [columns, rows] */
         size_t rows = (size_t)t->rows, columns = columns_of(t);
         float *values = clip->row + rows * columns;
@@ -498,7 +510,8 @@ static void set_fingerprint(mudpt_clip *clip) {
                              c->vision_mlp, c->text_width, c->text_layers,  c->text_heads,    c->text_mlp,
                              c->embed,      c->context,    c->vocab};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        for (int shift = 0; shift < 32; shift += 8) hash = (hash ^ ((uint32_t)sizes[i] >> shift & 255)) * 1099511628211ULL;
+        for (int shift = 0; shift < 32; shift += 8)
+            hash = (hash ^ ((uint32_t)sizes[i] >> shift & 255)) * 1099511628211ULL;
     for (int i = 0; i < clip->tensor_count; i++) {
         const clip_tensor *t = &clip->tensors[i];
         if (t->owner != i || t->kind != VECTOR) continue;
@@ -510,7 +523,8 @@ static void set_fingerprint(mudpt_clip *clip) {
             hash = (hash ^ (half >> 8)) * 1099511628211ULL;
         }
     }
-    snprintf(clip->fingerprint, sizeof clip->fingerprint, "%08x%08x", (unsigned)(hash >> 32), (unsigned)(hash & 0xffffffff));
+    snprintf(clip->fingerprint, sizeof clip->fingerprint, "%08x%08x", (unsigned)(hash >> 32),
+             (unsigned)(hash & 0xffffffff));
 }
 
 int mudpt_clip_finish(mudpt_clip *clip) {
@@ -525,18 +539,26 @@ int mudpt_clip_finish(mudpt_clip *clip) {
         missing++;
         if (!first) first = t->openai;
     }
-    if (missing == wanted) return fail(MUDPT_MODEL, "no tensor has a name that CLIP uses; expected Hugging Face, OpenAI or open_clip weights of a ViT CLIP");
-    if (missing) return fail(MUDPT_MODEL, "%d of %d weights are missing, the first is %s; the file is no complete CLIP", missing, wanted, first);
+    if (missing == wanted)
+        return fail(
+            MUDPT_MODEL,
+            "no tensor has a name that CLIP uses; expected Hugging Face, OpenAI or open_clip weights of a ViT CLIP");
+    if (missing)
+        return fail(MUDPT_MODEL, "%d of %d weights are missing, the first is %s; the file is no complete CLIP", missing,
+                    wanted, first);
     for (int i = 0; i < clip->tensor_count; i++) {
         clip_tensor *t = &clip->tensors[i];
         if (t->owner != i || t->kind == VECTOR || t->kind == TABLE) continue;
         gemm_weight *w = t->target;
-        if (t->scales_seen && t->scales_seen < t->rows) return fail(MUDPT_MODEL, "scales of %s are incomplete", t->openai);
+        if (t->scales_seen && t->scales_seen < t->rows)
+            return fail(MUDPT_MODEL, "scales of %s are incomplete", t->openai);
         if (t->scales_seen && w->storage == MUDPT_I8) memcpy(w->scale, t->scales, (size_t)t->rows * sizeof(float));
         int code = gemm_current()->prepare(w);
         if (code) return code;
     }
-    if (!(*clip->logit_scale < 20)) return fail(MUDPT_MODEL, "logit_scale is %g; expected a natural logarithm below 20", (double)*clip->logit_scale);
+    if (!(*clip->logit_scale < 20))
+        return fail(MUDPT_MODEL, "logit_scale is %g; expected a natural logarithm below 20",
+                    (double)*clip->logit_scale);
     free(clip->row);
     clip->row = NULL;
     clip->finished = 1;

@@ -8,45 +8,45 @@
 /* One pre-LN transformer block of width d. */
 typedef struct {
     int width, heads, mlp;
-    gemm_weight in_proj;                        /* [3d, d], rows q, k, v */
-    gemm_weight out_proj;                       /* [d, d] */
-    gemm_weight fc, proj;                       /* [mlp, d], [d, mlp] */
-    float *in_proj_bias, *out_proj_bias;        /* [3d], [d] */
-    float *fc_bias, *proj_bias;                 /* [mlp], [d] */
+    gemm_weight in_proj;                                  /* [3d, d], rows q, k, v */
+    gemm_weight out_proj;                                 /* [d, d] */
+    gemm_weight fc, proj;                                 /* [mlp, d], [d, mlp] */
+    float *in_proj_bias, *out_proj_bias;                  /* [3d], [d] */
+    float *fc_bias, *proj_bias;                           /* [mlp], [d] */
     float *ln_1_gain, *ln_1_bias, *ln_2_gain, *ln_2_bias; /* [d] */
 } clip_block;
 
-typedef struct clip_tensor clip_tensor;         /* where a tensor of a given name goes */
+typedef struct clip_tensor clip_tensor; /* where a tensor of a given name goes */
 
 struct mudpt_clip {
     mudpt_clip_config config;
-    clip_block *vision, *text;                  /* [layers] */
+    clip_block *vision, *text; /* [layers] */
 
-    gemm_weight patch;                          /* [d_v, 3 patch patch], no bias */
-    float *class_embedding;                     /* [d_v] */
-    float *vision_position;                     /* [1 + patches, d_v], row 0 is CLS */
+    gemm_weight patch;                                              /* [d_v, 3 patch patch], no bias */
+    float *class_embedding;                                         /* [d_v] */
+    float *vision_position;                                         /* [1 + patches, d_v], row 0 is CLS */
     float *ln_pre_gain, *ln_pre_bias, *ln_post_gain, *ln_post_bias; /* [d_v] */
-    gemm_weight vision_projection;              /* [e, d_v] */
+    gemm_weight vision_projection;                                  /* [e, d_v] */
 
-    void *token_embedding;                      /* [vocab, d_t], float or half */
+    void *token_embedding; /* [vocab, d_t], float or half */
     int token_storage;
-    float *text_position;                       /* [context, d_t] */
-    float *ln_final_gain, *ln_final_bias;       /* [d_t] */
-    gemm_weight text_projection;                /* [e, d_t] */
+    float *text_position;                 /* [context, d_t] */
+    float *ln_final_gain, *ln_final_bias; /* [d_t] */
+    gemm_weight text_projection;          /* [e, d_t] */
 
-    float *logit_scale;                         /* [1], natural logarithm */
+    float *logit_scale; /* [1], natural logarithm */
 
-    size_t bytes;                               /* of all weights */
+    size_t bytes; /* of all weights */
     char fingerprint[17];
     int finished;
 
-    clip_tensor *tensors;                       /* every name that is understood */
+    clip_tensor *tensors; /* every name that is understood */
     int tensor_count, tensor_room;
-    clip_tensor *current;                       /* the tensor on its way, or NULL */
-    int current_type, current_scales;           /* its element type; whether it is the scales of one */
-    size_t received, expected;                  /* its elements */
-    float *row;                                 /* its values until they are kept */
-    unsigned char carry[4];                     /* bytes of an element cut by the end of a piece */
+    clip_tensor *current;             /* the tensor on its way, or NULL */
+    int current_type, current_scales; /* its element type; whether it is the scales of one */
+    size_t received, expected;        /* its elements */
+    float *row;                       /* its values until they are kept */
+    unsigned char carry[4];           /* bytes of an element cut by the end of a piece */
     int carried;
 };
 

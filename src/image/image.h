@@ -9,7 +9,7 @@
 
 struct mudpt_image {
     int width, height;
-    uint8_t *rgb;       /* [height, width, 3] */
+    uint8_t *rgb; /* [height, width, 3] */
 };
 
 typedef struct {

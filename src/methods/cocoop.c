@@ -30,7 +30,7 @@ static int reserve(const method_state *s) {
 }
 
 static void forward(method_state *s) {
-    (void)s;    /* without a picture there are no prompts */
+    (void)s; /* without a picture there are no prompts */
 }
 
 static void forward_image(method_state *s, const float *image) {
@@ -52,13 +52,20 @@ static void backward_image(method_state *s, const float *image) {
         dcontext[i] += s->dtext[i];
         dshift[i % d] += s->dtext[i];
     }
-    linear_backward(dhidden, method_gradient(s, "meta_net.1.weight"), method_gradient(s, "meta_net.1.bias"), dshift, hidden,
-                    method_value(s, "meta_net.1.weight"), 1, d, h, 0);
+    linear_backward(dhidden, method_gradient(s, "meta_net.1.weight"), method_gradient(s, "meta_net.1.bias"), dshift,
+                    hidden, method_value(s, "meta_net.1.weight"), 1, d, h, 0);
     for (int i = 0; i < h; i++) dhidden[i] = hidden[i] > 0 ? dhidden[i] : 0;
-    linear_backward(NULL, method_gradient(s, "meta_net.0.weight"), method_gradient(s, "meta_net.0.bias"), dhidden, image,
-                    method_value(s, "meta_net.0.weight"), 1, h, e, 0);
+    linear_backward(NULL, method_gradient(s, "meta_net.0.weight"), method_gradient(s, "meta_net.0.bias"), dhidden,
+                    image, method_value(s, "meta_net.0.weight"), 1, h, e, 0);
 }
 
-const method method_cocoop = {.name = "cocoop", .text = 1, .conditional = 1, .declare = declare, .take = take, .reserve = reserve,
-                              .forward = forward, .backward = forward, .forward_image = forward_image,
+const method method_cocoop = {.name = "cocoop",
+                              .text = 1,
+                              .conditional = 1,
+                              .declare = declare,
+                              .take = take,
+                              .reserve = reserve,
+                              .forward = forward,
+                              .backward = forward,
+                              .forward_image = forward_image,
                               .backward_image = backward_image};

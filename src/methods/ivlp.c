@@ -3,7 +3,8 @@
 
 static void declare(method_state *s) {
     method_add_prompts(s, "text", s->sizes.text_length, s->sizes.text_depth, s->clip->config.text_width, START_PHRASE);
-    method_add_prompts(s, "visual", s->sizes.visual_length, s->sizes.visual_depth, s->clip->config.vision_width, START_NORMAL);
+    method_add_prompts(s, "visual", s->sizes.visual_length, s->sizes.visual_depth, s->clip->config.vision_width,
+                       START_NORMAL);
 }
 
 static size_t text_layer(const method_state *s) {
@@ -24,4 +25,5 @@ static void backward(method_state *s) {
     method_add_gradients(s, "visual", s->dvisual, visual_layer(s), s->sizes.visual_depth);
 }
 
-const method method_ivlp = {.name = "ivlp", .text = 1, .visual = 1, .declare = declare, .forward = forward, .backward = backward};
+const method method_ivlp = {
+    .name = "ivlp", .text = 1, .visual = 1, .declare = declare, .forward = forward, .backward = backward};

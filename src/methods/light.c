@@ -39,8 +39,8 @@ void light_declare(method_state *s, const char *name, int d, int to) {
 void light_take(light *t, arena *a, const char *name, int width, int heads, int to, int layers, int n) {
     size_t rows = (size_t)layers * (size_t)n, d = (size_t)width;
     *t = (light){.name = name, .width = width, .heads = heads, .to = to, .layers = layers, .n = n, .rows = layers * n};
-    float **full_rows[] = {&t->xhat_pre, &t->x,      &t->xhat_1, &t->h_1,       &t->q, &t->o,     &t->y,
-                           &t->xhat_2,   &t->h_2, &t->xhat_post, &t->p, &t->d_row, &t->d_other, &t->dq};
+    float **full_rows[] = {&t->xhat_pre, &t->x,   &t->xhat_1,    &t->h_1, &t->q,     &t->o,       &t->y,
+                           &t->xhat_2,   &t->h_2, &t->xhat_post, &t->p,   &t->d_row, &t->d_other, &t->dq};
     for (size_t i = 0; i < sizeof full_rows / sizeof *full_rows; i++) *full_rows[i] = arena_floats(a, rows * d);
     float **one_each[] = {&t->rstd_pre, &t->rstd_1, &t->rstd_2, &t->rstd_post};
     for (size_t i = 0; i < sizeof one_each / sizeof *one_each; i++) *one_each[i] = arena_floats(a, rows);
@@ -70,26 +70,33 @@ static float *gradient(const light *t, const method_state *s, const char *leaf) 
 }
 
 static attention_shape shape_of(const light *t) {
-    return (attention_shape){.heads = t->heads, .head_width = t->width / t->heads, .sequences = t->layers,
-                             .query_start = t->starts, .key_start = t->starts};
+    return (attention_shape){.heads = t->heads,
+                             .head_width = t->width / t->heads,
+                             .sequences = t->layers,
+                             .query_start = t->starts,
+                             .key_start = t->starts};
 }
 
 void light_forward(light *t, const method_state *s, float *out, const float *in, int accumulate) {
     int rows = t->rows, d = t->width;
     float *w = value(t, s, "attn.in_proj_weight"), *b = value(t, s, "attn.in_proj_bias");
     attention_shape shape = shape_of(t);
-    layernorm_forward(t->x, t->xhat_pre, t->rstd_pre, in, value(t, s, "ln_pre.weight"), value(t, s, "ln_pre.bias"), rows, d);
-    layernorm_forward(t->h_1, t->xhat_1, t->rstd_1, t->x, value(t, s, "ln_1.weight"), value(t, s, "ln_1.bias"), rows, d);
+    layernorm_forward(t->x, t->xhat_pre, t->rstd_pre, in, value(t, s, "ln_pre.weight"), value(t, s, "ln_pre.bias"),
+                      rows, d);
+    layernorm_forward(t->h_1, t->xhat_1, t->rstd_1, t->x, value(t, s, "ln_1.weight"), value(t, s, "ln_1.bias"), rows,
+                      d);
     linear_forward(t->q, t->h_1, w, b, rows, d, d, 0);
     linear_forward(t->kv, t->h_1, w + (size_t)d * (size_t)d, b + d, rows, 2 * d, d, 0);
     attention_forward(t->o, t->q, t->kv, t->kv + d, NULL, NULL, 2 * d, &shape);
     memcpy(t->y, t->x, (size_t)rows * (size_t)d * sizeof(float));
     linear_forward(t->y, t->o, value(t, s, "attn.out_proj.weight"), value(t, s, "attn.out_proj.bias"), rows, d, d, 1);
-    layernorm_forward(t->h_2, t->xhat_2, t->rstd_2, t->y, value(t, s, "ln_2.weight"), value(t, s, "ln_2.bias"), rows, d);
+    layernorm_forward(t->h_2, t->xhat_2, t->rstd_2, t->y, value(t, s, "ln_2.weight"), value(t, s, "ln_2.bias"), rows,
+                      d);
     linear_forward(t->u, t->h_2, value(t, s, "mlp.c_fc.weight"), value(t, s, "mlp.c_fc.bias"), rows, 4 * d, d, 0);
     quickgelu_forward(t->g, t->u, (size_t)rows * 4 * (size_t)d);
     linear_forward(t->y, t->g, value(t, s, "mlp.c_proj.weight"), value(t, s, "mlp.c_proj.bias"), rows, d, 4 * d, 1);
-    layernorm_forward(t->p, t->xhat_post, t->rstd_post, t->y, value(t, s, "ln_post.weight"), value(t, s, "ln_post.bias"), rows, d);
+    layernorm_forward(t->p, t->xhat_post, t->rstd_post, t->y, value(t, s, "ln_post.weight"),
+                      value(t, s, "ln_post.bias"), rows, d);
     linear_forward(out, t->p, value(t, s, "proj.weight"), value(t, s, "proj.bias"), rows, t->to, d, accumulate);
 }
 
@@ -108,8 +115,8 @@ void light_backward(light *t, method_state *s, float *din, const float *dout) {
     size_t square = (size_t)d * (size_t)d;
     float *dy = t->d_row, *dh = t->d_other, *dq = t->dq;
     attention_shape shape = shape_of(t);
-    linear_backward(dh, gradient(t, s, "proj.weight"), gradient(t, s, "proj.bias"), dout, t->p, value(t, s, "proj.weight"), rows,
-                    t->to, d, 0);
+    linear_backward(dh, gradient(t, s, "proj.weight"), gradient(t, s, "proj.bias"), dout, t->p,
+                    value(t, s, "proj.weight"), rows, t->to, d, 0);
     norm_backward(t, s, "ln_post", dy, dh, t->xhat_post, t->rstd_post, 0);
 
     linear_backward(t->dg, gradient(t, s, "mlp.c_proj.weight"), gradient(t, s, "mlp.c_proj.bias"), dy, t->g,

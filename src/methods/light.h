@@ -8,19 +8,19 @@
 #include "method.h"
 
 typedef struct {
-    const char *name;           /* of its tensors, for instance "inject.text_to_visual" */
-    int width, heads, to;       /* d, its heads, width of the result */
-    int layers, n, rows;        /* rows = layers n */
-    float *xhat_pre, *rstd_pre, *x;     /* x [rows, d] enters the block */
-    float *xhat_1, *rstd_1, *h_1;       /* [rows, d] */
-    float *q, *kv, *o;                  /* [rows, d], [rows, 2d], [rows, d] */
-    float *y;                           /* [rows, d] after attention, later after the MLP */
+    const char *name;               /* of its tensors, for instance "inject.text_to_visual" */
+    int width, heads, to;           /* d, its heads, width of the result */
+    int layers, n, rows;            /* rows = layers n */
+    float *xhat_pre, *rstd_pre, *x; /* x [rows, d] enters the block */
+    float *xhat_1, *rstd_1, *h_1;   /* [rows, d] */
+    float *q, *kv, *o;              /* [rows, d], [rows, 2d], [rows, d] */
+    float *y;                       /* [rows, d] after attention, later after the MLP */
     float *xhat_2, *rstd_2, *h_2;
-    float *u, *g;                       /* [rows, 4d] before and after QuickGELU */
-    float *xhat_post, *rstd_post, *p;   /* p [rows, d] enters the last Linear */
-    float *d_row, *d_other;             /* gradients: [rows, d] twice */
-    float *dq, *dkv, *dg;               /* [rows, d], [rows, 2d], [rows, 4d] */
-    int *starts;                        /* [layers + 1] */
+    float *u, *g;                     /* [rows, 4d] before and after QuickGELU */
+    float *xhat_post, *rstd_post, *p; /* p [rows, d] enters the last Linear */
+    float *d_row, *d_other;           /* gradients: [rows, d] twice */
+    float *dq, *dkv, *dg;             /* [rows, d], [rows, 2d], [rows, 4d] */
+    int *starts;                      /* [layers + 1] */
 } light;
 
 void light_declare(method_state *s, const char *name, int width, int to);

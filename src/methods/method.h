@@ -11,9 +11,9 @@
 
 /* How a tensor starts. */
 typedef enum {
-    START_PHRASE,   /* word embeddings of the phrase, or normal when there is none */
-    START_NORMAL,   /* normal, standard deviation 0.02 */
-    START_LINEAR,   /* uniform, +- 1 / sqrt(fan_in), matrices and biases */
+    START_PHRASE, /* word embeddings of the phrase, or normal when there is none */
+    START_NORMAL, /* normal, standard deviation 0.02 */
+    START_LINEAR, /* uniform, +- 1 / sqrt(fan_in), matrices and biases */
     START_ONE,
     START_ZERO
 } parameter_start;
@@ -25,7 +25,7 @@ typedef struct {
     int dims, shape[4], count;
     parameter_start start;
     int fan_in;
-    size_t offset;          /* into values, gradients and velocity */
+    size_t offset; /* into values, gradients and velocity */
 } parameter;
 
 typedef struct method_state {
@@ -33,30 +33,30 @@ typedef struct method_state {
     const mudpt_clip *clip;
     mudpt_method sizes;
     int classes;
-    int text_rows;          /* prompt rows of one text layer: text_length, or classes * text_length (class_specific) */
+    int text_rows; /* prompt rows of one text layer: text_length, or classes * text_length (class_specific) */
 
     parameter parameters[METHOD_MOST_PARAMETERS];
     int parameter_count;
-    size_t total;           /* values of all parameters */
-    float *values;          /* [total] */
-    float *gradients;       /* [total], NULL until training begins */
-    float *velocity;        /* [total], the same */
+    size_t total;     /* values of all parameters */
+    float *values;    /* [total] */
+    float *gradients; /* [total], NULL until training begins */
+    float *velocity;  /* [total], the same */
 
-    float *text, *dtext;        /* [text_depth, text_rows, d_t] prompts after the injection, and their gradients */
-    float *visual, *dvisual;    /* [visual_depth, visual_length, d_v] */
-    void *work;             /* the method's own intermediate values */
+    float *text, *dtext;     /* [text_depth, text_rows, d_t] prompts after the injection, and their gradients */
+    float *visual, *dvisual; /* [visual_depth, visual_length, d_v] */
+    void *work;              /* the method's own intermediate values */
 } method_state;
 
 typedef struct method {
     const char *name;
-    int text, visual;       /* whether it has prompts on that side */
-    int same_sizes;         /* text and visual lengths and depths must be equal */
-    int conditional;        /* text prompts depend on the picture (cocoop) */
-    void (*declare)(method_state *s);               /* declares parameters; sizes are checked already */
-    void (*take)(method_state *s, arena *a);        /* intermediate values for forward and backward; may be NULL */
-    int (*reserve)(const method_state *s);          /* kernels' scratch; may be NULL. -> MUDPT_OK, MUDPT_MEMORY */
-    void (*forward)(method_state *s);               /* values -> text, visual */
-    void (*backward)(method_state *s);              /* dtext, dvisual -> gradients, added */
+    int text, visual;                        /* whether it has prompts on that side */
+    int same_sizes;                          /* text and visual lengths and depths must be equal */
+    int conditional;                         /* text prompts depend on the picture (cocoop) */
+    void (*declare)(method_state *s);        /* declares parameters; sizes are checked already */
+    void (*take)(method_state *s, arena *a); /* intermediate values for forward and backward; may be NULL */
+    int (*reserve)(const method_state *s);   /* kernels' scratch; may be NULL. -> MUDPT_OK, MUDPT_MEMORY */
+    void (*forward)(method_state *s);        /* values -> text, visual */
+    void (*backward)(method_state *s);       /* dtext, dvisual -> gradients, added */
     /* conditional: the text prompts of one picture from its feature of length one [e], and back */
     void (*forward_image)(method_state *s, const float *image);
     void (*backward_image)(method_state *s, const float *image);
@@ -65,7 +65,7 @@ typedef struct method {
 extern const method method_zeroshot, method_coop, method_cocoop, method_vpt, method_ivlp, method_mudpt, method_umudpt,
     method_uumudpt;
 
-const method *method_find(const char *name);        /* NULL with the error text set */
+const method *method_find(const char *name); /* NULL with the error text set */
 /* Checks sizes, declares parameters. -> MUDPT_OK, MUDPT_ARGUMENT */
 int method_open(method_state *s, const mudpt_clip *clip, const mudpt_method *sizes, int classes);
 /* Prompts and intermediate values; gradients of prompts too when `training`. */
@@ -78,7 +78,7 @@ void method_add(method_state *s, parameter_start start, int fan_in, const char *
 void method_add_linear(method_state *s, const char *name, int out, int in);
 /* SIDE_prompts.0 and, with depth > 1, SIDE_prompts.deep. */
 void method_add_prompts(method_state *s, const char *side, int length, int depth, int width, parameter_start start);
-float *method_value(const method_state *s, const char *name);       /* NULL when there is no such tensor */
+float *method_value(const method_state *s, const char *name); /* NULL when there is no such tensor */
 float *method_gradient(const method_state *s, const char *name);
 
 /* Raw prompts of one side as they are: values to prompts, gradients of prompts to gradients. */
@@ -89,7 +89,7 @@ void method_add_gradients(method_state *s, const char *side, const float *dpromp
 void linear_forward(float *y, const float *x, const float *weight, const float *bias, int rows, int out, int in,
                     int accumulate);
 /* dx (+)= dy W (NULL: not wanted), dweight += dy^T x, dbias += sum of dy (both or neither NULL) */
-void linear_backward(float *dx, float *dweight, float *dbias, const float *dy, const float *x, const float *weight, int rows,
-                     int out, int in, int accumulate);
+void linear_backward(float *dx, float *dweight, float *dbias, const float *dy, const float *x, const float *weight,
+                     int rows, int out, int in, int accumulate);
 
 #endif

@@ -7,7 +7,7 @@
 #include "base/rng.h"
 #include "method.h"
 
-static const method *const methods[] = {&method_zeroshot, &method_coop, &method_cocoop, &method_vpt,
+static const method *const methods[] = {&method_zeroshot, &method_coop,  &method_cocoop, &method_vpt,
                                         &method_ivlp,     &method_mudpt, &method_umudpt, &method_uumudpt};
 enum { METHODS = sizeof methods / sizeof *methods };
 
@@ -27,7 +27,8 @@ const method *method_find(const char *name) {
 }
 
 static int check_side(const char *method, const char *side, int wanted, int length, int depth) {
-    if (!wanted && (length || depth)) return fail(MUDPT_ARGUMENT, "%s has no %s prompts; their length and depth must be 0", method, side);
+    if (!wanted && (length || depth))
+        return fail(MUDPT_ARGUMENT, "%s has no %s prompts; their length and depth must be 0", method, side);
     if (wanted && (length < 1 || length > MUDPT_MAX_PROMPTS))
         return fail(MUDPT_ARGUMENT, "%s prompt length is %d; expected 1 to %d", side, length, MUDPT_MAX_PROMPTS);
     if (wanted && (depth < 1 || depth > MUDPT_MAX_LAYERS))
@@ -42,13 +43,17 @@ int method_open(method_state *s, const mudpt_clip *clip, const mudpt_method *siz
     if (!code) code = check_side(m->name, "visual", m->visual, sizes->visual_length, sizes->visual_depth);
     if (code) return code;
     if (m->same_sizes && (sizes->text_length != sizes->visual_length || sizes->text_depth != sizes->visual_depth))
-        return fail(MUDPT_ARGUMENT, "%s couples text and visual prompts; their lengths and depths must be equal", m->name);
+        return fail(MUDPT_ARGUMENT, "%s couples text and visual prompts; their lengths and depths must be equal",
+                    m->name);
     int context = m == &method_coop, coupled = m == &method_mudpt;
-    if ((context || m->conditional) && sizes->text_depth != 1) return fail(MUDPT_ARGUMENT, "%s has prompts in the first layer only; text depth must be 1", m->name);
+    if ((context || m->conditional) && sizes->text_depth != 1)
+        return fail(MUDPT_ARGUMENT, "%s has prompts in the first layer only; text depth must be 1", m->name);
     if (sizes->class_position < 0 || sizes->class_position > 2 || (sizes->class_position && !context))
-        return fail(MUDPT_ARGUMENT, "class position %d is not possible with %s; valid: 0 end, with coop also 1 middle, 2 front",
+        return fail(MUDPT_ARGUMENT,
+                    "class position %d is not possible with %s; valid: 0 end, with coop also 1 middle, 2 front",
                     sizes->class_position, m->name);
-    if (sizes->class_specific && !context) return fail(MUDPT_ARGUMENT, "class-specific context is possible with coop only");
+    if (sizes->class_specific && !context)
+        return fail(MUDPT_ARGUMENT, "class-specific context is possible with coop only");
     if (sizes->layer0_fusion && !coupled) return fail(MUDPT_ARGUMENT, "layer-0 fusion is possible with mudpt only");
     *s = (method_state){.method = m, .clip = clip, .sizes = *sizes, .classes = classes};
     s->sizes.method = m->name;
@@ -59,7 +64,8 @@ int method_open(method_state *s, const mudpt_clip *clip, const mudpt_method *siz
 
 void method_take(method_state *s, arena *a, int training) {
     size_t text = (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)s->clip->config.text_width;
-    size_t visual = (size_t)s->sizes.visual_depth * (size_t)s->sizes.visual_length * (size_t)s->clip->config.vision_width;
+    size_t visual =
+        (size_t)s->sizes.visual_depth * (size_t)s->sizes.visual_length * (size_t)s->clip->config.vision_width;
     s->text = arena_floats(a, text);
     s->visual = arena_floats(a, visual);
     s->dtext = training ? arena_floats(a, text) : NULL;
@@ -102,7 +108,7 @@ void method_add(method_state *s, parameter_start start, int fan_in, const char *
         p->count *= p->shape[i];
     }
     va_end(shape);
-    s->total += ((size_t)p->count + 15) / 16 * 16;  /* every tensor begins on a cache line */
+    s->total += ((size_t)p->count + 15) / 16 * 16; /* every tensor begins on a cache line */
 }
 
 void method_add_linear(method_state *s, const char *name, int out, int in) {
@@ -164,8 +170,8 @@ void linear_forward(float *y, const float *x, const float *weight, const float *
     for (int i = 0; bias && i < rows; i++) add(y + (size_t)i * (size_t)out, bias, (size_t)out);
 }
 
-void linear_backward(float *dx, float *dweight, float *dbias, const float *dy, const float *x, const float *weight, int rows,
-                     int out, int in, int accumulate) {
+void linear_backward(float *dx, float *dweight, float *dbias, const float *dy, const float *x, const float *weight,
+                     int rows, int out, int in, int accumulate) {
     if (dx) gemm_dense(dx, in, dy, out, 1, weight, in, 1, rows, in, out, accumulate);
     if (!dweight) return;
     gemm_dense(dweight, in, dy, 1, out, x, in, 1, out, in, rows, 1);

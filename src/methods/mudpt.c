@@ -11,9 +11,9 @@
 #include "kernels/gemm.h"
 
 typedef struct {
-    int n, deep;                /* prompt tokens; rows of all deeper layers, (J - 1) n */
+    int n, deep; /* prompt tokens; rows of all deeper layers, (J - 1) n */
     int d_t, d_v;
-    size_t text, visual;        /* floats of one layer */
+    size_t text, visual; /* floats of one layer */
 } sizes;
 
 static sizes sizes_of(const method_state *s) {
@@ -46,10 +46,12 @@ static void forward(method_state *s) {
         linear_forward(s->visual, method_value(s, "text_prompts.0"), method_value(s, "inject.layer0.weight"),
                        method_value(s, "inject.layer0.bias"), z.n, z.d_v, z.d_t, 1);
     if (z.deep == 0) return;
-    linear_forward(s->visual + z.visual, method_value(s, "text_prompts.deep"), method_value(s, "inject.text_to_visual.weight"),
-                   method_value(s, "inject.text_to_visual.bias"), z.deep, z.d_v, z.d_t, 1);
-    linear_forward(s->text + z.text, method_value(s, "visual_prompts.deep"), method_value(s, "inject.visual_to_text.weight"),
-                   method_value(s, "inject.visual_to_text.bias"), z.deep, z.d_t, z.d_v, 1);
+    linear_forward(s->visual + z.visual, method_value(s, "text_prompts.deep"),
+                   method_value(s, "inject.text_to_visual.weight"), method_value(s, "inject.text_to_visual.bias"),
+                   z.deep, z.d_v, z.d_t, 1);
+    linear_forward(s->text + z.text, method_value(s, "visual_prompts.deep"),
+                   method_value(s, "inject.visual_to_text.weight"), method_value(s, "inject.visual_to_text.bias"),
+                   z.deep, z.d_t, z.d_v, 1);
 }
 
 static void backward(method_state *s) {
@@ -57,12 +59,12 @@ static void backward(method_state *s) {
     if (z.deep) {
         linear_backward(method_gradient(s, "visual_prompts.deep"), method_gradient(s, "inject.visual_to_text.weight"),
                         method_gradient(s, "inject.visual_to_text.bias"), s->dtext + z.text,
-                        method_value(s, "visual_prompts.deep"), method_value(s, "inject.visual_to_text.weight"), z.deep, z.d_t,
-                        z.d_v, 1);
+                        method_value(s, "visual_prompts.deep"), method_value(s, "inject.visual_to_text.weight"), z.deep,
+                        z.d_t, z.d_v, 1);
         linear_backward(method_gradient(s, "text_prompts.deep"), method_gradient(s, "inject.text_to_visual.weight"),
                         method_gradient(s, "inject.text_to_visual.bias"), s->dvisual + z.visual,
-                        method_value(s, "text_prompts.deep"), method_value(s, "inject.text_to_visual.weight"), z.deep, z.d_v,
-                        z.d_t, 1);
+                        method_value(s, "text_prompts.deep"), method_value(s, "inject.text_to_visual.weight"), z.deep,
+                        z.d_v, z.d_t, 1);
     }
     if (s->sizes.layer0_fusion)
         linear_backward(method_gradient(s, "text_prompts.0"), method_gradient(s, "inject.layer0.weight"),
@@ -72,5 +74,11 @@ static void backward(method_state *s) {
     method_add_gradients(s, "visual", s->dvisual, z.visual, s->sizes.visual_depth);
 }
 
-const method method_mudpt = {.name = "mudpt", .text = 1, .visual = 1, .same_sizes = 1, .declare = declare, .reserve = reserve,
-                             .forward = forward, .backward = backward};
+const method method_mudpt = {.name = "mudpt",
+                             .text = 1,
+                             .visual = 1,
+                             .same_sizes = 1,
+                             .declare = declare,
+                             .reserve = reserve,
+                             .forward = forward,
+                             .backward = backward};

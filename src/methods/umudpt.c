@@ -12,19 +12,25 @@ static const char text_to_visual[] = "inject.text_to_visual", visual_to_text[] =
 
 typedef struct {
     light from_text, from_visual;
-    float *raw_text, *raw_visual;   /* [J, n, d] before the injection (uumudpt) */
+    float *raw_text, *raw_visual; /* [J, n, d] before the injection (uumudpt) */
 } work;
 
 typedef struct {
     int n, depth, d_t, d_v, heads_t, heads_v;
-    size_t text, visual;            /* floats of one layer */
+    size_t text, visual; /* floats of one layer */
 } sizes;
 
 static sizes sizes_of(const method_state *s) {
     const mudpt_clip_config *c = &s->clip->config;
     int n = s->sizes.text_length;
-    return (sizes){n, s->sizes.text_depth, c->text_width, c->vision_width, c->text_heads, c->vision_heads,
-                   (size_t)n * (size_t)c->text_width, (size_t)n * (size_t)c->vision_width};
+    return (sizes){n,
+                   s->sizes.text_depth,
+                   c->text_width,
+                   c->vision_width,
+                   c->text_heads,
+                   c->vision_heads,
+                   (size_t)n * (size_t)c->text_width,
+                   (size_t)n * (size_t)c->vision_width};
 }
 
 static void declare_one_way(method_state *s) {
@@ -96,7 +102,21 @@ static void backward_both_ways(method_state *s) {
     method_add_gradients(s, "visual", w->raw_visual, z.visual, z.depth);
 }
 
-const method method_umudpt = {.name = "umudpt", .text = 1, .visual = 1, .same_sizes = 1, .declare = declare_one_way, .take = take,
-                              .reserve = reserve, .forward = forward_one_way, .backward = backward_one_way};
-const method method_uumudpt = {.name = "uumudpt", .text = 1, .visual = 1, .same_sizes = 1, .declare = declare_both_ways, .take = take,
-                               .reserve = reserve, .forward = forward_both_ways, .backward = backward_both_ways};
+const method method_umudpt = {.name = "umudpt",
+                              .text = 1,
+                              .visual = 1,
+                              .same_sizes = 1,
+                              .declare = declare_one_way,
+                              .take = take,
+                              .reserve = reserve,
+                              .forward = forward_one_way,
+                              .backward = backward_one_way};
+const method method_uumudpt = {.name = "uumudpt",
+                               .text = 1,
+                               .visual = 1,
+                               .same_sizes = 1,
+                               .declare = declare_both_ways,
+                               .take = take,
+                               .reserve = reserve,
+                               .forward = forward_both_ways,
+                               .backward = backward_both_ways};

@@ -2,7 +2,8 @@
 #include "method.h"
 
 static void declare(method_state *s) {
-    method_add_prompts(s, "visual", s->sizes.visual_length, s->sizes.visual_depth, s->clip->config.vision_width, START_NORMAL);
+    method_add_prompts(s, "visual", s->sizes.visual_length, s->sizes.visual_depth, s->clip->config.vision_width,
+                       START_NORMAL);
 }
 
 static size_t layer(const method_state *s) {

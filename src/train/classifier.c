@@ -31,10 +31,13 @@ static int check_sentences(const mudpt_classifier *c, const mudpt_sentences *s) 
     for (int i = 0; i < s->templates * s->classes; i++) {
         int length = s->lengths[i], class = i % s->classes;
         if (length > config->context)
-            return fail(MUDPT_ARGUMENT, "the sentence of class %d has %d tokens; the model reads %d: shorten the class name or the template",
-                        class, length, config->context);
+            return fail(
+                MUDPT_ARGUMENT,
+                "the sentence of class %d has %d tokens; the model reads %d: shorten the class name or the template",
+                class, length, config->context);
         if (length < 2 + n || length > s->stride)
-            return fail(MUDPT_ARGUMENT, "the sentence of class %d has %d tokens; expected %d to %d", class, length, 2 + n, s->stride);
+            return fail(MUDPT_ARGUMENT, "the sentence of class %d has %d tokens; expected %d to %d", class, length,
+                        2 + n, s->stride);
         if (c->state.sizes.class_position && (s->name_lengths[class] < 0 || s->name_lengths[class] > length - 2 - n))
             return fail(MUDPT_ARGUMENT, "the name of class %d has %d tokens; its sentence has room for %d", class,
                         s->name_lengths[class], length - 2 - n);
@@ -42,8 +45,8 @@ static int check_sentences(const mudpt_classifier *c, const mudpt_sentences *s) 
             int id = s->ids[(size_t)i * (size_t)s->stride + (size_t)k];
             int placeholder = k >= 1 && k <= n;
             if (!placeholder && (id < 0 || id >= config->vocab))
-                return fail(MUDPT_ARGUMENT, "the sentence of class %d has token id %d; the vocabulary has 0 to %d", class, id,
-                            config->vocab - 1);
+                return fail(MUDPT_ARGUMENT, "the sentence of class %d has token id %d; the vocabulary has 0 to %d",
+                            class, id, config->vocab - 1);
         }
     }
     return MUDPT_OK;
@@ -71,7 +74,8 @@ static int keep_sentences(mudpt_classifier *c, const mudpt_sentences *s) {
 static int create(mudpt_classifier *c, const mudpt_method *method, const mudpt_sentences *sentences) {
     int code = method_open(&c->state, c->clip, method, c->classes);
     if (code) return code;
-    if (!sentences && c->state.method->text) return fail(MUDPT_ARGUMENT, "%s needs the classes' sentences", method->method);
+    if (!sentences && c->state.method->text)
+        return fail(MUDPT_ARGUMENT, "%s needs the classes' sentences", method->method);
     if (sentences && method->class_position && !sentences->name_lengths)
         return fail(MUDPT_ARGUMENT, "a class position other than 0 needs the names' lengths");
     if (sentences && sentences->templates != 1 && c->state.method->text)
@@ -99,7 +103,8 @@ int mudpt_classifier_create(mudpt_clip *clip, const mudpt_method *method, const 
     if (classes < 1 || classes > MUDPT_MAX_CLASSES)
         return fail(MUDPT_ARGUMENT, "%d classes; expected 1 to %d", classes, MUDPT_MAX_CLASSES);
     if (sentences && (sentences->templates < 1 || sentences->templates > 1000 || sentences->stride < 2))
-        return fail(MUDPT_ARGUMENT, "%d templates of %d tokens; expected 1 to 1000 of at least 2", sentences->templates, sentences->stride);
+        return fail(MUDPT_ARGUMENT, "%d templates of %d tokens; expected 1 to 1000 of at least 2", sentences->templates,
+                    sentences->stride);
     mudpt_classifier *c = calloc(1, sizeof *c);
     if (!c) return fail_memory(sizeof *c, "a classifier");
     c->clip = clip;
@@ -128,10 +133,13 @@ size_t mudpt_classifier_bytes(const mudpt_classifier *c) {
 int mudpt_classifier_init(mudpt_classifier *c, uint32_t seed, const int32_t *phrase, int count) {
     int n = c->state.sizes.text_length;
     if (phrase && count < n)
-        return fail(MUDPT_ARGUMENT, "%d text prompts cannot start from a phrase of %d words; use a longer phrase or fewer prompts", n, count);
+        return fail(MUDPT_ARGUMENT,
+                    "%d text prompts cannot start from a phrase of %d words; use a longer phrase or fewer prompts", n,
+                    count);
     for (int i = 0; phrase && i < n; i++)
         if (phrase[i] < 0 || phrase[i] >= c->clip->config.vocab)
-            return fail(MUDPT_ARGUMENT, "the phrase has token id %d; the vocabulary has 0 to %d", phrase[i], c->clip->config.vocab - 1);
+            return fail(MUDPT_ARGUMENT, "the phrase has token id %d; the vocabulary has 0 to %d", phrase[i],
+                        c->clip->config.vocab - 1);
     method_start(&c->state, seed, phrase);
     if (c->state.velocity) memset(c->state.velocity, 0, c->state.total * sizeof(float));
     mudpt_classifier_changed(c);
@@ -185,7 +193,7 @@ static int reserve_kernels(const mudpt_clip *clip, int visual_length) {
 }
 
 static text_sentences sentences_of(const mudpt_classifier *c, int template, int first, int count) {
-    size_t at = (size_t)template * (size_t)c->classes + (size_t)first;
+    size_t at = (size_t) template * (size_t)c->classes + (size_t)first;
     return (text_sentences){count, c->stride, c->lengths + at, c->rows + at * (size_t)c->stride};
 }
 
@@ -215,7 +223,8 @@ static void take_work(mudpt_classifier *c, classifier_work *w) {
     vision_open(&w->vision, &w->memory, c->clip, sizes->visual_length, sizes->visual_depth, w->group,
                 w->training && c->state.method->visual, &w->scratch);
     if (own_text)
-        text_open(&w->text, &w->memory, c->clip, &sentences, c->state.text_rows, sizes->text_depth, w->training, &w->scratch);
+        text_open(&w->text, &w->memory, c->clip, &sentences, c->state.text_rows, sizes->text_depth, w->training,
+                  &w->scratch);
     size_t e = (size_t)config->embed, n = (size_t)c->classes;
     w->image_features = arena_floats(&w->memory, (size_t)w->group * e);
     w->logits = arena_floats(&w->memory, (size_t)w->group * n);
@@ -243,7 +252,8 @@ static int open_work(mudpt_classifier *c, int count, int training) {
 }
 
 int classifier_open_training(mudpt_classifier *c, int count) {
-    if (!c->state.parameter_count) return fail(MUDPT_STATE, "%s has nothing to train; choose another method", c->state.method->name);
+    if (!c->state.parameter_count)
+        return fail(MUDPT_STATE, "%s has nothing to train; choose another method", c->state.method->name);
     if (!c->rows && !c->text_given) return fail(MUDPT_STATE, "the classifier has neither sentences nor text features");
     int code = open_work(c, count, 1);
     if (code || c->state.gradients) return code;
@@ -280,8 +290,9 @@ static int encode_sentences(mudpt_classifier *c, int template, int first, int co
 }
 
 static int prepare_text(mudpt_classifier *c) {
-    if (c->state.method->conditional) return fail(MUDPT_STATE, "%s has text features of its own for every picture", c->state.method->name);
-    enum { SENTENCES = 256 };   /* at a time: memory does not grow with the number of classes */
+    if (c->state.method->conditional)
+        return fail(MUDPT_STATE, "%s has text features of its own for every picture", c->state.method->name);
+    enum { SENTENCES = 256 }; /* at a time: memory does not grow with the number of classes */
     if (c->text_ready) return MUDPT_OK;
     if (!c->rows) return fail(MUDPT_STATE, "the classifier has neither sentences nor text features");
     int e = c->clip->config.embed, code = reserve_kernels(c->clip, c->state.sizes.visual_length);
@@ -314,7 +325,8 @@ int mudpt_classifier_text_features(mudpt_classifier *c, float *out) {
 }
 
 int mudpt_classifier_set_text_features(mudpt_classifier *c, const float *features) {
-    if (c->state.method->text) return fail(MUDPT_STATE, "%s computes its text features; use zeroshot or vpt", c->state.method->name);
+    if (c->state.method->text)
+        return fail(MUDPT_STATE, "%s computes its text features; use zeroshot or vpt", c->state.method->name);
     size_t count = (size_t)c->classes * (size_t)c->clip->config.embed;
     for (size_t i = 0; i < count; i++)
         if (!isfinite(features[i])) return fail(MUDPT_ARGUMENT, "text features hold NaN or infinity");
@@ -332,7 +344,7 @@ static void train_text_forward(mudpt_classifier *c) {
     size_t layer = (size_t)s->text_rows * (size_t)c->clip->config.text_width;
     text_forward(&c->work.text, c->text_features, s->text, s->text + layer);
     unit_forward(c->unit_text, c->text_norms, c->text_features, c->classes, c->clip->config.embed);
-    c->text_ready = 0;  /* encoding for classification may sum in another order: keep the two apart */
+    c->text_ready = 0; /* encoding for classification may sum in another order: keep the two apart */
 }
 
 static void train_text_backward(mudpt_classifier *c) {
@@ -368,15 +380,16 @@ int mudpt_classifier_logits(mudpt_classifier *c, const float *pixels, int count,
         for (int i = 0; i < now; i++) {
             const float *unit = w->image_features + (size_t)i * e;
             if (conditional) picture_text(c, unit);
-            cosine_logits(logits + (size_t)(first + i) * (size_t)c->classes, unit, c->unit_text, scale, c->classes, (int)e);
+            cosine_logits(logits + (size_t)(first + i) * (size_t)c->classes, unit, c->unit_text, scale, c->classes,
+                          (int)e);
         }
     }
     return MUDPT_OK;
 }
 
 /* One picture's share: its loss, and the gradients of its feature and (added) of the text features. unit, dunit [e] */
-static float picture_loss(mudpt_classifier *c, const float *unit, int label, int batch, float *logits, float *keep_logits,
-                          float *dunit) {
+static float picture_loss(mudpt_classifier *c, const float *unit, int label, int batch, float *logits,
+                          float *keep_logits, float *dunit) {
     int e = c->clip->config.embed;
     float scale = expf(*c->clip->logit_scale);
     cosine_logits(logits, unit, c->unit_text, scale, c->classes, e);
@@ -408,8 +421,10 @@ int mudpt_classifier_gradients(mudpt_classifier *c, const float *pixels, const i
     size_t picture = 3 * (size_t)config->image * (size_t)config->image;
     int e = config->embed;
     size_t text_bytes = (size_t)c->classes * (size_t)e * sizeof(float);
-    size_t dtext_bytes = (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)config->text_width * sizeof(float);
-    size_t dvisual_bytes = (size_t)s->sizes.visual_depth * (size_t)s->sizes.visual_length * (size_t)config->vision_width * sizeof(float);
+    size_t dtext_bytes =
+        (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)config->text_width * sizeof(float);
+    size_t dvisual_bytes =
+        (size_t)s->sizes.visual_depth * (size_t)s->sizes.visual_length * (size_t)config->vision_width * sizeof(float);
 
     prepare_prompts(c);
     if (s->method->text && !s->method->conditional) train_text_forward(c);
@@ -422,9 +437,11 @@ int mudpt_classifier_gradients(mudpt_classifier *c, const float *pixels, const i
     double sum = 0;
     for (int first = 0; first < count; first += w->group) {
         int now = count - first < w->group ? count - first : w->group;
-        vision_forward(&w->vision, w->image_features, pixels + (size_t)first * picture, s->sizes.visual_depth ? s->visual : NULL, now);
+        vision_forward(&w->vision, w->image_features, pixels + (size_t)first * picture,
+                       s->sizes.visual_depth ? s->visual : NULL, now);
         for (int i = 0; i < now; i++) {
-            float *feature = w->image_features + (size_t)i * (size_t)e, *dfeature = w->dimage_features + (size_t)i * (size_t)e;
+            float *feature = w->image_features + (size_t)i * (size_t)e,
+                  *dfeature = w->dimage_features + (size_t)i * (size_t)e;
             float norm;
             unit_forward(feature, &norm, feature, 1, e);
             if (s->method->conditional) picture_text(c, feature);
@@ -442,12 +459,14 @@ int mudpt_classifier_gradients(mudpt_classifier *c, const float *pixels, const i
     if (s->method->text && !s->method->conditional) train_text_backward(c);
     s->method->backward(s);
     *loss = (float)(sum / count);
-    if (!isfinite(*loss)) return fail(MUDPT_NOT_FINITE, "the loss is not a finite number; lower the learning rate or check the pictures");
+    if (!isfinite(*loss))
+        return fail(MUDPT_NOT_FINITE, "the loss is not a finite number; lower the learning rate or check the pictures");
     for (int i = 0; i < s->parameter_count; i++) {
         const float *gradient = s->gradients + s->parameters[i].offset;
         for (int k = 0; k < s->parameters[i].count; k++)
             if (!isfinite(gradient[k]))
-                return fail(MUDPT_NOT_FINITE, "the gradient of %s is not finite; lower the learning rate", s->parameters[i].name);
+                return fail(MUDPT_NOT_FINITE, "the gradient of %s is not finite; lower the learning rate",
+                            s->parameters[i].name);
     }
     return MUDPT_OK;
 }
@@ -463,8 +482,8 @@ int mudpt_classifier_sgd(mudpt_classifier *c, float rate, float momentum, float 
     return MUDPT_OK;
 }
 
-void mudpt_classifier_folded_shape(const mudpt_classifier *c, int32_t *text_depth, int32_t *text_length, int32_t *visual_depth,
-                                   int32_t *visual_length) {
+void mudpt_classifier_folded_shape(const mudpt_classifier *c, int32_t *text_depth, int32_t *text_length,
+                                   int32_t *visual_depth, int32_t *visual_length) {
     *text_depth = c->state.sizes.text_depth;
     *text_length = c->state.text_rows;
     *visual_depth = c->state.sizes.visual_depth;
@@ -473,10 +492,12 @@ void mudpt_classifier_folded_shape(const mudpt_classifier *c, int32_t *text_dept
 
 int mudpt_classifier_fold(mudpt_classifier *c, float *text, float *visual) {
     const method_state *s = &c->state;
-    if (s->method->conditional) return fail(MUDPT_STATE, "%s has prompts of its own for every picture; it cannot be folded", s->method->name);
+    if (s->method->conditional)
+        return fail(MUDPT_STATE, "%s has prompts of its own for every picture; it cannot be folded", s->method->name);
     prepare_prompts(c);
     size_t text_floats = (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)c->clip->config.text_width;
-    size_t visual_floats = (size_t)s->sizes.visual_depth * (size_t)s->sizes.visual_length * (size_t)c->clip->config.vision_width;
+    size_t visual_floats =
+        (size_t)s->sizes.visual_depth * (size_t)s->sizes.visual_length * (size_t)c->clip->config.vision_width;
     if (text) memcpy(text, s->text, text_floats * sizeof(float));
     if (visual) memcpy(visual, s->visual, visual_floats * sizeof(float));
     return MUDPT_OK;

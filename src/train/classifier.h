@@ -10,7 +10,7 @@
 typedef struct {
     arena memory;
     int training;
-    int group;              /* most pictures at once */
+    int group; /* most pictures at once */
     tower_scratch scratch;
     vision vision;
     text text;              /* only while training text prompts, and for conditional methods */
@@ -24,18 +24,18 @@ typedef struct {
 struct mudpt_classifier {
     mudpt_clip *clip;
     method_state state;
-    arena parameters;       /* values */
-    arena prompts;          /* prompts and, in training, gradients and velocity */
+    arena parameters; /* values */
+    arena prompts;    /* prompts and, in training, gradients and velocity */
     classifier_work work;
 
     int classes, templates;
-    int *rows, *lengths, stride;    /* sentences: [templates, classes, stride] as text_sentences, [templates, classes] */
-    float *text_features;   /* [N, e] as they leave the tower */
-    float *unit_text;       /* [N, e] scaled to length one */
-    float *text_norms;      /* [N] lengths before that */
-    int prompts_ready;      /* state.text and state.visual belong to the values */
-    int text_ready;         /* text_features belong to the values */
-    int text_given;         /* by the caller: there are no sentences */
+    int *rows, *lengths, stride; /* sentences: [templates, classes, stride] as text_sentences, [templates, classes] */
+    float *text_features;        /* [N, e] as they leave the tower */
+    float *unit_text;            /* [N, e] scaled to length one */
+    float *text_norms;           /* [N] lengths before that */
+    int prompts_ready;           /* state.text and state.visual belong to the values */
+    int text_ready;              /* text_features belong to the values */
+    int text_given;              /* by the caller: there are no sentences */
 };
 
 /* Makes sure that `count` pictures at a time can be trained on: memory for gradients and backward. */

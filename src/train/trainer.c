@@ -20,7 +20,7 @@ enum { DECODED_BYTES = 64 << 20 };
 #define VIEW_STREAM (1ULL << 41)
 
 typedef struct {
-    void *file;             /* NULL where the decoded picture is kept */
+    void *file; /* NULL where the decoded picture is kept */
     size_t bytes;
     mudpt_image *image;
     int32_t label;
@@ -31,34 +31,39 @@ struct mudpt_trainer {
     mudpt_train_config config;
     example *examples;
     int count, room;
-    size_t decoded;         /* bytes of kept pictures */
-    int32_t *order;         /* [count] of this epoch */
-    float *pixels;          /* [batch, 3, image, image] */
-    float *good;            /* parameters of the last step whose loss was finite */
-    int32_t *labels;        /* [batch] */
-    int *codes;             /* [batch] what preparing each picture returned */
-    int batch, steps_each;  /* as they are with this many pictures */
-    int epoch, step;        /* next step, within its epoch */
+    size_t decoded;        /* bytes of kept pictures */
+    int32_t *order;        /* [count] of this epoch */
+    float *pixels;         /* [batch, 3, image, image] */
+    float *good;           /* parameters of the last step whose loss was finite */
+    int32_t *labels;       /* [batch] */
+    int *codes;            /* [batch] what preparing each picture returned */
+    int batch, steps_each; /* as they are with this many pictures */
+    int epoch, step;       /* next step, within its epoch */
 };
 
 int mudpt_trainer_create(mudpt_classifier *classifier, const mudpt_train_config *config, mudpt_trainer **out) {
     const mudpt_train_config *c = config;
     if (c->epochs < 1 || c->epochs > 100000) return fail(MUDPT_ARGUMENT, "%d epochs; expected 1 to 100000", c->epochs);
     if (c->batch < 1 || c->batch > 4096) return fail(MUDPT_ARGUMENT, "batch size %d; expected 1 to 4096", c->batch);
-    if (!(c->rate > 0 && c->rate <= 1000)) return fail(MUDPT_ARGUMENT, "learning rate %g; expected above 0, at most 1000", (double)c->rate);
+    if (!(c->rate > 0 && c->rate <= 1000))
+        return fail(MUDPT_ARGUMENT, "learning rate %g; expected above 0, at most 1000", (double)c->rate);
     if (!(c->warmup_rate >= 0 && c->warmup_rate <= 1000))
         return fail(MUDPT_ARGUMENT, "warm-up rate %g; expected 0 to 1000", (double)c->warmup_rate);
-    if (!(c->momentum >= 0 && c->momentum < 1)) return fail(MUDPT_ARGUMENT, "momentum %g; expected 0 to below 1", (double)c->momentum);
-    if (!(c->decay >= 0 && c->decay <= 1)) return fail(MUDPT_ARGUMENT, "weight decay %g; expected 0 to 1", (double)c->decay);
+    if (!(c->momentum >= 0 && c->momentum < 1))
+        return fail(MUDPT_ARGUMENT, "momentum %g; expected 0 to below 1", (double)c->momentum);
+    if (!(c->decay >= 0 && c->decay <= 1))
+        return fail(MUDPT_ARGUMENT, "weight decay %g; expected 0 to 1", (double)c->decay);
     if (!(c->smallest_crop > 0 && c->smallest_crop <= 1))
-        return fail(MUDPT_ARGUMENT, "smallest crop %g; expected a share of the area above 0, at most 1", (double)c->smallest_crop);
+        return fail(MUDPT_ARGUMENT, "smallest crop %g; expected a share of the area above 0, at most 1",
+                    (double)c->smallest_crop);
     int code = classifier_open_training(classifier, c->batch);
     if (code) return code;
     mudpt_trainer *t = calloc(1, sizeof *t);
     if (!t) return fail_memory(sizeof *t, "a trainer");
     t->classifier = classifier;
     t->config = *config;
-    size_t side = (size_t)classifier->clip->config.image, batch = (size_t)c->batch, bytes = batch * 3 * side * side * sizeof(float);
+    size_t side = (size_t)classifier->clip->config.image, batch = (size_t)c->batch,
+           bytes = batch * 3 * side * side * sizeof(float);
     t->pixels = malloc(bytes);
     t->labels = malloc(batch * sizeof *t->labels);
     t->codes = malloc(batch * sizeof *t->codes);
@@ -149,7 +154,8 @@ static void prepare_picture(void *context, int index, int thread) {
     int code = e->image ? MUDPT_OK : mudpt_image_decode(e->file, e->bytes, t->config.upright, &decoded);
     const mudpt_image *image = e->image ? e->image : decoded;
     if (!code && t->config.augment) {
-        uint64_t place = ((uint64_t)t->epoch * (uint64_t)t->steps_each + (uint64_t)t->step) * (uint64_t)t->batch + (uint64_t)index;
+        uint64_t place =
+            ((uint64_t)t->epoch * (uint64_t)t->steps_each + (uint64_t)t->step) * (uint64_t)t->batch + (uint64_t)index;
         rng r;
         rng_seed(&r, t->config.seed, VIEW_STREAM + place);
         image_box box = image_random_box(image->width, image->height, t->config.smallest_crop, &r);
@@ -189,8 +195,12 @@ int mudpt_trainer_step(mudpt_trainer *t, mudpt_progress *out) {
     float rate = (float)mudpt_learning_rate((double)c->rate, (double)c->warmup_rate, c->epochs, t->epoch);
     code = mudpt_classifier_sgd(t->classifier, rate, c->momentum, c->decay);
     if (code) return code;
-    *out = (mudpt_progress){.epoch = t->epoch, .epochs = c->epochs, .step = t->epoch * t->steps_each + t->step + 1,
-                            .steps = c->epochs * t->steps_each, .loss = loss, .rate = rate};
+    *out = (mudpt_progress){.epoch = t->epoch,
+                            .epochs = c->epochs,
+                            .step = t->epoch * t->steps_each + t->step + 1,
+                            .steps = c->epochs * t->steps_each,
+                            .loss = loss,
+                            .rate = rate};
     if (++t->step == t->steps_each) {
         t->step = 0;
         t->epoch++;
