@@ -91,16 +91,16 @@ enum { LIMIT_STEPS = 200000 };
 static float limit_numbers[72];
 
 /* Chains of multiply-add, all in registers. */
-#define LIMIT(chains)                                                                                                       \
-    static void limit_##chains(void *context) {                                                                             \
-        (void)context;                                                                                                      \
-        v128_t x = wasm_v128_load(limit_numbers), y = wasm_v128_load(limit_numbers + 4), sum[chains];                       \
-        for (int i = 0; i < chains; i++) sum[i] = wasm_v128_load(limit_numbers + 8 + i * 4);                                \
-        for (int step = 0; step < LIMIT_STEPS; step++) {                                                                    \
-            _Pragma("GCC unroll 16") for (int i = 0; i < chains; i++) sum[i] = SIMD_MADD(sum[i], x, y);                     \
-        }                                                                                                                   \
-        for (int i = 1; i < chains; i++) sum[0] = wasm_f32x4_add(sum[0], sum[i]);                                           \
-        wasm_v128_store(limit_numbers, wasm_f32x4_mul(sum[0], wasm_f32x4_splat(1e-9f)));                                    \
+#define LIMIT(chains)                                                                                                  \
+    static void limit_##chains(void *context) {                                                                        \
+        (void)context;                                                                                                 \
+        v128_t x = wasm_v128_load(limit_numbers), y = wasm_v128_load(limit_numbers + 4), sum[chains];                  \
+        for (int i = 0; i < chains; i++) sum[i] = wasm_v128_load(limit_numbers + 8 + i * 4);                           \
+        for (int step = 0; step < LIMIT_STEPS; step++) {                                                               \
+            _Pragma("GCC unroll 16") for (int i = 0; i < chains; i++) sum[i] = SIMD_MADD(sum[i], x, y);                \
+        }                                                                                                              \
+        for (int i = 1; i < chains; i++) sum[0] = wasm_f32x4_add(sum[0], sum[i]);                                      \
+        wasm_v128_store(limit_numbers, wasm_f32x4_mul(sum[0], wasm_f32x4_splat(1e-9f)));                               \
     }
 LIMIT(8)
 LIMIT(10)
@@ -110,40 +110,63 @@ LIMIT(14)
 
 /* ------------------------------------------------------------------------------------------------ products */
 
-static gemm_weight new_weight(int out, int in, int storage) {
-    gemm_weight w = {.out = out, .in = in, .storage = storage};
+enum { COLD_BYTES = 96 << 20 }; /* more than any cache holds */
+
+/* A job on one weight after another, all alike. */
+typedef struct {
+    gemm_job job;
+    gemm_weight weight;
+    int copies, next;
+    size_t bytes;
+} gemm_bench;
+
+/* cold: so many copies that each use finds its weight in memory only, as in a whole model. */
+static void new_weight(gemm_bench *b, int out, int in, int storage, int cold) {
     float *row = numbers((size_t)in);
-    w.panels = aligned_alloc(64, (gemm_panel_bytes(out, in, storage) + 63) / 64 * 64);
-    w.scale = numbers(((size_t)out + 7) / 8 * 8);
-    if (!w.panels) exit(2);
-    for (int o = 0; o < out; o++) gemm_set_row(&w, o, row, 0);
+    gemm_weight *w = &b->weight;
+    *w = (gemm_weight){.out = out, .in = in, .storage = storage, .scale = numbers(((size_t)out + 7) / 8 * 8)};
+    b->bytes = (gemm_panel_bytes(out, in, storage) + 63) / 64 * 64;
+    b->copies = cold ? COLD_BYTES / (int)b->bytes + 1 : 1;
+    w->panels = aligned_alloc(64, b->bytes * (size_t)b->copies);
+    if (!w->panels) exit(2);
+    for (int o = 0; o < out; o++) gemm_set_row(w, o, row, 0);
+    for (int i = 1; i < b->copies; i++) memcpy((char *)w->panels + (size_t)i * b->bytes, w->panels, b->bytes);
     free(row);
-    return w;
 }
 
 static void run_gemm(void *context) {
-    gemm_run(context);
+    gemm_bench *b = context;
+    gemm_weight w = b->weight;
+    w.panels = (char *)w.panels + (size_t)(b->next++ % b->copies) * b->bytes;
+    b->job.weight = &w;
+    gemm_run(&b->job);
 }
 
-static void bench_gemm(int threads, int rows, int out, int in) {
+static void bench_gemm(int threads, int rows, int out, int in, int cold) {
     static const char *const storages[] = {"f32", "f16", "i8"};
-    float *a = numbers((size_t)rows * (size_t)(out > in ? out : in)), *c = numbers((size_t)rows * (size_t)(out > in ? out : in));
+    float *a = numbers((size_t)rows * (size_t)(out > in ? out : in)),
+          *c = numbers((size_t)rows * (size_t)(out > in ? out : in));
     float *bias = numbers((size_t)out);
     if (gemm_reserve(out > in ? out : in)) exit(2);
     for (int storage = MUDPT_F32; storage <= MUDPT_I8; storage++) {
-        gemm_weight w = new_weight(out, in, storage);
+        gemm_bench b = {.next = 0};
+        new_weight(&b, out, in, storage, cold);
         for (int transposed = 0; transposed < 2; transposed++) {
-            /* The product is rows x columns x depth either way. */
-            gemm_job job = {.weight = &w, .transposed = transposed, .count = out, .rows = rows, .a = a,
-                            .lda = transposed ? out : in, .c = c, .ldc = transposed ? in : out,
-                            .bias = transposed ? NULL : bias};
-            char name[80];
-            snprintf(name, sizeof name, "gemm/%dx%dx%d/%s%s/t%d", rows, transposed ? in : out, transposed ? out : in,
-                     storages[storage], transposed ? "/transposed" : "", threads);
-            line(name, 2.0 * rows * out * in, "FLOP", run_gemm, &job);
+            b.job = (gemm_job){.transposed = transposed,
+                               .count = out,
+                               .rows = rows,
+                               .a = a,
+                               .lda = transposed ? out : in,
+                               .c = c,
+                               .ldc = transposed ? in : out,
+                               .bias = transposed ? NULL : bias};
+            char name[80]; /* rows x columns x depth of the product, either way */
+            snprintf(name, sizeof name, "gemm/%dx%dx%d/%s%s%s/t%d", rows, transposed ? in : out, transposed ? out : in,
+                     storages[storage], transposed ? "/transposed" : "", cold ? "/cold" : "", threads);
+            line(name, 2.0 * rows * out * in, "FLOP", run_gemm, &b);
         }
-        free(w.panels);
-        free(w.scale);
+        free(b.weight.panels);
+        free(b.weight.scale);
     }
     free(a);
     free(c);
@@ -165,16 +188,21 @@ static void run_attention(void *context) {
 
 static void run_attention_backward(void *context) {
     attention_bench *b = context;
-    attention_backward(b->x[0], b->x[4], b->x[5], b->x[6], b->x[7], b->x[1], b->x[1], b->x[2], b->x[3], b->x[6], b->x[7],
-                       b->stride, &b->shape, 0);
+    attention_backward(b->x[0], b->x[4], b->x[5], b->x[6], b->x[7], b->x[1], b->x[1], b->x[2], b->x[3], b->x[6],
+                       b->x[7], b->stride, &b->shape, 0);
 }
 
 static void bench_attention(int threads, const char *what, int sequences, int length, int prefix) {
     enum { HEADS = 12, HEAD_WIDTH = 64, WIDTH = HEADS * HEAD_WIDTH };
     int *start = malloc(sizeof(int) * (size_t)(sequences + 1));
     for (int s = 0; s <= sequences; s++) start[s] = s * length;
-    attention_bench b = {.shape = {.heads = HEADS, .head_width = HEAD_WIDTH, .sequences = sequences, .query_start = start,
-                                   .key_start = start, .prefix = prefix}, .stride = WIDTH};
+    attention_bench b = {.shape = {.heads = HEADS,
+                                   .head_width = HEAD_WIDTH,
+                                   .sequences = sequences,
+                                   .query_start = start,
+                                   .key_start = start,
+                                   .prefix = prefix},
+                         .stride = WIDTH};
     for (int i = 0; i < 8; i++) b.x[i] = numbers((size_t)(i < 6 ? sequences * length : prefix) * WIDTH);
     if (parallel_reserve(attention_scratch(length + prefix, HEAD_WIDTH))) exit(2);
     double work = 2.0 * WIDTH * sequences * length * (length + prefix);
@@ -252,9 +280,11 @@ int main(int argc, char **argv) {
     line("limit/12", 8.0 * 12 * LIMIT_STEPS, "FLOP", limit_12, NULL);
     line("limit/13", 8.0 * 13 * LIMIT_STEPS, "FLOP", limit_13, NULL);
     line("limit/14", 8.0 * 14 * LIMIT_STEPS, "FLOP", limit_14, NULL);
-    static const int shapes[][3] = {{804, 768, 3072}, {804, 3072, 768}, {804, 768, 768}, {276, 192, 768}, {44, 512, 512},
-                                    {4, 768, 768}, {1, 768, 768}, {1, 3072, 768}};
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) bench_gemm(threads, shapes[i][0], shapes[i][1], shapes[i][2]);
+    static const int shapes[][3] = {{804, 768, 3072}, {804, 3072, 768}, {804, 768, 768}, {276, 192, 768},
+                                    {44, 512, 512},   {4, 768, 768},    {1, 768, 768}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int cold = 0; cold <= (shapes[i][0] < 16); cold++)
+            bench_gemm(threads, shapes[i][0], shapes[i][1], shapes[i][2], cold);
     bench_attention(threads, "1x201", 1, 201, 0);
     bench_attention(threads, "100x4+5", 100, 4, 5);
     bench_rows(threads);

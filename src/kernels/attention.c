@@ -1,24 +1,24 @@
-/* Scores are kept turned over, [keys, 8 queries]: a panel. So softmax runs down the lanes without any sum across them, keys
- * are read where they lie, and the same micro-kernel does every product:
+/* Scores are kept turned over, [keys, queries]. So softmax runs down the lanes without any sum across them, keys are read
+ * where they lie, and the same micro-kernel does every product:
  *
  *   S' = K Q'        P' = softmax        O' = V' P'
  *   dP' = V dO'      dS' = P' (dP' - sum of P' dP')      dQ' = K' dS'      dK += dS' Q      dV += P' dO
  *
- * A block is up to 4 panels of one head's queries; its scores are all that is ever kept. The keys of a block are the
+ * A block is up to 32 queries of one head; its scores are all that is ever kept. The keys of a block are the
  * prefix's, then the sequence's own.
  */
 #include "attention.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/parallel.h"
 #include "exp.h"
 #include "microkernel.h"
 
 enum {
-    BLOCK_PANELS = 4,
-    BLOCK = BLOCK_PANELS * PANEL,   /* queries */
-    CHUNK_QUERIES = 32              /* a thread takes so many sequences at a time that they have about so many queries */
+    BLOCK = 32,        /* queries */
+    CHUNK_QUERIES = 32 /* a thread takes so many sequences at a time that they have about so many queries */
 };
 
 typedef struct {
@@ -28,65 +28,69 @@ typedef struct {
     ptrdiff_t kv_stride, width;
     float scale;
     int first_key;
-    int chunk, chunks;              /* sequences of a chunk; chunks */
+    int chunk, chunks; /* sequences of a chunk; chunks */
 } attention;
 
-/* A thread's memory. L is the number of keys that the sequence has, the prefix's included. */
+/* A thread's memory. L is the number of keys that the sequence has, the prefix's included; the block's queries are padded to
+ * `columns`, a multiple of 8. */
 typedef struct {
-    float *queries;     /* [BLOCK_PANELS, head width, 8] */
-    float *gradients;   /* the same of dout */
-    float *p, *ds;      /* [BLOCK_PANELS, L, 8] */
-    float *columns;     /* [head width / 4, L, 4] values (forward) or keys (backward) */
+    float *queries, *gradients;        /* [columns / 8, head width, 8] panels of q, scaled, and of dout */
+    float *query_rows, *gradient_rows; /* [BLOCK, head width] q and dout as they are */
+    float *p, *ds;                     /* [L, columns] */
+    float *keys;                       /* [head width / 4, L, 4] values (forward) or keys (backward) */
 } scratch;
 
 static scratch cut_scratch(float *memory, int keys, int head_width) {
+    size_t rows = (size_t)BLOCK * (size_t)head_width, scores = (size_t)BLOCK * (size_t)keys;
     scratch s = {.queries = memory};
-    s.gradients = s.queries + BLOCK * head_width;
-    s.p = s.gradients + BLOCK * head_width;
-    s.ds = s.p + (size_t)BLOCK * (size_t)keys;
-    s.columns = s.ds + (size_t)BLOCK * (size_t)keys;
+    s.gradients = s.queries + rows;
+    s.query_rows = s.gradients + rows;
+    s.gradient_rows = s.query_rows + rows;
+    s.p = s.gradient_rows + rows;
+    s.ds = s.p + scores;
+    s.keys = s.ds + scores;
     return s;
 }
 
 size_t attention_scratch(int keys, int head_width) {
     size_t length = (size_t)keys, width = (size_t)head_width;
-    return (2 * BLOCK * width + 2 * BLOCK * length + length * width) * sizeof(float);
+    return (4 * BLOCK * width + 2 * BLOCK * length + length * width) * sizeof(float);
 }
 
 /* One sequence and head: a block of its queries. */
 typedef struct {
     int keys, own;              /* L; the sequence's own keys */
-    int from, queries, panels;  /* first query, how many, in how many panels */
+    int from, queries, columns; /* first query, how many, that rounded up to a multiple of 8 */
     int seen;                   /* keys that any of them sees, the prefix's included */
 } block;
 
 /* ------------------------------------------------------------------------------------------------ products */
 
-/* to [rows, 8] = a's rows times a panel [depth, 8] */
-#define TIMES_PANEL(name, rows)                                                                                             \
-    static void name(float *to, const float *a, ptrdiff_t a_row, const float *panel, int depth) {                           \
-        v128_t sum[8];                                                                                                      \
-        for (int i = 0; i < 2 * rows; i++) sum[i] = wasm_f32x4_splat(0);                                                    \
-        micro_add(sum, rows, 2, depth, a, a_row, 1, panel, 0, PANEL);                                                       \
-        for (int i = 0; i < 2 * rows; i++) wasm_v128_store(to + i * 4, sum[i]);                                             \
+/* to [rows, 8] (rows `columns` apart) = a's rows times a panel [depth, 8] */
+#define TIMES_PANEL(name, rows)                                                                                        \
+    static void name(float *to, int columns, const float *a, ptrdiff_t a_row, const float *panel, int depth) {         \
+        v128_t sum[8];                                                                                                 \
+        for (int i = 0; i < 2 * rows; i++) sum[i] = wasm_f32x4_splat(0);                                               \
+        micro_add(sum, rows, 2, depth, a, a_row, 1, panel, 0, PANEL);                                                  \
+        for (int i = 0; i < 2 * rows; i++) wasm_v128_store(to + i / 2 * columns + i % 2 * 4, sum[i]);                  \
     }
 TIMES_PANEL(times_panel_4, 4)
 TIMES_PANEL(times_panel_3, 3)
 TIMES_PANEL(times_panel_2, 2)
 TIMES_PANEL(times_panel_1, 1)
 
-/* to [panels, keys, 8]: rows at ... at + rows-1 of every panel = a's rows times the panels [panels, depth, 8]. */
-static void times_panels(float *to, int keys, int at, const float *a, ptrdiff_t a_row, int rows, const float *panels,
-                         int count, int depth) {
+/* to [rows, columns] = a's rows times panels [columns / 8, depth, 8] */
+static void times_panels(float *to, int columns, const float *a, ptrdiff_t a_row, int rows, const float *panels,
+                         int depth) {
     for (int r = 0; r < rows; r += 4) {
-        for (int p = 0; p < count; p++) {
-            float *target = to + ((size_t)p * (size_t)keys + (size_t)(at + r)) * PANEL;
-            const float *source = a + r * a_row, *panel = panels + (size_t)p * (size_t)depth * PANEL;
+        for (int column = 0; column < columns; column += PANEL) {
+            float *target = to + r * columns + column;
+            const float *source = a + r * a_row, *panel = panels + column * depth;
             switch (rows - r) {
-            case 1: times_panel_1(target, source, a_row, panel, depth); break;
-            case 2: times_panel_2(target, source, a_row, panel, depth); break;
-            case 3: times_panel_3(target, source, a_row, panel, depth); break;
-            default: times_panel_4(target, source, a_row, panel, depth);
+            case 1: times_panel_1(target, columns, source, a_row, panel, depth); break;
+            case 2: times_panel_2(target, columns, source, a_row, panel, depth); break;
+            case 3: times_panel_3(target, columns, source, a_row, panel, depth); break;
+            default: times_panel_4(target, columns, source, a_row, panel, depth);
             }
         }
     }
@@ -96,101 +100,106 @@ static void times_panels(float *to, int keys, int at, const float *a, ptrdiff_t 
 static void times_keys(float *to, const block *b, const attention *a, const float *prefix, const float *own,
                        const float *panels) {
     int depth = a->shape->head_width, before = a->shape->prefix;
-    if (before) times_panels(to, b->keys, 0, prefix, a->kv_stride, before, panels, b->panels, depth);
-    times_panels(to, b->keys, before, own, a->kv_stride, b->seen - before, panels, b->panels, depth);
+    if (before) times_panels(to, b->columns, prefix, a->kv_stride, before, panels, depth);
+    times_panels(to + before * b->columns, b->columns, own, a->kv_stride, b->seen - before, panels, depth);
 }
 
-/* to [queries, head width] (rows `width` apart) = panels [panels, keys, 8], turned over, times columns [head width / 4, keys, 4];
- * query i's row is then multiplied by factor[i] (NULL: not). */
-static void times_columns(float *to, const block *b, const attention *a, const float *panels, const float *columns,
-                          const float *factor) {
-    for (int p = 0; p < b->panels; p++) {
-        int valid = b->queries - p * PANEL < PANEL ? b->queries - p * PANEL : PANEL;
+/* to [queries, head width] (rows `width` apart) = scores [keys, columns], turned over, times keys [head width / 4, keys, 4]; query
+ * i's row is then multiplied by factor[i] (NULL: not). */
+static void turned_times_keys(float *to, const block *b, const attention *a, const float *scores, const float *keys,
+                              const float *factor) {
+    for (int query = 0; query < b->queries; query += PANEL) {
+        int valid = b->queries - query < PANEL ? b->queries - query : PANEL;
         v128_t one = wasm_f32x4_splat(1), scale[2] = {one, one};
         if (factor)
-            for (int j = 0; j < 2; j++) scale[j] = wasm_v128_load(factor + p * PANEL + j * 4);
+            for (int j = 0; j < 2; j++) scale[j] = wasm_v128_load(factor + query + j * 4);
         for (int column = 0; column < a->shape->head_width; column += 4) {
             v128_t sum[8], low[4], high[4];
             for (int i = 0; i < 8; i++) sum[i] = wasm_f32x4_splat(0);
-            micro_add(sum, 4, 2, b->seen, columns + (size_t)column * (size_t)b->keys, 1, 4,
-                      panels + (size_t)p * (size_t)b->keys * PANEL, 0, PANEL);
+            micro_add(sum, 4, 2, b->seen, keys + (size_t)column * (size_t)b->keys, 1, 4, scores + query, 0, b->columns);
             for (int i = 0; i < 4; i++) {
                 low[i] = wasm_f32x4_mul(sum[2 * i], scale[0]);
                 high[i] = wasm_f32x4_mul(sum[2 * i + 1], scale[1]);
             }
             transpose_4x4(low);
             transpose_4x4(high);
-            float *row = to + p * PANEL * a->width + column;
+            float *row = to + query * a->width + column;
             for (int i = 0; i < valid; i++) wasm_v128_store(row + i * a->width, i < 4 ? low[i] : high[i - 4]);
         }
     }
 }
 
-/* to's `rows` rows += panels' rows (from the given one on) times b [queries, vectors * 4], whose rows are `width` apart. */
-#define ADD_ROWS(name, rows, vectors)                                                                                       \
-    static void name(float *to, ptrdiff_t stride, const float *panels, int keys, int queries, const float *b,               \
-                     ptrdiff_t width) {                                                                                     \
-        v128_t sum[8];                                                                                                      \
-        for (int r = 0; r < rows; r++)                                                                                      \
-            for (int j = 0; j < vectors; j++) sum[r * vectors + j] = wasm_v128_load(to + r * stride + j * 4);               \
-        for (int query = 0; query < queries; query += PANEL) {                                                              \
-            int depth = queries - query < PANEL ? queries - query : PANEL;                                                  \
-            micro_add(sum, rows, vectors, depth, panels + (size_t)query * (size_t)keys, PANEL, 1, b + query * width, 0,     \
-                      width);                                                                                               \
-        }                                                                                                                   \
-        for (int r = 0; r < rows; r++)                                                                                      \
-            for (int j = 0; j < vectors; j++) wasm_v128_store(to + r * stride + j * 4, sum[r * vectors + j]);               \
+/* to's `rows` rows += rows of scores times vectors * 4 columns of b [queries, width] */
+#define ADD_ROWS(name, rows, vectors)                                                                                  \
+    static void name(float *to, ptrdiff_t stride, const float *scores, int columns, int queries, const float *b,       \
+                     int width) {                                                                                      \
+        v128_t sum[8];                                                                                                 \
+        for (int r = 0; r < rows; r++)                                                                                 \
+            for (int j = 0; j < vectors; j++) sum[r * vectors + j] = wasm_v128_load(to + r * stride + j * 4);          \
+        micro_add(sum, rows, vectors, queries, scores, columns, 1, b, 0, width);                                       \
+        for (int r = 0; r < rows; r++)                                                                                 \
+            for (int j = 0; j < vectors; j++) wasm_v128_store(to + r * stride + j * 4, sum[r * vectors + j]);          \
     }
 ADD_ROWS(add_rows_4x8, 4, 2)
 ADD_ROWS(add_rows_4x4, 4, 1)
 ADD_ROWS(add_rows_1x8, 1, 2)
 ADD_ROWS(add_rows_1x4, 1, 1)
 
-/* to [rows, head width] += rows from ... from + rows-1 of panels [panels, keys, 8] times b [queries, head width] */
-static void add_rows(float *to, const block *b, const attention *a, const float *panels, int from, int rows,
+/* to [rows, head width] += scores' rows from `from` on times b [queries, head width] */
+static void add_rows(float *to, const block *b, const attention *a, const float *scores, int from, int rows,
                      const float *source) {
+    int width = a->shape->head_width;
     for (int r = 0; r < rows;) {
         int four = rows - r >= 4;
-        const float *at = panels + (size_t)(from + r) * PANEL;
-        for (int column = 0; column < a->shape->head_width; column += PANEL) {
-            int wide = a->shape->head_width - column >= PANEL;
-            (four ? wide ? add_rows_4x8 : add_rows_4x4
-                  : wide ? add_rows_1x8 : add_rows_1x4)(to + r * a->kv_stride + column, a->kv_stride, at, b->keys, b->queries,
-                                                        source + column, a->width);
+        const float *score = scores + (from + r) * b->columns;
+        for (int column = 0; column < width; column += PANEL) {
+            int wide = width - column >= PANEL;
+            (four   ? wide ? add_rows_4x8 : add_rows_4x4
+             : wide ? add_rows_1x8
+                    : add_rows_1x4)(to + r * a->kv_stride + column, a->kv_stride, score, b->columns, b->queries,
+                                    source + column, width);
         }
         r += four ? 4 : 1;
     }
 }
 
-/* Rows into columns [head width / 4, keys, 4], from key `at` on. */
-static void pack_columns(float *columns, int keys, int at, const float *rows, ptrdiff_t stride, int count, int head_width) {
+/* Rows into [head width / 4, keys, 4], from key `at` on. */
+static void pack_keys(float *to, int keys, int at, const float *rows, ptrdiff_t stride, int count, int head_width) {
     for (int r = 0; r < count; r++)
         for (int i = 0; i < head_width; i += 4)
-            wasm_v128_store(columns + (size_t)i * (size_t)keys + (size_t)(at + r) * 4, wasm_v128_load(rows + r * stride + i));
+            wasm_v128_store(to + (size_t)i * (size_t)keys + (size_t)(at + r) * 4,
+                            wasm_v128_load(rows + r * stride + i));
 }
 
-/* Rows of the block's queries into panels [panels, head width, 8], times scale. */
+/* Rows of the block's queries into panels [columns / 8, head width, 8], times scale. */
 static void pack_queries(float *panels, const block *b, const attention *a, const float *rows, float scale) {
     int width = a->shape->head_width;
     v128_t factor = wasm_f32x4_splat(scale);
-    for (int p = 0; p < b->panels; p++) {
-        int valid = b->queries - p * PANEL < PANEL ? b->queries - p * PANEL : PANEL;
-        float *panel = panels + (size_t)p * (size_t)width * PANEL;
-        interleave(panel, PANEL, rows + p * PANEL * a->width, a->width, 1, valid, width);
+    for (int query = 0; query < b->queries; query += PANEL) {
+        int valid = b->queries - query < PANEL ? b->queries - query : PANEL;
+        float *panel = panels + query * width;
+        interleave(panel, PANEL, rows + query * a->width, a->width, 1, valid, width);
         for (int i = 0; scale != 1 && i < width * PANEL; i += 4)
             wasm_v128_store(panel + i, wasm_f32x4_mul(wasm_v128_load(panel + i), factor));
     }
 }
 
+/* The same rows side by side: as they lie, `width` apart, they would drive each other out of the cache. */
+static void copy_queries(float *to, const block *b, const attention *a, const float *rows) {
+    int width = a->shape->head_width;
+    for (int query = 0; query < b->queries; query++)
+        memcpy(to + query * width, rows + query * a->width, (size_t)width * sizeof *to);
+}
+
 /* ------------------------------------------------------------------------------------------------ softmax */
 
-/* How many keys each query of panel p sees; lanes without a query see all. Returns the least of them. */
-static int seen_keys(v128_t seen[2], const block *b, const attention *a, int p) {
+/* How many keys each of the 8 queries from `query` on sees; lanes without a query see all. Returns the least of them. */
+static int seen_keys(v128_t seen[2], const block *b, const attention *a, int query) {
     int count[PANEL], least = b->seen;
     for (int i = 0; i < PANEL; i++) {
-        int query = p * PANEL + i;
         count[i] = b->seen;
-        if (query < b->queries && a->shape->visible) count[i] = a->shape->prefix + a->shape->visible[b->from + query];
+        if (query + i < b->queries && a->shape->visible)
+            count[i] = a->shape->prefix + a->shape->visible[b->from + query + i];
         if (count[i] < least) least = count[i];
     }
     seen[0] = wasm_v128_load(count);
@@ -198,51 +207,59 @@ static int seen_keys(v128_t seen[2], const block *b, const attention *a, int p) 
     return least;
 }
 
-/* s [seen, 8] becomes exp(s - largest), 0 for keys that a query does not see; inverse [8] receives 1 / sum (0 for a query that sees
- * no key). */
-static void exp_panel(float *s, float *inverse, const block *b, const attention *a, int p) {
-    v128_t count[2], max[2], sum[2];
-    int least = seen_keys(count, b, a, p);
-    for (int j = 0; j < 2; j++) {
-        max[j] = wasm_f32x4_splat(-INFINITY);
-        sum[j] = wasm_f32x4_splat(0);
-    }
-    for (int key = 0; key < b->seen; key++) {
+/* 8 columns of scores, those of the queries from `query` on: s becomes exp(s - largest), 0 for keys that a query does not see;
+ * inverse [8] receives 1 / sum (0 for a query that sees no key). */
+static void exp_columns(float *s, float *inverse, const block *b, const attention *a, int query) {
+    v128_t count[2], max[2], sum[2], zero = wasm_f32x4_splat(0);
+    int least = seen_keys(count, b, a, query), key = 0;
+    float *end = s + b->seen * b->columns, *row = s;
+    max[0] = max[1] = wasm_f32x4_splat(-INFINITY);
+    sum[0] = sum[1] = zero;
+    for (; key < least; key++, row += b->columns)
+        for (int j = 0; j < 2; j++) max[j] = wasm_f32x4_pmax(max[j], wasm_v128_load(row + j * 4));
+    for (; row != end; key++, row += b->columns) { /* seen by some of the queries */
         for (int j = 0; j < 2; j++) {
-            v128_t x = wasm_v128_load(s + key * PANEL + j * 4);
-            if (key >= least) x = wasm_v128_bitselect(x, max[j], wasm_i32x4_lt(wasm_i32x4_splat(key), count[j]));
-            max[j] = wasm_f32x4_pmax(max[j], x);
+            v128_t visible = wasm_i32x4_lt(wasm_i32x4_splat(key), count[j]);
+            max[j] = wasm_f32x4_pmax(max[j], wasm_v128_bitselect(wasm_v128_load(row + j * 4), max[j], visible));
         }
     }
-    for (int key = 0; key < b->seen; key++) {
+    for (key = 0, row = s; key < least; key++, row += b->columns) {
         for (int j = 0; j < 2; j++) {
-            float *at = s + key * PANEL + j * 4;
-            v128_t x = exp_f32x4(wasm_f32x4_sub(wasm_v128_load(at), max[j]));
-            if (key >= least) x = wasm_v128_and(x, wasm_i32x4_lt(wasm_i32x4_splat(key), count[j]));
+            v128_t x = exp_f32x4(wasm_f32x4_sub(wasm_v128_load(row + j * 4), max[j]));
             sum[j] = wasm_f32x4_add(sum[j], x);
-            wasm_v128_store(at, x);
+            wasm_v128_store(row + j * 4, x);
+        }
+    }
+    for (; row != end; key++, row += b->columns) {
+        for (int j = 0; j < 2; j++) {
+            v128_t x = exp_f32x4(wasm_f32x4_sub(wasm_v128_load(row + j * 4), max[j]));
+            x = wasm_v128_and(x, wasm_i32x4_lt(wasm_i32x4_splat(key), count[j]));
+            sum[j] = wasm_f32x4_add(sum[j], x);
+            wasm_v128_store(row + j * 4, x);
         }
     }
     for (int j = 0; j < 2; j++) {
-        v128_t one = wasm_f32x4_splat(1), empty = wasm_f32x4_eq(sum[j], wasm_f32x4_splat(0));
-        wasm_v128_store(inverse + j * 4, wasm_v128_andnot(wasm_f32x4_div(one, sum[j]), empty));
+        v128_t factor = wasm_f32x4_div(wasm_f32x4_splat(1), sum[j]);
+        wasm_v128_store(inverse + j * 4, wasm_v128_andnot(factor, wasm_f32x4_eq(sum[j], zero)));
     }
 }
 
-/* p becomes the probabilities, ds (which holds dP) the gradient of the scores before they were scaled. */
-static void backward_panel(float *p, float *ds, const float *inverse, int seen, float scale) {
-    for (int j = 0; j < 2; j++) {
-        v128_t mean = wasm_f32x4_splat(0), factor = wasm_v128_load(inverse + j * 4), scales = wasm_f32x4_splat(scale);
-        for (int key = 0; key < seen; key++) {
-            float *at = p + key * PANEL + j * 4;
-            v128_t probability = wasm_f32x4_mul(wasm_v128_load(at), factor);
-            mean = SIMD_MADD(probability, wasm_v128_load(ds + key * PANEL + j * 4), mean);
-            wasm_v128_store(at, probability);
+/* 8 columns: p becomes the probabilities, ds (which holds dP) the gradient of the scores before they were scaled. */
+static void backward_columns(float *p, float *ds, const float *inverse, const block *b, float scale) {
+    v128_t mean[2] = {wasm_f32x4_splat(0), wasm_f32x4_splat(0)}, scales = wasm_f32x4_splat(scale);
+    int end = b->seen * b->columns;
+    for (int i = 0; i < end; i += b->columns) {
+        for (int j = 0; j < 8; j += 4) {
+            v128_t probability = wasm_f32x4_mul(wasm_v128_load(p + i + j), wasm_v128_load(inverse + j));
+            mean[j / 4] = SIMD_MADD(probability, wasm_v128_load(ds + i + j), mean[j / 4]);
+            wasm_v128_store(p + i + j, probability);
         }
-        for (int key = 0; key < seen; key++) {
-            float *at = ds + key * PANEL + j * 4;
-            v128_t probability = wasm_f32x4_mul(wasm_v128_load(p + key * PANEL + j * 4), scales);
-            wasm_v128_store(at, wasm_f32x4_mul(probability, wasm_f32x4_sub(wasm_v128_load(at), mean)));
+    }
+    for (int i = 0; i < end; i += b->columns) {
+        for (int j = 0; j < 8; j += 4) {
+            v128_t probability = wasm_f32x4_mul(wasm_v128_load(p + i + j), scales);
+            wasm_v128_store(ds + i + j,
+                            wasm_f32x4_mul(probability, wasm_f32x4_sub(wasm_v128_load(ds + i + j), mean[j / 4])));
         }
     }
 }
@@ -258,7 +275,7 @@ static block sequence_block(const attention *a, int sequence) {
 static void next_block(block *b, const attention *a, int from, int end) {
     b->from = from;
     b->queries = end - from < BLOCK ? end - from : BLOCK;
-    b->panels = (b->queries + PANEL - 1) / PANEL;
+    b->columns = (b->queries + PANEL - 1) / PANEL * PANEL;
     b->seen = b->keys;
     if (a->shape->visible) {
         int most = 0;
@@ -271,33 +288,32 @@ static void next_block(block *b, const attention *a, int from, int end) {
 static void forward_sequence(const attention *a, int sequence, int head, float *memory) {
     int width = a->shape->head_width, prefix = a->shape->prefix, end = a->shape->query_start[sequence + 1];
     ptrdiff_t column = (ptrdiff_t)head * width, own = a->shape->key_start[sequence] * a->kv_stride + column;
+    const float *prefix_k = prefix ? a->prefix_k + column : NULL;
     block b = sequence_block(a, sequence);
     scratch s = cut_scratch(memory, b.keys, width);
-    const float *prefix_k = prefix ? a->prefix_k + column : NULL;
-    if (prefix) pack_columns(s.columns, b.keys, 0, a->prefix_v + column, a->kv_stride, prefix, width);
-    pack_columns(s.columns, b.keys, prefix, a->v + own, a->kv_stride, b.own, width);
+    if (prefix) pack_keys(s.keys, b.keys, 0, a->prefix_v + column, a->kv_stride, prefix, width);
+    pack_keys(s.keys, b.keys, prefix, a->v + own, a->kv_stride, b.own, width);
     for (int query = a->shape->query_start[sequence]; query < end; query += BLOCK) {
         float inverse[BLOCK];
         ptrdiff_t row = query * a->width + column;
         next_block(&b, a, query, end);
         pack_queries(s.queries, &b, a, a->q + row, a->scale);
         times_keys(s.p, &b, a, prefix_k, a->k + own, s.queries);
-        for (int p = 0; p < b.panels; p++)
-            exp_panel(s.p + (size_t)p * (size_t)b.keys * PANEL, inverse + p * PANEL, &b, a, p);
-        times_columns(a->out + row, &b, a, s.p, s.columns, inverse);
+        for (int i = 0; i < b.columns; i += PANEL) exp_columns(s.p + i, inverse + i, &b, a, i);
+        turned_times_keys(a->out + row, &b, a, s.p, s.keys, inverse);
     }
 }
 
 static void backward_sequence(const attention *a, int sequence, int head, float *memory) {
     int width = a->shape->head_width, prefix = a->shape->prefix, end = a->shape->query_start[sequence + 1];
     ptrdiff_t column = (ptrdiff_t)head * width, own = a->shape->key_start[sequence] * a->kv_stride + column;
+    const float *prefix_k = prefix ? a->prefix_k + column : NULL, *prefix_v = prefix ? a->prefix_v + column : NULL;
     block b = sequence_block(a, sequence);
     if (!a->dq && !prefix && a->first_key >= b.own) return;
     scratch s = cut_scratch(memory, b.keys, width);
-    const float *prefix_k = prefix ? a->prefix_k + column : NULL, *prefix_v = prefix ? a->prefix_v + column : NULL;
     if (a->dq) {
-        if (prefix) pack_columns(s.columns, b.keys, 0, prefix_k, a->kv_stride, prefix, width);
-        pack_columns(s.columns, b.keys, prefix, a->k + own, a->kv_stride, b.own, width);
+        if (prefix) pack_keys(s.keys, b.keys, 0, prefix_k, a->kv_stride, prefix, width);
+        pack_keys(s.keys, b.keys, prefix, a->k + own, a->kv_stride, b.own, width);
     }
     for (int query = a->shape->query_start[sequence]; query < end; query += BLOCK) {
         float inverse[PANEL];
@@ -305,22 +321,23 @@ static void backward_sequence(const attention *a, int sequence, int head, float 
         next_block(&b, a, query, end);
         pack_queries(s.queries, &b, a, a->q + row, a->scale);
         pack_queries(s.gradients, &b, a, a->dout + row, 1);
+        copy_queries(s.query_rows, &b, a, a->q + row);
+        copy_queries(s.gradient_rows, &b, a, a->dout + row);
         times_keys(s.p, &b, a, prefix_k, a->k + own, s.queries);
         times_keys(s.ds, &b, a, prefix_v, a->v + own, s.gradients);
-        for (int p = 0; p < b.panels; p++) {
-            size_t at = (size_t)p * (size_t)b.keys * PANEL;
-            exp_panel(s.p + at, inverse, &b, a, p);
-            backward_panel(s.p + at, s.ds + at, inverse, b.seen, a->scale);
+        for (int i = 0; i < b.columns; i += PANEL) {
+            exp_columns(s.p + i, inverse, &b, a, i);
+            backward_columns(s.p + i, s.ds + i, inverse, &b, a->scale);
         }
-        if (a->dq) times_columns(a->dq + row, &b, a, s.ds, s.columns, NULL);
+        if (a->dq) turned_times_keys(a->dq + row, &b, a, s.ds, s.keys, NULL);
         if (prefix) {
-            add_rows(a->dprefix_k + column, &b, a, s.ds, 0, prefix, a->q + row);
-            add_rows(a->dprefix_v + column, &b, a, s.p, 0, prefix, a->dout + row);
+            add_rows(a->dprefix_k + column, &b, a, s.ds, 0, prefix, s.query_rows);
+            add_rows(a->dprefix_v + column, &b, a, s.p, 0, prefix, s.gradient_rows);
         }
         int first = a->first_key, count = b.seen - prefix - first;
         if (count > 0) {
-            add_rows(a->dk + own + first * a->kv_stride, &b, a, s.ds, prefix + first, count, a->q + row);
-            add_rows(a->dv + own + first * a->kv_stride, &b, a, s.p, prefix + first, count, a->dout + row);
+            add_rows(a->dk + own + first * a->kv_stride, &b, a, s.ds, prefix + first, count, s.query_rows);
+            add_rows(a->dv + own + first * a->kv_stride, &b, a, s.p, prefix + first, count, s.gradient_rows);
         }
     }
 }
@@ -351,14 +368,31 @@ static void run(attention *a) {
 
 void attention_forward(float *out, const float *q, const float *k, const float *v, const float *prefix_k,
                        const float *prefix_v, int kv_stride, const attention_shape *shape) {
-    run(&(attention){.shape = shape, .q = q, .k = k, .v = v, .prefix_k = prefix_k, .prefix_v = prefix_v, .out = out,
+    run(&(attention){.shape = shape,
+                     .q = q,
+                     .k = k,
+                     .v = v,
+                     .prefix_k = prefix_k,
+                     .prefix_v = prefix_v,
+                     .out = out,
                      .kv_stride = kv_stride});
 }
 
 void attention_backward(float *dq, float *dk, float *dv, float *dprefix_k, float *dprefix_v, const float *dout,
                         const float *q, const float *k, const float *v, const float *prefix_k, const float *prefix_v,
                         int kv_stride, const attention_shape *shape, int first_key) {
-    run(&(attention){.shape = shape, .q = q, .k = k, .v = v, .prefix_k = prefix_k, .prefix_v = prefix_v, .dout = dout,
-                     .dq = dq, .dk = dk, .dv = dv, .dprefix_k = dprefix_k, .dprefix_v = dprefix_v,
-                     .kv_stride = kv_stride, .first_key = first_key});
+    run(&(attention){.shape = shape,
+                     .q = q,
+                     .k = k,
+                     .v = v,
+                     .prefix_k = prefix_k,
+                     .prefix_v = prefix_v,
+                     .dout = dout,
+                     .dq = dq,
+                     .dk = dk,
+                     .dv = dv,
+                     .dprefix_k = dprefix_k,
+                     .dprefix_v = dprefix_v,
+                     .kv_stride = kv_stride,
+                     .first_key = first_key});
 }

@@ -10,12 +10,12 @@
 #include <stddef.h>
 
 typedef struct {
-    int heads, head_width;      /* width = heads * head_width; head_width a multiple of 4 */
+    int heads, head_width; /* width = heads * head_width; head_width a multiple of 4 */
     int sequences;
-    const int *query_start;     /* [sequences + 1] sequence s has queries query_start[s] ... query_start[s + 1] - 1 */
-    const int *key_start;       /* [sequences + 1] the same for its own keys and values */
-    const int *visible;         /* [queries] how many of its own keys a query sees, from the first; NULL: all */
-    int prefix;                 /* keys of the shared prefix, 0: none */
+    const int *query_start; /* [sequences + 1] sequence s has queries query_start[s] ... query_start[s + 1] - 1 */
+    const int *key_start;   /* [sequences + 1] the same for its own keys and values */
+    const int *visible;     /* [queries] how many of its own keys a query sees, from the first; NULL: all */
+    int prefix;             /* keys of the shared prefix, 0: none */
 } attention_shape;
 
 /* q, out [queries, width]; k and v are rows of kv_stride floats of which `width` are read (kv_stride >= width);

@@ -14,10 +14,10 @@
 #include "panels.h"
 
 enum {
-    CHUNK = 512,        /* k's of a chunk: 16 KB of a panel */
-    TILE_PANELS = 4,    /* panels of a tile */
-    PACKED_ROWS = 416,  /* rows of A that are packed at a time, and so of a tile */
-    PACK_ROWS = 32      /* rows that a thread packs at a time */
+    CHUNK = 512,       /* k's of a chunk: 16 KB of a panel */
+    TILE_PANELS = 4,   /* panels of a tile */
+    PACKED_ROWS = 416, /* rows of A that are packed at a time, and so of a tile */
+    PACK_ROWS = 32     /* rows that a thread packs at a time */
 };
 
 typedef struct {
@@ -29,12 +29,12 @@ typedef struct {
     const float *bias;
     int accumulate;
 
-    const float *panels;        /* f32 panels to be read in place, or NULL: those of weight, through unpack */
+    const float *panels; /* f32 panels to be read in place, or NULL: those of weight, through unpack */
     panels_unpack unpack;
     const gemm_weight *weight;
-    int first_panel, first_k;   /* where the product begins in the weight */
+    int first_panel, first_k; /* where the product begins in the weight */
 
-    int done, packed;           /* rows before those that are packed now, and how many these are */
+    int done, packed; /* rows before those that are packed now, and how many these are */
 } product;
 
 static struct {
@@ -68,10 +68,10 @@ ALWAYS_INLINE void tile(float *c, ptrdiff_t ldc, const float *bias, int accumula
     }
 }
 
-#define TILE(name, rows, panels)                                                                                            \
-    static void name(float *c, ptrdiff_t ldc, const float *bias, int accumulate, const float *a, const float *b,            \
-                     ptrdiff_t b_panel, int depth) {                                                                        \
-        tile(c, ldc, bias, accumulate, a, b, b_panel, depth, rows, panels);                                                 \
+#define TILE(name, rows, panels)                                                                                       \
+    static void name(float *c, ptrdiff_t ldc, const float *bias, int accumulate, const float *a, const float *b,       \
+                     ptrdiff_t b_panel, int depth) {                                                                   \
+        tile(c, ldc, bias, accumulate, a, b, b_panel, depth, rows, panels);                                            \
     }
 TILE(tile_1x4, 1, 4)
 TILE(tile_2x2, 2, 2)
@@ -87,8 +87,8 @@ static const struct {
 } tiles[5] = {{0}, {tile_1x1, tile_1x4, 4}, {tile_2x1, tile_2x2, 2}, {tile_3x1, tile_3x1, 1}, {tile_4x1, tile_4x1, 1}};
 
 /* A tile of one panel, of which C has only some columns. */
-static void edge_tile(tile_function *run, int rows, int columns, float *c, ptrdiff_t ldc, const float *bias, int accumulate,
-                      const float *a, const float *b, ptrdiff_t b_panel, int depth) {
+static void edge_tile(tile_function *run, int rows, int columns, float *c, ptrdiff_t ldc, const float *bias,
+                      int accumulate, const float *a, const float *b, ptrdiff_t b_panel, int depth) {
     float whole[4 * PANEL] = {0}, whole_bias[PANEL] = {0};
     for (int j = 0; j < columns; j++) {
         if (bias) whole_bias[j] = bias[j];
@@ -114,8 +114,7 @@ static void rows_times_panels(const product *p, int row, int rows, int panel, in
         int accumulate = k > 0 || p->accumulate;
         if (columns < PANEL)
             edge_tile(run, rows, columns, c, p->ldc, bias, accumulate, a, b + q * b_panel, b_panel, depth);
-        else
-            run(c, p->ldc, bias, accumulate, a, b + q * b_panel, b_panel, depth);
+        else run(c, p->ldc, bias, accumulate, a, b + q * b_panel, b_panel, depth);
     }
 }
 
@@ -137,9 +136,11 @@ static void run_tile(void *context, int index, int thread) {
         int depth = p->depth - k < CHUNK ? p->depth - k : CHUNK;
         const float *b = p->panels ? p->panels + panel * b_panel + k * PANEL : scratch;
         for (int q = 0; q < panels; q++) {
-            if (!p->panels) p->unpack(scratch + q * b_panel, p->weight, p->first_panel + panel + q, p->first_k + k, depth);
+            if (!p->panels)
+                p->unpack(scratch + q * b_panel, p->weight, p->first_panel + panel + q, p->first_k + k, depth);
             for (int row = 0; row < even; row += 4)
-                rows_times_panels(p, row, 4, panel + q, 1, packed_rows(p, row, k, depth), b + q * b_panel, b_panel, k, depth);
+                rows_times_panels(p, row, 4, panel + q, 1, packed_rows(p, row, k, depth), b + q * b_panel, b_panel, k,
+                                  depth);
         }
         if (rest) rows_times_panels(p, even, rest, panel, panels, packed_rows(p, even, k, depth), b, b_panel, k, depth);
         k += depth;
@@ -177,15 +178,20 @@ static void simd_run(const gemm_job *job) {
         .rows = job->rows,
         .depth = job->transposed ? job->count : w->in,
         .columns = job->transposed ? w->in : job->count,
-        .a = job->a, .a_row = job->lda, .a_step = 1,
-        .c = job->c, .ldc = job->ldc, .accumulate = job->accumulate,
+        .a = job->a,
+        .a_row = job->lda,
+        .a_step = 1,
+        .c = job->c,
+        .ldc = job->ldc,
+        .accumulate = job->accumulate,
         .bias = job->transposed || !job->bias ? NULL : job->bias + job->first,
         .weight = w,
         .unpack = panels_unpacker(w->storage, job->transposed),
         .first_panel = job->transposed ? 0 : job->first / PANEL,
         .first_k = job->transposed ? job->first : 0,
     };
-    if (w->storage == MUDPT_F32 && !job->transposed) p.panels = (const float *)w->panels + (size_t)job->first * (size_t)w->in;
+    if (w->storage == MUDPT_F32 && !job->transposed)
+        p.panels = (const float *)w->panels + (size_t)job->first * (size_t)w->in;
     run_product(&p);
 }
 
@@ -216,19 +222,25 @@ static void pack_panel(void *context, int index, int thread) {
     const right_side *s = context;
     (void)thread;
     int column = index * PANEL, valid = s->columns - column < PANEL ? s->columns - column : PANEL;
-    interleave(packed_b.memory + (size_t)column * (size_t)s->depth, PANEL, s->b + (ptrdiff_t)column * s->b_col, s->b_col,
-               s->b_row, valid, s->depth);
+    interleave(packed_b.memory + (size_t)column * (size_t)s->depth, PANEL, s->b + (ptrdiff_t)column * s->b_col,
+               s->b_col, s->b_row, valid, s->depth);
 }
 
-void gemm_dense(float *c, int ldc, const float *a, int a_row, int a_col, const float *b, int b_row, int b_col, int m, int n,
-                int k, int accumulate) {
+void gemm_dense(float *c, int ldc, const float *a, int a_row, int a_col, const float *b, int b_row, int b_col, int m,
+                int n, int k, int accumulate) {
     if (m <= 0 || n <= 0) return;
     right_side right = {.b = b, .b_row = b_row, .b_col = b_col, .columns = n, .depth = k};
     parallel_for((n + PANEL - 1) / PANEL, pack_panel, &right);
     run_product(&(product){
-        .rows = m, .depth = k, .columns = n,
-        .a = a, .a_row = a_row, .a_step = a_col,
-        .c = c, .ldc = ldc, .accumulate = accumulate,
+        .rows = m,
+        .depth = k,
+        .columns = n,
+        .a = a,
+        .a_row = a_row,
+        .a_step = a_col,
+        .c = c,
+        .ldc = ldc,
+        .accumulate = accumulate,
         .panels = packed_b.memory,
     });
 }
@@ -264,11 +276,25 @@ const gemm_backend *gemm_current(void) {
 }
 
 void gemm_forward(float *y, const float *x, const gemm_weight *w, const float *bias, int rows, int accumulate) {
-    gemm_run(&(gemm_job){.weight = w, .count = w->out, .rows = rows, .a = x, .lda = w->in, .c = y, .ldc = w->out,
-                         .bias = bias, .accumulate = accumulate});
+    gemm_run(&(gemm_job){.weight = w,
+                         .count = w->out,
+                         .rows = rows,
+                         .a = x,
+                         .lda = w->in,
+                         .c = y,
+                         .ldc = w->out,
+                         .bias = bias,
+                         .accumulate = accumulate});
 }
 
 void gemm_backward(float *dx, const float *dy, const gemm_weight *w, int rows, int accumulate) {
-    gemm_run(&(gemm_job){.weight = w, .transposed = 1, .count = w->out, .rows = rows, .a = dy, .lda = w->out, .c = dx,
-                         .ldc = w->in, .accumulate = accumulate});
+    gemm_run(&(gemm_job){.weight = w,
+                         .transposed = 1,
+                         .count = w->out,
+                         .rows = rows,
+                         .a = dy,
+                         .lda = w->out,
+                         .c = dx,
+                         .ldc = w->in,
+                         .accumulate = accumulate});
 }

@@ -12,10 +12,10 @@
 
 typedef struct {
     int out, in;
-    int storage;        /* MUDPT_F32, MUDPT_F16 or MUDPT_I8 */
-    void *panels;       /* float, uint16_t (IEEE half) or int8_t [panels, in, 8], aligned to 64 */
-    float *scale;       /* MUDPT_I8: [out rounded up to 8] what each output channel's integers are multiplied by */
-    void *device;       /* a back end's own copy, or NULL */
+    int storage;  /* MUDPT_F32, MUDPT_F16 or MUDPT_I8 */
+    void *panels; /* float, uint16_t (IEEE half) or int8_t [panels, in, 8], aligned to 64 */
+    float *scale; /* MUDPT_I8: [out rounded up to 8] what each output channel's integers are multiplied by */
+    void *device; /* a back end's own copy, or NULL */
 } gemm_weight;
 
 /* Bytes of `panels` for a weight of this size and storage. */
@@ -28,32 +28,34 @@ void gemm_get_row(const gemm_weight *w, int o, float *values);
 
 typedef struct {
     const gemm_weight *weight;
-    int transposed;     /* 0: c [rows, count] = a [rows, in] W[first ... first+count-1, :]^T + bias
+    int transposed;   /* 0: c [rows, count] = a [rows, in] W[first ... first+count-1, :]^T + bias
                            1: c [rows, in] = a [rows, count] W[first ... first+count-1, :] */
-    int first, count;   /* range of output channels; first is a multiple of 8 */
+    int first, count; /* range of output channels; first is a multiple of 8 */
     int rows;
     const float *a;
-    int lda;            /* floats from row to row */
+    int lda; /* floats from row to row */
     float *c;
     int ldc;
-    const float *bias;  /* [out], read from `first` on; NULL: none (always NULL when transposed) */
-    int accumulate;     /* 1: added to what c holds */
+    const float *bias; /* [out], read from `first` on; NULL: none (always NULL when transposed) */
+    int accumulate;    /* 1: added to what c holds */
 } gemm_job;
 
 typedef struct {
     const char *name;
-    int (*prepare)(gemm_weight *w);     /* once all rows are set; -> MUDPT_OK or an error */
-    void (*run)(const gemm_job *job);   /* c must not overlap a */
+    int (*prepare)(gemm_weight *w);   /* once all rows are set; -> MUDPT_OK or an error */
+    void (*run)(const gemm_job *job); /* c must not overlap a */
     void (*release)(gemm_weight *w);
 } gemm_backend;
 
 extern const gemm_backend gemm_simd, gemm_naive;
-void gemm_use(const gemm_backend *backend);     /* gemm_simd until told otherwise */
+void gemm_use(const gemm_backend *backend); /* gemm_simd until told otherwise */
 const gemm_backend *gemm_current(void);
 
 /* Scratch for any job whose sum runs over at most `depth` values; must precede the job. -> MUDPT_OK, MUDPT_MEMORY */
 int gemm_reserve(int depth);
-static inline void gemm_run(const gemm_job *job) { gemm_current()->run(job); }
+static inline void gemm_run(const gemm_job *job) {
+    gemm_current()->run(job);
+}
 
 /* Straight and transposed product over all output channels, the usual calls. */
 void gemm_forward(float *y, const float *x, const gemm_weight *w, const float *bias, int rows, int accumulate);
@@ -61,8 +63,8 @@ void gemm_backward(float *dx, const float *dy, const gemm_weight *w, int rows, i
 
 /* c [m, n] (+)= A B for plain f32 matrices with any strides: A(i, k) = a[i * a_row + k * a_col], B(k, j) = b[k * b_row +
  * j * b_col]. For what changes in training: light transformers, projections, gradients of weights. */
-void gemm_dense(float *c, int ldc, const float *a, int a_row, int a_col, const float *b, int b_row, int b_col, int m, int n,
-                int k, int accumulate);
+void gemm_dense(float *c, int ldc, const float *a, int a_row, int a_col, const float *b, int b_row, int b_col, int m,
+                int n, int k, int accumulate);
 /* Scratch for gemm_dense up to n columns and a sum over k. */
 int gemm_reserve_dense(int n, int k);
 

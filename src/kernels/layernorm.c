@@ -7,8 +7,8 @@
 #include "base/simd.h"
 
 enum {
-    CHUNK_ROWS = 16,        /* rows that a thread takes at a time */
-    CHUNK_COLUMNS = 64      /* the same of sums over rows */
+    CHUNK_ROWS = 16,   /* rows that a thread takes at a time */
+    CHUNK_COLUMNS = 64 /* the same of sums over rows */
 };
 
 typedef struct {
@@ -78,8 +78,8 @@ static void forward_rows(void *context, int index, int thread) {
     }
 }
 
-void layernorm_forward(float *y, float *xhat, float *rstd, const float *x, const float *gain, const float *bias, int rows,
-                       int d) {
+void layernorm_forward(float *y, float *xhat, float *rstd, const float *x, const float *gain, const float *bias,
+                       int rows, int d) {
     forward f = {.y = y, .xhat = xhat, .rstd = rstd, .x = x, .gain = gain, .bias = bias, .rows = rows, .d = d};
     parallel_for((rows + CHUNK_ROWS - 1) / CHUNK_ROWS, forward_rows, &f);
 }
@@ -122,10 +122,10 @@ static void backward_rows(void *context, int index, int thread) {
     }
 }
 
-void layernorm_backward(float *dx, const float *dy, const float *xhat, const float *rstd, const float *gain, int rows, int d,
-                        int accumulate) {
-    backward b = {.dx = dx, .dy = dy, .xhat = xhat, .rstd = rstd, .gain = gain, .rows = rows, .d = d,
-                  .accumulate = accumulate};
+void layernorm_backward(float *dx, const float *dy, const float *xhat, const float *rstd, const float *gain, int rows,
+                        int d, int accumulate) {
+    backward b = {
+        .dx = dx, .dy = dy, .xhat = xhat, .rstd = rstd, .gain = gain, .rows = rows, .d = d, .accumulate = accumulate};
     parallel_for((rows + CHUNK_ROWS - 1) / CHUNK_ROWS, backward_rows, &b);
 }
 

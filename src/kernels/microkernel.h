@@ -13,7 +13,7 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-enum { PANEL = 8 };     /* columns of a panel */
+enum { PANEL = 8 }; /* columns of a panel */
 
 /* sum[r * vectors + j] += A(r, k) * B(k, vector j) for k = 0 ... depth-1, with A(r, k) = a[r * a_row + k * a_step]. Vector j of
  * B's row k is at b + j / 2 * b_panel + j % 2 * 4 + k * b_step: two vectors a panel. rows and vectors must be constants, at

@@ -26,7 +26,8 @@ static void naive_run(const gemm_job *job) {
         for (int j = 0; j < columns; j++) {
             double sum = 0;
             for (int k = 0; k < depth; k++) {
-                float weight = job->transposed ? panels_value(w, job->first + k, j) : panels_value(w, job->first + j, k);
+                float weight =
+                    job->transposed ? panels_value(w, job->first + k, j) : panels_value(w, job->first + j, k);
                 sum += (double)job->a[(ptrdiff_t)r * job->lda + k] * weight;
             }
             if (job->bias && !job->transposed) sum += job->bias[job->first + j];
@@ -38,8 +39,8 @@ static void naive_run(const gemm_job *job) {
 
 const gemm_backend gemm_naive = {"naive", nothing_to_prepare, naive_run, nothing_to_release};
 
-void naive_gemm_dense(float *c, int ldc, const float *a, int a_row, int a_col, const float *b, int b_row, int b_col, int m,
-                      int n, int k, int accumulate) {
+void naive_gemm_dense(float *c, int ldc, const float *a, int a_row, int a_col, const float *b, int b_row, int b_col,
+                      int m, int n, int k, int accumulate) {
     for (ptrdiff_t i = 0; i < m; i++) {
         for (ptrdiff_t j = 0; j < n; j++) {
             double sum = accumulate ? c[i * ldc + j] : 0;
@@ -68,8 +69,8 @@ void naive_layernorm_forward(float *y, float *xhat, float *rstd, const float *x,
     }
 }
 
-void naive_layernorm_backward(float *dx, const float *dy, const float *xhat, const float *rstd, const float *gain, int rows,
-                              int d, int accumulate) {
+void naive_layernorm_backward(float *dx, const float *dy, const float *xhat, const float *rstd, const float *gain,
+                              int rows, int d, int accumulate) {
     for (ptrdiff_t r = 0; r < rows; r++) {
         double plain = 0, projected = 0;
         for (int i = 0; i < d; i++) {
@@ -84,7 +85,8 @@ void naive_layernorm_backward(float *dx, const float *dy, const float *xhat, con
     }
 }
 
-void naive_layernorm_backward_parameters(float *dgain, float *dbias, const float *dy, const float *xhat, int rows, int d) {
+void naive_layernorm_backward_parameters(float *dgain, float *dbias, const float *dy, const float *xhat, int rows,
+                                         int d) {
     for (int i = 0; i < d; i++) {
         double gain = dgain[i], bias = dbias[i];
         for (ptrdiff_t r = 0; r < rows; r++) {
@@ -119,12 +121,12 @@ float naive_softmax_row(float *p, const float *s, int count) {
 
 /* ------------------------------------------------------------------------------------------------ attention */
 
-enum { SLICE = 64 };    /* columns that are summed at a time */
+enum { SLICE = 64 }; /* columns that are summed at a time */
 
 /* One query of one head: where its keys are, and its softmax without a row of memory. */
 typedef struct {
-    const float *q, *k, *v, *prefix_k, *prefix_v;   /* at the head's first column */
-    int width, stride, prefix, count;               /* count: keys seen, the prefix included */
+    const float *q, *k, *v, *prefix_k, *prefix_v; /* at the head's first column */
+    int width, stride, prefix, count;             /* count: keys seen, the prefix included */
     double max, sum;
 } seen;
 
@@ -152,14 +154,18 @@ static const float *value_row(const seen *a, int key) {
     return (own ? a->v : a->prefix_v) + at;
 }
 
-static seen look(const float *q, const float *k, const float *v, const float *prefix_k, const float *prefix_v, int kv_stride,
-                 const attention_shape *shape, int sequence, int query, int head) {
+static seen look(const float *q, const float *k, const float *v, const float *prefix_k, const float *prefix_v,
+                 int kv_stride, const attention_shape *shape, int sequence, int query, int head) {
     ptrdiff_t column = (ptrdiff_t)head * shape->head_width;
     ptrdiff_t first = (ptrdiff_t)shape->key_start[sequence] * kv_stride + column;
     int keys = shape->key_start[sequence + 1] - shape->key_start[sequence];
     seen a = {
         .q = q + (ptrdiff_t)query * shape->heads * shape->head_width + column,
-        .k = k + first, .v = v + first, .width = shape->head_width, .stride = kv_stride, .prefix = shape->prefix,
+        .k = k + first,
+        .v = v + first,
+        .width = shape->head_width,
+        .stride = kv_stride,
+        .prefix = shape->prefix,
         .count = shape->prefix + (shape->visible ? shape->visible[query] : keys),
     };
     if (shape->prefix) {
@@ -195,8 +201,8 @@ void naive_attention_forward(float *out, const float *q, const float *k, const f
 }
 
 void naive_attention_backward(float *dq, float *dk, float *dv, float *dprefix_k, float *dprefix_v, const float *dout,
-                              const float *q, const float *k, const float *v, const float *prefix_k, const float *prefix_v,
-                              int kv_stride, const attention_shape *shape, int first_key) {
+                              const float *q, const float *k, const float *v, const float *prefix_k,
+                              const float *prefix_v, int kv_stride, const attention_shape *shape, int first_key) {
     int hw = shape->head_width, width = shape->heads * hw;
     if (dq)
         for (ptrdiff_t i = 0; i < (ptrdiff_t)shape->query_start[shape->sequences] * width; i++) dq[i] = 0;

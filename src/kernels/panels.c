@@ -44,12 +44,9 @@ void gemm_set_row(gemm_weight *w, int o, const float *values, float scale) {
     }
     for (int i = 0; i < w->in; i++) {
         size_t at = position(w, o, i);
-        if (w->storage == MUDPT_F32)
-            ((float *)w->panels)[at] = values[i];
-        else if (w->storage == MUDPT_F16)
-            ((uint16_t *)w->panels)[at] = half_from_float(values[i]);
-        else
-            ((int8_t *)w->panels)[at] = to_integer(values[i] / scale);
+        if (w->storage == MUDPT_F32) ((float *)w->panels)[at] = values[i];
+        else if (w->storage == MUDPT_F16) ((uint16_t *)w->panels)[at] = half_from_float(values[i]);
+        else ((int8_t *)w->panels)[at] = to_integer(values[i] / scale);
     }
 }
 
@@ -79,8 +76,8 @@ ALWAYS_INLINE v128_t widen_halves(v128_t halves, const int special) {
 
 /* What a panel's rows are widened with. */
 typedef struct {
-    v128_t scale[2];    /* int8: of the panel's 8 channels */
-    v128_t special;     /* f16: not zero in lanes where infinity or NaN was met */
+    v128_t scale[2]; /* int8: of the panel's 8 channels */
+    v128_t special;  /* f16: not zero in lanes where infinity or NaN was met */
 } widening;
 
 ALWAYS_INLINE void widening_start(widening *w, const gemm_weight *weight, int panel, const int storage) {
@@ -130,8 +127,8 @@ ALWAYS_INLINE int straight(float *to, const gemm_weight *weight, int panel, int 
 }
 
 /* 8 inputs (rows of a panel, of which `inputs` exist) by 8 output channels at a time, turned over. */
-ALWAYS_INLINE int transposed_rows(float *to, const gemm_weight *weight, int input, const int inputs, int from, int depth,
-                                  const int storage, const int special) {
+ALWAYS_INLINE int transposed_rows(float *to, const gemm_weight *weight, int input, const int inputs, int from,
+                                  int depth, const int storage, const int special) {
     size_t row_bytes = PANEL * value_bytes(storage);
     widening w = {.special = wasm_i32x4_splat(0)};
     for (int k = 0; k < depth; k += PANEL) {
@@ -167,12 +164,12 @@ ALWAYS_INLINE int transposed(float *to, const gemm_weight *weight, int panel, in
 }
 
 /* f16: as if there were neither infinity nor NaN; should there be one, again with care. */
-#define UNPACKERS(name, storage)                                                                                            \
-    static void straight_##name(float *to, const gemm_weight *w, int panel, int from, int depth) {                          \
-        if (straight(to, w, panel, from, depth, storage, 0)) straight(to, w, panel, from, depth, storage, 1);               \
-    }                                                                                                                       \
-    static void transposed_##name(float *to, const gemm_weight *w, int panel, int from, int depth) {                        \
-        if (transposed(to, w, panel, from, depth, storage, 0)) transposed(to, w, panel, from, depth, storage, 1);           \
+#define UNPACKERS(name, storage)                                                                                       \
+    static void straight_##name(float *to, const gemm_weight *w, int panel, int from, int depth) {                     \
+        if (straight(to, w, panel, from, depth, storage, 0)) straight(to, w, panel, from, depth, storage, 1);          \
+    }                                                                                                                  \
+    static void transposed_##name(float *to, const gemm_weight *w, int panel, int from, int depth) {                   \
+        if (transposed(to, w, panel, from, depth, storage, 0)) transposed(to, w, panel, from, depth, storage, 1);      \
     }
 UNPACKERS(f32, MUDPT_F32)
 UNPACKERS(f16, MUDPT_F16)

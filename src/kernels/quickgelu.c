@@ -3,11 +3,11 @@
 #include "base/parallel.h"
 #include "exp.h"
 
-enum { CHUNK = 16384 };     /* values that a thread takes at a time */
+enum { CHUNK = 16384 }; /* values that a thread takes at a time */
 
 typedef struct {
     float *out;
-    const float *dy, *x;    /* dy: NULL in forward */
+    const float *dy, *x;
     size_t count;
 } elements;
 
@@ -27,25 +27,32 @@ static inline v128_t derivative(v128_t x) {
     return wasm_f32x4_mul(g, SIMD_MADD(z, wasm_f32x4_sub(one, g), one));
 }
 
-static void run_chunk(void *context, int index, int thread) {
+static void forward_chunk(void *context, int index, int thread) {
     const elements *e = context;
     (void)thread;
     size_t i = (size_t)index * CHUNK, end = e->count - i < CHUNK ? e->count : i + CHUNK;
-    for (; i + 4 <= end; i += 4) {
-        v128_t x = wasm_v128_load(e->x + i);
-        v128_t y = e->dy ? wasm_f32x4_mul(wasm_v128_load(e->dy + i), derivative(x)) : value(x);
-        wasm_v128_store(e->out + i, y);
-    }
-    for (; i < end; i++) {
-        v128_t x = wasm_f32x4_splat(e->x[i]);
-        e->out[i] = e->dy ? e->dy[i] * wasm_f32x4_extract_lane(derivative(x), 0) : wasm_f32x4_extract_lane(value(x), 0);
-    }
+    const float *x = e->x;
+    float *y = e->out;
+    for (; i + 4 <= end; i += 4) wasm_v128_store(y + i, value(wasm_v128_load(x + i)));
+    for (; i < end; i++) y[i] = wasm_f32x4_extract_lane(value(wasm_f32x4_splat(x[i])), 0);
 }
 
 void quickgelu_forward(float *y, const float *x, size_t count) {
-    parallel_for((int)((count + CHUNK - 1) / CHUNK), run_chunk, &(elements){.out = y, .x = x, .count = count});
+    parallel_for((int)((count + CHUNK - 1) / CHUNK), forward_chunk, &(elements){.out = y, .x = x, .count = count});
+}
+
+static void backward_chunk(void *context, int index, int thread) {
+    const elements *e = context;
+    (void)thread;
+    size_t i = (size_t)index * CHUNK, end = e->count - i < CHUNK ? e->count : i + CHUNK;
+    const float *x = e->x, *dy = e->dy;
+    float *dx = e->out;
+    for (; i + 4 <= end; i += 4)
+        wasm_v128_store(dx + i, wasm_f32x4_mul(wasm_v128_load(dy + i), derivative(wasm_v128_load(x + i))));
+    for (; i < end; i++) dx[i] = dy[i] * wasm_f32x4_extract_lane(derivative(wasm_f32x4_splat(x[i])), 0);
 }
 
 void quickgelu_backward(float *dx, const float *dy, const float *x, size_t count) {
-    parallel_for((int)((count + CHUNK - 1) / CHUNK), run_chunk, &(elements){.out = dx, .dy = dy, .x = x, .count = count});
+    parallel_for((int)((count + CHUNK - 1) / CHUNK), backward_chunk,
+                 &(elements){.out = dx, .dy = dy, .x = x, .count = count});
 }

@@ -54,6 +54,8 @@ int method_open(method_state *s, const mudpt_clip *clip, const mudpt_method *siz
                     sizes->class_position, m->name);
     if (sizes->class_specific && !context)
         return fail(MUDPT_ARGUMENT, "class-specific context is possible with coop only");
+    if (sizes->layer0_fusion < 0 || sizes->layer0_fusion > 1 || sizes->class_specific < 0 || sizes->class_specific > 1)
+        return fail(MUDPT_ARGUMENT, "layer-0 fusion and class-specific context are 0 or 1");
     if (sizes->layer0_fusion && !coupled) return fail(MUDPT_ARGUMENT, "layer-0 fusion is possible with mudpt only");
     *s = (method_state){.method = m, .clip = clip, .sizes = *sizes, .classes = classes};
     s->sizes.method = m->name;

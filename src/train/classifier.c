@@ -474,6 +474,16 @@ int mudpt_classifier_gradients(mudpt_classifier *c, const float *pixels, const i
 int mudpt_classifier_sgd(mudpt_classifier *c, float rate, float momentum, float decay) {
     method_state *s = &c->state;
     if (!s->gradients) return fail(MUDPT_STATE, "there are no gradients yet");
+    if (!isfinite(rate) || !isfinite(momentum) || !isfinite(decay))
+        return fail(MUDPT_ARGUMENT, "rate %g, momentum %g, decay %g; expected finite numbers", (double)rate,
+                    (double)momentum, (double)decay);
+    /* First whether the step stays finite: a refused one must leave everything as it was. */
+    for (size_t i = 0; i < s->total; i++) {
+        float velocity = momentum * s->velocity[i] + (s->gradients[i] + decay * s->values[i]);
+        if (!isfinite(s->values[i] - rate * velocity))
+            return fail(MUDPT_NOT_FINITE, "a step with learning rate %g leaves the range of numbers; use a lower one",
+                        (double)rate);
+    }
     for (size_t i = 0; i < s->total; i++) {
         s->velocity[i] = momentum * s->velocity[i] + (s->gradients[i] + decay * s->values[i]);
         s->values[i] -= rate * s->velocity[i];

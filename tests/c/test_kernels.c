@@ -145,7 +145,8 @@ static void test_halves(void) {
     for (unsigned h = 0; h < 65536; h++) {
         float value = half_value(h), next = half_value(h + 1), middle = (value + next) / 2;
         if (value != value) continue;
-        if ((h & 0x7fff) == 0x7bff) next = h & 0x8000 ? -INFINITY : INFINITY, middle = h & 0x8000 ? -65520.0f : 65520.0f;
+        if ((h & 0x7fff) == 0x7bff)
+            next = h & 0x8000 ? -INFINITY : INFINITY, middle = h & 0x8000 ? -65520.0f : 65520.0f;
         if ((h & 0x7fff) >= 0x7c00) middle = next = value;
         gemm_set_row(&one, 0, (float[]){value, middle, nextafterf(middle, value), nextafterf(middle, next)}, 0);
         const uint16_t *got = one.panels;
@@ -188,22 +189,32 @@ static void test_int8(void) {
 static const char *const storage_name[] = {"f32", "f16", "int8"};
 
 /* One job by both back ends, then again row by row: a row's result must not depend on its company. */
-static void check_job(const gemm_weight *w, int transposed, int first, int count, int rows, int with_bias, int accumulate,
-                      int padding) {
+static void check_job(const gemm_weight *w, int transposed, int first, int count, int rows, int with_bias,
+                      int accumulate, int padding) {
     int columns = transposed ? w->in : count, depth = transposed ? count : w->in;
     int lda = depth + padding, ldc = columns + padding;
     size_t a_size = rows ? (size_t)(rows - 1) * lda + depth : 0, c_size = rows ? (size_t)(rows - 1) * ldc + columns : 0;
-    float *a = random_floats(a_size), *c = random_floats(c_size), *want = copy_of(c, c_size), *alone = copy_of(c, c_size);
+    float *a = random_floats(a_size), *c = random_floats(c_size), *want = copy_of(c, c_size),
+          *alone = copy_of(c, c_size);
     float *bias = random_floats((size_t)w->out);
-    gemm_job job = {.weight = w, .transposed = transposed, .first = first, .count = count, .rows = rows, .a = a, .lda = lda,
-                    .c = want, .ldc = ldc, .bias = with_bias && !transposed ? bias : NULL, .accumulate = accumulate};
+    gemm_job job = {.weight = w,
+                    .transposed = transposed,
+                    .first = first,
+                    .count = count,
+                    .rows = rows,
+                    .a = a,
+                    .lda = lda,
+                    .c = want,
+                    .ldc = ldc,
+                    .bias = with_bias && !transposed ? bias : NULL,
+                    .accumulate = accumulate};
     gemm_naive.run(&job);
     job.c = c;
     gemm_simd.run(&job);
     char what[160];
     snprintf(what, sizeof what, "gemm %s %s rows %d, weight %d x %d, channels %d + %d, bias %d, accumulate %d",
-             storage_name[w->storage], transposed ? "transposed" : "straight", rows, w->out, w->in, first, count, with_bias,
-             accumulate);
+             storage_name[w->storage], transposed ? "transposed" : "straight", rows, w->out, w->in, first, count,
+             with_bias, accumulate);
     check_close(what, c, want, c_size, 1e-6 * sqrt(depth + 1));
     for (int r = 0; r < rows; r++) {
         job.rows = 1;
@@ -267,7 +278,8 @@ static void test_gemm(void) {
 static void check_dense(int m, int n, int k, int a_turned, int b_turned, int spread, int accumulate) {
     /* A [m, k] or its transpose, with unused columns and, where spread is 2, unused values between. */
     int a_outer = (a_turned ? m : k) * spread + 3, b_outer = (b_turned ? k : n) * spread + 1, ldc = n + 2;
-    float *a = random_floats((size_t)(a_turned ? k : m) * a_outer), *b = random_floats((size_t)(b_turned ? n : k) * b_outer);
+    float *a = random_floats((size_t)(a_turned ? k : m) * a_outer),
+          *b = random_floats((size_t)(b_turned ? n : k) * b_outer);
     float *c = random_floats((size_t)m * ldc), *want = copy_of(c, (size_t)m * ldc);
     int a_row = a_turned ? spread : a_outer, a_col = a_turned ? a_outer : spread;
     int b_row = b_turned ? spread : b_outer, b_col = b_turned ? b_outer : spread;
@@ -395,7 +407,8 @@ static void test_layernorm(void) {
             layernorm_backward(dx, dy, xhat2, rstd2, gain, rows, d, accumulate);
             check_close("layernorm_backward", dx, dx2, count, 1e-5);
         }
-        float *dgain = random_floats(d), *dbias = random_floats(d), *dgain2 = copy_of(dgain, d), *dbias2 = copy_of(dbias, d);
+        float *dgain = random_floats(d), *dbias = random_floats(d), *dgain2 = copy_of(dgain, d),
+              *dbias2 = copy_of(dbias, d);
         naive_layernorm_backward_parameters(dgain2, dbias2, dy, xhat2, rows, d);
         layernorm_backward_parameters(dgain, dbias, dy, xhat2, rows, d);
         check_close("layernorm_backward_parameters gain", dgain, dgain2, (size_t)d, 1e-5);
@@ -422,7 +435,8 @@ static void test_layernorm(void) {
 }
 
 /* Gradients of the naive twin against differences of its forward: loss = sum of weights * y. */
-static double layernorm_loss(const float *x, const float *gain, const float *bias, const float *weights, int rows, int d) {
+static double layernorm_loss(const float *x, const float *gain, const float *bias, const float *weights, int rows,
+                             int d) {
     float *y = floats((size_t)rows * d);
     double loss = 0;
     naive_layernorm_forward(y, NULL, NULL, x, gain, bias, rows, d);
@@ -433,7 +447,8 @@ static double layernorm_loss(const float *x, const float *gain, const float *bia
 
 static void test_layernorm_differences(void) {
     enum { ROWS = 3, D = 11 };
-    float *x = random_floats(ROWS * D), *gain = random_floats(D), *bias = random_floats(D), *dy = random_floats(ROWS * D);
+    float *x = random_floats(ROWS * D), *gain = random_floats(D), *bias = random_floats(D),
+          *dy = random_floats(ROWS * D);
     float y[ROWS * D], xhat[ROWS * D], rstd[ROWS], dx[ROWS * D], dgain[D] = {0}, dbias[D] = {0};
     naive_layernorm_forward(y, xhat, rstd, x, gain, bias, ROWS, D);
     naive_layernorm_backward(dx, dy, xhat, rstd, gain, ROWS, D, 0);
@@ -512,15 +527,16 @@ static attention_case new_attention(int heads, int head_width, int sequences, in
 }
 
 static void free_attention(attention_case *t) {
-    float *all[] = {t->q, t->k, t->v, t->prefix_k, t->prefix_v, t->dout, t->out, t->dq, t->dk, t->dv, t->dprefix_k, t->dprefix_v};
+    float *all[] = {t->q,   t->k,  t->v,  t->prefix_k, t->prefix_v,  t->dout,
+                    t->out, t->dq, t->dk, t->dv,       t->dprefix_k, t->dprefix_v};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
     free((void *)t->shape.query_start);
     free((void *)t->shape.key_start);
     free((void *)t->shape.visible);
 }
 
-static void check_attention(int heads, int head_width, int sequences, int prefix, int causal, int length, int queries_apart,
-                            int first_key, int with_dq) {
+static void check_attention(int heads, int head_width, int sequences, int prefix, int causal, int length,
+                            int queries_apart, int first_key, int with_dq) {
     attention_case t = new_attention(heads, head_width, sequences, prefix, causal, length, queries_apart);
     size_t queries = (size_t)t.queries * t.width, keys = (size_t)t.keys * t.stride, before = (size_t)prefix * t.stride;
     float *out = floats(queries), *dq = floats(queries), *dk = copy_of(t.dk, keys), *dv = copy_of(t.dv, keys);
@@ -528,18 +544,19 @@ static void check_attention(int heads, int head_width, int sequences, int prefix
     const float *prefix_k = prefix ? t.prefix_k : NULL, *prefix_v = prefix ? t.prefix_v : NULL;
     attention_forward(t.out, t.q, t.k, t.v, prefix_k, prefix_v, t.stride, &t.shape);
     naive_attention_forward(out, t.q, t.k, t.v, prefix_k, prefix_v, t.stride, &t.shape);
-    attention_backward(with_dq ? t.dq : NULL, t.dk, t.dv, t.dprefix_k, t.dprefix_v, t.dout, t.q, t.k, t.v, prefix_k, prefix_v,
-                       t.stride, &t.shape, first_key);
-    naive_attention_backward(with_dq ? dq : NULL, dk, dv, dprefix_k, dprefix_v, t.dout, t.q, t.k, t.v, prefix_k, prefix_v,
-                             t.stride, &t.shape, first_key);
+    attention_backward(with_dq ? t.dq : NULL, t.dk, t.dv, t.dprefix_k, t.dprefix_v, t.dout, t.q, t.k, t.v, prefix_k,
+                       prefix_v, t.stride, &t.shape, first_key);
+    naive_attention_backward(with_dq ? dq : NULL, dk, dv, dprefix_k, dprefix_v, t.dout, t.q, t.k, t.v, prefix_k,
+                             prefix_v, t.stride, &t.shape, first_key);
     char what[200];
     const char *part[] = {"out", "dq", "dk", "dv", "dprefix_k", "dprefix_v"};
     const float *got[] = {t.out, t.dq, t.dk, t.dv, t.dprefix_k, t.dprefix_v};
     const float *want[] = {out, dq, dk, dv, dprefix_k, dprefix_v};
     size_t counts[] = {queries, with_dq ? queries : 0, keys, keys, before, before};
     for (int i = 0; i < 6; i++) {
-        snprintf(what, sizeof what, "attention %s: %d heads of %d, %d sequences, prefix %d, causal %d, length %d, first key %d",
-                 part[i], heads, head_width, sequences, prefix, causal, length, first_key);
+        snprintf(what, sizeof what,
+                 "attention %s: %d heads of %d, %d sequences, prefix %d, causal %d, length %d, first key %d", part[i],
+                 heads, head_width, sequences, prefix, causal, length, first_key);
         check_close(what, got[i], want[i], counts[i], 5e-6);
     }
     free(out);
@@ -554,8 +571,8 @@ static void check_attention(int heads, int head_width, int sequences, int prefix
 static void test_attention(void) {
     static const int widths[] = {4, 12, 64, 80};
     for (int i = 0; i < 80; i++)
-        check_attention(random_int(1, 3), widths[i % 4], random_int(1, 6), i % 3 ? random_int(1, 20) : 0, i % 2, 0, i % 5 == 0,
-                        i % 4 == 1 ? random_int(0, 45) : 0, i % 4 != 1);
+        check_attention(random_int(1, 3), widths[i % 4], random_int(1, 6), i % 3 ? random_int(1, 20) : 0, i % 2, 0,
+                        i % 5 == 0, i % 4 == 1 ? random_int(0, 45) : 0, i % 4 != 1);
     check_attention(2, 8, 1, 0, 0, 1, 0, 0, 1);
     check_attention(1, 8, 3, 1, 1, 1, 0, 0, 1);
     check_attention(1, 64, 1, 0, 0, 201, 0, 0, 1);
@@ -615,12 +632,14 @@ static void test_nan(void) {
     enum { OUT = 21, IN = 19, ROWS = 6 };
     for (int storage = MUDPT_F32; storage <= MUDPT_I8; storage++) {
         gemm_weight w = random_weight(OUT, IN, storage);
-        float *x = random_floats(ROWS * IN), *y = floats(ROWS * OUT), *dy = random_floats(ROWS * OUT), *dx = floats(ROWS * IN);
+        float *x = random_floats(ROWS * IN), *y = floats(ROWS * OUT), *dy = random_floats(ROWS * OUT),
+              *dx = floats(ROWS * IN);
         x[4 * IN + 18] = NAN;
         dy[5 * OUT + 20] = NAN;
         gemm_forward(y, x, &w, NULL, ROWS, 0);
         gemm_backward(dx, dy, &w, ROWS, 0);
-        CHECK(all_nan(y + 4 * OUT, OUT) && !any_nan(y, 4 * OUT) && !any_nan(y + 5 * OUT, OUT), "gemm_forward and NaN in x");
+        CHECK(all_nan(y + 4 * OUT, OUT) && !any_nan(y, 4 * OUT) && !any_nan(y + 5 * OUT, OUT),
+              "gemm_forward and NaN in x");
         CHECK(all_nan(dx + 5 * IN, IN) && !any_nan(dx, 5 * IN), "gemm_backward and NaN in dy");
         float *row = random_floats(IN);
         row[3] = NAN;
@@ -640,7 +659,9 @@ static void test_nan(void) {
     /* Attention: NaN in a query spoils that query; in a key or value, at least all queries that see it; and no other head. */
     for (int which = 0; which < 3; which++) {
         attention_case t = new_attention(2, 8, 1, 0, 1, 11, 0);
-        float *victim = which == 0 ? &t.q[6 * t.width + 3] : which == 1 ? &t.k[6 * t.stride + 3] : &t.v[6 * t.stride + 3];
+        float *victim = which == 0   ? &t.q[6 * t.width + 3]
+                        : which == 1 ? &t.k[6 * t.stride + 3]
+                                     : &t.v[6 * t.stride + 3];
         *victim = NAN;
         attention_forward(t.out, t.q, t.k, t.v, NULL, NULL, t.stride, &t.shape);
         for (int query = 0; query < 11; query++) {
@@ -672,8 +693,8 @@ static size_t run_all(float *results) {
         gemm_dense(results + at, IN, dy, 1, OUT, x, IN, 1, OUT, IN, ROWS, 0);
         at += OUT * IN;
         layernorm_forward(results + at, results + at + ROWS * IN, results + at + 2 * ROWS * IN, x, x, x + IN, ROWS, IN);
-        layernorm_backward(results + at + 2 * ROWS * IN + ROWS, x, results + at + ROWS * IN, results + at + 2 * ROWS * IN, x,
-                           ROWS, IN, 0);
+        layernorm_backward(results + at + 2 * ROWS * IN + ROWS, x, results + at + ROWS * IN,
+                           results + at + 2 * ROWS * IN, x, ROWS, IN, 0);
         float *hat = results + at + ROWS * IN;
         at += 3 * ROWS * IN + ROWS;
         memset(results + at, 0, sizeof(float) * 2 * IN);
@@ -691,10 +712,11 @@ static size_t run_all(float *results) {
     for (int prefix = 0; prefix < 4; prefix += 3) {
         attention_case t = new_attention(3, 12, 20, prefix, 1, 0, 0);
         attention_forward(t.out, t.q, t.k, t.v, t.prefix_k, t.prefix_v, t.stride, &t.shape);
-        attention_backward(t.dq, t.dk, t.dv, t.dprefix_k, t.dprefix_v, t.dout, t.q, t.k, t.v, t.prefix_k, t.prefix_v, t.stride,
-                           &t.shape, 0);
+        attention_backward(t.dq, t.dk, t.dv, t.dprefix_k, t.dprefix_v, t.dout, t.q, t.k, t.v, t.prefix_k, t.prefix_v,
+                           t.stride, &t.shape, 0);
         const float *parts[] = {t.out, t.dq, t.dk, t.dv, t.dprefix_k, t.dprefix_v};
-        size_t queries = (size_t)t.queries * t.width, keys = (size_t)t.keys * t.stride, before = (size_t)prefix * t.stride;
+        size_t queries = (size_t)t.queries * t.width, keys = (size_t)t.keys * t.stride,
+               before = (size_t)prefix * t.stride;
         size_t counts[] = {queries, queries, keys, keys, before, before};
         for (int i = 0; i < 6; i++) {
             memcpy(results + at, parts[i], counts[i] * sizeof(float));

@@ -127,9 +127,10 @@ export async function runSchedule({ core, report }, name, json) {
 
 /** Token ids; either the original tokenizer's or tokenizer.json's own are right. Says which in `context.summary`. */
 export async function runTokenizer({ report, summary }, folder, name, json) {
-  const { start_of_text: start, end_of_text: end, context } = json;
-  const vocab = Math.max(start, end) + 1;
+  const { start_of_text, end_of_text, context } = json;
+  const vocab = Math.max(start_of_text, end_of_text) + 1;
   const tokenizer = new ClipTokenizer(readJson(folder, 'tokenizer.json'), { vocab, context });
+  const specials = tokenizer.sentence('a', 'a').filter((id) => id === start_of_text || id === end_of_text);
   let original = 0;
   let own = 0;
   for (const [i, { text, ids, row, tokenizer_json_ids: others }] of json.cases.entries()) {
@@ -138,7 +139,7 @@ export async function runTokenizer({ report, summary }, folder, name, json) {
       if (got.join() === ids.join()) original++;
       else if (others && got.join() === others.join()) own++;
       else outcome.fault(`ids: got ${got}, ${ids}${others ? ` or ${others}` : ''} is right`);
-      const whole = [tokenizer.start, ...got.slice(0, context - 2), tokenizer.end];
+      const whole = [specials[0], ...got.slice(0, context - 2), specials[1]];
       if (row && whole.join() !== row.join()) outcome.fault(`row: got ${whole}, ${row} is right`);
     });
   }
