@@ -89,7 +89,8 @@ async function main() {
     await makeClip(`${model}.part`, { preset: 'vit-b-16', dtype: 'f16' });
     await rename(`${model}.part`, model);
   }
-  if (!values.json) console.log('ViT-B/16, MuDPT, batch 4\nclasses   s/step   fastest   peak memory   wasm memory   load');
+  if (!values.json)
+    console.log('ViT-B/16, MuDPT, batch 4\nclasses   s/step   fastest   peak memory   wasm memory   load');
   for (const count of counts) {
     const args = process.argv.slice(2).filter((arg) => arg !== '--json' && arg !== '--child');
     const child = spawnSync(process.execPath, [process.argv[1], ...args, '--child', '--classes', String(count)], {

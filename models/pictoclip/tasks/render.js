@@ -116,7 +116,7 @@ async function fill(folder, task, sets, { onProgress, signal }) {
     signal?.throwIfAborted();
     onProgress?.({ done, total: pictures.length });
     const random = new Random(`${task.name}/${path}`);
-    const set = sets.get(/\d-(.*)\.png$/.exec(path)[1]);
+    const set = sets.get(path.replace(/^.*\d-(.*)\.png$/, '$1'));
     const other = () => {
       for (;;) {
         const found = set.drawings(random.pick(others));
@@ -141,7 +141,7 @@ async function fill(folder, task, sets, { onProgress, signal }) {
 /** What there is at the task's place. @returns {Promise<'nothing' | 'current' | 'outdated' | 'foreign'>} */
 async function stateOf(folder, stamp) {
   const entries = await readdir(folder).catch((error) => {
-    if (error.code === 'ENOENT') return [];
+    if (error.code === 'ENOENT') return /** @type {string[]} */ ([]);
     throw new Error(`${folder} is in the way of the rendered task: ${error.message}`);
   });
   if (!entries.length) return 'nothing';
