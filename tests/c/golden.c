@@ -1,9 +1,9 @@
 /* Checks the library against golden files: `golden [options] DIR...`.
  *
- * Walks every folder below each DIR and recognises golden files by what they hold: model configurations with one case per
- * method, pictures, crops, learning rates and recorded training runs (tests/golden/README.md describes all of them; token
- * ids are checked in Node, for the library has no tokenizer). Prints one line per case, `ok NAME` or `FAIL NAME: what`, and a
- * last line `N passed, N failed`; the exit status is 1 when a case failed or there was none.
+ * Walks every folder below each DIR and recognises golden files by what they hold: model configurations with one case
+ * per method, pictures, crops, learning rates and recorded training runs (tests/golden/README.md describes all of them;
+ * token ids are checked in Node, for the library has no tokenizer). Prints one line per case, `ok NAME` or `FAIL NAME:
+ * what`, and a last line `N passed, N failed`; the exit status is 1 when a case failed or there was none.
  *
  * Uses nothing of the library but mudpt.h. The rows of trace.* are not to be seen through it: the features cover them.
  * A case of a method that the library does not name is a failure, never skipped.
@@ -60,8 +60,8 @@ static int take_batch(golden_case *c, int index) {
     return ok && images == labels && images;
 }
 
-/* Compares values with the stored tensor of this name, or with its sample, norm and sum. `change` is NULL or what both are
- * taken relative to. */
+/* Compares values with the stored tensor of this name, or with its sample, norm and sum. `change` is NULL or what both
+ * are taken relative to. */
 static void compare_stored(golden_case *c, const char *name, const float *values, size_t count, const float *change,
                            double tolerance, const char *label) {
     char text[512];
@@ -158,8 +158,8 @@ static void check_gradients(golden_case *c, mudpt_classifier *classifier, int cl
     free(logits);
 }
 
-/* The folded prompts must do by themselves what prompts and injection did together: an IVLP (or VPT) that starts from them
- * has the logits of this method. */
+/* The folded prompts must do by themselves what prompts and injection did together: an IVLP (or VPT) that starts from
+ * them has the logits of this method. */
 static void check_fold(golden_case *c, mudpt_classifier *classifier, const mudpt_sentences *sentences, int classes,
                        const mudpt_clip_config *config) {
     int32_t text_depth, text_length, visual_depth, visual_length;

@@ -237,7 +237,8 @@ static uint8_t *read_png(const char *path, int *width, int *height) {
 
 enum { WORD_BYTES = 64 };
 
-/* Byte-pair encoding of one word: the merges are applied in their order, each wherever it fits. Returns how many ids. */
+/* Byte-pair encoding of one word: the merges are applied in their order, each wherever it fits. Returns how many
+ * ids. */
 static int encode_word(const cJSON *model, const char *word, int length, int32_t *ids) {
     char symbols[WORD_BYTES][WORD_BYTES + 8];
     int count = length;

@@ -1,5 +1,6 @@
-/* Recorded training runs, repeated step by step from picture files to predictions. Part of golden.c, which alone includes
- * it. The model and the pictures lie beside the golden folder, or in the product's tree, in which this program was built. */
+/* Recorded training runs, repeated step by step from picture files to predictions. Part of golden.c, which alone
+ * includes it. The model and the pictures lie beside the golden folder, or in the product's tree, in which this
+ * program was built. */
 #ifndef GOLDEN_REPLAY_H
 #define GOLDEN_REPLAY_H
 
@@ -15,7 +16,8 @@ static int is_folder(const char *path) {
     return !stat(path, &s) && S_ISDIR(s.st_mode);
 }
 
-/* The folder that a replay names: beside golden/, or in the product's tree, in which golden/ or at least this program lies. */
+/* The folder that a replay names: beside golden/, or in the product's tree, in which golden/ or at least this
+ * program lies. */
 static int find_folder(char out[PATH_BYTES], const char *replay, const char *named) {
     char base[PATH_BYTES], tests[PATH_BYTES];
     for (int from_program = 0; from_program < 2; from_program++) {

@@ -1,6 +1,6 @@
-/* What mudpt.h promises besides right numbers: every bad argument is refused with the right code and one line of text, and
- * leaves outputs, handles and parameters as they were; what is called in the wrong order is refused; NaN stops training
- * without harm; a trainer repeats itself for the same seed and on any number of threads.
+/* What mudpt.h promises besides right numbers: every bad argument is refused with the right code and one line of text,
+ * and leaves outputs, handles and parameters as they were; what is called in the wrong order is refused; NaN stops
+ * training without harm; a trainer repeats itself for the same seed and on any number of threads.
  */
 #include "check.h"
 #include "tiny_clip.h"
@@ -238,7 +238,8 @@ static void check_sentence_refusals(mudpt_clip *clip) {
     }
 }
 
-/* ------------------------------------------------------------------------------------------------ classifiers in use */
+/* ------------------------------------------------------------------------------------------------ classifiers in
+ * use */
 
 static float *snapshot(mudpt_classifier *classifier, size_t *count) {
     mudpt_parameter p;
@@ -346,7 +347,8 @@ static void check_use(mudpt_clip *clip) {
     free(pixels);
 }
 
-/* Zero-shot: an ensemble is the mean of its templates; text features can be taken out and put into another classifier. */
+/* Zero-shot: an ensemble is the mean of its templates; text features can be taken out and put into another
+ * classifier. */
 static void check_text_features(mudpt_clip *clip) {
     enum { CLASSES = 5, E = 20 };
     const mudpt_method method = {.method = "zeroshot"};

@@ -173,7 +173,8 @@ function replaySentences(json, method, tokenizer) {
   };
 }
 
-/** All steps of a run, then how far its tensors end from the recorded ones and which test pictures it sees otherwise. */
+/** All steps of a run, then how far its tensors end from the recorded ones and which test pictures it sees
+ * otherwise. */
 function checkReplay(core, outcome, json, tensors, { clip, tokenizer }, data) {
   const method = methodOf(json.method, json.hyper_parameters);
   const classifier = core.classifierCreate(clip, method, replaySentences(json, method, tokenizer));

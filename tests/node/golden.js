@@ -2,10 +2,11 @@
 /**
  * Checks the WebAssembly modules against golden files: `node tests/node/golden.js [options] DIR...`.
  *
- * Walks every folder below each DIR and recognises golden files by what they hold (tests/golden/README.md describes them).
- * Every module runs on 1 and 2 threads; recorded runs and token ids, which take longest or depend on no module, run once
- * each. Prints one line per case, `ok NAME` or `FAIL NAME: what`, and a last line `N passed, N failed`; the exit status is 1
- * when a case failed or there was none. A case of a method that the library does not name is a failure, never skipped.
+ * Walks every folder below each DIR and recognises golden files by what they hold (tests/golden/README.md describes
+ * them). Every module runs on 1 and 2 threads; recorded runs and token ids, which take longest or depend on no module,
+ * run once each. Prints one line per case, `ok NAME` or `FAIL NAME: what`, and a last line `N passed, N failed`; the
+ * exit status is 1 when a case failed or there was none. A case of a method that the library does not name is a
+ * failure, never skipped.
  */
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
