@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
- * Seconds and memory of a MuDPT training step (paper's settings: batch 4, 4 prompt tokens, all layers) on a CLIP of full
- * size with random weights, whose speed is that of real ones. Every number of classes runs in a process of its own, so
- * that peak memory belongs to it.
+ * Seconds and memory of a MuDPT training step (paper's settings: batch 4, 4 prompt tokens, all layers) on a CLIP of
+ * full size with random weights, whose speed is that of real ones. Every number of classes runs in a process of its
+ * own, so that peak memory belongs to it.
  *
  *   ./run bench step [--classes 10,100] [--steps 3] [--threads 2] [--dtype f16] [--variant relaxed] [--json]
  */
@@ -104,7 +104,7 @@ async function main() {
     else {
       console.log(
         `${String(count).padStart(7)}${r.secondsPerStep.toFixed(2).padStart(9)}${r.fastest.toFixed(2).padStart(10)}` +
-          `${mb(r.peakBytes).padStart(14)}${mb(r.wasmBytes).padStart(14)}${`${r.loadSeconds.toFixed(1)} s`.padStart(7)}`,
+          `${mb(r.peakBytes).padStart(14)}${mb(r.wasmBytes).padStart(14)}${r.loadSeconds.toFixed(1).padStart(6)} s`,
       );
     }
   }

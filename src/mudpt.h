@@ -1,7 +1,7 @@
 /* mudpt: CLIP and prompt tuning of CLIP, as a small C library.
  *
- * What it is for: classify pictures by class names with a frozen CLIP, and teach it those classes from a few pictures each
- * by training prompt tokens (zero-shot, IVLP, MuDPT, ...).
+ * What it is for: classify pictures by class names with a frozen CLIP, and teach it those classes from a few pictures
+ * each by training prompt tokens (zero-shot, IVLP, MuDPT, ...).
  * What it refuses to do: it reads no files, opens no sockets, prints nothing, never exits or aborts.
  *
  *   mudpt_clip_create -> mudpt_clip_tensor_begin / _bytes / _end for every tensor -> mudpt_clip_finish
@@ -10,8 +10,8 @@
  *
  * Every function that can fail returns one of the codes below; mudpt_last_error() then says what was wrong, what was
  * expected and what to do. Where a function fails, its handles stay valid and its outputs are left as they were, except
- * where its comment says otherwise. Calls must not overlap: one thread at a time uses the library, which itself works on
- * as many threads as mudpt_set_threads allows.
+ * where its comment says otherwise. Calls must not overlap: one thread at a time uses the library, which itself works
+ * on as many threads as mudpt_set_threads allows.
  *
  * Shapes: N classes, e embedding width, d_t / d_v text / vision width, n prompt tokens, J layers that get prompts. All
  * arrays are dense and row-major.
@@ -222,8 +222,8 @@ int mudpt_trainer_add(mudpt_trainer *trainer, const void *file, size_t bytes, in
 /* Adds one decoded picture (copied). */
 int mudpt_trainer_add_image(mudpt_trainer *trainer, const mudpt_image *image, int label);
 /* One batch: MUDPT_OK with out filled, MUDPT_DONE when the run is complete. After MUDPT_NOT_FINITE the classifier has
- * the parameters of the last step whose loss was finite. The last batch of an epoch is dropped when it is not full (unless it is the only
- * one). */
+ * the parameters of the last step whose loss was finite. The last batch of an epoch is dropped when it is not full
+ * (unless it is the only one). */
 int mudpt_trainer_step(mudpt_trainer *trainer, mudpt_progress *out);
 void mudpt_trainer_free(mudpt_trainer *trainer);
 
@@ -231,8 +231,8 @@ void mudpt_trainer_free(mudpt_trainer *trainer);
 double mudpt_learning_rate(double base, double warmup_rate, int epochs, int epoch);
 
 /* Few-shot sampling: at most `shots` of each class, the same for the same seed whatever the method. labels [count] in
- * 0 ... classes-1; chosen [at least min(count, classes * shots)] receives indices, class by class; returns how many, or a
- * negative code. */
+ * 0 ... classes-1; chosen [at least min(count, classes * shots)] receives indices, class by class; returns how many,
+ * or a negative code. */
 int mudpt_sample_shots(const int32_t *labels, int count, int classes, int shots, uint32_t seed, int32_t *chosen);
 
 #ifdef __cplusplus

@@ -5,7 +5,8 @@ option(MUDPT_ASSERTIONS "Emscripten's own checks of the running module" OFF)
 
 set(exports ${PROJECT_SOURCE_DIR}/wasm/exports.json)
 set(link_options
-    -pthread --no-entry --js-library ${PROJECT_SOURCE_DIR}/wasm/library.js --extern-pre-js ${PROJECT_SOURCE_DIR}/wasm/banner.js
+    -pthread --no-entry --js-library ${PROJECT_SOURCE_DIR}/wasm/library.js
+    --extern-pre-js ${PROJECT_SOURCE_DIR}/wasm/banner.js
     -sMODULARIZE -sEXPORT_ES6 -sENVIRONMENT=web,worker,node -sFILESYSTEM=0 -sMIN_NODE_VERSION=200000
     -sEXPORTED_FUNCTIONS=@${exports} -sEXPORTED_RUNTIME_METHODS=wasmMemory,PThread
     -sINCOMING_MODULE_JS_API=locateFile
@@ -25,7 +26,8 @@ function(add_variant name)
     target_compile_options(${name} PRIVATE -pthread -msimd128 ${ARGN})
     target_link_options(${name} PRIVATE ${link_options} -msimd128 ${ARGN})
     set_target_properties(${name} PROPERTIES
-        LINKER_LANGUAGE C SUFFIX .mjs RUNTIME_OUTPUT_DIRECTORY ${MUDPT_WASM_FOLDER} LINK_DEPENDS "${exports};${PROJECT_SOURCE_DIR}/wasm/library.js")
+        LINKER_LANGUAGE C SUFFIX .mjs RUNTIME_OUTPUT_DIRECTORY ${MUDPT_WASM_FOLDER}
+        LINK_DEPENDS "${exports};${PROJECT_SOURCE_DIR}/wasm/library.js")
 endfunction()
 
 add_variant(mudpt-plain)

@@ -16,7 +16,8 @@ typedef struct {
 /* The next `bytes`, aligned to 64; NULL while counting. */
 void *arena_take(arena *a, size_t bytes);
 float *arena_floats(arena *a, size_t count);
-/* Allocates (zeroed) what was counted and starts over; a failed call leaves nothing behind. -> MUDPT_OK, MUDPT_MEMORY */
+/* Allocates (zeroed) what was counted and starts over; a failed call leaves nothing behind. -> MUDPT_OK, MUDPT_MEMORY
+ */
 int arena_open(arena *a, const char *what);
 void arena_close(arena *a);
 

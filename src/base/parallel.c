@@ -12,8 +12,8 @@
 /* Turns before a thread sleeps: some ten microseconds, the usual gap between two products of a step. */
 enum { SPINS = 4000 };
 
-/* A job's number and how many of its tiles nobody has claimed, in one word: a tile is claimed by exchanging the word, so
- * a thread that comes late can neither run a tile twice nor take one of a job it has not looked at. Nobody waits for
+/* A job's number and how many of its tiles nobody has claimed, in one word: a tile is claimed by exchanging the word,
+ * so a thread that comes late can neither run a tile twice nor take one of a job it has not looked at. Nobody waits for
  * threads that claimed nothing. */
 typedef uint_fast64_t ticket;
 

@@ -22,8 +22,8 @@ int text_row_count(const text_sentences *s) {
     return rows;
 }
 
-/* Attention over the rows that `leaves` marks: the prefix by itself, then the sentences behind it. starts [count + 1] is
- * where each sentence's own rows begin. */
+/* Attention over the rows that `leaves` marks: the prefix by itself, then the sentences behind it. starts [count + 1]
+ * is where each sentence's own rows begin. */
 static void fill_layout(text *t, tower_layout *layout, arena *a, const int *starts, const unsigned char *leaves) {
     int rows = t->tower.rows, count = t->count;
     layout->out_rows = arena_take(a, (size_t)rows * sizeof(int));

@@ -1,8 +1,8 @@
 /* The text tower: sentences of ragged length with prompts in them, features at their end-of-text rows, and back.
  *
  * Attention is causal, so rows behind end of text are never computed, and what all sentences begin with (start of text,
- * shared prompts, shared words) is computed once: every sentence attends to that prefix's keys and values and has only its
- * own rows.
+ * shared prompts, shared words) is computed once: every sentence attends to that prefix's keys and values and has
+ * only its own rows.
  */
 #ifndef CLIP_TEXT_H
 #define CLIP_TEXT_H
@@ -32,7 +32,8 @@ int text_row_count(const text_sentences *sentences);
 void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *sentences, int prompts, int depth,
                int backward, tower_scratch *scratch);
 
-/* first [prompts, d_t], deep [depth - 1, prompts, d_t] (NULL where there are none) -> features [count, e], not scaled */
+/* first [prompts, d_t], deep [depth - 1, prompts, d_t] (NULL where there are none) -> features [count, e], not scaled
+ */
 void text_forward(text *t, float *features, const float *first, const float *deep);
 /* dfeatures [count, e] -> dfirst [prompts, d_t], ddeep [depth - 1, prompts, d_t], added to */
 void text_backward(text *t, float *dfirst, float *ddeep, const float *dfeatures);

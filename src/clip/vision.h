@@ -26,7 +26,8 @@ void vision_open(vision *v, arena *a, const mudpt_clip *clip, int prompts, int d
 size_t vision_row_floats(const mudpt_clip *clip, int prompts, int group);
 size_t vision_mlp_floats(const mudpt_clip *clip, int prompts, int group);
 
-/* pixels [count, 3, image, image], prompts [depth, n, d_v] or NULL -> features [count, e], not scaled; count <= group */
+/* pixels [count, 3, image, image], prompts [depth, n, d_v] or NULL -> features [count, e], not scaled; count <= group
+ */
 void vision_forward(vision *v, float *features, const float *pixels, const float *prompts, int count);
 /* dfeatures [count, e] of the pictures of the last vision_forward -> dprompts [depth, n, d_v], added to */
 void vision_backward(vision *v, float *dprompts, const float *dfeatures, int count);

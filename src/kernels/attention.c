@@ -1,5 +1,5 @@
-/* Scores are kept turned over, [keys, queries]. So softmax runs down the lanes without any sum across them, keys are read
- * where they lie, and the same micro-kernel does every product:
+/* Scores are kept turned over, [keys, queries]. So softmax runs down the lanes without any sum across them, keys are
+ * read where they lie, and the same micro-kernel does every product:
  *
  *   S' = K Q'        P' = softmax        O' = V' P'
  *   dP' = V dO'      dS' = P' (dP' - sum of P' dP')      dQ' = K' dS'      dK += dS' Q      dV += P' dO
@@ -31,8 +31,8 @@ typedef struct {
     int chunk, chunks; /* sequences of a chunk; chunks */
 } attention;
 
-/* A thread's memory. L is the number of keys that the sequence has, the prefix's included; the block's queries are padded to
- * `columns`, a multiple of 8. */
+/* A thread's memory. L is the number of keys that the sequence has, the prefix's included; the block's queries are
+ * padded to `columns`, a multiple of 8. */
 typedef struct {
     float *queries, *gradients;        /* [columns / 8, head width, 8] panels of q, scaled, and of dout */
     float *query_rows, *gradient_rows; /* [BLOCK, head width] q and dout as they are */
@@ -104,8 +104,8 @@ static void times_keys(float *to, const block *b, const attention *a, const floa
     times_panels(to + before * b->columns, b->columns, own, a->kv_stride, b->seen - before, panels, depth);
 }
 
-/* to [queries, head width] (rows `width` apart) = scores [keys, columns], turned over, times keys [head width / 4, keys, 4]; query
- * i's row is then multiplied by factor[i] (NULL: not). */
+/* to [queries, head width] (rows `width` apart) = scores [keys, columns], turned over, times keys [head width / 4,
+ * keys, 4]; query i's row is then multiplied by factor[i] (NULL: not). */
 static void turned_times_keys(float *to, const block *b, const attention *a, const float *scores, const float *keys,
                               const float *factor) {
     for (int query = 0; query < b->queries; query += PANEL) {
@@ -193,7 +193,8 @@ static void copy_queries(float *to, const block *b, const attention *a, const fl
 
 /* ------------------------------------------------------------------------------------------------ softmax */
 
-/* How many keys each of the 8 queries from `query` on sees; lanes without a query see all. Returns the least of them. */
+/* How many keys each of the 8 queries from `query` on sees; lanes without a query see all. Returns the least of them.
+ */
 static int seen_keys(v128_t seen[2], const block *b, const attention *a, int query) {
     int count[PANEL], least = b->seen;
     for (int i = 0; i < PANEL; i++) {
@@ -207,8 +208,8 @@ static int seen_keys(v128_t seen[2], const block *b, const attention *a, int que
     return least;
 }
 
-/* 8 columns of scores, those of the queries from `query` on: s becomes exp(s - largest), 0 for keys that a query does not see;
- * inverse [8] receives 1 / sum (0 for a query that sees no key). */
+/* 8 columns of scores, those of the queries from `query` on: s becomes exp(s - largest), 0 for keys that a query does
+ * not see; inverse [8] receives 1 / sum (0 for a query that sees no key). */
 static void exp_columns(float *s, float *inverse, const block *b, const attention *a, int query) {
     v128_t count[2], max[2], sum[2], zero = wasm_f32x4_splat(0);
     int least = seen_keys(count, b, a, query), key = 0;

@@ -1,7 +1,7 @@
 /* Multi-head attention over a batch of sequences, softmax(q k^T / sqrt(head width)) v, forward and backward.
  *
- * Every query sees the keys of a shared prefix (text: start of text and the prompts, computed once for all classes), then
- * its own sequence's keys, all of them or, causally, the first visible[i]. No L x L matrix is kept: rows of
+ * Every query sees the keys of a shared prefix (text: start of text and the prompts, computed once for all classes),
+ * then its own sequence's keys, all of them or, causally, the first visible[i]. No L x L matrix is kept: rows of
  * probabilities exist for one block of queries at a time, and backward computes them again.
  */
 #ifndef KERNELS_ATTENTION_H
@@ -23,9 +23,9 @@ typedef struct {
 void attention_forward(float *out, const float *q, const float *k, const float *v, const float *prefix_k,
                        const float *prefix_v, int kv_stride, const attention_shape *shape);
 
-/* Gradients for dout [queries, width]. dq [queries, width] is written (NULL: not wanted). dk, dv (rows of kv_stride floats,
- * as k, v) and dprefix_k, dprefix_v are ADDED to; of each sequence's own keys only those from index `first_key` on get
- * gradients (0: all; a number >= all of them: none). Sums over sequences have a fixed order. */
+/* Gradients for dout [queries, width]. dq [queries, width] is written (NULL: not wanted). dk, dv (rows of kv_stride
+ * floats, as k, v) and dprefix_k, dprefix_v are ADDED to; of each sequence's own keys only those from index
+ * `first_key` on get gradients (0: all; a number >= all of them: none). Sums over sequences have a fixed order. */
 void attention_backward(float *dq, float *dk, float *dv, float *dprefix_k, float *dprefix_v, const float *dout,
                         const float *q, const float *k, const float *v, const float *prefix_k, const float *prefix_v,
                         int kv_stride, const attention_shape *shape, int first_key);

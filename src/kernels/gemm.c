@@ -1,9 +1,9 @@
 /* The SIMD back end of gemm.h.
  *
- * Some hundred rows of A are packed into groups of 4. Then tiles, all of these rows times a few panels, are claimed by the
- * threads. In a tile a chunk of a panel is brought into the first-level cache (read in place, or widened or transposed into
- * the thread's scratch) and meets row after row. The sum over k is cut into chunks at fixed places and C collects them in
- * order: a row's result depends neither on the threads nor on the other rows.
+ * Some hundred rows of A are packed into groups of 4. Then tiles, all of these rows times a few panels, are claimed
+ * by the threads. In a tile a chunk of a panel is brought into the first-level cache (read in place, or widened or
+ * transposed into the thread's scratch) and meets row after row. The sum over k is cut into chunks at fixed places
+ * and C collects them in order: a row's result depends neither on the threads nor on the other rows.
  */
 #include "gemm.h"
 
@@ -44,8 +44,8 @@ static struct {
 
 /* ------------------------------------------------------------------------------------------------ one tile */
 
-/* A tile of C: `rows` packed rows at a times panels at b, over one chunk of k. bias (NULL: none) is added, and what c holds if
- * accumulate. All 8 columns of every panel are written. */
+/* A tile of C: `rows` packed rows at a times panels at b, over one chunk of k. bias (NULL: none) is added, and what c
+ * holds if accumulate. All 8 columns of every panel are written. */
 typedef void tile_function(float *c, ptrdiff_t ldc, const float *bias, int accumulate, const float *a, const float *b,
                            ptrdiff_t b_panel, int depth);
 

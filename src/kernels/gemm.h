@@ -1,8 +1,8 @@
 /* Matrix products with frozen weights, and with plain matrices. The seam behind which a back end computes.
  *
- * A weight W [out, in] is kept once, in panels of 8 output channels: element (o, i) is lane o % 8 of row i of panel o / 8,
- * so panel p starts at element p * 8 * in. `out` is padded with zeros to a multiple of 8 (out itself may be any number >= 1).
- * The straight product (x W^T + bias) and the transposed one (dy W) both read this one copy.
+ * A weight W [out, in] is kept once, in panels of 8 output channels: element (o, i) is lane o % 8 of row i of panel o
+ * / 8, so panel p starts at element p * 8 * in. `out` is padded with zeros to a multiple of 8 (out itself may be any
+ * number >= 1). The straight product (x W^T + bias) and the transposed one (dy W) both read this one copy.
  */
 #ifndef KERNELS_GEMM_H
 #define KERNELS_GEMM_H
@@ -20,8 +20,8 @@ typedef struct {
 
 /* Bytes of `panels` for a weight of this size and storage. */
 size_t gemm_panel_bytes(int out, int in, int storage);
-/* Writes row o of W (values [in], f32) into the panels, converting to the weight's storage. For MUDPT_I8 the row's scale
- * is max |value| / 127, or the one given when scale > 0. Values that f16 cannot hold become infinity. */
+/* Writes row o of W (values [in], f32) into the panels, converting to the weight's storage. For MUDPT_I8 the row's
+ * scale is max |value| / 127, or the one given when scale > 0. Values that f16 cannot hold become infinity. */
 void gemm_set_row(gemm_weight *w, int o, const float *values, float scale);
 /* The opposite: what the panels hold for row o, widened. */
 void gemm_get_row(const gemm_weight *w, int o, float *values);
@@ -61,8 +61,8 @@ static inline void gemm_run(const gemm_job *job) {
 void gemm_forward(float *y, const float *x, const gemm_weight *w, const float *bias, int rows, int accumulate);
 void gemm_backward(float *dx, const float *dy, const gemm_weight *w, int rows, int accumulate);
 
-/* c [m, n] (+)= A B for plain f32 matrices with any strides: A(i, k) = a[i * a_row + k * a_col], B(k, j) = b[k * b_row +
- * j * b_col]. For what changes in training: light transformers, projections, gradients of weights. */
+/* c [m, n] (+)= A B for plain f32 matrices with any strides: A(i, k) = a[i * a_row + k * a_col], B(k, j) = b[k *
+ * b_row + j * b_col]. For what changes in training: light transformers, projections, gradients of weights. */
 void gemm_dense(float *c, int ldc, const float *a, int a_row, int a_col, const float *b, int b_row, int b_col, int m,
                 int n, int k, int accumulate);
 /* Scratch for gemm_dense up to n columns and a sum over k. */

@@ -63,9 +63,9 @@ void gemm_get_row(const gemm_weight *w, int o, float *values) {
 
 /* ------------------------------------------------------------------------------------------------ widening */
 
-/* Four halves, sign-extended to 32 bits, as floats. Exponent and mantissa go where a float has them; the product makes up for
- * the exponents' different bias, subnormals included. Only where `special` is set are infinity and NaN possible: they get
- * their exponent put in. */
+/* Four halves, sign-extended to 32 bits, as floats. Exponent and mantissa go where a float has them; the product
+ * makes up for the exponents' different bias, subnormals included. Only where `special` is set are infinity and NaN
+ * possible: they get their exponent put in. */
 ALWAYS_INLINE v128_t widen_halves(v128_t halves, const int special) {
     v128_t wide = wasm_v128_and(wasm_i32x4_shl(halves, 13), wasm_i32x4_splat((int)0x8fffe000u));
     v128_t value = wasm_f32x4_mul(wide, wasm_f32x4_splat(0x1p112f));

@@ -1,4 +1,5 @@
-/* The light transformer of UMuDPT and UUMuDPT: LayerNorm, one pre-LN block without mask, LayerNorm, Linear, all trained.
+/* The light transformer of UMuDPT and UUMuDPT: LayerNorm, one pre-LN block without mask, LayerNorm, Linear, all
+ * trained.
  *
  * Its sequence is the n prompt tokens of one layer; layers do not see each other.
  */

@@ -1,8 +1,8 @@
 /* MuDPT with transformer injection.
  *
- * UMuDPT, text to vision only: the text prompts are trained, the visual prompts of every layer are a light transformer's
- * answer to them. UUMuDPT, both directions: raw prompts on both sides; vision layer l: V[l] + from_text[l], text layer
- * l >= 1: T[l] + from_visual[l - 1], where from_visual reads the deeper visual prompts only.
+ * UMuDPT, text to vision only: the text prompts are trained, the visual prompts of every layer are a light
+ * transformer's answer to them. UUMuDPT, both directions: raw prompts on both sides; vision layer l: V[l] +
+ * from_text[l], text layer l >= 1: T[l] + from_visual[l - 1], where from_visual reads the deeper visual prompts only.
  */
 #include <string.h>
 

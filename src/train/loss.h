@@ -2,7 +2,8 @@
 #ifndef TRAIN_LOSS_H
 #define TRAIN_LOSS_H
 
-/* unit [rows, e] = features scaled to length one; norms [rows] their lengths (NULL: not wanted); unit may be features */
+/* unit [rows, e] = features scaled to length one; norms [rows] their lengths (NULL: not wanted); unit may be features
+ */
 void unit_forward(float *unit, float *norms, const float *features, int rows, int e);
 /* dfeatures [rows, e] from dunit; dfeatures may be dunit */
 void unit_backward(float *dfeatures, const float *dunit, const float *unit, const float *norms, int rows, int e);

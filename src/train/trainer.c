@@ -1,7 +1,7 @@
 /* A training run: epochs over shuffled pictures, a fresh view of each, one SGD step a batch.
  *
- * Every random choice follows from the seed and its place in the run (epoch, step, position in the batch), so where a run
- * stands is two numbers.
+ * Every random choice follows from the seed and its place in the run (epoch, step, position in the batch), so where a
+ * run stands is two numbers.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* Every kernel against its naive twin on odd sizes, the twins' gradients against finite differences, and what all kernels
- * promise: the same bits for any number of threads, NaN never lost. */
+/* Every kernel against its naive twin on odd sizes, the twins' gradients against finite differences, and what all
+ * kernels promise: the same bits for any number of threads, NaN never lost. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "check.h"
+#include "kernel_data.h"
 #include "kernels/attention.h"
 #include "kernels/exp.h"
 #include "kernels/gemm.h"
@@ -17,65 +18,6 @@
 #include "kernels/quickgelu.h"
 #include "kernels/softmax.h"
 #include "mudpt.h"
-
-static rng random_numbers;
-
-static int random_int(int from, int to) {
-    return from + (int)rng_below(&random_numbers, (uint32_t)(to - from + 1));
-}
-
-static void *take(size_t bytes) {
-    void *memory = aligned_alloc(64, (bytes + 64) / 64 * 64);
-    if (!memory) exit(2);
-    return memory;
-}
-
-/* Exactly `count` floats, so that a sanitizer sees the first one too far. */
-static float *floats(size_t count) {
-    float *x = malloc(count ? count * sizeof *x : 1);
-    if (!x) exit(2);
-    return x;
-}
-
-static float *random_floats(size_t count) {
-    float *x = floats(count);
-    for (size_t i = 0; i < count; i++) x[i] = (float)rng_normal(&random_numbers);
-    return x;
-}
-
-static float *copy_of(const float *x, size_t count) {
-    float *copy = floats(count);
-    if (count) memcpy(copy, x, count * sizeof *x);
-    return copy;
-}
-
-/* max |got - want| <= tolerance * max(1, max |want|) */
-static void check_close(const char *what, const float *got, const float *want, size_t count, double tolerance) {
-    double scale = 1, worst = 0;
-    for (size_t i = 0; i < count; i++) {
-        double difference = fabs((double)got[i] - want[i]);
-        scale = fmax(scale, fabs(want[i]));
-        if (!(difference <= worst)) worst = difference;
-        if (worst != worst) break;
-    }
-    CHECK(worst <= tolerance * scale, "%s: off by %.3g, largest value %.3g", what, worst, scale);
-}
-
-static int same_bits(const float *a, const float *b, size_t count) {
-    return memcmp(a, b, count * sizeof *a) == 0;
-}
-
-static int all_nan(const float *x, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (x[i] == x[i]) return 0;
-    return 1;
-}
-
-static int any_nan(const float *x, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (x[i] != x[i]) return 1;
-    return 0;
-}
 
 /* ------------------------------------------------------------------------------------------------ weights */
 
@@ -476,156 +418,6 @@ static void test_layernorm_differences(void) {
     free(dy);
 }
 
-/* ------------------------------------------------------------------------------------------------ attention */
-
-typedef struct {
-    attention_shape shape;
-    int queries, keys, width, stride, longest;
-    float *q, *k, *v, *prefix_k, *prefix_v, *dout;
-    float *out, *dq, *dk, *dv, *dprefix_k, *dprefix_v;
-} attention_case;
-
-/* causal: the last query sees all keys, those before one less each. lengths: of queries and keys alike, 0: random. */
-static attention_case new_attention(int heads, int head_width, int sequences, int prefix, int causal, int length,
-                                    int queries_apart) {
-    attention_case t = {.shape = {.heads = heads, .head_width = head_width, .sequences = sequences, .prefix = prefix}};
-    int *query_start = take(sizeof(int) * (sequences + 1)), *key_start = take(sizeof(int) * (sequences + 1));
-    query_start[0] = key_start[0] = 0;
-    for (int s = 0; s < sequences; s++) {
-        int keys = length ? length : random_int(1, 40), queries = queries_apart ? random_int(1, keys) : keys;
-        query_start[s + 1] = query_start[s] + queries;
-        key_start[s + 1] = key_start[s] + keys;
-        if (keys > t.longest) t.longest = keys;
-    }
-    t.queries = query_start[sequences];
-    t.keys = key_start[sequences];
-    if (causal) {
-        int *visible = take(sizeof(int) * (t.queries + 1));
-        for (int s = 0; s < sequences; s++)
-            for (int i = query_start[s]; i < query_start[s + 1]; i++)
-                visible[i] = key_start[s + 1] - key_start[s] - (query_start[s + 1] - 1 - i);
-        t.shape.visible = visible;
-    }
-    t.shape.query_start = query_start;
-    t.shape.key_start = key_start;
-    t.width = heads * head_width;
-    t.stride = t.width + random_int(0, 2) * 4;
-    t.q = random_floats((size_t)t.queries * t.width);
-    t.dout = random_floats((size_t)t.queries * t.width);
-    t.k = random_floats((size_t)t.keys * t.stride);
-    t.v = random_floats((size_t)t.keys * t.stride);
-    t.prefix_k = random_floats((size_t)prefix * t.stride);
-    t.prefix_v = random_floats((size_t)prefix * t.stride);
-    t.out = floats((size_t)t.queries * t.width);
-    t.dq = floats((size_t)t.queries * t.width);
-    t.dk = random_floats((size_t)t.keys * t.stride);
-    t.dv = random_floats((size_t)t.keys * t.stride);
-    t.dprefix_k = random_floats((size_t)prefix * t.stride);
-    t.dprefix_v = random_floats((size_t)prefix * t.stride);
-    CHECK(parallel_reserve(attention_scratch(t.longest + prefix, head_width)) == MUDPT_OK, "attention_scratch");
-    return t;
-}
-
-static void free_attention(attention_case *t) {
-    float *all[] = {t->q,   t->k,  t->v,  t->prefix_k, t->prefix_v,  t->dout,
-                    t->out, t->dq, t->dk, t->dv,       t->dprefix_k, t->dprefix_v};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
-    free((void *)t->shape.query_start);
-    free((void *)t->shape.key_start);
-    free((void *)t->shape.visible);
-}
-
-static void check_attention(int heads, int head_width, int sequences, int prefix, int causal, int length,
-                            int queries_apart, int first_key, int with_dq) {
-    attention_case t = new_attention(heads, head_width, sequences, prefix, causal, length, queries_apart);
-    size_t queries = (size_t)t.queries * t.width, keys = (size_t)t.keys * t.stride, before = (size_t)prefix * t.stride;
-    float *out = floats(queries), *dq = floats(queries), *dk = copy_of(t.dk, keys), *dv = copy_of(t.dv, keys);
-    float *dprefix_k = copy_of(t.dprefix_k, before), *dprefix_v = copy_of(t.dprefix_v, before);
-    const float *prefix_k = prefix ? t.prefix_k : NULL, *prefix_v = prefix ? t.prefix_v : NULL;
-    attention_forward(t.out, t.q, t.k, t.v, prefix_k, prefix_v, t.stride, &t.shape);
-    naive_attention_forward(out, t.q, t.k, t.v, prefix_k, prefix_v, t.stride, &t.shape);
-    attention_backward(with_dq ? t.dq : NULL, t.dk, t.dv, t.dprefix_k, t.dprefix_v, t.dout, t.q, t.k, t.v, prefix_k,
-                       prefix_v, t.stride, &t.shape, first_key);
-    naive_attention_backward(with_dq ? dq : NULL, dk, dv, dprefix_k, dprefix_v, t.dout, t.q, t.k, t.v, prefix_k,
-                             prefix_v, t.stride, &t.shape, first_key);
-    char what[200];
-    const char *part[] = {"out", "dq", "dk", "dv", "dprefix_k", "dprefix_v"};
-    const float *got[] = {t.out, t.dq, t.dk, t.dv, t.dprefix_k, t.dprefix_v};
-    const float *want[] = {out, dq, dk, dv, dprefix_k, dprefix_v};
-    size_t counts[] = {queries, with_dq ? queries : 0, keys, keys, before, before};
-    for (int i = 0; i < 6; i++) {
-        snprintf(what, sizeof what,
-                 "attention %s: %d heads of %d, %d sequences, prefix %d, causal %d, length %d, first key %d", part[i],
-                 heads, head_width, sequences, prefix, causal, length, first_key);
-        check_close(what, got[i], want[i], counts[i], 5e-6);
-    }
-    free(out);
-    free(dq);
-    free(dk);
-    free(dv);
-    free(dprefix_k);
-    free(dprefix_v);
-    free_attention(&t);
-}
-
-static void test_attention(void) {
-    static const int widths[] = {4, 12, 64, 80};
-    for (int i = 0; i < 80; i++)
-        check_attention(random_int(1, 3), widths[i % 4], random_int(1, 6), i % 3 ? random_int(1, 20) : 0, i % 2, 0,
-                        i % 5 == 0, i % 4 == 1 ? random_int(0, 45) : 0, i % 4 != 1);
-    check_attention(2, 8, 1, 0, 0, 1, 0, 0, 1);
-    check_attention(1, 8, 3, 1, 1, 1, 0, 0, 1);
-    check_attention(1, 64, 1, 0, 0, 201, 0, 0, 1);
-    check_attention(1, 64, 1, 0, 0, 201, 0, 197, 0);
-    check_attention(1, 12, 1, 0, 0, 600, 0, 0, 1);
-    check_attention(1, 4, 2, 20, 1, 77, 0, 0, 1);
-    check_attention(3, 64, 70, 5, 1, 4, 0, 0, 1);
-    /* No sequence at all. */
-    int none[1] = {0};
-    attention_shape empty = {.heads = 2, .head_width = 8, .query_start = none, .key_start = none};
-    attention_forward(NULL, NULL, NULL, NULL, NULL, NULL, 16, &empty);
-    attention_backward(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 16, &empty, 0);
-}
-
-static double attention_loss(const attention_case *t) {
-    double loss = 0;
-    naive_attention_forward(t->out, t->q, t->k, t->v, t->prefix_k, t->prefix_v, t->stride, &t->shape);
-    for (int i = 0; i < t->queries * t->width; i++) loss += (double)t->dout[i] * t->out[i];
-    return loss;
-}
-
-static void test_attention_differences(void) {
-    attention_case t = new_attention(2, 4, 2, 2, 1, 5, 0);
-    memset(t.dk, 0, sizeof(float) * t.keys * t.stride);
-    memset(t.dv, 0, sizeof(float) * t.keys * t.stride);
-    memset(t.dprefix_k, 0, sizeof(float) * t.shape.prefix * t.stride);
-    memset(t.dprefix_v, 0, sizeof(float) * t.shape.prefix * t.stride);
-    naive_attention_backward(t.dq, t.dk, t.dv, t.dprefix_k, t.dprefix_v, t.dout, t.q, t.k, t.v, t.prefix_k, t.prefix_v,
-                             t.stride, &t.shape, 0);
-    struct {
-        const char *name;
-        float *values, *gradient;
-        int count;
-    } of[] = {{"q", t.q, t.dq, t.queries * t.width},
-              {"k", t.k, t.dk, t.keys * t.stride},
-              {"v", t.v, t.dv, t.keys * t.stride},
-              {"prefix_k", t.prefix_k, t.dprefix_k, t.shape.prefix * t.stride},
-              {"prefix_v", t.prefix_v, t.dprefix_v, t.shape.prefix * t.stride}};
-    for (int which = 0; which < 5; which++) {
-        for (int i = 0; i < of[which].count; i++) {
-            float *value = &of[which].values[i], kept = *value, step = 1e-2f;
-            *value = kept + step;
-            double up = attention_loss(&t);
-            *value = kept - step;
-            double down = attention_loss(&t);
-            *value = kept;
-            CHECK_CLOSE(of[which].gradient[i], (up - down) / (2 * (double)step), 1e-3, "attention's gradient of %s[%d]",
-                        of[which].name, i);
-        }
-    }
-    free_attention(&t);
-}
-
 /* ------------------------------------------------------------------------------------------------ promises of all */
 
 static void test_nan(void) {
@@ -656,7 +448,8 @@ static void test_nan(void) {
         free(dx);
         free(row);
     }
-    /* Attention: NaN in a query spoils that query; in a key or value, at least all queries that see it; and no other head. */
+    /* Attention: NaN in a query spoils that query; in a key or value, at least all queries that see it; and no other
+     * head. */
     for (int which = 0; which < 3; which++) {
         attention_case t = new_attention(2, 8, 1, 0, 1, 11, 0);
         float *victim = which == 0   ? &t.q[6 * t.width + 3]
@@ -753,8 +546,6 @@ int main(void) {
     test_layernorm_differences();
     test_gemm();
     test_gemm_dense();
-    test_attention();
-    test_attention_differences();
     test_nan();
     test_threads();
     return check_report();
