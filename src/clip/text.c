@@ -98,7 +98,7 @@ void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *
             leaves[LAYOUT_LAST][next - 1] = 1;
         }
         starts[s->count] = next;
-        w->first_key = s->count ? (int)c->context : 0;
+        w->first_key = c->context;
         for (int i = 0; i < w->rows; i++) {
             leaves[LAYOUT_ALL][i] = 1;
             leaves[LAYOUT_DROP][i] = t->ids[i] >= 0;

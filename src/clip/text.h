@@ -32,8 +32,7 @@ int text_row_count(const text_sentences *sentences);
 void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *sentences, int prompts, int depth,
                int backward, tower_scratch *scratch);
 
-/* first [prompts, d_t], deep [depth - 1, prompts, d_t] (NULL where there are none) -> features [count, e], not scaled
- */
+/* first [prompts, d_t], deep [depth - 1, prompts, d_t] -> features [count, e], not scaled */
 void text_forward(text *t, float *features, const float *first, const float *deep);
 /* dfeatures [count, e] -> dfirst [prompts, d_t], ddeep [depth - 1, prompts, d_t], added to */
 void text_backward(text *t, float *dfirst, float *ddeep, const float *dfeatures);

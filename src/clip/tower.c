@@ -119,8 +119,7 @@ static void block_backward(const tower *t, int l, float *dx, float *dy) {
     /* The classes first: they add to the prefix's keys and values, whose own attention comes before them. */
     for (int i = layout->calls - 1; i >= 0; i--)
         attention_backward(s->dq, dkv, dkv + d, dkv, dkv + d, s->o, kept->q, kept->kv, kept->kv + d, kept->kv,
-                           kept->kv + d, 2 * d, &layout->attention[i],
-                           layout->attention[i].prefix || layout->calls == 1 ? first_key : 0);
+                           kept->kv + d, 2 * d, &layout->attention[i], i == layout->calls - 1 ? first_key : 0);
     gemm_job from_q = {.weight = &b->in_proj,
                        .transposed = 1,
                        .first = 0,

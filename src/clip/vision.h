@@ -10,11 +10,10 @@ typedef struct {
     int group;  /* most pictures at once */
     int length; /* rows of a picture: CLS, patches, prompts */
     int patches;
-    float *columns; /* [group patches, 3 patch patch] pixels of each patch */
-    float *pre_xhat,
-        *pre_rstd; /* what LayerNorm before the first block keeps of the prompt rows [group n, d], [group n] */
-    float *rows;   /* [group length, d] x-hat of all rows, then [group, d] rows that are read */
-    float *post_xhat, *post_rstd; /* [group, d], [group] */
+    float *columns;               /* [group patches, 3 patch patch] pixels of each patch */
+    float *rows;                  /* [group, d] the rows that are read, after the last LayerNorm */
+    float *pre_xhat, *pre_rstd;   /* of the first LayerNorm, prompt rows only: [group n, d], [group n] */
+    float *post_xhat, *post_rstd; /* of the last: [group, d], [group] */
 } vision;
 
 /* How many pictures go through the tower together: enough rows for full products, no more. */
@@ -26,8 +25,8 @@ void vision_open(vision *v, arena *a, const mudpt_clip *clip, int prompts, int d
 size_t vision_row_floats(const mudpt_clip *clip, int prompts, int group);
 size_t vision_mlp_floats(const mudpt_clip *clip, int prompts, int group);
 
-/* pixels [count, 3, image, image], prompts [depth, n, d_v] or NULL -> features [count, e], not scaled; count <= group
- */
+/* pixels [count, 3, image, image], prompts [depth, n, d_v] or NULL -> features [count, e], not scaled.
+ * count <= group */
 void vision_forward(vision *v, float *features, const float *pixels, const float *prompts, int count);
 /* dfeatures [count, e] of the pictures of the last vision_forward -> dprompts [depth, n, d_v], added to */
 void vision_backward(vision *v, float *dprompts, const float *dfeatures, int count);

@@ -8,7 +8,6 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/half.h"
-#include "image/image.h"
 
 typedef enum {
     VECTOR,     /* float * of rows * columns values */
@@ -44,7 +43,7 @@ static clip_tensor *add(mudpt_clip *clip, const char *openai, const char *huggin
     return t;
 }
 
-/* Another name (and perhaps only some rows) of the tensor added last but `back`. */
+/* Another name of the tensor with index `owner`, perhaps of some of its rows only. */
 static clip_tensor *add_part(mudpt_clip *clip, int owner, const char *openai, const char *hugging_face,
                              tensor_kind kind, int first_row, int rows) {
     clip_tensor *whole = &clip->tensors[owner];
@@ -586,27 +585,4 @@ void clip_token_row(const mudpt_clip *clip, int id, float *out) {
     }
     const uint16_t *row = (const uint16_t *)clip->token_embedding + (size_t)id * d;
     for (size_t i = 0; i < d; i++) out[i] = half_to_float(row[i]);
-}
-
-/* ------------------------------------------------------------------------------------------------ pixels */
-
-static int pixels(const mudpt_clip *clip, const mudpt_image *image, const image_box *box, float *out) {
-    int size = clip->config.image;
-    uint8_t *rgb = malloc((size_t)size * (size_t)size * 3);
-    if (!rgb) return fail_memory((size_t)size * (size_t)size * 3, "a picture at the model's size");
-    int code = box ? mudpt_image_crop_view(image, box->top, box->left, box->height, box->width, box->flip, size, rgb)
-                   : mudpt_image_test_view(image, size, rgb);
-    if (!code) mudpt_normalize(rgb, size, clip->config.mean, clip->config.std, out);
-    free(rgb);
-    return code;
-}
-
-int mudpt_clip_test_pixels(const mudpt_clip *clip, const mudpt_image *image, float *out) {
-    return pixels(clip, image, NULL, out);
-}
-
-int mudpt_clip_crop_pixels(const mudpt_clip *clip, const mudpt_image *image, int top, int left, int height, int width,
-                           int flip, float *out) {
-    image_box box = {top, left, height, width, flip};
-    return pixels(clip, image, &box, out);
 }

@@ -7,22 +7,14 @@ static void declare(method_state *s) {
                        START_NORMAL);
 }
 
-static size_t text_layer(const method_state *s) {
-    return (size_t)s->sizes.text_length * (size_t)s->clip->config.text_width;
-}
-
-static size_t visual_layer(const method_state *s) {
-    return (size_t)s->sizes.visual_length * (size_t)s->clip->config.vision_width;
-}
-
 static void forward(method_state *s) {
-    method_copy_prompts(s, "text", s->text, text_layer(s), s->sizes.text_depth);
-    method_copy_prompts(s, "visual", s->visual, visual_layer(s), s->sizes.visual_depth);
+    method_copy_prompts(s, "text", s->text);
+    method_copy_prompts(s, "visual", s->visual);
 }
 
 static void backward(method_state *s) {
-    method_add_gradients(s, "text", s->dtext, text_layer(s), s->sizes.text_depth);
-    method_add_gradients(s, "visual", s->dvisual, visual_layer(s), s->sizes.visual_depth);
+    method_add_gradients(s, "text", s->dtext);
+    method_add_gradients(s, "visual", s->dvisual);
 }
 
 const method method_ivlp = {

@@ -81,9 +81,9 @@ void method_add_prompts(method_state *s, const char *side, int length, int depth
 float *method_value(const method_state *s, const char *name); /* NULL when there is no such tensor */
 float *method_gradient(const method_state *s, const char *name);
 
-/* Raw prompts of one side as they are: values to prompts, gradients of prompts to gradients. */
-void method_copy_prompts(method_state *s, const char *side, float *prompts, size_t layer, int depth);
-void method_add_gradients(method_state *s, const char *side, const float *dprompts, size_t layer, int depth);
+/* Raw prompts of one side as they are, all layers: values to prompts, gradients of prompts to gradients. */
+void method_copy_prompts(const method_state *s, const char *side, float *prompts);
+void method_add_gradients(const method_state *s, const char *side, const float *dprompts);
 
 /* y [rows, out] (+)= x [rows, in] W^T + b, for a Linear that is trained; b NULL: none */
 void linear_forward(float *y, const float *x, const float *weight, const float *bias, int rows, int out, int in,

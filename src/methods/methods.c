@@ -144,26 +144,37 @@ float *method_gradient(const method_state *s, const char *name) {
     return of(s, s->gradients, name);
 }
 
-void method_copy_prompts(method_state *s, const char *side, float *prompts, size_t layer, int depth) {
-    char name[METHOD_NAME_ROOM];
-    snprintf(name, sizeof name, "%s_prompts.0", side);
-    memcpy(prompts, method_value(s, name), layer * sizeof(float));
-    if (depth < 2) return;
-    snprintf(name, sizeof name, "%s_prompts.deep", side);
-    memcpy(prompts + layer, method_value(s, name), (size_t)(depth - 1) * layer * sizeof(float));
+/* The side's first tensor and its deeper ones, each with its number of values. */
+typedef struct {
+    char first[METHOD_NAME_ROOM], deep[METHOD_NAME_ROOM];
+    size_t layer, rest;
+} raw_prompts;
+
+static raw_prompts raw_prompts_of(const method_state *s, const char *side) {
+    const mudpt_clip_config *c = &s->clip->config;
+    int text = strcmp(side, "text") == 0, depth = text ? s->sizes.text_depth : s->sizes.visual_depth;
+    size_t layer = text ? (size_t)s->sizes.text_length * (size_t)c->text_width
+                        : (size_t)s->sizes.visual_length * (size_t)c->vision_width;
+    raw_prompts raw = {.layer = layer, .rest = (size_t)(depth - 1) * layer};
+    snprintf(raw.first, sizeof raw.first, "%s_prompts.0", side);
+    snprintf(raw.deep, sizeof raw.deep, "%s_prompts.deep", side);
+    return raw;
 }
 
 static void add(float *to, const float *from, size_t count) {
     for (size_t i = 0; i < count; i++) to[i] += from[i];
 }
 
-void method_add_gradients(method_state *s, const char *side, const float *dprompts, size_t layer, int depth) {
-    char name[METHOD_NAME_ROOM];
-    snprintf(name, sizeof name, "%s_prompts.0", side);
-    add(method_gradient(s, name), dprompts, layer);
-    if (depth < 2) return;
-    snprintf(name, sizeof name, "%s_prompts.deep", side);
-    add(method_gradient(s, name), dprompts + layer, (size_t)(depth - 1) * layer);
+void method_copy_prompts(const method_state *s, const char *side, float *prompts) {
+    raw_prompts raw = raw_prompts_of(s, side);
+    memcpy(prompts, method_value(s, raw.first), raw.layer * sizeof(float));
+    if (raw.rest) memcpy(prompts + raw.layer, method_value(s, raw.deep), raw.rest * sizeof(float));
+}
+
+void method_add_gradients(const method_state *s, const char *side, const float *dprompts) {
+    raw_prompts raw = raw_prompts_of(s, side);
+    add(method_gradient(s, raw.first), dprompts, raw.layer);
+    if (raw.rest) add(method_gradient(s, raw.deep), dprompts + raw.layer, raw.rest);
 }
 
 void linear_forward(float *y, const float *x, const float *weight, const float *bias, int rows, int out, int in,

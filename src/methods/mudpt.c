@@ -40,8 +40,8 @@ static int reserve(const method_state *s) {
 
 static void forward(method_state *s) {
     sizes z = sizes_of(s);
-    method_copy_prompts(s, "text", s->text, z.text, s->sizes.text_depth);
-    method_copy_prompts(s, "visual", s->visual, z.visual, s->sizes.visual_depth);
+    method_copy_prompts(s, "text", s->text);
+    method_copy_prompts(s, "visual", s->visual);
     if (s->sizes.layer0_fusion)
         linear_forward(s->visual, method_value(s, "text_prompts.0"), method_value(s, "inject.layer0.weight"),
                        method_value(s, "inject.layer0.bias"), z.n, z.d_v, z.d_t, 1);
@@ -70,8 +70,8 @@ static void backward(method_state *s) {
         linear_backward(method_gradient(s, "text_prompts.0"), method_gradient(s, "inject.layer0.weight"),
                         method_gradient(s, "inject.layer0.bias"), s->dvisual, method_value(s, "text_prompts.0"),
                         method_value(s, "inject.layer0.weight"), z.n, z.d_v, z.d_t, 1);
-    method_add_gradients(s, "text", s->dtext, z.text, s->sizes.text_depth);
-    method_add_gradients(s, "visual", s->dvisual, z.visual, s->sizes.visual_depth);
+    method_add_gradients(s, "text", s->dtext);
+    method_add_gradients(s, "visual", s->dvisual);
 }
 
 const method method_mudpt = {.name = "mudpt",

@@ -68,7 +68,7 @@ static void take(method_state *s, arena *a) {
 static void forward_one_way(method_state *s) {
     sizes z = sizes_of(s);
     work *w = s->work;
-    method_copy_prompts(s, "text", s->text, z.text, z.depth);
+    method_copy_prompts(s, "text", s->text);
     light_forward(&w->from_text, s, s->visual, s->text, 0);
 }
 
@@ -76,14 +76,14 @@ static void backward_one_way(method_state *s) {
     sizes z = sizes_of(s);
     work *w = s->work;
     light_backward(&w->from_text, s, s->dtext, s->dvisual);
-    method_add_gradients(s, "text", s->dtext, z.text, z.depth);
+    method_add_gradients(s, "text", s->dtext);
 }
 
 static void forward_both_ways(method_state *s) {
     sizes z = sizes_of(s);
     work *w = s->work;
-    method_copy_prompts(s, "text", w->raw_text, z.text, z.depth);
-    method_copy_prompts(s, "visual", w->raw_visual, z.visual, z.depth);
+    method_copy_prompts(s, "text", w->raw_text);
+    method_copy_prompts(s, "visual", w->raw_visual);
     memcpy(s->text, w->raw_text, (size_t)z.depth * z.text * sizeof(float));
     memcpy(s->visual, w->raw_visual, (size_t)z.depth * z.visual * sizeof(float));
     light_forward(&w->from_text, s, s->visual, w->raw_text, 1);
@@ -98,8 +98,8 @@ static void backward_both_ways(method_state *s) {
     memcpy(w->raw_visual, s->dvisual, (size_t)z.depth * z.visual * sizeof(float));
     light_backward(&w->from_text, s, w->raw_text, s->dvisual);
     if (z.depth > 1) light_backward(&w->from_visual, s, w->raw_visual + z.visual, s->dtext + z.text);
-    method_add_gradients(s, "text", w->raw_text, z.text, z.depth);
-    method_add_gradients(s, "visual", w->raw_visual, z.visual, z.depth);
+    method_add_gradients(s, "text", w->raw_text);
+    method_add_gradients(s, "visual", w->raw_visual);
 }
 
 const method method_umudpt = {.name = "umudpt",

@@ -7,7 +7,6 @@ A TASK is a folder with a split.json. Its place and the model's are written rela
 """
 import argparse
 import json
-import math
 import os
 import random
 from pathlib import Path
@@ -16,19 +15,12 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from tune import HERE, PHRASE, Model, few, load_reference, test_view, to_tensor
+from tune import HERE, PHRASE, Model, crop_size, few, load_reference, test_view, to_tensor
 
 
 def crop_box(w, h, rng, smallest=0.08):
     """RandomResizedCrop's box and a coin for mirroring: (top, left, height, width, flip)."""
-    for _ in range(10):
-        area = w * h * rng.uniform(smallest, 1)
-        ratio = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
-        cw, ch = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
-        if 0 < cw <= w and 0 < ch <= h:
-            break
-    else:
-        cw = ch = min(w, h)
+    cw, ch = crop_size(w, h, rng, smallest)
     return [rng.randint(0, h - ch), rng.randint(0, w - cw), ch, cw, int(rng.random() < 0.5)]
 
 

@@ -91,17 +91,21 @@ def test_view(img, size):
     return to_tensor(img.crop((left, top, left + size, top + size)))
 
 
-def train_view(img, size, rng, smallest):
-    """Random resized crop (area smallest..1, ratio 3/4..4/3) and mirroring."""
-    w, h = img.size
+def crop_size(w, h, rng, smallest):
+    """Width and height of RandomResizedCrop's box: area smallest..1 of the picture, ratio 3/4..4/3."""
     for _ in range(10):
         area = w * h * rng.uniform(smallest, 1)
         ratio = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
         cw, ch = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < cw <= w and 0 < ch <= h:
-            break
-    else:
-        cw = ch = min(w, h)
+            return cw, ch
+    return min(w, h), min(w, h)
+
+
+def train_view(img, size, rng, smallest):
+    """Random resized crop and mirroring."""
+    w, h = img.size
+    cw, ch = crop_size(w, h, rng, smallest)
     left, top = rng.randint(0, w - cw), rng.randint(0, h - ch)
     out = img.resize((size, size), Image.BICUBIC, box=(left, top, left + cw, top + ch))
     return to_tensor(out.transpose(Image.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else out)
