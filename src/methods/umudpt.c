@@ -66,14 +66,12 @@ static void take(method_state *s, arena *a) {
 }
 
 static void forward_one_way(method_state *s) {
-    sizes z = sizes_of(s);
     work *w = s->work;
     method_copy_prompts(s, "text", s->text);
     light_forward(&w->from_text, s, s->visual, s->text, 0);
 }
 
 static void backward_one_way(method_state *s) {
-    sizes z = sizes_of(s);
     work *w = s->work;
     light_backward(&w->from_text, s, s->dtext, s->dvisual);
     method_add_gradients(s, "text", s->dtext);
