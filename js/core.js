@@ -8,7 +8,8 @@
  */
 import { MudptError, reasonOf } from './errors.js';
 import { Memory } from './memory.js';
-import { hardwareThreads, hasRelaxedSimd } from './platform.js';
+import { startModule } from './module.js';
+import { hardwareThreads, hasRelaxedSimd, hasThreads } from './platform.js';
 import * as structs from './structs.js';
 import { readStruct } from './structs.js';
 
@@ -20,6 +21,8 @@ const STAGING_BYTES = 256 * 1024;
 
 /** Storage types (mudpt_clip_config.storage) and element types that are sent. */
 export const DTYPES = Object.freeze({ F32: 0, F16: 1, I8: 2, BF16: 3 });
+/** What is sent of a model's text side (clipCreate's `text`). */
+export const TEXT = Object.freeze({ WHOLE: 0, ROWS: 1, NONE: 2 });
 export const VARIANTS = Object.freeze(['plain', 'relaxed']);
 
 /**
@@ -40,6 +43,7 @@ export const VARIANTS = Object.freeze(['plain', 'relaxed']);
  * @property {number} [storage] a value of DTYPES, or -1 (default): as sent
  * @property {number[]} mean
  * @property {number[]} std
+ * @property {number} [text] a value of TEXT
  *
  * @typedef {object} Method what a method uses; what is absent is 0
  * @property {string} method
@@ -63,19 +67,15 @@ export const VARIANTS = Object.freeze(['plain', 'relaxed']);
  * @typedef {{ epoch: number, epochs: number, step: number, steps: number, loss: number, rate: number }} Progress
  */
 
-/** Names that bundlers can follow. */
-const MODULES = {
-  plain: () => import('./wasm/mudpt-plain.mjs'),
-  relaxed: () => import('./wasm/mudpt-relaxed.mjs'),
-};
-
 /**
  * Loads the library.
- * @param {{ variant?: 'auto' | 'plain' | 'relaxed', threads?: number }} [options] `auto` takes relaxed SIMD where there
- *   is; threads: 1 ... 64, by default as many as there are cores, at most 8
+ * @param {object} [options]
+ * @param {'auto' | 'plain' | 'relaxed'} [options.variant] `auto` takes relaxed SIMD where there is
+ * @param {number} [options.threads] 1 ... 64, by default one per core, at most 8; always 1 where the platform has none
+ * @param {string | URL} [options.assetsUrl] as in index.d.ts
  * @returns {Promise<Core>}
  */
-export async function createCore({ variant = 'auto', threads } = {}) {
+export async function createCore({ variant = 'auto', threads, assetsUrl } = {}) {
   if (variant !== 'auto' && !VARIANTS.includes(variant)) {
     throw new MudptError('argument', `variant must be auto, ${VARIANTS.join(' or ')}, not ${variant}`);
   }
@@ -87,21 +87,17 @@ export async function createCore({ variant = 'auto', threads } = {}) {
   if (variant === 'relaxed' && chosen === 'plain') {
     throw new MudptError('environment', 'this platform has no relaxed SIMD', "use variant 'plain' or 'auto'");
   }
-  let module;
-  try {
-    const { default: createModule } = await MODULES[chosen]();
-    module = await createModule({ threads });
-  } catch (cause) {
-    throw new MudptError(
-      'environment',
-      `the WebAssembly module mudpt-${chosen} could not be started: ${reasonOf(cause)}`,
-      'it needs SIMD and must have been built and served beside the library',
-      { cause },
-    );
-  }
+  const usable = hasThreads ? threads : 1;
+  const module = await startModule(chosen, usable, assetsUrl).catch((cause) => {
+    if (cause instanceof MudptError) throw cause;
+    const [code, what] = cause instanceof RangeError ? ['memory', 'got no memory'] : ['environment', 'does not start'];
+    throw new MudptError(code, `the WebAssembly module ${what}: ${reasonOf(cause)}`, 'it needs SIMD and 16 MB', {
+      cause,
+    });
+  });
   const core = new Core(module, chosen);
   try {
-    core.setThreads(threads);
+    core.setThreads(usable);
   } catch (error) {
     core.dispose();
     throw error;
@@ -198,6 +194,21 @@ export class Core {
     });
     this.#clips.set(clip, values);
     return clip;
+  }
+
+  /** Whether a tensor is a weight that must be sent. @param {number} clip @param {string} name */
+  clipWants(clip, name) {
+    return this.#memory.scoped((scratch) => Boolean(this.#c._mudpt_clip_wants(clip, scratch.putString(name))));
+  }
+
+  /** Gives a row of the token embedding (TEXT.ROWS). @param {number} clip @param {Uint8Array} row its bytes */
+  clipToken(clip, id, dtype, row) {
+    this.#memory.scoped((scratch) => this.#memory.check(this.#c._mudpt_clip_token(clip, id, dtype, scratch.put(row))));
+  }
+
+  /** Whether the row of a token is there. @param {number} clip @param {number} id */
+  clipHasToken(clip, id) {
+    return Boolean(this.#c._mudpt_clip_has_token(clip, id));
   }
 
   /**
@@ -409,6 +420,7 @@ export class Core {
 
   /** @param {number} classifier @returns {Parameter[]} */
   classifierParameters(classifier) {
+    this.#classifier(classifier);
     const total = this.#memory.check(this.#c._mudpt_classifier_parameters(classifier));
     return this.#memory.scoped((scratch) => {
       const out = scratch.take(structs.PARAMETER.bytes);
@@ -420,8 +432,13 @@ export class Core {
     });
   }
 
-  /** Sets values by name. @param {number} classifier @param {Record<string, Float32Array>} values */
-  classifierSetParameters(classifier, values) {
+  /**
+   * Sets values, or velocities, by name.
+   * @param {number} classifier
+   * @param {Record<string, Float32Array>} values
+   * @param {'value' | 'velocity'} [what] velocity: there is one once a trainer was created
+   */
+  classifierSetParameters(classifier, values, what = 'value') {
     const parameters = new Map(this.classifierParameters(classifier).map((p) => [p.name, p]));
     for (const [name, array] of Object.entries(values)) {
       const parameter = parameters.get(name);
@@ -429,7 +446,7 @@ export class Core {
         const expected = parameter ? `it has ${parameter.count}` : `there are ${[...parameters.keys()].join(', ')}`;
         throw new MudptError('argument', `${array.length} values for parameter ${name}: ${expected}`);
       }
-      this.#memory.floats(parameter.value, parameter.count).set(array);
+      this.#memory.floats(parameter[what], parameter.count).set(array);
     }
     this.classifierChanged(classifier);
   }
@@ -570,6 +587,26 @@ export class Core {
       if (this.#memory.check(this.#c._mudpt_trainer_step(trainer, out)) === DONE) return null;
       return /** @type {Progress} */ (readStruct(structs.PROGRESS, this.#memory.view, out));
     });
+  }
+
+  /** The next step, and its epoch, both from 0. @param {number} trainer @returns {{ epoch: number, step: number }} */
+  trainerPlace(trainer) {
+    return this.#memory.scoped((scratch) => {
+      const at = scratch.take(8);
+      this.#c._mudpt_trainer_place(trainer, at, at + 4);
+      const [epoch, step] = new Int32Array(this.#memory.buffer, at, 2);
+      return { epoch, step };
+    });
+  }
+
+  /** Goes on from a place, before the first step. @param {number} trainer @param {number} epoch @param {number} step */
+  trainerResume(trainer, epoch, step) {
+    this.#memory.check(this.#c._mudpt_trainer_resume(trainer, epoch, step));
+  }
+
+  /** @param {number} trainer @returns {string} 16 hexadecimal digits that stand for the pictures that were added */
+  trainerPictures(trainer) {
+    return this.#memory.string(this.#c._mudpt_trainer_pictures(trainer));
   }
 
   /** @param {number} trainer */

@@ -74,6 +74,7 @@ export const CLIP_CONFIG = struct([
   ['storage', 'i32'],
   ['mean', 'f32', 3],
   ['std', 'f32', 3],
+  ['text', 'i32'],
 ]);
 
 /** mudpt_method */

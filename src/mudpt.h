@@ -41,6 +41,13 @@ enum {
 /* Storage types of weights, and element types of tensors that are sent. */
 enum { MUDPT_F32 = 0, MUDPT_F16 = 1, MUDPT_I8 = 2, MUDPT_BF16 = 3 /* only sent, never stored */ };
 
+/* What is sent of a model's text side. */
+enum {
+    MUDPT_TEXT_WHOLE = 0,
+    MUDPT_TEXT_ROWS = 1, /* all but the token embedding, whose rows are given one by one as sentences need them */
+    MUDPT_TEXT_NONE = 2  /* no matrix of the text tower: classifiers must be given their text features */
+};
+
 /* Limits that no input can overrun. */
 enum {
     MUDPT_MAX_THREADS = 64,
@@ -77,10 +84,13 @@ typedef struct {
     int32_t context, vocab; /* rows of the text tower; ids */
     int32_t storage;        /* MUDPT_F32, _F16 or _I8: how matrices are kept; -1: as they are sent */
     float mean[3], std[3];  /* of the pixels, on the scale 0 ... 1 */
+    int32_t text;           /* MUDPT_TEXT_WHOLE, _ROWS or _NONE */
 } mudpt_clip_config;
 
 int mudpt_clip_create(const mudpt_clip_config *config, mudpt_clip **out);
 
+/* 1 if the tensor of this name is a weight that must be sent, else 0. */
+int mudpt_clip_wants(const mudpt_clip *clip, const char *name);
 /* Announces a tensor by its name in Hugging Face's, OpenAI's or open_clip's layout. Returns MUDPT_OK (send its bytes),
  * MUDPT_SKIP (not a weight that is needed), or MUDPT_MODEL for a wrong shape or type. The scales of an int8 matrix
  * X [out, in] are a tensor X_scale F32 [out]. */
@@ -90,6 +100,10 @@ int mudpt_clip_tensor_bytes(mudpt_clip *clip, const void *data, size_t bytes);
 int mudpt_clip_tensor_end(mudpt_clip *clip);
 /* Checks that every weight has arrived; only then can the model be used. */
 int mudpt_clip_finish(mudpt_clip *clip);
+/* MUDPT_TEXT_ROWS: one row [d_t] of the token embedding, before the first sentence or phrase that has its id. */
+int mudpt_clip_token(mudpt_clip *clip, int id, int dtype, const void *data);
+/* Whether the row of an id is there: 1 or 0. */
+int mudpt_clip_has_token(const mudpt_clip *clip, int id);
 void mudpt_clip_free(mudpt_clip *clip); /* after everything that was made from it */
 
 /* 16 hexadecimal digits that tell models apart, whatever the names and storage of their weights. */
@@ -225,6 +239,19 @@ int mudpt_trainer_add_image(mudpt_trainer *trainer, const mudpt_image *image, in
  * the parameters of the last step whose loss was finite. The last batch of an epoch is dropped when it is not full
  * (unless it is the only one). */
 int mudpt_trainer_step(mudpt_trainer *trainer, mudpt_progress *out);
+
+/* A run can be interrupted between any two steps and continued by another trainer, with the same bits. Its state is
+ * where it stands, every parameter's value and velocity (mudpt_parameter), and nothing else; classifier, settings and
+ * pictures must be the same. To continue: create the trainer, set values and velocities, call
+ * mudpt_classifier_changed, add the pictures in the same order, then mudpt_trainer_resume. */
+
+/* The next step: its epoch and its number within that epoch, both from 0; (epochs, 0) when the run is complete. */
+void mudpt_trainer_place(const mudpt_trainer *trainer, int32_t *epoch, int32_t *step);
+/* Goes on from there. The values are now those to go back to after MUDPT_NOT_FINITE. MUDPT_STATE after a first step. */
+int mudpt_trainer_resume(mudpt_trainer *trainer, int epoch, int step);
+/* 16 hexadecimal digits that tell the pictures that were added from others: their pixels, labels and order. Valid until
+ * the next call. */
+const char *mudpt_trainer_pictures(mudpt_trainer *trainer);
 void mudpt_trainer_free(mudpt_trainer *trainer);
 
 /* Rate of an epoch: warmup_rate in epoch 0, then half a cosine, base (1 + cos(pi (epoch - 1) / epochs)) / 2. */

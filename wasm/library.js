@@ -1,3 +1,10 @@
-// The main thread's mailbox is never used: our threads only compute. Emscripten would wait for it with
-// Atomics.waitAsync, and a wait that never ends keeps the memory of a disposed module alive.
-addToLibrary({ _emscripten_thread_mailbox_await: (thread) => {} });
+addToLibrary({
+  // The main thread's mailbox is never used: our threads only compute. Emscripten would wait for it with
+  // Atomics.waitAsync, and a wait that never ends keeps the memory of a disposed module alive.
+  _emscripten_thread_mailbox_await: (thread) => {},
+});
+
+// js/module.js starts the threads' workers: there bundlers see a literal address, and Node's differ.
+LibraryManager.library.$PThread.allocateUnusedWorker = () => {
+  PThread.unusedWorkers.push(Module['startThread']());
+};

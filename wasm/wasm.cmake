@@ -1,5 +1,6 @@
-# The two WebAssembly modules of the npm package: plain SIMD, and relaxed SIMD (fused multiply-add). Each starts no
-# thread when it is created with { threads: 1 }. wasm/exports.json is the reviewed list of what they export.
+# The two WebAssembly modules of the npm package, mudpt.wasm with plain SIMD and mudpt-relaxed.wasm with relaxed SIMD
+# (fused multiply-add), and the run-time code that both share. No thread starts when it is told { threads: 1 }.
+# wasm/exports.json is the reviewed list of what they export.
 set(MUDPT_WASM_FOLDER ${PROJECT_SOURCE_DIR}/js/wasm CACHE PATH "where the modules are written")
 option(MUDPT_ASSERTIONS "Emscripten's own checks of the running module" OFF)
 
@@ -7,9 +8,10 @@ set(exports ${PROJECT_SOURCE_DIR}/wasm/exports.json)
 set(link_options
     -pthread --no-entry --js-library ${PROJECT_SOURCE_DIR}/wasm/library.js
     --extern-pre-js ${PROJECT_SOURCE_DIR}/wasm/banner.js
-    -sMODULARIZE -sEXPORT_ES6 -sENVIRONMENT=web,worker,node -sFILESYSTEM=0 -sMIN_NODE_VERSION=200000
+    # Node gets from js/node what it lacks of a browser; Emscripten's own way would have bundlers look for its modules.
+    -sMODULARIZE -sEXPORT_ES6 -sENVIRONMENT=web,worker -sFILESYSTEM=0 -sDYNAMIC_EXECUTION=0
     -sEXPORTED_FUNCTIONS=@${exports} -sEXPORTED_RUNTIME_METHODS=wasmMemory,PThread
-    -sINCOMING_MODULE_JS_API=locateFile
+    -sINCOMING_MODULE_JS_API=instantiateWasm
     -sINITIAL_MEMORY=16MB -sALLOW_MEMORY_GROWTH -sMAXIMUM_MEMORY=4GB -sABORTING_MALLOC=0 -Wno-pthreads-mem-growth
     -sSTACK_SIZE=1MB -sDEFAULT_PTHREAD_STACK_SIZE=1MB -sSUPPORT_LONGJMP=0
     # As many workers as were asked for start before the module is ready. A further thread is refused, never waited for.
@@ -26,9 +28,20 @@ function(add_variant name)
     target_compile_options(${name} PRIVATE -pthread -msimd128 ${ARGN})
     target_link_options(${name} PRIVATE ${link_options} -msimd128 ${ARGN})
     set_target_properties(${name} PROPERTIES
-        LINKER_LANGUAGE C SUFFIX .mjs RUNTIME_OUTPUT_DIRECTORY ${MUDPT_WASM_FOLDER}
+        LINKER_LANGUAGE C OUTPUT_NAME mudpt SUFFIX .mjs RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${name}
         LINK_DEPENDS "${exports};${PROJECT_SOURCE_DIR}/wasm/library.js")
 endfunction()
 
-add_variant(mudpt-plain)
-add_variant(mudpt-relaxed -mrelaxed-simd)
+add_variant(plain)
+add_variant(relaxed -mrelaxed-simd)
+
+# The run-time code does not depend on the variant, which is checked.
+add_custom_command(
+    OUTPUT ${MUDPT_WASM_FOLDER}/mudpt.mjs ${MUDPT_WASM_FOLDER}/mudpt.wasm ${MUDPT_WASM_FOLDER}/mudpt-relaxed.wasm
+    COMMAND ${CMAKE_COMMAND} -E compare_files plain/mudpt.mjs relaxed/mudpt.mjs
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${MUDPT_WASM_FOLDER}
+    COMMAND ${CMAKE_COMMAND} -E copy plain/mudpt.mjs plain/mudpt.wasm ${MUDPT_WASM_FOLDER}
+    COMMAND ${CMAKE_COMMAND} -E copy relaxed/mudpt.wasm ${MUDPT_WASM_FOLDER}/mudpt-relaxed.wasm
+    DEPENDS plain relaxed
+    WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
+add_custom_target(modules ALL DEPENDS ${MUDPT_WASM_FOLDER}/mudpt.mjs)

@@ -24,6 +24,7 @@ struct clip_tensor {
     int first_row;     /* where its rows begin in the target */
     int dims;          /* of the shape that is sent */
     int quantized;     /* may be kept as int8 */
+    int left_out;      /* config.text asks for a model without it */
     int seen;
     int owner;                  /* index of the tensor that counts the target's rows */
     int rows_seen, scales_seen; /* of the target, on the owner */
@@ -51,6 +52,7 @@ static clip_tensor *add_part(mudpt_clip *clip, int owner, const char *openai, co
     t->owner = owner;
     t->first_row = first_row;
     t->quantized = whole->quantized;
+    t->left_out = whole->left_out;
     return t;
 }
 
@@ -84,6 +86,8 @@ static void describe_block(mudpt_clip *clip, clip_block *b, const char *openai, 
             snprintf(other, sizeof other, "%s.encoder.layers.%d.%s", hugging_face, layer, table[i].hugging_face);
         clip_tensor *t = add(clip, one, other, table[i].kind, table[i].target, table[i].rows, table[i].columns);
         t->quantized = t->kind == MATRIX;
+        t->left_out = t->kind == MATRIX && b >= clip->text && b < clip->text + clip->config.text_layers &&
+                      clip->config.text == MUDPT_TEXT_NONE;
     }
     for (int i = 0; i < 3; i++) {
         snprintf(other, sizeof other, "%s.encoder.layers.%d.self_attn.%c_proj.weight", hugging_face, layer, "qkv"[i]);
@@ -110,12 +114,14 @@ static void describe(mudpt_clip *clip) {
     add(clip, "visual.proj", "", TRANSPOSED, &clip->vision_projection, c->embed, d_v);
     add_part(clip, clip->tensor_count - 1, "", "visual_projection.weight", MATRIX, 0, c->embed);
     add(clip, "token_embedding.weight", "text_model.embeddings.token_embedding.weight", TABLE, &clip->token_embedding,
-        c->vocab, d_t);
+        c->vocab, d_t)
+        ->left_out = c->text != MUDPT_TEXT_WHOLE;
     add(clip, "positional_embedding", "text_model.embeddings.position_embedding.weight", VECTOR, &clip->text_position,
         c->context, d_t);
     add(clip, "ln_final.weight", "text_model.final_layer_norm.weight", VECTOR, &clip->ln_final_gain, d_t, 0);
     add(clip, "ln_final.bias", "text_model.final_layer_norm.bias", VECTOR, &clip->ln_final_bias, d_t, 0);
-    add(clip, "text_projection", "", TRANSPOSED, &clip->text_projection, c->embed, d_t);
+    add(clip, "text_projection", "", TRANSPOSED, &clip->text_projection, c->embed, d_t)->left_out =
+        c->text == MUDPT_TEXT_NONE;
     add_part(clip, clip->tensor_count - 1, "", "text_projection.weight", MATRIX, 0, c->embed);
     add(clip, "logit_scale", "logit_scale", VECTOR, &clip->logit_scale, 1, 0);
     for (int l = 0; l < c->vision_layers; l++)
@@ -123,7 +129,7 @@ static void describe(mudpt_clip *clip) {
     for (int l = 0; l < c->text_layers; l++) describe_block(clip, &clip->text[l], "transformer.", "text_model", l);
 }
 
-static clip_tensor *find(mudpt_clip *clip, const char *name, int *scales) {
+static clip_tensor *find(const mudpt_clip *clip, const char *name, int *scales) {
     static const char scale_suffix[] = "_scale";
     size_t length = strlen(name), suffix = sizeof scale_suffix - 1;
     /* open_clip's custom-text class puts "text." in front of the text tower's names. */
@@ -179,6 +185,8 @@ static int check_config(const mudpt_clip_config *c) {
                     c->text_width);
     if (c->storage < -1 || c->storage > MUDPT_I8)
         return fail(MUDPT_ARGUMENT, "storage type %d is unknown; valid: 0 f32, 1 f16, 2 int8, -1 as sent", c->storage);
+    if (c->text < MUDPT_TEXT_WHOLE || c->text > MUDPT_TEXT_NONE)
+        return fail(MUDPT_ARGUMENT, "text %d is unknown; valid: 0 whole, 1 token rows later, 2 none", c->text);
     for (int i = 0; i < 3; i++)
         if (!isfinite(c->mean[i]) || !isfinite(c->std[i]) || !(c->std[i] > 0))
             return fail(MUDPT_MODEL, "the pixels' mean and standard deviation must be finite, and the latter above 0");
@@ -219,7 +227,7 @@ void mudpt_clip_free(mudpt_clip *clip) {
             aligned_release(*(void **)t->target);
         } else {
             gemm_weight *w = t->target;
-            if (clip->finished) gemm_current()->release(w);
+            if (clip->finished && !t->left_out) gemm_current()->release(w);
             aligned_release(w->panels);
             aligned_release(w->scale);
         }
@@ -228,6 +236,7 @@ void mudpt_clip_free(mudpt_clip *clip) {
     free(clip->vision);
     free(clip->text);
     free(clip->row);
+    free(clip->token_slots);
     free(clip);
 }
 
@@ -319,12 +328,22 @@ static size_t row_length(const mudpt_clip *clip) {
     return !clip->current_scales && (t->kind == MATRIX || t->kind == TABLE) ? columns_of(t) : clip->expected;
 }
 
+static int is_wanted(const clip_tensor *t, int scales) {
+    return t && !t->left_out && (!scales || t->kind == MATRIX);
+}
+
+int mudpt_clip_wants(const mudpt_clip *clip, const char *name) {
+    int scales;
+    const clip_tensor *t = find(clip, name, &scales);
+    return is_wanted(t, scales);
+}
+
 int mudpt_clip_tensor_begin(mudpt_clip *clip, const char *name, int dtype, const int32_t *shape, int dims) {
     if (clip->finished || clip->current)
         return fail(MUDPT_STATE, "tensor %s: the tensor before it has not ended", name);
     int scales;
     clip_tensor *t = find(clip, name, &scales);
-    if (!t || (scales && t->kind != MATRIX)) return MUDPT_SKIP;
+    if (!is_wanted(t, scales)) return MUDPT_SKIP;
     if (dims < 0 || dims > 4) return fail(MUDPT_MODEL, "tensor %s has %d dimensions; expected %d", name, dims, t->dims);
     clip_tensor *owner = &clip->tensors[t->owner];
     char sent[64], wanted[64];
@@ -385,20 +404,13 @@ static int keep_row(mudpt_clip *clip, int row, const float *values) {
         memcpy(*(float **)t->target + (size_t)t->first_row * columns, values, clip->expected * sizeof(float));
         return MUDPT_OK;
     }
-    int storage = t->kind == TABLE ? clip->token_storage : ((gemm_weight *)t->target)->storage;
+    if (t->kind == TABLE) return clip_store_token_row(clip, row, values);
     float largest = 0;
     for (size_t i = 0; i < columns; i++) largest = fabsf(values[i]) > largest ? fabsf(values[i]) : largest;
-    if (storage == MUDPT_F16 && largest > 65504.0f)
+    if (((gemm_weight *)t->target)->storage == MUDPT_F16 && largest > 65504.0f)
         return fail(MUDPT_MODEL, "tensor %s holds %g, which f16 cannot; load it with storage type f32",
                     current_name(clip), (double)largest);
-    if (t->kind != TABLE) {
-        gemm_set_row(t->target, t->first_row + row, values, clip->current_type == MUDPT_I8 ? 1 : 0);
-    } else if (storage == MUDPT_F32) {
-        memcpy((float *)clip->token_embedding + (size_t)row * columns, values, columns * sizeof(float));
-    } else {
-        uint16_t *out = (uint16_t *)clip->token_embedding + (size_t)row * columns;
-        for (size_t i = 0; i < columns; i++) out[i] = half_from_float(values[i]);
-    }
+    gemm_set_row(t->target, t->first_row + row, values, clip->current_type == MUDPT_I8 ? 1 : 0);
     return MUDPT_OK;
 }
 
@@ -406,8 +418,7 @@ static int element_bytes(int type) {
     return type == MUDPT_I8 ? 1 : type == MUDPT_F32 ? 4 : 2;
 }
 
-/* out [count] = the values of whole elements */
-static void widen(int type, float *out, const unsigned char *bytes, size_t count) {
+void clip_widen(int type, float *out, const unsigned char *bytes, size_t count) {
     uint16_t two;
     switch (type) {
     case MUDPT_F32: memcpy(out, bytes, count * sizeof(float)); break;
@@ -433,7 +444,7 @@ static void widen(int type, float *out, const unsigned char *bytes, size_t count
 static int take_elements(mudpt_clip *clip, const unsigned char *bytes, size_t count) {
     size_t length = row_length(clip), at = clip->received % length;
     float *values = clip->row + at;
-    widen(clip->current_type, values, bytes, count);
+    clip_widen(clip->current_type, values, bytes, count);
     for (size_t i = 0; i < count; i++)
         if (!isfinite(values[i]))
             return fail(MUDPT_MODEL, "tensor %s holds %s at position %zu; the file is damaged", current_name(clip),
@@ -532,7 +543,7 @@ int mudpt_clip_finish(mudpt_clip *clip) {
     const char *first = NULL;
     for (int i = 0; i < clip->tensor_count; i++) {
         const clip_tensor *t = &clip->tensors[i];
-        if (t->owner != i) continue;
+        if (t->owner != i || t->left_out) continue;
         wanted++;
         if (t->rows_seen == t->rows) continue;
         missing++;
@@ -547,7 +558,7 @@ int mudpt_clip_finish(mudpt_clip *clip) {
                     wanted, first);
     for (int i = 0; i < clip->tensor_count; i++) {
         clip_tensor *t = &clip->tensors[i];
-        if (t->owner != i || t->kind == VECTOR || t->kind == TABLE) continue;
+        if (t->owner != i || t->left_out || t->kind == VECTOR || t->kind == TABLE) continue;
         gemm_weight *w = t->target;
         if (t->scales_seen && t->scales_seen < t->rows)
             return fail(MUDPT_MODEL, "scales of %s are incomplete", t->openai);
@@ -575,14 +586,4 @@ size_t mudpt_clip_weight_bytes(const mudpt_clip *clip) {
 
 float mudpt_clip_logit_scale(const mudpt_clip *clip) {
     return clip->finished ? expf(*clip->logit_scale) : 0;
-}
-
-void clip_token_row(const mudpt_clip *clip, int id, float *out) {
-    size_t d = (size_t)clip->config.text_width;
-    if (clip->token_storage == MUDPT_F32) {
-        memcpy(out, (const float *)clip->token_embedding + (size_t)id * d, d * sizeof(float));
-        return;
-    }
-    const uint16_t *row = (const uint16_t *)clip->token_embedding + (size_t)id * d;
-    for (size_t i = 0; i < d; i++) out[i] = half_to_float(row[i]);
 }

@@ -28,9 +28,11 @@ struct mudpt_clip {
     float *ln_pre_gain, *ln_pre_bias, *ln_post_gain, *ln_post_bias; /* [d_v] */
     gemm_weight vision_projection;                                  /* [e, d_v] */
 
-    void *token_embedding; /* [vocab, d_t], float or half */
+    void *token_embedding; /* [vocab or token_room, d_t], float or half */
     int token_storage;
-    float *text_position;                 /* [context, d_t] */
+    int *token_slots;           /* MUDPT_TEXT_ROWS: [vocab] the row of an id, -1 where it has not come; else NULL */
+    int token_rows, token_room; /* that have come; that there is room for */
+    float *text_position;       /* [context, d_t] */
     float *ln_final_gain, *ln_final_bias; /* [d_t] */
     gemm_weight text_projection;          /* [e, d_t] */
 
@@ -50,7 +52,12 @@ struct mudpt_clip {
     int carried;
 };
 
-/* Row of the token table, widened; 0 <= id < vocab. out [d_t] */
+/* tokens.c: row of the token table, widened; mudpt_clip_has_token. out [d_t] */
 void clip_token_row(const mudpt_clip *clip, int id, float *out);
+/* Keeps a row [d_t]; MUDPT_MODEL for what its storage type cannot hold. */
+int clip_store_token_row(mudpt_clip *clip, int row, const float *values);
+
+/* out [count] = values of a type that is sent, little endian */
+void clip_widen(int type, float *out, const unsigned char *bytes, size_t count);
 
 #endif

@@ -140,6 +140,9 @@ int mudpt_classifier_init(mudpt_classifier *c, uint32_t seed, const int32_t *phr
         if (phrase[i] < 0 || phrase[i] >= c->clip->config.vocab)
             return fail(MUDPT_ARGUMENT, "the phrase has token id %d; the vocabulary has 0 to %d", phrase[i],
                         c->clip->config.vocab - 1);
+    for (int i = 0; phrase && i < n; i++)
+        if (!mudpt_clip_has_token(c->clip, phrase[i]))
+            return fail(MUDPT_STATE, "token %d of the phrase has not been sent", phrase[i]);
     method_start(&c->state, seed, phrase);
     if (c->state.velocity) memset(c->state.velocity, 0, c->state.total * sizeof(float));
     mudpt_classifier_changed(c);
@@ -201,6 +204,20 @@ static size_t largest(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
+/* Whether what the sentences need of the model has been sent. */
+static int check_tokens(const mudpt_classifier *c) {
+    if (c->clip->config.text == MUDPT_TEXT_NONE)
+        return fail(MUDPT_STATE, "the model was loaded without its text tower; text features must be given");
+    size_t count = (size_t)c->templates * (size_t)c->classes;
+    for (size_t i = 0; i < count; i++)
+        for (int k = 0; k < c->lengths[i]; k++) {
+            int id = c->rows[i * (size_t)c->stride + (size_t)k];
+            if (id >= 0 && !mudpt_clip_has_token(c->clip, id))
+                return fail(MUDPT_STATE, "row %d of the token embedding has not been sent", id);
+        }
+    return MUDPT_OK;
+}
+
 /* A text tower that stays: for training text prompts, and where every picture has sentences of its own (cocoop). */
 static int has_text_tower(const mudpt_classifier *c, const classifier_work *w) {
     return c->state.method->text && (w->training || c->state.method->conditional);
@@ -229,6 +246,7 @@ static void take_work(mudpt_classifier *c, classifier_work *w) {
     w->image_features = arena_floats(&w->memory, (size_t)w->group * e);
     w->logits = arena_floats(&w->memory, (size_t)w->group * n);
     if (!w->training) return;
+    w->image_norms = arena_floats(&w->memory, (size_t)w->group);
     w->dimage_features = arena_floats(&w->memory, (size_t)w->group * e);
     w->dunit_text = arena_floats(&w->memory, n * e);
     w->dtext_features = arena_floats(&w->memory, n * e);
@@ -242,6 +260,7 @@ static int open_work(mudpt_classifier *c, int count, int training) {
     int code = reserve_kernels(c->clip, c->state.sizes.visual_length);
     if (code) return code;
     classifier_work fresh = {.training = larger(training, w->training), .group = larger(group, w->group)};
+    if (has_text_tower(c, &fresh) && (code = check_tokens(c))) return code;
     take_work(c, &fresh);
     arena_close(&w->memory);
     *w = (classifier_work){0};
@@ -295,7 +314,8 @@ static int prepare_text(mudpt_classifier *c) {
     enum { SENTENCES = 256 }; /* at a time: memory does not grow with the number of classes */
     if (c->text_ready) return MUDPT_OK;
     if (!c->rows) return fail(MUDPT_STATE, "the classifier has neither sentences nor text features");
-    int e = c->clip->config.embed, code = reserve_kernels(c->clip, c->state.sizes.visual_length);
+    int e = c->clip->config.embed, code = check_tokens(c);
+    if (!code) code = reserve_kernels(c->clip, c->state.sizes.visual_length);
     if (code) return code;
     prepare_prompts(c);
     size_t floats = (size_t)c->classes * (size_t)e;
@@ -387,7 +407,8 @@ int mudpt_classifier_logits(mudpt_classifier *c, const float *pixels, int count,
     return MUDPT_OK;
 }
 
-/* One picture's share: its loss, and the gradients of its feature and (added) of the text features. unit, dunit [e] */
+/* One picture's share: its loss, and the gradients of its feature (where prompts are in the image tower) and, added,
+ * of the text features. unit, dunit [e] */
 static float picture_loss(mudpt_classifier *c, const float *unit, int label, int batch, float *logits,
                           float *keep_logits, float *dunit) {
     int e = c->clip->config.embed;
@@ -395,71 +416,66 @@ static float picture_loss(mudpt_classifier *c, const float *unit, int label, int
     cosine_logits(logits, unit, c->unit_text, scale, c->classes, e);
     if (keep_logits) memcpy(keep_logits, logits, (size_t)c->classes * sizeof(float));
     float loss = cross_entropy(logits, c->classes, label, batch);
-    memset(dunit, 0, (size_t)e * sizeof(float));
-    int text = c->state.method->text;
+    int text = c->state.method->text, visual = c->state.method->visual;
+    if (visual) memset(dunit, 0, (size_t)e * sizeof(float));
     for (int n = 0; n < c->classes; n++) {
         float factor = scale * logits[n];
         const float *t = c->unit_text + (size_t)n * (size_t)e;
         float *dt = c->work.dunit_text + (size_t)n * (size_t)e;
-        for (int i = 0; i < e; i++) dunit[i] += factor * t[i];
+        for (int i = 0; visual && i < e; i++) dunit[i] += factor * t[i];
         for (int i = 0; text && i < e; i++) dt[i] += factor * unit[i];
     }
     return loss;
 }
 
-int mudpt_classifier_gradients(mudpt_classifier *c, const float *pixels, const int32_t *labels, int count, float *loss,
-                               float *logits) {
-    if (count < 1) return fail(MUDPT_ARGUMENT, "a batch of %d pictures; expected at least 1", count);
-    for (int i = 0; i < count; i++)
-        if (labels[i] < 0 || labels[i] >= c->classes)
-            return fail(MUDPT_ARGUMENT, "label %d; expected 0 to %d", labels[i], c->classes - 1);
-    int code = classifier_open_training(c, count);
-    if (code) return code;
-    const mudpt_clip_config *config = &c->clip->config;
-    method_state *s = &c->state;
-    classifier_work *w = &c->work;
-    size_t picture = 3 * (size_t)config->image * (size_t)config->image;
-    int e = config->embed;
-    size_t text_bytes = (size_t)c->classes * (size_t)e * sizeof(float);
-    size_t dtext_bytes =
-        (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)config->text_width * sizeof(float);
-    size_t dvisual_bytes =
-        (size_t)s->sizes.visual_depth * (size_t)s->sizes.visual_length * (size_t)config->vision_width * sizeof(float);
+int classifier_trains_images(const mudpt_classifier *c) {
+    return c->state.method->visual;
+}
 
+/* A group's features of length one, and their lengths before. units [count, e], norms [count]; count <= group */
+static void encode_group(mudpt_classifier *c, const float *pixels, int count, float *units, float *norms) {
+    vision_forward(&c->work.vision, units, pixels, c->state.sizes.visual_depth ? c->state.visual : NULL, count);
+    unit_forward(units, norms, units, count, c->clip->config.embed);
+}
+
+void classifier_encode(mudpt_classifier *c, const float *pixels, int count, float *units) {
+    const classifier_work *w = &c->work;
+    size_t e = (size_t)c->clip->config.embed, side = (size_t)c->clip->config.image;
     prepare_prompts(c);
-    if (s->method->text && !s->method->conditional) train_text_forward(c);
-    else if (!s->method->text && (code = prepare_text(c))) return code;
-    memset(w->dunit_text, 0, text_bytes);
-    memset(s->dtext, 0, dtext_bytes);
-    memset(s->dvisual, 0, dvisual_bytes);
-    memset(s->gradients, 0, s->total * sizeof(float));
-
-    double sum = 0;
     for (int first = 0; first < count; first += w->group) {
         int now = count - first < w->group ? count - first : w->group;
-        vision_forward(&w->vision, w->image_features, pixels + (size_t)first * picture,
-                       s->sizes.visual_depth ? s->visual : NULL, now);
-        for (int i = 0; i < now; i++) {
-            float *feature = w->image_features + (size_t)i * (size_t)e,
-                  *dfeature = w->dimage_features + (size_t)i * (size_t)e;
-            float norm;
-            unit_forward(feature, &norm, feature, 1, e);
-            if (s->method->conditional) picture_text(c, feature);
-            sum += (double)picture_loss(c, feature, labels[first + i], count, w->logits,
-                                        logits ? logits + (size_t)(first + i) * (size_t)c->classes : NULL, dfeature);
-            unit_backward(dfeature, dfeature, feature, &norm, 1, e);
-            if (!s->method->conditional) continue;
-            train_text_backward(c);
-            s->method->backward_image(s, feature);
-            memset(w->dunit_text, 0, text_bytes);
-            memset(s->dtext, 0, dtext_bytes);
-        }
-        if (s->method->visual) vision_backward(&w->vision, s->dvisual, w->dimage_features, now);
+        encode_group(c, pixels + (size_t)first * 3 * side * side, now, units + (size_t)first * e, w->image_norms);
     }
-    if (s->method->text && !s->method->conditional) train_text_backward(c);
-    s->method->backward(s);
-    *loss = (float)(sum / count);
-    if (!isfinite(*loss))
+}
+
+/* Forward and backward of a group of pictures. units [now, e], norms [now]; batch: pictures that the loss is the mean
+ * of. Returns the sum of their losses. */
+static double group_gradients(mudpt_classifier *c, const float *units, const float *norms, const int32_t *labels,
+                              int now, int batch, float *logits) {
+    method_state *s = &c->state;
+    classifier_work *w = &c->work;
+    size_t e = (size_t)c->clip->config.embed, n = (size_t)c->classes;
+    size_t dtext = (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)c->clip->config.text_width;
+    double sum = 0;
+    for (int i = 0; i < now; i++) {
+        const float *unit = units + (size_t)i * e;
+        float *dfeature = w->dimage_features + (size_t)i * e;
+        if (s->method->conditional) picture_text(c, unit);
+        sum += (double)picture_loss(c, unit, labels[i], batch, w->logits, logits ? logits + (size_t)i * n : NULL,
+                                    dfeature);
+        if (s->method->visual) unit_backward(dfeature, dfeature, unit, norms + i, 1, (int)e);
+        if (!s->method->conditional) continue;
+        train_text_backward(c);
+        s->method->backward_image(s, unit);
+        memset(w->dunit_text, 0, n * e * sizeof(float));
+        memset(s->dtext, 0, dtext * sizeof(float));
+    }
+    if (s->method->visual) vision_backward(&w->vision, s->dvisual, w->dimage_features, now);
+    return sum;
+}
+
+static int check_finite(const method_state *s, float loss) {
+    if (!isfinite(loss))
         return fail(MUDPT_NOT_FINITE, "the loss is not a finite number; lower the learning rate or check the pictures");
     for (int i = 0; i < s->parameter_count; i++) {
         const float *gradient = s->gradients + s->parameters[i].offset;
@@ -469,6 +485,48 @@ int mudpt_classifier_gradients(mudpt_classifier *c, const float *pixels, const i
                             s->parameters[i].name);
     }
     return MUDPT_OK;
+}
+
+int classifier_gradients(mudpt_classifier *c, const float *pixels, const float *units, const int32_t *labels, int count,
+                         float *loss, float *logits) {
+    if (count < 1) return fail(MUDPT_ARGUMENT, "a batch of %d pictures; expected at least 1", count);
+    for (int i = 0; i < count; i++)
+        if (labels[i] < 0 || labels[i] >= c->classes)
+            return fail(MUDPT_ARGUMENT, "label %d; expected 0 to %d", labels[i], c->classes - 1);
+    int code = classifier_open_training(c, count);
+    if (code) return code;
+    const mudpt_clip_config *config = &c->clip->config;
+    method_state *s = &c->state;
+    classifier_work *w = &c->work;
+    size_t picture = 3 * (size_t)config->image * (size_t)config->image, e = (size_t)config->embed;
+    size_t dtext = (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)config->text_width;
+    size_t dvisual = (size_t)s->sizes.visual_depth * (size_t)s->sizes.visual_length * (size_t)config->vision_width;
+
+    prepare_prompts(c);
+    if (s->method->text && !s->method->conditional) train_text_forward(c);
+    else if (!s->method->text && (code = prepare_text(c))) return code;
+    memset(w->dunit_text, 0, (size_t)c->classes * e * sizeof(float));
+    memset(s->dtext, 0, dtext * sizeof(float));
+    memset(s->dvisual, 0, dvisual * sizeof(float));
+    memset(s->gradients, 0, s->total * sizeof(float));
+
+    double sum = 0;
+    for (int first = 0; first < count; first += w->group) {
+        int now = count - first < w->group ? count - first : w->group;
+        const float *group = units ? units + (size_t)first * e : w->image_features;
+        if (!units) encode_group(c, pixels + (size_t)first * picture, now, w->image_features, w->image_norms);
+        sum += group_gradients(c, group, w->image_norms, labels + first, now, count,
+                               logits ? logits + (size_t)first * (size_t)c->classes : NULL);
+    }
+    if (s->method->text && !s->method->conditional) train_text_backward(c);
+    s->method->backward(s);
+    *loss = (float)(sum / count);
+    return check_finite(s, *loss);
+}
+
+int mudpt_classifier_gradients(mudpt_classifier *c, const float *pixels, const int32_t *labels, int count, float *loss,
+                               float *logits) {
+    return classifier_gradients(c, pixels, NULL, labels, count, loss, logits);
 }
 
 int mudpt_classifier_sgd(mudpt_classifier *c, float rate, float momentum, float decay) {

@@ -15,6 +15,7 @@ typedef struct {
     vision vision;
     text text;              /* only while training text prompts, and for conditional methods */
     float *image_features;  /* [group, e] */
+    float *image_norms;     /* [group] their lengths before they were scaled */
     float *dimage_features; /* [group, e] */
     float *logits;          /* [group, N] */
     float *dunit_text;      /* [N, e] gradient of the features of length one */
@@ -40,5 +41,13 @@ struct mudpt_classifier {
 
 /* Makes sure that `count` pictures at a time can be trained on: memory for gradients and backward. */
 int classifier_open_training(mudpt_classifier *c, int count);
+
+/* Whether pictures' features change with the parameters; if not, they may be kept: */
+int classifier_trains_images(const mudpt_classifier *c);
+/* pixels [count, 3, image, image] -> units [count, e], the pictures' features scaled to length one */
+void classifier_encode(mudpt_classifier *c, const float *pixels, int count, float *units);
+/* mudpt_classifier_gradients; units, where not NULL, are what classifier_encode gave, and pixels are not looked at. */
+int classifier_gradients(mudpt_classifier *c, const float *pixels, const float *units, const int32_t *labels, int count,
+                         float *loss, float *logits);
 
 #endif

@@ -4,6 +4,7 @@
  * run stands is two numbers.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,10 +37,28 @@ struct mudpt_trainer {
     float *pixels;         /* [batch, 3, image, image] */
     float *good;           /* parameters of the last step whose loss was finite */
     int32_t *labels;       /* [batch] */
-    int *codes;            /* [batch] what preparing each picture returned */
+    int *fresh;            /* [batch] the batch's pictures that must be prepared */
+    int *codes;            /* [batch] what preparing each of them returned */
+    float *units;          /* [count, e] features of pictures that nothing changes; NULL where something does */
+    float *batch_units;    /* [batch, e] those of the batch */
+    char *known;           /* [count] whether units has the picture */
     int batch, steps_each; /* as they are with this many pictures */
     int epoch, step;       /* next step, within its epoch */
+    int ordered;           /* the epoch that order belongs to; -1: none yet */
+    uint64_t hash;         /* FNV-1a of the pictures and labels so far */
+    char pictures[17];     /* the same as text */
 };
+
+static void hash_bytes(uint64_t *hash, const void *data, size_t bytes) {
+    const uint8_t *at = data;
+    for (size_t i = 0; i < bytes; i++) *hash = (*hash ^ at[i]) * 1099511628211ULL;
+}
+
+static void hash_example(mudpt_trainer *t, const mudpt_image *image, int32_t label) {
+    const int32_t sizes[] = {label, image->width, image->height};
+    hash_bytes(&t->hash, sizes, sizeof sizes);
+    hash_bytes(&t->hash, image->rgb, 3 * (size_t)image->width * (size_t)image->height);
+}
 
 int mudpt_trainer_create(mudpt_classifier *classifier, const mudpt_train_config *config, mudpt_trainer **out) {
     const mudpt_train_config *c = config;
@@ -62,13 +81,16 @@ int mudpt_trainer_create(mudpt_classifier *classifier, const mudpt_train_config 
     if (!t) return fail_memory(sizeof *t, "a trainer");
     t->classifier = classifier;
     t->config = *config;
+    t->ordered = -1;
+    t->hash = 14695981039346656037ULL;
     size_t side = (size_t)classifier->clip->config.image, batch = (size_t)c->batch,
            bytes = batch * 3 * side * side * sizeof(float);
     t->pixels = malloc(bytes);
     t->labels = malloc(batch * sizeof *t->labels);
+    t->fresh = malloc(batch * sizeof *t->fresh);
     t->codes = malloc(batch * sizeof *t->codes);
     t->good = malloc(classifier->state.total * sizeof *t->good);
-    if (!t->pixels || !t->labels || !t->codes || !t->good) {
+    if (!t->pixels || !t->labels || !t->fresh || !t->codes || !t->good) {
         mudpt_trainer_free(t);
         return fail_memory(bytes, "a batch of pictures");
     }
@@ -88,7 +110,11 @@ void mudpt_trainer_free(mudpt_trainer *t) {
     free(t->pixels);
     free(t->good);
     free(t->labels);
+    free(t->fresh);
     free(t->codes);
+    aligned_release(t->units);
+    aligned_release(t->batch_units);
+    free(t->known);
     free(t);
 }
 
@@ -118,6 +144,7 @@ int mudpt_trainer_add(mudpt_trainer *t, const void *file, size_t bytes, int labe
     example e = {.bytes = bytes, .label = label};
     code = mudpt_image_decode(file, bytes, t->config.upright, &e.image);
     if (code) return code;
+    hash_example(t, e.image, label);
     if (t->decoded + decoded_bytes(e.image) <= DECODED_BYTES) {
         t->decoded += decoded_bytes(e.image);
     } else {
@@ -138,16 +165,47 @@ int mudpt_trainer_add_image(mudpt_trainer *t, const mudpt_image *image, int labe
     code = mudpt_image_from_pixels(image->rgb, image->width, image->height, 3, &e.image);
     if (code) return code;
     t->decoded += decoded_bytes(e.image);
+    hash_example(t, e.image, label);
     t->examples[t->count++] = e;
     return MUDPT_OK;
 }
 
-/* One picture of the batch: a random view, or the test transform. */
+const char *mudpt_trainer_pictures(mudpt_trainer *t) {
+    snprintf(t->pictures, sizeof t->pictures, "%08x%08x", (unsigned)(t->hash >> 32), (unsigned)(t->hash & 0xffffffff));
+    return t->pictures;
+}
+
+/* Batches of an epoch, as they are with the pictures that were added. */
+static void set_batches(mudpt_trainer *t) {
+    t->batch = t->config.batch < t->count ? t->config.batch : t->count;
+    t->steps_each = t->count / t->batch;
+}
+
+void mudpt_trainer_place(const mudpt_trainer *t, int32_t *epoch, int32_t *step) {
+    *epoch = t->epoch;
+    *step = t->step;
+}
+
+int mudpt_trainer_resume(mudpt_trainer *t, int epoch, int step) {
+    if (t->count == 0) return fail(MUDPT_STATE, "there are no pictures to train on");
+    if (t->epoch || t->step) return fail(MUDPT_STATE, "a run that has begun cannot be put elsewhere");
+    set_batches(t);
+    int done = epoch == t->config.epochs, steps = done ? 1 : t->steps_each;
+    if (epoch < 0 || epoch > t->config.epochs || step < 0 || step >= steps)
+        return fail(MUDPT_ARGUMENT, "step %d of epoch %d does not exist; there are %d epochs of %d steps, from 0", step,
+                    epoch, t->config.epochs, t->steps_each);
+    t->epoch = epoch;
+    t->step = step;
+    memcpy(t->good, t->classifier->state.values, t->classifier->state.total * sizeof *t->good);
+    return MUDPT_OK;
+}
+
+/* One picture of those to prepare: a random view, or the test transform. */
 static void prepare_picture(void *context, int index, int thread) {
     (void)thread;
     mudpt_trainer *t = context;
     const mudpt_clip *clip = t->classifier->clip;
-    const example *e = &t->examples[t->order[t->step * t->batch + index]];
+    const example *e = &t->examples[t->fresh[index]];
     size_t side = (size_t)clip->config.image;
     float *out = t->pixels + (size_t)index * 3 * side * side;
     mudpt_image *decoded = NULL;
@@ -165,27 +223,61 @@ static void prepare_picture(void *context, int index, int thread) {
     }
     mudpt_image_free(decoded);
     t->codes[index] = code;
-    t->labels[index] = e->label;
+}
+
+/* Pictures that are neither seen in random views nor through trained prompts keep their features: memory for them. */
+static int open_units(mudpt_trainer *t) {
+    size_t row = (size_t)t->classifier->clip->config.embed * sizeof(float);
+    if (t->units || t->config.augment || classifier_trains_images(t->classifier)) return MUDPT_OK;
+    if (!t->known) t->known = calloc((size_t)t->count, 1);
+    if (!t->known) return fail_memory((size_t)t->count, "a list of the pictures");
+    if (!t->batch_units) t->batch_units = aligned_take((size_t)t->batch * row, "the features of a batch");
+    if (t->batch_units) t->units = aligned_take((size_t)t->count * row, "the pictures' features");
+    return t->units ? MUDPT_OK : MUDPT_MEMORY;
+}
+
+/* Pixels and labels of the next batch; where features are kept, those instead of pixels. */
+static int prepare_batch(mudpt_trainer *t) {
+    const int32_t *batch = t->order + t->step * t->batch;
+    size_t e = (size_t)t->classifier->clip->config.embed;
+    int fresh = 0;
+    for (int i = 0; i < t->batch; i++) {
+        t->labels[i] = t->examples[batch[i]].label;
+        if (!t->units || !t->known[batch[i]]) t->fresh[fresh++] = batch[i];
+    }
+    parallel_for(fresh, prepare_picture, t);
+    for (int i = 0; i < fresh; i++)
+        if (t->codes[i]) return t->codes[i];
+    if (!t->units) return MUDPT_OK;
+    classifier_encode(t->classifier, t->pixels, fresh, t->batch_units);
+    for (int i = 0; i < fresh; i++) {
+        memcpy(t->units + (size_t)t->fresh[i] * e, t->batch_units + (size_t)i * e, e * sizeof(float));
+        t->known[t->fresh[i]] = 1;
+    }
+    for (int i = 0; i < t->batch; i++)
+        memcpy(t->batch_units + (size_t)i * e, t->units + (size_t)batch[i] * e, e * sizeof(float));
+    return MUDPT_OK;
 }
 
 int mudpt_trainer_step(mudpt_trainer *t, mudpt_progress *out) {
     const mudpt_train_config *c = &t->config;
     if (t->count == 0) return fail(MUDPT_STATE, "there are no pictures to train on");
     if (t->epoch == c->epochs) return MUDPT_DONE;
-    t->batch = c->batch < t->count ? c->batch : t->count;
-    t->steps_each = t->count / t->batch;
-    if (t->step == 0) {
+    set_batches(t);
+    if (t->ordered != t->epoch) {
         for (int i = 0; i < t->count; i++) t->order[i] = i;
         rng r;
         rng_seed(&r, c->seed, ORDER_STREAM + (uint64_t)t->epoch);
         rng_shuffle(&r, t->order, t->count);
+        t->ordered = t->epoch;
     }
-    parallel_for(t->batch, prepare_picture, t);
-    for (int i = 0; i < t->batch; i++)
-        if (t->codes[i]) return t->codes[i];
+    int code = open_units(t);
+    if (!code) code = prepare_batch(t);
+    if (code) return code;
     float loss;
     method_state *s = &t->classifier->state;
-    int code = mudpt_classifier_gradients(t->classifier, t->pixels, t->labels, t->batch, &loss, NULL);
+    code = classifier_gradients(t->classifier, t->pixels, t->units ? t->batch_units : NULL, t->labels, t->batch, &loss,
+                                NULL);
     if (code == MUDPT_NOT_FINITE) { /* the step before is to blame */
         memcpy(s->values, t->good, s->total * sizeof *t->good);
         mudpt_classifier_changed(t->classifier);

@@ -16,8 +16,8 @@ static int is_folder(const char *path) {
     return !stat(path, &s) && S_ISDIR(s.st_mode);
 }
 
-/* The folder that a replay names: beside golden/, or in the product's tree, in which golden/ or at least this
- * program lies. */
+/* The folder that a replay names: beside golden/, or in the product's tree, in which golden/ or at least this program
+ * lies; below tests/ first, where the model of the recorded runs is kept as it was when they were recorded. */
 static int find_folder(char out[PATH_BYTES], const char *replay, const char *named) {
     char base[PATH_BYTES], tests[PATH_BYTES];
     for (int from_program = 0; from_program < 2; from_program++) {
@@ -26,7 +26,7 @@ static int find_folder(char out[PATH_BYTES], const char *replay, const char *nam
             snprintf(base, sizeof base, "%.*s", slash ? (int)(slash - program) : 1, slash ? program : ".");
         else join(base, replay, "../../..");
         for (int up = 0; up < 5; up++) {
-            if (is_folder(join(out, base, named)) || is_folder(join(out, join(tests, base, "tests"), named))) return 1;
+            if (is_folder(join(out, join(tests, base, "tests"), named)) || is_folder(join(out, base, named))) return 1;
             join(base, base, "..");
         }
     }

@@ -127,7 +127,7 @@ static const mudpt_clip_config odd_config = {.image = 24,
                                              .mean = {0.48f, 0.46f, 0.41f},
                                              .std = {0.27f, 0.26f, 0.28f}};
 
-/* The deeper tower is the other one; one head, and many; widths that light transformers (heads of 64) can have. */
+/* The deeper tower is the other one; one head, and many. */
 static const mudpt_clip_config wide_config = {.image = 18,
                                               .patch = 6,
                                               .vision_width = 64,
