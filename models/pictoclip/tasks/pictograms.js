@@ -8,6 +8,7 @@ const require = createRequire(import.meta.url);
 
 /**
  * @typedef {object} Drawing
+ * @property {string} name what its set calls it
  * @property {string} body SVG elements, without the outer <svg>
  * @property {[number, number, number, number]} box left, top, width, height
  * @property {boolean} oneColour drawn in the current ink only
@@ -43,29 +44,40 @@ export class PictogramSet {
     return new PictogramSet(...(await Promise.all(parts.map((part) => readJson(`@iconify-json/${name}/${part}`)))));
   }
 
+  #name;
   #data;
+  #emoji;
 
   constructor(data, info, { name, version }) {
+    this.#name = name.replace('@iconify-json/', '');
     this.#data = data;
+    this.#emoji = info.category === 'Emoji';
     this.oneColour = !info.palette;
     /** What an attribution has to say. */
     this.credit = { title: info.name, author: info.author, licence: info.license, package: `${name} ${version}` };
   }
 
   /**
-   * The set's drawings of a thing; some sets number several ("penguin-1", "penguin-2").
-   * @param {string} thing its Unicode CLDR name, lower case, without punctuation: 'cat face'
+   * The set's drawings of a thing.
+   * @param {string} thing 'cat face': an emoji's Unicode CLDR name, lower case, without punctuation, which every set of
+   *   emoji knows and some draw several times ("penguin-1", "penguin-2"); or 'game-icons/barn-owl': one set's drawing
    * @returns {Drawing[]} possibly empty
    */
   drawings(thing) {
+    const [set, name] = thing.split('/');
+    if (name) return set === this.#name ? this.#named(name) : [];
     const slug = thing.replaceAll(' ', '-');
-    return [slug, `${slug}-1`, `${slug}-2`, `${slug}-3`].flatMap((name) => {
-      const { icons, aliases, ...shared } = this.#data;
-      const icon = icons[name] ?? icons[aliases?.[name]?.parent];
-      if (!icon) return [];
-      const { left, top, width, height } = { left: 0, top: 0, width: 16, height: 16, ...shared, ...icon };
-      return [{ body: icon.body, box: [left, top, width, height], oneColour: this.oneColour }];
-    });
+    return this.#emoji ? [slug, `${slug}-1`, `${slug}-2`, `${slug}-3`].flatMap((each) => this.#named(each)) : [];
+  }
+
+  /** @param {string} wanted @returns {Drawing[]} */
+  #named(wanted) {
+    const { icons, aliases, ...shared } = this.#data;
+    const name = icons[wanted] ? wanted : aliases?.[wanted]?.parent;
+    const icon = icons[name];
+    if (!icon) return [];
+    const { left, top, width, height } = { left: 0, top: 0, width: 16, height: 16, ...shared, ...icon };
+    return [{ name, body: icon.body, box: [left, top, width, height], oneColour: this.oneColour }];
   }
 }
 

@@ -3,10 +3,10 @@
 //
 //   node models/pictoclip/tasks/render.js NAME... --out DIR      writes DIR/NAME/, once
 //
-// What a task consists of stands in tasks.json, how a picture is made in compose.js. The same version makes the same
-// bytes everywhere. A folder appears when it is complete, under its own name, or not at all; one that is up to date is
-// left alone, and a folder that this renderer did not make is never touched. The pictures keep their sets' licences,
-// which ATTRIBUTION.md in the folder names.
+// What a task consists of stands in tasks.json, which drawings show a thing in things.json, how a picture is made in
+// compose.js. The same version makes the same bytes everywhere. A folder appears when it is complete, under its own
+// name, or not at all; one that is up to date is left alone, and a folder that this renderer did not make is never
+// touched. The pictures keep their sets' licences, which ATTRIBUTION.md in the folder names.
 import { realpathSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -17,11 +17,13 @@ import { loadRenderer, pinnedPackages, PictogramSet } from './pictograms.js';
 import { Random } from './random.js';
 
 /** Raise it when pictures come out differently. */
-const VERSION = 1;
+const VERSION = 2;
 const STAMP = '.rendered.json';
 const HOUR = 3600e3;
 
-const { template, beside, tasks } = JSON.parse(await readFile(new URL('tasks.json', import.meta.url), 'utf8'));
+const readJson = async (file) => JSON.parse(await readFile(new URL(file, import.meta.url), 'utf8'));
+const things = await readJson('things.json');
+const { template, beside, sets: usual, sameDesigns, authors, tasks } = await readJson('tasks.json');
 
 /** Names of the tasks that can be rendered. */
 export const taskNames = Object.keys(tasks);
@@ -32,46 +34,99 @@ export const SAMPLE_TASK = 'zoo';
 // --------------------------------------------------------------------------------------------- which pictures
 
 /**
- * The pictures of one class and part: sets take turns, within a set its drawings do.
- * @returns {{ path: string, label: number, drawing: object, effect?: string }[]}
+ * @typedef {object} Task an entry of tasks.json, with the drawings of its classes
+ * @property {string} name
+ * @property {string} about
+ * @property {number} train pictures a class
+ * @property {number} test pictures a class
+ * @property {number} hardness 0 mild ... 1 hard to recognise
+ * @property {string[]} sets that training and test pictures are drawn from
+ * @property {boolean} [sameDrawings] whether tests may show drawings that training shows
+ * @property {Record<string, { sets: string[], test: number, effect?: string }>} [styles] further tests, of drawings
+ *   that training does not show
+ * @property {Record<string, string[]>} classes what PictogramSet.drawings knows each class by
  */
-function picturesOf(task, sets, { part, label, count, from, members, effect }) {
+
+/** A task with all that its pictures depend on. @param {string} name one of taskNames @returns {Task} */
+export function taskNamed(name) {
+  const { classes, ...rest } = tasks[name];
+  return { name, sets: usual, ...rest, classes: Object.fromEntries(classes.map((each) => [each, things[each]])) };
+}
+
+/** Every set that a task draws on. @param {Task} task @returns {Promise<Map<string, PictogramSet>>} */
+export async function setsOf({ sets, styles = {} }) {
+  const loaded = new Map();
+  for (const name of [...sets, ...Object.values(styles).flatMap((style) => style.sets)])
+    if (!loaded.has(name)) loaded.set(name, await PictogramSet.load(name));
+  return loaded;
+}
+
+/**
+ * The drawings of a class in some sets, each once. Those count as the same design that their set numbers
+ * ("raised-hand-1" and "raised-hand-2" differ in the colour of the skin) or that another set has in black.
+ * @returns {{ set: string, design: string, drawing: import('./pictograms.js').Drawing }[]}
+ */
+function drawingsOf(sets, from, members) {
+  const found = new Map();
+  for (const set of from)
+    for (const drawing of members.flatMap((member) => sets.get(set).drawings(member))) {
+      const design = `${sameDesigns[set] ?? set}/${drawing.name.replace(/-\d$/, '')}`;
+      found.set(`${set}/${drawing.name}`, { set, design, drawing });
+    }
+  return [...found.values()];
+}
+
+/** Deals the designs of every set to two hands in turn, so that both get some of every style. */
+function deal(drawings, random) {
+  const hands = [new Set(), new Set()];
+  const designs = random.shuffle([...new Set(drawings.map(({ design }) => design))]);
+  const artist = (design) => design.slice(0, design.indexOf('/'));
+  const artists = random.shuffle([...new Set(designs.map(artist))]);
+  designs.sort((a, b) => artists.indexOf(artist(a)) - artists.indexOf(artist(b)));
+  designs.forEach((design, i) => hands[i % 2].add(design));
+  return hands.map((hand) => drawings.filter(({ design }) => hand.has(design)));
+}
+
+/**
+ * The pictures of one class and part: sets take turns, within a set its drawings do.
+ * @returns {{ path: string, label: number, set: string, design: string, effect?: string,
+ *   drawing: import('./pictograms.js').Drawing }[]}
+ */
+function picturesOf(task, { part, label, count, drawings, effect }) {
   const className = Object.keys(task.classes)[label];
+  if (!drawings.length) throw new Error(`tasks.json, ${task.name}, ${className}: no set of ${part} draws it`);
   const random = new Random(`${task.name}/${part}/${className}`);
-  const pools = new Map(from.map((set) => [set, members.flatMap((member) => sets.get(set).drawings(member))]));
-  const turns = from.filter((set) => pools.get(set).length);
-  if (!turns.length) throw new Error(`tasks.json, ${task.name}, ${className}: none of ${from.join(', ')} draws it`);
-  for (const [set, pool] of pools) pools.set(set, random.shuffle(pool));
-  const start = random.below(turns.length);
+  const pools = new Map();
+  for (const each of random.shuffle(drawings)) pools.set(each.set, [...(pools.get(each.set) ?? []), each]);
+  const turns = [...pools.values()];
   return Array.from({ length: count }, (_, i) => {
-    const set = turns[(start + i) % turns.length];
-    const pool = pools.get(set);
-    pool.push(pool.shift());
-    const folder = className.replaceAll(' ', '_');
-    return { path: `${part}/${folder}/${String(i).padStart(2, '0')}-${set}.png`, label, drawing: pool.at(-1), effect };
+    const pool = turns[i % turns.length];
+    const each = pool[Math.floor(i / turns.length) % pool.length];
+    const file = `${String(i).padStart(2, '0')}-${each.set}.png`;
+    return { path: `${part}/${className.replaceAll(' ', '_')}/${file}`, label, ...each, effect };
   });
 }
 
-/** Members of a class in training and in testing: the same, or, if the task says so, every second one each. */
-function membersOf(task, sets, className) {
-  const members = task.classes[className];
-  if (!task.disjointMembers) return [members, members];
-  const order = new Random(`${task.name}/members/${className}`).shuffle(members);
-  const rarely = (member) => task.trainSets.filter((set) => !sets.get(set).drawings(member).length).length;
-  order.sort((a, b) => rarely(a) - rarely(b));
-  return [order.filter((_, i) => i % 2 === 0), order.filter((_, i) => i % 2 === 1)];
-}
-
-/** Every picture of a task by part: { train, test, 'test-STYLE', ... } */
-function plan(task, sets) {
+/**
+ * Every picture of a task by part: { train, test, 'test-STYLE', ... }
+ * @param {Task} task
+ * @param {Map<string, PictogramSet>} sets
+ * @returns {Record<string, ReturnType<typeof picturesOf>>}
+ */
+export function plan(task, sets) {
   const parts = { train: [], test: [] };
-  Object.keys(task.classes).forEach((className, label) => {
-    const [seen, unseen] = membersOf(task, sets, className);
-    const add = (part, rest) => (parts[part] ??= []).push(...picturesOf(task, sets, { part, label, ...rest }));
-    add('train', { count: task.train, from: task.trainSets, members: seen });
-    add('test', { count: task.test, from: task.testSets, members: unseen });
-    for (const [style, { sets: from, test, effect }] of Object.entries(task.styles ?? {}))
-      add(`test-${style}`, { count: test, from, members: unseen, effect });
+  Object.entries(task.classes).forEach(([className, members], label) => {
+    const all = drawingsOf(sets, task.sets, members);
+    const random = new Random(`${task.name}/drawings/${className}`);
+    const [seen, unseen] = task.sameDrawings ? [all, all] : deal(all, random);
+    const add = (part, rest) => (parts[part] ??= []).push(...picturesOf(task, { part, label, ...rest }));
+    add('train', { count: task.train, drawings: seen });
+    add('test', { count: task.test, drawings: unseen });
+    const trained = new Set(seen.map(({ design }) => design));
+    for (const [style, { sets: from, test, effect }] of Object.entries(task.styles ?? {})) {
+      const drawings = drawingsOf(sets, from, members).filter(({ design }) => !trained.has(design));
+      add(`test-${style}`, { count: test, drawings, effect });
+    }
   });
   return parts;
 }
@@ -85,7 +140,7 @@ function attribution(task, sets) {
       const link = (text, url) => (url ? `[${text}](${url})` : text);
       const { title, author, licence } = credit;
       return (
-        `| \`${name}\` | ${title} | ${link(author.name, author.url)} | ` +
+        `| \`${name}\` | ${title} | ${link(authors[name] ?? author.name, author.url)} | ` +
         `${link(licence.spdx ?? licence.title, licence.url)} | \`${credit.package}\` |`
       );
     });
@@ -112,17 +167,12 @@ async function fill(folder, task, sets, { onProgress, signal }) {
   const others = beside.filter((thing) => !members.has(thing));
 
   for (const { path } of pictures) await mkdir(dirname(join(folder, path)), { recursive: true });
-  for (const [done, { path, drawing, effect }] of pictures.entries()) {
+  for (const [done, { path, set, drawing, effect }] of pictures.entries()) {
     signal?.throwIfAborted();
     onProgress?.({ done, total: pictures.length });
     const random = new Random(`${task.name}/${path}`);
-    const set = sets.get(path.replace(/^.*\d-(.*)\.png$/, '$1'));
-    const other = () => {
-      for (;;) {
-        const found = set.drawings(random.pick(others));
-        if (found.length) return found[0];
-      }
-    };
+    const neighbours = others.flatMap((thing) => sets.get(set).drawings(thing));
+    const other = () => random.pick(neighbours);
     const picture = compose(random, { thing: drawing, other, hardness: task.hardness, effect }, renderSvg);
     await writeFile(join(folder, path), encodePng({ ...picture, channels: 3 }));
   }
@@ -169,19 +219,16 @@ async function sweep(outDir, prefix) {
  */
 export async function renderTask(name, outDir, { onProgress, signal } = {}) {
   if (!taskNames.includes(name)) throw new Error(`no task is called ${name}; there are: ${taskNames.join(', ')}`);
-  const task = { name, ...tasks[name] };
+  const task = taskNamed(name);
   const folder = join(outDir, name);
-  const stamp = `${JSON.stringify({ version: VERSION, packages: await pinnedPackages(), template, beside, task })}\n`;
+  const packages = await pinnedPackages();
+  const stamp = `${JSON.stringify({ version: VERSION, packages, template, beside, sameDesigns, authors, task })}\n`;
   const state = await stateOf(folder, stamp);
   if (state === 'current') return folder;
   if (state === 'foreign')
     throw new Error(`${folder} holds something that was not rendered here; move it away or choose another folder`);
 
-  const styles = Object.values(task.styles ?? {});
-  const setNames = new Set([...task.trainSets, ...task.testSets, ...styles.flatMap((style) => style.sets)]);
-  const sets = new Map();
-  for (const set of setNames) sets.set(set, await PictogramSet.load(set));
-
+  const sets = await setsOf(task);
   const prefix = `.${name}-unfinished-`;
   await mkdir(outDir, { recursive: true });
   await sweep(outDir, prefix);

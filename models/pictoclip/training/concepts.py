@@ -18,6 +18,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import rasters
+
 HERE = Path(__file__).resolve().parent
 
 # Superclass names for the emoji subgroups; the first one is the usual one.
@@ -229,8 +231,13 @@ def main():
     entries, report = [], {}
     for role in ("train", "held_out"):
         for set_name, rule in sources[role].items():
-            icons = load_json(sets / set_name / "icons.json")["icons"]
-            categories = load_json(sets / set_name / "metadata.json").get("categories", {})
+            if rasters.codes_of(rule, args.modules):        # pictures named by code point
+                icons = {c: {} for c in rasters.codes_of(rule, args.modules)}
+                by_name.update({(set_name, c): plain_hex(c) for c in icons})
+                categories = {}
+            else:
+                icons = load_json(sets / set_name / "icons.json")["icons"]
+                categories = load_json(sets / set_name / "metadata.json").get("categories", {})
             logos = {i for c, names in categories.items() if re.search("brand|logo", c, re.I) for i in names}
             used = matched = 0
             for icon, body in icons.items():

@@ -130,7 +130,6 @@ class PictoCLIP(nn.Module):
     def encode_text(self, ids):
         """(B, T) token ids, each row with <|endoftext|> (the largest id) -> (B, embed)."""
         end = ids.argmax(1)
-        ids = ids[:, : int(end.max()) + 1]                  # causal: nothing behind the end mark matters
         x = self.token_embedding[ids] + self.text_position[: ids.shape[1]]
         for block in self.text:
             x = block(x)

@@ -62,6 +62,13 @@ def chance(n, p, g):
     return torch.rand(n, generator=g) < p
 
 
+def outline(luma, alpha):
+    """Where brightness or alpha changes within a few pixels: 1 on the line, 0 off it."""
+    both = torch.cat([luma, alpha], 1)
+    spread = F.max_pool2d(both, 3, 1, 1) + F.max_pool2d(-both, 3, 1, 1)
+    return F.avg_pool2d((spread.amax(1, keepdim=True) * 2.5).clamp(0, 1), 3, 1, 1).mul(1.4).clamp(0, 1)
+
+
 def views(pictures, index, size, g, strength=1.0):
     """Random views of pictures[index]: (B, 3, size, size) in 0..1, and what was done, for the captions.
 
@@ -81,9 +88,9 @@ def views(pictures, index, size, g, strength=1.0):
     # Colour pictures turn grey, negative or into a bare outline now and then, for styles not in the training sets.
     style = torch.rand(B, generator=g) / max(strength, 0.01)
     style[single] = 1
-    shares = ((0, .10), (.10, .15), (.15, .18), (.18, .26))
-    grey, hard, dark, lines = (((low <= style) & (style < high)) for low, high in shares)
-    changed = style < 0.26
+    shares = ((0, .08), (.08, .12), (.12, .15), (.15, .22), (.22, .34))
+    grey, hard, dark, lines, inked = (((low <= style) & (style < high)) for low, high in shares)
+    changed = style < 0.34
     luma = torch.zeros(B, 1, S, S)
     luma[changed] = (layers[changed, :3] * GREY).sum(1, keepdim=True)
     layers[grey, :3] = luma[grey]
@@ -92,12 +99,14 @@ def views(pictures, index, size, g, strength=1.0):
         cut = uniform(len(alpha), 0.35, 0.65, g).view(-1, 1, 1, 1)
         layers[hard, :3] = ((luma[hard] > cut * alpha).float() * alpha).expand(-1, 3, -1, -1)
     layers[dark, :3] = layers[dark, 3:] - layers[dark, :3]  # negative
-    if lines.any():                                         # outline: local contrast of brightness and alpha
-        both = torch.cat([luma[lines], layers[lines, 3:]], 1)
-        spread = F.max_pool2d(both, 3, 1, 1) + F.max_pool2d(-both, 3, 1, 1)
-        ink = F.avg_pool2d((spread.amax(1, keepdim=True) * 2.5).clamp(0, 1), 3, 1, 1).mul(1.4).clamp(0, 1)
+    if lines.any():                                         # outline only
+        layers[lines, 3:] = outline(luma[lines], layers[lines, 3:])
         layers[lines, :3] = 0
-        layers[lines, 3:] = ink
+    if inked.any():                                         # flatter colours under a dark outline
+        ink = outline(luma[inked], layers[inked, 3:])
+        steps = torch.tensor([2.0, 3.0, 5.0])[torch.randint(3, (len(ink),), generator=g)].view(-1, 1, 1, 1)
+        layers[inked, :3] = (layers[inked, :3] * steps).round() / steps * (1 - ink)
+        layers[inked, 3:] = torch.maximum(layers[inked, 3:], ink)
     flat = single | lines
 
     # Background: white, a named colour, a gradient of two, or soft noise.

@@ -94,6 +94,7 @@ if (opt.child) {
   drawRest(opt.child);
 } else {
   mkdirSync(opt.out, { recursive: true });
-  const wanted = opt.sets ? opt.sets.split(',') : [...bySet.keys()];
+  const isSvg = (set) => existsSync(join(opt.modules, '@iconify-json', set));         // the others: rasters.py
+  const wanted = opt.sets ? opt.sets.split(',') : [...bySet.keys()].filter(isSvg);
   wanted.forEach(drawSet);
 }

@@ -141,9 +141,11 @@ class Model:
             "zeroshot": {},
             "coop": {"n": n, "phrase": PHRASE},
             "coop16": {"n": 16},
+            "cocoop": {"n": n, "phrase": PHRASE},
             "vpt": {"n": 8, "depth": v, "phrase": PHRASE},
             "ivlp": {"n_text": n, "n_visual": n, "depth_text": t, "depth_visual": v, "phrase": PHRASE},
             "mudpt": {"n": n, "depth": min(t, v), "phrase": PHRASE},
+            "umudpt": {"n": n, "depth": min(t, v), "phrase": PHRASE},
             "uumudpt": {"n": n, "depth": min(t, v), "phrase": PHRASE},
         }[method] | {"method": method.rstrip("16"), "name": method}
 
@@ -190,6 +192,10 @@ def tune(model, case, clip, inputs, shots, args, seed):
     return params, float(np.mean(losses))
 
 
+def run_key(result, settings):
+    return tuple(result.get(k) for k in ("task", "method", "seed", *settings))
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--model", type=Path, default=HERE.parent)
@@ -204,11 +210,15 @@ def main():
     ap.add_argument("--lr", type=float, default=2.5e-3)
     ap.add_argument("--smallest-crop", type=float, default=0.08)
     ap.add_argument("--threads", type=int, default=2)
-    ap.add_argument("--log", type=Path, help="append a JSON line per result")
+    ap.add_argument("--log", type=Path, help="append a JSON line per result; what is there already is not done again")
     args = ap.parse_args()
 
     torch.set_num_threads(args.threads)
     model = Model(args.model, load_reference(args.reference))
+    settings = {"lr": args.lr, "epochs": args.epochs, "batch": args.batch, "shots": args.shots,
+                "smallest_crop": args.smallest_crop}
+    known = args.log.read_text().splitlines() if args.log and args.log.exists() else []
+    known = {run_key(r, settings) for r in map(json.loads, known)}
     for data in args.data:
         split = json.loads((data / "split.json").read_text())
         tests = {"": split["test"]}
@@ -220,6 +230,8 @@ def main():
             case = model.case(method, args.n)
             clip, inputs = model.inputs(case, split["classes"], split["template"])
             for seed in [0] if method == "zeroshot" else args.seeds:
+                if run_key({"task": data.name, "method": method, "seed": seed, **settings}, settings) in known:
+                    continue
                 begun, params, loss = time.time(), {}, None
                 if method != "zeroshot":
                     shots = [(Image.open(data / p).convert("RGB"), l) for p, l in few(split["train"], args.shots, seed)]
@@ -228,10 +240,7 @@ def main():
                     "task": data.name,
                     "method": method,
                     "seed": seed,
-                    "lr": args.lr,
-                    "epochs": args.epochs,
-                    "batch": args.batch,
-                    "smallest_crop": args.smallest_crop,
+                    **settings,
                     "accuracy": {
                         k or "test": round(100 * accuracy(model.ref, clip, case, params, inputs, *t), 2)
                         for k, t in tests.items()
