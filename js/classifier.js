@@ -2,22 +2,22 @@
  * A classifier: a model, class names, and for tuned ones the prompts. It answers for pictures, is measured on
  * examples, and can be saved as one small file that needs no text tower when it is loaded again.
  *
- * The file is a .safetensors with the tensors text_features [N, e], text_prompts [J, n, d_t] and visual_prompts [J,
- * n, d_v] (the prompts after the injection; absent where the method has none) and the metadata that `describe`
- * writes.
+ * The file holds text features and the prompts after the injection (docs/file-formats.md). Where every picture has
+ * text prompts of its own (CoCoOp) nothing can be folded: such a file has the method's parameters and the sentences'
+ * ids, each filled up with -1; it needs the text tower.
  */
+import { addClasses } from './add-classes.js';
 import { MudptError, reasonOf } from './errors.js';
 import { decodeImage, readImage } from './images.js';
 import { argmax, measure, softmax } from './metrics.js';
-import { checkClasses } from './methods.js';
+import { METHODS, promptSentences } from './methods.js';
 import { nextTurn } from './platform.js';
-import { floatsOf, headerOf, writeSafetensors } from './safetensors.js';
+import { writeSafetensors } from './safetensors.js';
+import { CLASSIFIER, SavedFile, describe, idsTensor, rawTensors } from './saved.js';
 
-const FORMAT = 'mudpt-classifier';
-const FORMAT_VERSION = '1';
-/** JSON has no infinity. */
-const ALL = 'all';
 const PICTURES_AT_ONCE = 8;
+/** Classes that are measured at once: N x N counts take 800 MB then. */
+const MOST_MEASURED = 10000;
 
 /**
  * @typedef {object} Model what belongs to one loaded CLIP
@@ -25,6 +25,7 @@ const PICTURES_AT_ONCE = 8;
  * @property {number} clip handle
  * @property {import('./core.js').ClipConfig} config
  * @property {import('./tokenizer.js').ClipTokenizer} tokenizer
+ * @property {import('./token-rows.js').NeedTokens} needTokens must be awaited before sentences are given to the library
  * @property {string} fingerprint
  * @property {boolean} upright whether pictures are turned as their EXIF orientation says
  *
@@ -138,30 +139,57 @@ export class Classifier {
   async evaluate(examples, { onProgress, signal } = {}) {
     const { classes } = this.#details;
     const labels = labelsOf(classes, examples);
+    if (classes.length > MOST_MEASURED) {
+      throw new MudptError(
+        'argument',
+        `the classifier has ${classes.length} classes; a confusion matrix of more than ${MOST_MEASURED} is too large`,
+        'classify the pictures and count',
+      );
+    }
     const predictions = [];
+    const scores = [];
     for (let start = 0; start < examples.length; start += PICTURES_AT_ONCE) {
       signal?.throwIfAborted();
       const batch = examples.slice(start, start + PICTURES_AT_ONCE);
       const names = batch.map((_, i) => `the picture of example ${start + i}`);
       const images = batch.map((example) => example.image);
-      for (const logits of await this.#logits(images, names, signal)) predictions.push(argmax(logits));
+      for (const logits of await this.#logits(images, names, signal)) {
+        const best = argmax(logits);
+        predictions.push(best);
+        scores.push(softmax(logits)[best]);
+      }
       onProgress?.({ done: predictions.length, total: examples.length });
       await nextTurn();
     }
-    return measure(classes, labels, predictions);
+    return measure(classes, labels, predictions, scores);
   }
 
-  /** The classifier as a file. @returns {Promise<Uint8Array>} */
-  async export() {
-    if (this.#saved) return this.#saved.slice();
-    const { core, config } = this.#model;
-    const { classes } = this.#details;
-    const features = core.classifierTextFeatures(this.#handle);
-    const tensors = [{ name: 'text_features', dtype: 'F32', shape: [classes.length, config.embed], data: features }];
-    const { text, textShape, visual, visualShape } = core.classifierFold(this.#handle);
-    if (text.length) tensors.push({ name: 'text_prompts', dtype: 'F32', shape: textShape, data: text });
-    if (visual.length) tensors.push({ name: 'visual_prompts', dtype: 'F32', shape: visualShape, data: visual });
-    return writeSafetensors(tensors, describe(this.#model, this.#details));
+  /**
+   * The classifier as a file.
+   * @param {{ raw?: boolean }} [options] raw: with the parameters as they were trained, before the injection
+   * @returns {Promise<Uint8Array>}
+   */
+  async export({ raw = false } = {}) {
+    if (this.#saved) return savedWith(this.#saved, raw);
+    const { method } = this.#details;
+    const tensors = METHODS[method].perPicture
+      ? unfolded(this.#model, this.#handle, this.#details)
+      : [
+          ...folded(this.#model, this.#handle, this.#details),
+          ...(raw ? rawTensors(this.#model.core, this.#handle) : []),
+        ];
+    return writeSafetensors(tensors, describe(this.#model, CLASSIFIER, this.#details));
+  }
+
+  /**
+   * A classifier of these classes as well, which are not trained: their names go through the tuned text tower. What
+   * there is of the present classes stays as it is, to the bit.
+   * @param {string[]} names
+   * @returns {Promise<Classifier>}
+   */
+  async withClasses(names) {
+    const file = new SavedFile(await this.export(), 'the classifier', [CLASSIFIER]);
+    return importClassifier(this.#model, await addClasses(this.#model, file, names), 'the classifier');
   }
 
   /** Frees its memory; the object cannot be used any more. The model's dispose() does it too. */
@@ -171,21 +199,39 @@ export class Classifier {
 }
 
 /**
- * The metadata of a saved classifier.
+ * Text features, and the prompts after the injection.
  * @param {Model} model
+ * @param {number} handle
  * @param {Details} details
- * @returns {Record<string, string>}
  */
-function describe({ core, fingerprint }, { method, classes, templates, settings }) {
-  const metadata = { format: FORMAT, version: FORMAT_VERSION, library: core.version(), method, fingerprint };
-  metadata.classes = JSON.stringify(classes);
-  if (templates) metadata.templates = JSON.stringify(templates);
-  if (settings) {
-    const { phrase, promptLength, depth, ...rest } = settings;
-    Object.assign(metadata, { phrase, prompt_length: String(promptLength), depth: String(depth) });
-    metadata.hyper_parameters = JSON.stringify(rest, (_, value) => (value === Infinity ? ALL : value));
+function folded({ core, config }, handle, { classes }) {
+  const features = core.classifierTextFeatures(handle);
+  const { text, textShape, visual, visualShape } = core.classifierFold(handle);
+  return [
+    { name: 'text_features', shape: [classes.length, config.embed], data: features },
+    { name: 'text_prompts', shape: textShape, data: text },
+    { name: 'visual_prompts', shape: visualShape, data: visual },
+  ].flatMap((tensor) => (tensor.data.length ? [{ dtype: 'F32', ...tensor }] : []));
+}
+
+/**
+ * Parameters and sentences, of a method whose prompts depend on the picture.
+ * @param {Model} model
+ * @param {number} handle
+ * @param {Details} details
+ */
+function unfolded({ core, tokenizer }, handle, { method, classes, settings }) {
+  const { ids } = promptSentences(tokenizer, classes, method, /** @type {any} */ (settings));
+  return [...rawTensors(core, handle), idsTensor(ids[0])];
+}
+
+/** A file as it was read. @param {Uint8Array} bytes @param {boolean} raw whether it must have the raw parameters */
+function savedWith(bytes, raw) {
+  const file = new SavedFile(bytes, 'the classifier', [CLASSIFIER]);
+  if (raw && file.details().settings && !file.raw) {
+    throw new MudptError('state', 'the classifier was loaded from a file without its raw parameters', 'leave out raw');
   }
-  return metadata;
+  return bytes.slice();
 }
 
 /**
@@ -193,42 +239,25 @@ function describe({ core, fingerprint }, { method, classes, templates, settings 
  * @param {Model} model
  * @param {Uint8Array} bytes
  * @param {string} name of the file, for messages
- * @returns {Classifier}
+ * @returns {Promise<Classifier>}
  */
-export function importClassifier(model, bytes, name) {
-  const bad = (what, hint = 'export the classifier again') => new MudptError('classifier', `${name}: ${what}`, hint);
-  const { tensors, metadata } = readFile(bytes, name);
-  if (metadata.format !== FORMAT) throw bad('is no saved classifier', 'give a file that export() or mudpt train wrote');
-  if (metadata.version !== FORMAT_VERSION) {
-    throw bad(
-      `has the format version ${metadata.version}, expected ${FORMAT_VERSION}`,
-      'use the library that wrote it',
-    );
-  }
-  if (metadata.fingerprint !== model.fingerprint) {
-    throw bad(
-      `belongs to another model (fingerprint ${metadata.fingerprint}, this one has ${model.fingerprint})`,
-      'load the model that it was made with',
-    );
-  }
-  const details = readDetails(metadata, bad);
+export async function importClassifier(model, bytes, name) {
+  const file = new SavedFile(bytes, name, [CLASSIFIER]);
+  file.requireModel(model);
+  const details = file.details();
   const { config, core } = model;
-  const floats = (tensorName, shape) => {
-    const tensor = tensors.find((candidate) => candidate.name === tensorName);
-    if (!tensor) return null;
-    const fits = tensor.shape.length === shape.length && shape.every((side, i) => side < 0 || side === tensor.shape[i]);
-    if (tensor.dtype !== 'F32' || !fits || !tensor.bytes) {
-      const expected = shape.map((side) => (side < 0 ? '…' : side)).join(', ');
-      throw bad(`tensor ${tensorName} is ${tensor.dtype} [${tensor.shape}], expected F32 [${expected}]`);
-    }
-    const values = floatsOf(bytes, tensor);
-    if (!values.every(Number.isFinite)) throw bad(`tensor ${tensorName} holds NaN or infinity`);
-    return { values, shape: tensor.shape };
-  };
-  const features = floats('text_features', [details.classes.length, config.embed]);
-  if (!features) throw bad('has no tensor text_features');
-  const visual = floats('visual_prompts', [-1, -1, config.visionWidth]);
-  floats('text_prompts', [-1, -1, config.textWidth]);
+  if (Object.hasOwn(METHODS, details.method) && METHODS[details.method].perPicture) {
+    const context = file.find('context', 'F32', [-1, config.textWidth]);
+    if (!context) throw file.bad('has no tensor context');
+    const ids = file.ids(details.classes.length);
+    await model.needTokens(ids.flat());
+    const handle = restore(model, details.method, context.shape[0], ids, file);
+    return new Classifier(model, handle, details, new Uint8Array(bytes));
+  }
+  const features = file.floats('text_features', [details.classes.length, config.embed]);
+  if (!features) throw file.bad('has no tensor text_features');
+  const visual = file.floats('visual_prompts', [-1, -1, config.visionWidth]);
+  file.floats('text_prompts', [-1, -1, config.textWidth]);
 
   const [visualDepth, visualLength] = visual?.shape ?? [0, 0];
   const method = visual ? 'vpt' : 'zeroshot';
@@ -248,33 +277,24 @@ export function importClassifier(model, bytes, name) {
   }
 }
 
-/** @returns {import('./safetensors.js').Header} */
-function readFile(bytes, name) {
+/**
+ * The library's classifier of a method whose prompts depend on the picture.
+ * @param {Model} model
+ * @param {string} method
+ * @param {number} textLength prompt tokens
+ * @param {number[][]} rows the classes' sentences
+ * @param {SavedFile} file
+ * @returns {number} handle
+ */
+function restore({ core, clip }, method, textLength, rows, file) {
+  let handle = 0;
   try {
-    return headerOf(bytes, name);
+    handle = core.classifierCreate(clip, { method, textLength, textDepth: 1 }, { ids: [rows] });
+    core.classifierSetParameters(handle, file.parameters(core, handle));
+    return handle;
   } catch (error) {
-    throw error instanceof MudptError ? new MudptError('classifier', error.message, '', { cause: error }) : error;
+    if (handle) core.classifierFree(handle);
+    // What the library refuses here is a fault of the file.
+    throw error instanceof MudptError && error.code === 'argument' ? file.bad(reasonOf(error)) : error;
   }
-}
-
-/** @returns {Details} */
-function readDetails(metadata, bad) {
-  const json = (key) => {
-    try {
-      return metadata[key] === undefined ? undefined : JSON.parse(metadata[key], (_, v) => (v === ALL ? Infinity : v));
-    } catch {
-      throw bad(`its metadata "${key}" is no valid JSON`);
-    }
-  };
-  let classes;
-  try {
-    classes = checkClasses(json('classes'));
-  } catch (error) {
-    throw bad(`its class names cannot be used: ${reasonOf(error)}`);
-  }
-  const details = { method: String(metadata.method), classes, templates: json('templates') };
-  const { phrase, prompt_length: promptLength, depth } = metadata;
-  if (phrase === undefined) return details;
-  const rest = json('hyper_parameters') ?? {};
-  return { ...details, settings: { ...rest, phrase, promptLength: Number(promptLength), depth: Number(depth) } };
 }

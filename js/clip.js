@@ -8,14 +8,18 @@
 import { Classifier, importClassifier } from './classifier.js';
 import { createCore } from './core.js';
 import { MudptError } from './errors.js';
-import { checkClasses, templateSentences } from './methods.js';
+import { readOfficial } from './exchange.js';
+import { METHODS, TRAINABLE, checkClasses, countTrained, resolveSettings, templateSentences } from './methods.js';
 import { loadModel } from './model.js';
 import { openSource } from './source.js';
 import { TuneJob } from './tune.js';
 
 const DEFAULT_TEMPLATE = 'a photo of a {}.';
 const DEVICES = ['auto', 'wasm'];
-const OPTIONS = ['device', 'dtype', 'threads', 'variant', 'upright', 'onProgress', 'signal'];
+const OPTIONS = [
+  ...['device', 'dtype', 'towers', 'tokens', 'threads', 'variant', 'upright', 'cache', 'timeout'],
+  ...['assetsUrl', 'worker', 'onProgress', 'signal'],
+];
 
 /**
  * @param {Record<string, any>} options
@@ -34,17 +38,17 @@ function checkOptions(options, valid) {
  */
 export async function loadClip(from, options = {}) {
   checkOptions(options, OPTIONS);
-  const { device = 'auto', dtype, threads, variant, upright = false, onProgress, signal } = options;
+  const { device = 'auto', threads, variant, upright = false, cache, timeout, assetsUrl, signal } = options;
   if (!DEVICES.includes(device)) {
     throw new MudptError('argument', `device must be ${DEVICES.join(' or ')}, not ${device}`);
   }
   signal?.throwIfAborted();
-  const source = await openSource(from, { signal });
-  const core = await createCore({ variant, threads });
+  const source = await openSource(from, { signal, cache, timeout });
+  const core = await createCore({ variant, threads, assetsUrl });
   try {
-    const { clip, config, tokenizer } = await loadModel(core, source, { dtype, onProgress, signal });
-    const fingerprint = core.clipFingerprint(clip);
-    return new Clip({ core, clip, config, tokenizer, fingerprint, upright: Boolean(upright) }, source.name);
+    const loaded = await loadModel(core, source, options);
+    const fingerprint = core.clipFingerprint(loaded.clip);
+    return new Clip({ core, ...loaded, fingerprint, upright: Boolean(upright) }, source.name);
   } catch (error) {
     core.dispose();
     throw error;
@@ -86,14 +90,25 @@ export class Clip {
   async zeroShot(classes, options = {}) {
     checkOptions(options, ['template', 'templates']);
     const { template = DEFAULT_TEMPLATE, templates = [template] } = options;
-    const { core, clip, tokenizer } = this.#model;
+    const { core, clip, tokenizer, needTokens } = this.#model;
     const names = checkClasses(classes);
     if (!Array.isArray(templates) || !templates.length) {
       throw new MudptError('argument', 'templates must be an array of at least one text');
     }
     const ids = templateSentences(tokenizer, names, templates);
+    await needTokens(ids.flat(2));
     const handle = core.classifierCreate(clip, { method: 'zeroshot' }, { ids });
     return new Classifier(this.#model, handle, { method: 'zeroshot', classes: names, templates });
+  }
+
+  /** The methods that train something, with their defaults on this model. */
+  methods() {
+    const { config } = this.#model;
+    return TRAINABLE.map((method) => {
+      const { settings } = resolveSettings({ method }, config);
+      const { title, trains, from } = METHODS[method];
+      return { method, title, trains, from, settings, trainedValues: countTrained(this.#model, method, settings) };
+    });
   }
 
   /** Starts a training run. What the options mean is in index.d.ts. @param {Record<string, any>} options */
@@ -110,6 +125,27 @@ export class Clip {
     const file = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
     if (file instanceof Uint8Array) return importClassifier(this.#model, file, name);
     throw new MudptError('argument', `${name} must be given as its bytes: a Uint8Array or an ArrayBuffer`);
+  }
+
+  /**
+   * A classifier from what the authors' PyTorch code has trained. What the options mean is in index.d.ts.
+   * @param {import('./source.js').From | Uint8Array | ArrayBuffer} from
+   * @param {Record<string, any>} options
+   * @returns {Promise<Classifier>}
+   */
+  async importOfficial(from, options = {}) {
+    const { signal, ...rest } = options;
+    const isBytes = from instanceof Uint8Array || from instanceof ArrayBuffer;
+    const source = await openSource(isBytes ? new Blob([/** @type {any} */ (from)]) : from, { signal, cache: false });
+    const file = source.weights ? await source.open(source.weights) : null;
+    if (!file) throw new MudptError('file', `${source.name}: is no .safetensors file`, 'give the file itself');
+    try {
+      const named = isBytes ? { ...file, name: 'the file' } : file;
+      const { handle, details } = await readOfficial(this.#model, named, rest);
+      return new Classifier(this.#model, handle, details);
+    } finally {
+      await file.close();
+    }
   }
 
   /** Frees the model and everything made from it, and ends its threads. */

@@ -19,7 +19,7 @@ export const ERROR_CODES = Object.freeze({
   network: 'a download that failed or broke off',
   'not-finite': 'NaN or infinity appeared in training; the last good prompts are kept',
   state: 'called in the wrong order, or after dispose()',
-  environment: 'this platform lacks something that is needed',
+  environment: 'this platform lacks something that is needed, files of this library are missing, or a worker crashed',
 });
 
 /** The C library's codes (src/mudpt.h) as ours. */

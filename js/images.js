@@ -3,7 +3,7 @@
  * compressed as long as they can; decoding is the library's, so that results are the same everywhere.
  */
 import { MudptError, reasonOf } from './errors.js';
-import { isNode, nodePart } from './platform.js';
+import { isNode, nodePart, pageAddress } from './platform.js';
 
 /**
  * @typedef {{ name: string, bytes: Uint8Array }} Encoded a picture file
@@ -13,8 +13,14 @@ import { isNode, nodePart } from './platform.js';
 /** Node: anything that is no path. In browsers every text is an address. @param {string} text */
 const isAddress = (text) => !isNode || /^(https?|file|data|blob):/.test(text);
 
-/** @param {string} url @param {AbortSignal} [signal] */
-async function download(url, signal) {
+/** Pixels as they are in the file. */
+const AS_STORED = /** @type {ImageBitmapOptions} */ ({ premultiplyAlpha: 'none', colorSpaceConversion: 'none' });
+/** What to do about an element whose pixels are out of reach. */
+export const UNREADABLE = 'wait until it has loaded; from another site it must be loaded with crossorigin="anonymous"';
+
+/** @param {string} text @param {AbortSignal} [signal] */
+async function download(text, signal) {
+  const url = new URL(text, pageAddress()).href;
   const name = url.startsWith('data:') ? `${url.slice(0, 40)}…` : url;
   let response;
   try {
@@ -32,22 +38,39 @@ async function download(url, signal) {
   throw new MudptError('network', `${name} was answered with ${response.status}`, 'check the address');
 }
 
-/** Draws what a browser can draw and reads the pixels back. */
-function drawn(image, name) {
-  const width = image.naturalWidth ?? image.videoWidth ?? image.displayWidth ?? image.width;
-  const height = image.naturalHeight ?? image.videoHeight ?? image.displayHeight ?? image.height;
-  if (!(width > 0 && height > 0))
-    throw new MudptError('image', `${name} has no pixels yet`, 'wait until it has loaded');
-  const canvas = new OffscreenCanvas(width, height);
-  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext('2d'));
-  context.drawImage(image, 0, 0);
-  return { name, pixels: context.getImageData(0, 0, width, height).data, width, height };
-}
+const unreadable = (name, cause) =>
+  new MudptError('image', `${name} cannot be read: ${reasonOf(cause)}`, UNREADABLE, { cause });
 
-const isDrawable = (image) =>
+/** Whether a browser can draw it on a canvas. @param {any} image */
+export const isDrawable = (image) =>
   ['ImageBitmap', 'HTMLImageElement', 'HTMLCanvasElement', 'OffscreenCanvas', 'HTMLVideoElement', 'VideoFrame'].some(
     (type) => typeof globalThis[type] === 'function' && image instanceof globalThis[type],
   );
+
+/** What a drawable shows now. @param {any} image @param {string} name @returns {Promise<ImageBitmap>} */
+export async function bitmapOf(image, name) {
+  try {
+    return await createImageBitmap(image, AS_STORED);
+  } catch (cause) {
+    throw unreadable(name, cause);
+  }
+}
+
+/** Reads the pixels of a bitmap, which is closed. @param {ImageBitmap} bitmap @param {string} name @returns {Pixels} */
+function pixelsOf(bitmap, name) {
+  const { width, height } = bitmap;
+  try {
+    const options = { willReadFrequently: true }; // in memory, not on the graphics card, which rounds
+    const canvas = new OffscreenCanvas(width, height);
+    const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext('2d', options));
+    context.drawImage(bitmap, 0, 0);
+    return { name, pixels: context.getImageData(0, 0, width, height).data, width, height };
+  } catch (cause) {
+    throw unreadable(name, cause);
+  } finally {
+    bitmap.close();
+  }
+}
 
 /**
  * Reads a picture without decoding it.
@@ -68,7 +91,7 @@ export async function readImage(image, name, signal) {
   if (typeof Blob === 'function' && image instanceof Blob) {
     return { name: image instanceof File ? image.name : name, bytes: new Uint8Array(await image.arrayBuffer()) };
   }
-  if (isDrawable(image)) return drawn(image, name);
+  if (isDrawable(image)) return pixelsOf(await bitmapOf(image, name), name);
   const { data, width, height } = image ?? {};
   if ((data instanceof Uint8Array || data instanceof Uint8ClampedArray) && width > 0 && height > 0) {
     return { name, pixels: data, width, height };
@@ -103,14 +126,9 @@ export async function decodeImage(core, picture, upright) {
 async function decodedByBrowser({ name, bytes }, upright) {
   if (typeof createImageBitmap !== 'function') return null;
   try {
-    const orientation = /** @type {ImageOrientation} */ (upright ? 'from-image' : 'none');
+    const imageOrientation = /** @type {ImageOrientation} */ (upright ? 'from-image' : 'none');
     const blob = new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (bytes)]);
-    const bitmap = await createImageBitmap(blob, { imageOrientation: orientation });
-    try {
-      return drawn(bitmap, name);
-    } finally {
-      bitmap.close();
-    }
+    return pixelsOf(await createImageBitmap(blob, { ...AS_STORED, imageOrientation }), name);
   } catch {
     return null; // the library's own message says more
   }

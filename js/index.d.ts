@@ -14,9 +14,12 @@
  * - `Blob`, `File`, `ArrayBuffer`, `Uint8Array` (Node's `Buffer` too): the bytes of a JPEG, PNG, GIF or BMP file;
  *   browsers decode other formats that they know
  * - `ImageData`, or any `{ data, width, height }` with 1 (grey), 3 (RGB) or 4 (RGBA) bytes a pixel, rows from the top
- * - `ImageBitmap`, `<img>`, `<canvas>`, `OffscreenCanvas`, `<video>`, `VideoFrame`: what it shows
+ * - `ImageBitmap`, `<img>`, `<canvas>`, `OffscreenCanvas`, `<video>`, `VideoFrame`: what it shows at the time of the
+ *   call; from another site it must have been loaded with `crossorigin="anonymous"`
  *
- * Alpha is dropped, not blended. Of an animation the first frame counts.
+ * Alpha is dropped, not blended; what a browser draws has lost the colour of pixels that cannot be seen. Of an
+ * animation the first frame counts. Where the library is in a worker, bytes and bitmaps are copied there, or moved
+ * with `transfer: true`.
  */
 export type ImageInput = string | URL | Blob | ArrayBuffer | Uint8Array | PixelData | DrawableImage;
 
@@ -39,25 +42,69 @@ export interface Example {
 
 /**
  * Where a model is: the URL of a folder or of a `.safetensors` file in it (in Node also a path), or the files
- * themselves.
+ * themselves. Of a Hugging Face model repository, the URL of its page or `hf:ORGANISATION/NAME`, each perhaps with
+ * `@REVISION`. In pages also what a visitor has dropped (give `event.dataTransfer` before anything is awaited) or
+ * picked (a `FileSystemDirectoryHandle`).
  *
  * A model folder has `config.json`, `preprocessor_config.json`, `tokenizer.json` and `model.safetensors` (or the
  * shards that `model.safetensors.index.json` lists). Tensors may have Hugging Face's, OpenAI's or open_clip's names.
  */
-export type ModelSource = string | URL | Blob | Iterable<Blob>;
+export type ModelSource = string | URL | Blob | Iterable<Blob> | DroppedFiles | PickedFolder;
+
+/** `DataTransfer`. */
+export interface DroppedFiles {
+  readonly items: object;
+  readonly files: Iterable<Blob>;
+}
+
+/** `FileSystemDirectoryHandle`. */
+export interface PickedFolder {
+  readonly kind: 'directory';
+  readonly name: string;
+}
 
 export interface LoadOptions {
   /** Where to compute. Default `'auto'`; today that is WebAssembly. */
   device?: 'auto' | 'wasm';
   /** How weights are kept in memory. Default `'auto'`: as they are stored (bf16 as f32). Arithmetic is always f32. */
   dtype?: 'auto' | 'f32' | 'f16' | 'int8';
-  /** 1 to 64. Default: one per core, at most 8. Results do not depend on it. */
+  /**
+   * `'image'`: the text tower is left out, which saves its download and memory; all that works then are classifiers
+   * that were saved ({@link Clip.import}). Default `'both'`.
+   */
+  towers?: 'both' | 'image';
+  /**
+   * Of a model from a URL: `'needed'` fetches the rows of the token embedding that sentences are made of, when they are
+   * made; `'all'` fetches the whole table, so that no new class name needs the server. Default `'needed'`.
+   */
+  tokens?: 'needed' | 'all';
+  /** Whether downloaded files are kept for the next time, see {@link cache}. Default `true`. */
+  cache?: boolean;
+  /** Milliseconds that a server may be silent, above 0. Default 30,000. */
+  timeout?: number;
+  /**
+   * 1 to 64. Default: one per core, at most 8. Results do not depend on it. A page that is not cross-origin isolated
+   * has one, whatever is asked for.
+   */
   threads?: number;
+  /**
+   * Whether a worker does the work; it is started and ended with the model. Default: `true` in pages, `false` in
+   * workers and in Node, which has none.
+   */
+  worker?: boolean;
+  /**
+   * Browsers: a folder with a copy of this package's `js/`, where the library shall find its worker and WebAssembly.
+   * Default: beside the library.
+   */
+  assetsUrl?: string | URL;
   /** Which WebAssembly module to use. Default `'auto'`: relaxed SIMD where the platform has it. */
   variant?: 'auto' | 'plain' | 'relaxed';
   /** Whether to turn pictures as their EXIF orientation says, as browsers do. Default `false`, as Python's CLIP. */
   upright?: boolean;
-  /** Told at most 10 times a second, and at the end: bytes of the weights so far, and of all of them. */
+  /**
+   * Told before the first weights have come, then at most 10 times a second, and at the end: bytes of the weights so
+   * far, and of all that will be read.
+   */
   onProgress?: (progress: { loaded: number; total: number }) => void;
   signal?: AbortSignal;
 }
@@ -69,6 +116,25 @@ export interface LoadOptions {
  */
 export function loadClip(from: ModelSource, options?: LoadOptions): Promise<Clip>;
 
+/** Files that were downloaded, in browsers those of the page's origin. */
+export const cache: {
+  list(): Promise<KeptFile[]>;
+  /** Removes a model's files, or one file; whether there was anything. */
+  delete(from: string | URL): Promise<boolean>;
+  clear(): Promise<void>;
+};
+
+export interface KeptFile {
+  url: string;
+  /** Bytes that are kept; those of parts that were never needed are missing. */
+  bytes: number;
+  /** Bytes of the whole file; `undefined` where the server did not tell. */
+  size: number | undefined;
+  /** The server's ETag, or what it gave as Last-Modified; `''` where it gave neither. */
+  etag: string;
+  savedAt: Date;
+}
+
 export interface ZeroShotOptions {
   /** Sentence of a class, `{}` stands for its name. Default `'a photo of a {}.'` */
   template?: string;
@@ -76,15 +142,30 @@ export interface ZeroShotOptions {
   templates?: string[];
 }
 
-/** Settings of a training run. Defaults are those of the paper. */
+/** A method that trains something. `mudpt methods` and {@link Clip.methods} say what each is. */
+export type TunableMethod = 'coop' | 'cocoop' | 'vpt' | 'ivlp' | 'mudpt' | 'umudpt';
+
+/**
+ * Settings of a training run. Defaults are those of each method's paper, see {@link Clip.methods}; the ones named here
+ * are MuDPT's. An option that a method does not have is refused.
+ */
 export interface TuneSettings {
-  /** Prompt tokens a layer, 1 to 1024. Default 4. At most the phrase's number of words. */
+  /** Prompt tokens a layer, 1 to 1024. Default 4. At most the phrase's number of words, where words are learned. */
   promptLength?: number;
-  /** Layers that get prompts, from the first, 1 to 128. Default: all of the deeper tower. */
+  /** Layers that get prompts, from the first, 1 to 128. Default: all of the deeper tower. Not CoOp, CoCoOp. */
   depth?: number;
-  /** Words that the text prompts start from, each one token; `''` for a random start. Default `'a photo of a'`. */
+  /**
+   * Words that the text prompts start from, each one token; `''` for a random start. Default `'a photo of a'`. VPT,
+   * which learns no words, has them in its sentences.
+   */
   phrase?: string;
-  /** MuDPT: whether the first layer's text prompts are injected into its image prompts. Default `true`. */
+  /** CoOp: where the class name stands among the context words. Default `'end'`. */
+  classPosition?: 'end' | 'middle' | 'front';
+  /** CoOp: whether every class has a context of its own. Default `false`. */
+  classSpecific?: boolean;
+  /** MuDPT: what couples the two towers' prompts, Linear layers or light transformers. Default `'linear'`. */
+  injection?: 'linear' | 'transformer';
+  /** MuDPT, linear: whether the first layer's text prompts are injected into its image prompts. Default `true`. */
   layer0Fusion?: boolean;
   /** Pictures a class, at most; they are drawn by the seed. `Infinity` for all. Default 16. */
   shots?: number;
@@ -98,19 +179,50 @@ export interface TuneSettings {
   augment?: boolean;
   /** Smallest random crop, as a share of the picture's area. Default 0.08. */
   smallestCrop?: number;
-  /** Of everything random, 0 to 2 ** 32 - 1. The same seed gives the same numbers. Default 1. */
+  /** Of everything random, 0 to 2 ** 32 - 1. The same seed gives the same numbers, and every method the same shots. */
   seed?: number;
 }
 
+/** Those that every method has; the others only where the method has them. */
+type SharedSettings = Omit<TuneSettings, 'depth' | 'classPosition' | 'classSpecific' | 'injection' | 'layer0Fusion'>;
+/** Every setting of a run, as it was used. */
+export type UsedSettings = Required<SharedSettings> & Omit<TuneSettings, keyof SharedSettings>;
+
+export interface MethodInfo {
+  readonly method: TunableMethod;
+  /** Its name in the literature. */
+  readonly title: string;
+  /** What it trains, in a line. */
+  readonly trains: string;
+  /** Its paper, and where its defaults come from. */
+  readonly from: string;
+  /** Its defaults on this model. These are all the settings that it has. */
+  readonly settings: UsedSettings;
+  /** Numbers that are trained with them; `null` where the model's sentences have no room for so many prompts. */
+  readonly trainedValues: number | null;
+}
+
 export interface TuneOptions extends TuneSettings {
-  /** Class names; `_` is read as a space. */
-  classes: string[];
+  /** Class names; `_` is read as a space. Needed unless there is `resume`. */
+  classes?: string[];
   /** At least one per class. */
   examples: Example[];
   /** Default `'mudpt'`. */
-  method?: 'mudpt' | 'ivlp';
-  /** How the two towers' prompts are coupled. Default `'linear'`. */
-  injection?: 'linear';
+  method?: TunableMethod;
+  /**
+   * Measures the classifier after every epoch on min(shots, 4) pictures of each class, drawn by the seed: with `true`
+   * from the examples that are not trained on, or from examples given here. It changes nothing about the training;
+   * the result is that of the last epoch. Default `false`.
+   */
+  validation?: boolean | Example[];
+  /**
+   * What {@link TuneJob.checkpoint} gave: goes on from there, with the same bits as if the run had never been
+   * interrupted. The examples must be the same in the same order; classes, method and settings may be left out, and
+   * where they are given must be those of the run. The bits also need the same `variant` and `dtype` of the model.
+   */
+  resume?: Uint8Array | ArrayBuffer;
+  /** Moves pictures' bytes and bitmaps to the worker: they cannot be used afterwards. Default `false`: copies. */
+  transfer?: boolean;
   /** Ends the run, which then has no result. To keep what was trained use {@link TuneJob.stop}. */
   signal?: AbortSignal;
 }
@@ -127,6 +239,10 @@ export interface TuneProgress {
   learningRate: number;
   /** Time left, in milliseconds. */
   etaMs: number;
+  /** With `resume`, of the steps before the interruption, which are told again first. */
+  replayed?: boolean;
+  /** With `validation`, after the last step of an epoch: share of the held-out pictures named rightly, 0 to 1. */
+  validationAccuracy?: number;
 }
 
 /** A training run. It starts by itself; iterating over it shows every step from the first. */
@@ -142,6 +258,13 @@ export interface TuneJob extends AsyncIterable<TuneProgress> {
   readonly classifier: Classifier | null;
   /** Ends the run after the present step; what was trained so far is kept, and `finished` is fulfilled. */
   stop(): void;
+  /**
+   * The run as it stands between two steps, as a `.safetensors` file for {@link TuneOptions.resume}. At any time from
+   * the start of the run (it waits until the pictures are read) until its classifier is disposed of.
+   *
+   * @throws {MudptError} `state`: the run failed, was aborted, or was stopped before it began
+   */
+  checkpoint(): Promise<Uint8Array>;
 }
 
 /** A loaded model. */
@@ -152,9 +275,12 @@ export interface Clip {
   /**
    * A classifier from class names alone.
    *
-   * @throws {MudptError} `argument`, `tokenizer` (a sentence is too long), `memory`
+   * @throws {MudptError} `argument`, `tokenizer` (a sentence is too long), `memory`, `network` (rows of the token
+   *   embedding), `state` (no text tower)
    */
   zeroShot(classes: string[], options?: ZeroShotOptions): Promise<Classifier>;
+  /** The methods that train something, with their defaults on this model. */
+  methods(): MethodInfo[];
   /** Starts to tune prompts to some pictures of each class. What is wrong is said by the job. */
   tune(options: TuneOptions): TuneJob;
   /**
@@ -164,9 +290,47 @@ export interface Clip {
    * @throws {MudptError} `classifier`: damaged, or made with another model
    */
   import(bytes: Uint8Array | ArrayBuffer, options?: { name?: string }): Promise<Classifier>;
+  /**
+   * A classifier from what the authors' PyTorch code has trained: a `.safetensors` file with the names of their state
+   * dictionaries (docs/exchange.md), of the prompts alone or of the whole model. F32, F16 and BF16 are read.
+   *
+   * @param from URL, in Node a path, a `Blob`, or the file's bytes
+   * @throws {MudptError} `classifier`: damaged, of another method, or of another model's shapes; `argument`, `file`
+   */
+  importOfficial(from: string | URL | Blob | Uint8Array | ArrayBuffer, options: OfficialOptions): Promise<Classifier>;
   /** Frees the model and everything made from it, and ends its threads. */
   dispose(): Promise<void>;
 }
+
+/** What the authors' files do not tell. */
+export interface OfficialOptions {
+  method: TunableMethod;
+  /** Class names; with class-specific context those of the training in their order, otherwise any. */
+  classes: string[];
+  /** Words that the prompts were started from (CTX_INIT); `''` for a random start. Default: the method's. */
+  phrase?: string;
+  /** CoOp: CLASS_TOKEN_POSITION. Default `'end'`. */
+  classPosition?: 'end' | 'middle' | 'front';
+  /** MuDPT: `'transformer'` for the authors' UUMuDPT. Default `'linear'`. */
+  injection?: 'linear' | 'transformer';
+  /** MuDPT: `false` for a file that {@link exportOfficial} made of a run without it. Default `true`. */
+  layer0Fusion?: boolean;
+  signal?: AbortSignal;
+}
+
+/**
+ * A file for the authors' PyTorch code: what was trained, under the names of their state dictionaries.
+ *
+ * @param file a checkpoint, or a classifier saved with `{ raw: true }`; for CoOp, CoCoOp, VPT and IVLP any classifier
+ * @param options.format whose code: `'official'` (default) is CoOp's, CoCoOp's and MuDPT's, `'maple'` MaPLe's, which
+ *   has VPT and IVLP
+ * @param options.name of the file, for messages
+ * @throws {MudptError} `argument`, `classifier`, `state`: the file has only prompts after the injection
+ */
+export function exportOfficial(
+  file: Uint8Array | ArrayBuffer,
+  options?: { format?: 'official' | 'maple'; name?: string },
+): Uint8Array;
 
 export interface ClipInfo {
   /** Where it came from. */
@@ -206,31 +370,50 @@ export interface ClipInfo {
 /** Names classes of pictures. */
 export interface Classifier {
   readonly classes: string[];
-  /** `'zeroshot'`, `'mudpt'` or `'ivlp'`. */
+  /** `'zeroshot'`, or what it was tuned with. */
   readonly method: string;
-  /** How it was trained; `null` where nothing was. */
-  readonly settings: (Required<Omit<TuneSettings, 'layer0Fusion'>> & Pick<TuneSettings, 'layer0Fusion'>) | null;
+  /** How it was trained, as far as is known (see {@link Clip.importOfficial}); `null` where nothing was. */
+  readonly settings: Partial<UsedSettings> | null;
   /**
    * The most likely classes, best first; scores of all classes add up to 1.
    *
    * @param options.topK how many. Default 5.
+   * @param options.transfer as in {@link TuneOptions}
    * @throws {MudptError} `image`, `file`, `network`, `memory`, `state`
    */
   classify(
     image: ImageInput,
-    options?: { topK?: number; signal?: AbortSignal },
+    options?: { topK?: number; transfer?: boolean; signal?: AbortSignal },
   ): Promise<{ label: string; score: number }[]>;
   /**
    * Measures it on examples, a few pictures at a time.
    *
-   * @throws {MudptError} as `classify`, and `argument` for a label that is no class
+   * @throws {MudptError} as `classify`, and `argument` for a label that is no class, or for more than 10,000 classes
    */
   evaluate(
     examples: Example[],
-    options?: { onProgress?: (progress: { done: number; total: number }) => void; signal?: AbortSignal },
+    options?: {
+      onProgress?: (progress: { done: number; total: number }) => void;
+      transfer?: boolean;
+      signal?: AbortSignal;
+    },
   ): Promise<Evaluation>;
-  /** The classifier as a small `.safetensors` file: prompts and text features, no model. */
-  export(): Promise<Uint8Array>;
+  /**
+   * The classifier as a small `.safetensors` file: prompts and text features, no model. CoCoOp, whose prompts depend on
+   * the picture, saves its parameters and the classes' sentences instead.
+   *
+   * @param options.raw with the parameters as they were trained, before the injection, which {@link exportOfficial}
+   *   needs. Default `false`.
+   * @throws {MudptError} `state`: raw parameters of a classifier that was imported without them
+   */
+  export(options?: { raw?: boolean }): Promise<Uint8Array>;
+  /**
+   * A classifier of some more classes, without training: their names go through the tuned text tower. Features of the
+   * present classes stay as they are, to the bit. This classifier stays, too.
+   *
+   * @throws {MudptError} `argument`: a name is there already; `tokenizer`; `state`: each class has a context of its own
+   */
+  withClasses(names: string[]): Promise<Classifier>;
   /** Frees its memory. The model's `dispose()` does it too. */
   dispose(): Promise<void>;
 }
@@ -240,6 +423,16 @@ export interface Evaluation {
   accuracy: number;
   /** Mean of the classes' F1, over the classes that have pictures, 0 to 1. */
   macroF1: number;
+  /**
+   * Expected calibration error (Guo et al., ICML 2017), 0 to 1: how far the predicted classes' scores are from the
+   * share of pictures that are named rightly, in {@link Evaluation.reliability}'s bins. 0 is the best.
+   */
+  ece: number;
+  /**
+   * What `ece` is made of: 15 bins of predictions by score, above `from` up to `to`. Accuracy and mean score are `null`
+   * for a bin without pictures.
+   */
+  reliability: { from: number; to: number; count: number; accuracy: number | null; score: number | null }[];
   /** Pictures. */
   count: number;
   /** In the order of the classes; accuracy is `null` for a class without pictures. */

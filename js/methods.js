@@ -1,15 +1,18 @@
 /**
- * The methods as one table: what each is, its defaults, which sizes it has, and what its sentences begin with. The
- * mathematics are the library's (src/methods); adding a method is a row here and a file there.
+ * The methods as one table: what each trains, its defaults, which options and sizes it has, and what its sentences
+ * begin with. The mathematics are the library's (src/methods); adding a method is a row here and a file there.
  */
 import { MudptError } from './errors.js';
 
 /**
  * @typedef {object} Settings what a training run is asked for; tune() in index.d.ts says what each means
  * @property {number} promptLength
- * @property {number} depth
+ * @property {number} [depth] Infinity in the table stands for all layers
  * @property {string} phrase
- * @property {boolean} [layer0Fusion] mudpt
+ * @property {'end' | 'middle' | 'front'} [classPosition]
+ * @property {boolean} [classSpecific]
+ * @property {'linear' | 'transformer'} [injection]
+ * @property {boolean} [layer0Fusion]
  * @property {number} shots
  * @property {number} epochs
  * @property {number} batchSize
@@ -22,18 +25,24 @@ import { MudptError } from './errors.js';
  *
  * @typedef {object} MethodRow
  * @property {string} title
- * @property {(model: ClipConfig) => Settings} [defaults] absent: nothing is trained
- * @property {(settings: Settings, model: ClipConfig) => Omit<import('./core.js').Method, 'method'>} sizes
+ * @property {string} trains one line: what is learned
+ * @property {string} from where the method, and where its defaults come from
+ * @property {Readonly<Settings>} [defaults] its options are these and no others; absent: nothing is trained
+ * @property {(shots: number) => number} [epochsFor] default epochs, where they depend on the shots
+ * @property {boolean} textPrompts whether words of its sentences are learned
+ * @property {boolean} [perPicture] whether every picture has text prompts of its own
+ * @property {(settings: Settings, model: ClipConfig) => Partial<import('./core.js').Method>} sizes as the library takes
+ *   them; `method` where the library has another name
  * @property {(words: string[], n: number) => string[]} lead the phrase's words in a sentence, prompts included
  */
 
 /** The deeper tower's number of layers. @param {ClipConfig} model */
 const allLayers = (model) => Math.max(model.textLayers, model.visionLayers);
 
-/** The paper's setting. @param {ClipConfig} model @returns {Settings} */
-const paper = (model) => ({
+/** What MuDPT's paper states. */
+const MUDPT = Object.freeze({
   promptLength: 4,
-  depth: allLayers(model),
+  depth: Infinity,
   phrase: 'a photo of a',
   shots: 16,
   epochs: 10,
@@ -43,19 +52,81 @@ const paper = (model) => ({
   smallestCrop: 0.08,
   seed: 1,
 });
+/** CoOp and CoCoOp have prompts in the first layer only. */
+const { depth: _, ...FIRST_LAYER } = MUDPT;
+
+const CLASS_POSITIONS = ['end', 'middle', 'front'];
+const INJECTIONS = ['linear', 'transformer'];
+
+/** The same prompts' sizes on both sides. */
+const bothSides = ({ promptLength: n, depth = 1 }) => ({
+  ...{ textLength: n, textDepth: depth },
+  ...{ visualLength: n, visualDepth: depth },
+});
+/** The sentence holds the prompts and the name: words of the phrase that start no prompt are dropped. */
+const promptWords = (words, n) => words.slice(0, n);
 
 /** @type {Record<string, MethodRow>} */
 export const METHODS = {
   zeroshot: {
-    title: 'zero-shot: class names in sentences, nothing is trained',
+    title: 'zero-shot CLIP',
+    trains: 'nothing: class names in one sentence, or the mean over several',
+    from: 'Radford et al., ICML 2021',
+    textPrompts: false,
     sizes: () => ({}),
     lead: () => [],
   },
+  coop: {
+    title: 'CoOp',
+    trains: 'context words in front of the class names, for all classes or for each',
+    from: 'Zhou et al., IJCV 2022: 16 random words, name last; 100 epochs below 8 shots, 50 for 1',
+    defaults: {
+      ...FIRST_LAYER,
+      ...{ promptLength: 16, phrase: '', epochs: 200, batchSize: 32, learningRate: 2e-3 },
+      ...{ classPosition: 'end', classSpecific: false },
+    },
+    epochsFor: (shots) => (shots < 2 ? 50 : shots < 8 ? 100 : 200),
+    textPrompts: true,
+    sizes: ({ promptLength, classPosition, classSpecific }) => ({
+      textLength: promptLength,
+      textDepth: 1,
+      classPosition: CLASS_POSITIONS.indexOf(/** @type {string} */ (classPosition)),
+      classSpecific,
+    }),
+    lead: promptWords,
+  },
+  cocoop: {
+    title: 'CoCoOp',
+    trains: 'context words and a small network that shifts them for every picture',
+    from: 'Zhou et al., CVPR 2022',
+    defaults: { ...FIRST_LAYER, batchSize: 1, learningRate: 2e-3 },
+    textPrompts: true,
+    perPicture: true,
+    sizes: ({ promptLength }) => ({ textLength: promptLength, textDepth: 1 }),
+    lead: promptWords,
+  },
+  vpt: {
+    title: 'VPT',
+    trains: 'image prompts in every layer (deep), or in the first (shallow: depth 1)',
+    // Jia et al. tune supervised ViTs and search length, rate and epochs anew for every data set.
+    from: "Jia et al., ECCV 2022; on CLIP as in MaPLe's and MuDPT's code (8 tokens, 12 layers, 5 epochs)",
+    defaults: { ...MUDPT, promptLength: 8, epochs: 5 },
+    textPrompts: false,
+    // Prompts of a layer that the tower does not have would do nothing.
+    sizes: ({ promptLength, depth = 1 }, model) => ({
+      visualLength: promptLength,
+      visualDepth: Math.min(depth, model.visionLayers),
+    }),
+    lead: (words) => words,
+  },
   ivlp: {
-    title: 'IVLP: independent prompts in both towers',
-    defaults: paper,
-    // Independent prompts of a layer that a tower does not have would do nothing.
-    sizes: ({ promptLength: n, depth }, model) => ({
+    title: 'IVLP',
+    trains: 'prompts in both towers, independent of each other',
+    // MaPLe's code has the rate 3.5e-3 for its own IVLP, otherwise the same.
+    from: "Khattak et al., CVPR 2023; as MPT in MuDPT's code (2 tokens, 12 layers, 5 epochs)",
+    defaults: { ...MUDPT, promptLength: 2, epochs: 5 },
+    textPrompts: true,
+    sizes: ({ promptLength: n, depth = 1 }, model) => ({
       textLength: n,
       textDepth: Math.min(depth, model.textLayers),
       visualLength: n,
@@ -64,21 +135,33 @@ export const METHODS = {
     lead: (words) => words,
   },
   mudpt: {
-    title: 'MuDPT: prompts in both towers, each side injected into the other by linear layers',
-    defaults: (model) => ({ ...paper(model), layer0Fusion: true }),
-    sizes: ({ promptLength: n, depth, layer0Fusion }) => ({
-      textLength: n,
-      textDepth: depth,
-      visualLength: n,
-      visualDepth: depth,
-      layer0Fusion,
-    }),
-    lead: (words, n) => words.slice(0, n),
+    title: 'MuDPT',
+    trains: 'prompts in both towers and the network that injects each side into the other',
+    from: 'Miao et al., ICME 2023; linear injection as in its code',
+    defaults: { ...MUDPT, injection: 'linear', layer0Fusion: true },
+    textPrompts: true,
+    sizes: ({ layer0Fusion, injection, ...settings }) =>
+      injection === 'transformer'
+        ? { method: 'uumudpt', ...bothSides(settings) }
+        : { ...bothSides(settings), layer0Fusion },
+    lead: promptWords,
+  },
+  umudpt: {
+    title: 'UMuDPT',
+    trains: 'text prompts, and a light transformer that makes the image prompts of them',
+    from: "Miao et al., ICME 2023, text to vision only; the paper's settings for MuDPT",
+    defaults: MUDPT,
+    textPrompts: true,
+    sizes: bothSides,
+    lead: promptWords,
   },
 };
 
 /** Names of the methods that train something. */
 export const TRAINABLE = Object.keys(METHODS).filter((name) => METHODS[name].defaults);
+
+/** A method's defaults; for one that trains nothing there are none. @param {string} method @returns {Settings} */
+const defaultsOf = (method) => /** @type {Settings} */ (METHODS[method].defaults);
 
 /** What a setting may be: a test, and how it is said. */
 const whole = (low, high) => ({
@@ -89,6 +172,7 @@ const upTo = (most) => ({
   allows: (value) => typeof value === 'number' && value > 0 && value <= most,
   expected: `a number above 0, at most ${most}`,
 });
+const oneOf = (values) => ({ allows: (value) => values.includes(value), expected: values.join(' or ') });
 const yesNo = { allows: (value) => typeof value === 'boolean', expected: 'true or false' };
 const text = { allows: (value) => typeof value === 'string', expected: 'text' };
 
@@ -96,6 +180,9 @@ const CHECKS = {
   promptLength: whole(1, 1024),
   depth: whole(1, 128),
   phrase: text,
+  classPosition: oneOf(CLASS_POSITIONS),
+  classSpecific: yesNo,
+  injection: oneOf(INJECTIONS),
   layer0Fusion: yesNo,
   shots: whole(1, Infinity),
   epochs: whole(1, 100000),
@@ -115,23 +202,50 @@ function refuse(key, value, expected) {
 }
 
 /**
+ * Refuses an option that a method does not have.
+ * @param {string} method
+ * @param {string} key of Settings, or anything else
+ * @param {string} [name] of the option, as the user wrote it
+ */
+export function checkOption(method, key, name = key) {
+  const defaults = defaultsOf(method);
+  if (Object.hasOwn(defaults, key)) return;
+  const having = TRAINABLE.filter((other) => Object.hasOwn(defaultsOf(other), key));
+  if (having.length) {
+    throw new MudptError('argument', `${name} is no option of ${method}`, `methods that have it: ${having.join(', ')}`);
+  }
+  const valid = ['classes', 'examples', 'method', 'validation', 'signal', ...Object.keys(defaults)].join(', ');
+  throw new MudptError('argument', `there is no option "${key}"`, `valid are ${valid}`);
+}
+
+const wordsOf = (phrase) => phrase.trim().split(/\s+/).filter(Boolean);
+
+/**
  * Fills in a method's defaults and checks every value.
  * @param {Record<string, unknown>} options as given by the user; undefined stands for the default
  * @param {ClipConfig} model
  * @returns {{ method: string, settings: Settings }}
  */
-export function resolveSettings({ method = 'mudpt', injection = 'linear', ...options }, model) {
+export function resolveSettings({ method = 'mudpt', ...options }, model) {
   if (typeof method !== 'string' || !TRAINABLE.includes(method)) refuse('method', method, TRAINABLE.join(' or '));
-  if (injection !== 'linear') refuse('injection', injection, 'linear');
-  const settings = /** @type {NonNullable<MethodRow['defaults']>} */ (METHODS[method].defaults)(model);
+  const { epochsFor, textPrompts } = METHODS[method];
+  const settings = { ...defaultsOf(method) };
   for (const [key, value] of Object.entries(options)) {
     if (value === undefined) continue;
-    if (!Object.hasOwn(settings, key)) {
-      const valid = ['classes', 'examples', 'method', 'injection', 'signal', ...Object.keys(settings)].join(', ');
-      throw new MudptError('argument', `there is no option "${key}"`, `valid are ${valid}`);
-    }
+    checkOption(method, key);
     if (!CHECKS[key].allows(value)) refuse(key, value, CHECKS[key].expected);
     settings[key] = value;
+  }
+  if (settings.depth === Infinity) settings.depth = allLayers(model);
+  if (epochsFor && options.epochs === undefined) settings.epochs = epochsFor(settings.shots);
+  // As in CoOp's code: a phrase that is given says how many prompts there are.
+  const words = textPrompts ? wordsOf(settings.phrase).length : 0;
+  if (words && options.promptLength === undefined) settings.promptLength = Math.min(settings.promptLength, words);
+  if (settings.injection === 'transformer') {
+    if (options.layer0Fusion !== undefined) {
+      throw new MudptError('argument', 'layer0Fusion is no option of transformer injection', 'leave out one of them');
+    }
+    delete settings.layer0Fusion;
   }
   return { method, settings };
 }
@@ -170,15 +284,18 @@ export function templateSentences(tokenizer, classes, templates) {
 }
 
 /**
- * Sentences of a method with text prompts: `phrase name.`, whose first promptLength words give way to the prompts.
+ * Sentences of a method that is trained: `phrase name.`, whose first promptLength words give way to text prompts.
  * @param {import('./tokenizer.js').ClipTokenizer} tokenizer
  * @param {string[]} classes
  * @param {string} method
  * @param {Settings} settings
- * @returns {{ ids: number[][][], phrase: number[] | null }} phrase: what the prompts start from; null: random
+ * @returns {{ ids: number[][][], nameLengths?: number[], phrase: number[] | null }} nameLengths: tokens of each name,
+ *   where the method moves it; phrase: what the prompts start from, null: random
  */
-export function promptSentences(tokenizer, classes, method, { phrase, promptLength: n }) {
-  const words = phrase.trim().split(/\s+/).filter(Boolean);
+export function promptSentences(tokenizer, classes, method, { phrase, promptLength, classPosition = 'end' }) {
+  const { textPrompts, lead } = METHODS[method];
+  const words = wordsOf(phrase);
+  const n = textPrompts ? promptLength : 0;
   if (words.length && n > words.length) {
     throw new MudptError(
       'argument',
@@ -186,9 +303,31 @@ export function promptSentences(tokenizer, classes, method, { phrase, promptLeng
       `use promptLength ${words.length} or less, a longer phrase, or the phrase "" for a random start`,
     );
   }
-  const start = words.length ? tokenizer.words(words) : null;
+  const start = n && words.length ? tokenizer.words(words) : null;
   // Without a phrase any word of one token holds the prompts' places.
-  const lead = words.length ? METHODS[method].lead(words, n) : Array(n).fill('x');
-  const sentence = (name) => tokenizer.sentence(`${lead.join(' ')} ${spoken(name)}.`, `class "${name}"`);
-  return { ids: [classes.map(sentence)], phrase: start };
+  const first = words.length ? lead(words, n) : Array(n).fill('x');
+  const sentence = (name) => tokenizer.sentence(`${[...first, spoken(name)].join(' ')}.`, `class "${name}"`);
+  const ids = [classes.map(sentence)];
+  if (classPosition === 'end') return { ids, phrase: start };
+  return { ids, nameLengths: classes.map((name) => tokenizer.encode(spoken(name)).length), phrase: start };
+}
+
+/**
+ * How many values a method trains on a model; class-specific context has as many for every further class.
+ * @param {import('./classifier.js').Model} model
+ * @param {string} method
+ * @param {Settings} settings
+ * @returns {number | null} null where the model's sentences have no room for so many prompts
+ */
+export function countTrained({ core, clip, config }, method, settings) {
+  const sizes = { method, ...METHODS[method].sizes(settings, config) };
+  // The words do not matter: start, prompts, end.
+  const sentence = new Int32Array((sizes.textLength ?? 0) + 2);
+  if (sentence.length > config.context) return null;
+  const handle = core.classifierCreate(clip, sizes, { ids: [[sentence]], nameLengths: [0] });
+  try {
+    return core.classifierParameters(handle).reduce((sum, { count }) => sum + count, 0);
+  } finally {
+    core.classifierFree(handle);
+  }
 }

@@ -6,13 +6,16 @@
  * tokenizer.json: where there is no config.json, sizes are read off the tensors' shapes, with heads of width 64 as in
  * all of OpenAI's models.
  */
-import { DTYPES } from './core.js';
+import { DTYPES, TEXT } from './core.js';
 import { MudptError, naming } from './errors.js';
-import { readHeader, streamTensors } from './safetensors.js';
-import { readJson } from './source.js';
+import { planRuns, readHeader, streamTensors } from './safetensors.js';
+import { absenceOf, openText, parseObject, readJson } from './source.js';
+import { refusingTokenizer, tokenReader } from './token-rows.js';
 import { ClipTokenizer } from './tokenizer.js';
 
 const STORAGE = { auto: -1, f32: DTYPES.F32, f16: DTYPES.F16, int8: DTYPES.I8 };
+const TOWERS = ['both', 'image'];
+const TOKENS = ['needed', 'all'];
 const INDEX = 'model.safetensors.index.json';
 const PROGRESS_INTERVAL = 100; // milliseconds
 const HEAD_WIDTH = 64;
@@ -218,7 +221,7 @@ async function openWeights(source) {
   if (!index) {
     throw new MudptError(
       'file',
-      `${source.name} has no ${source.weights ?? 'model.safetensors'}`,
+      `${source.name} ${absenceOf(source, source.weights ?? 'model.safetensors')}`,
       "give a folder in Hugging Face's layout, or name the .safetensors file itself",
     );
   }
@@ -234,7 +237,10 @@ async function openWeights(source) {
   try {
     for (const name of names) {
       const file = await source.open(name);
-      if (!file) throw new MudptError('file', `${source.name} has no ${name}, which ${INDEX} names`, 'download it');
+      if (!file) {
+        const what = `${source.name} ${absenceOf(source, name)}, which ${INDEX} names`;
+        throw new MudptError('file', what, 'download it');
+      }
       files.push(file);
     }
     return files;
@@ -254,41 +260,71 @@ async function closeAll(files) {
  * @property {number} clip the library's handle
  * @property {import('./core.js').ClipConfig} config
  * @property {ClipTokenizer} tokenizer
+ * @property {import('./token-rows.js').NeedTokens} needTokens must be awaited before sentences are given to the library
  *
- * @typedef {{ loaded: number, total: number }} LoadProgress bytes of the weight files
+ * @typedef {{ loaded: number, total: number }} LoadProgress bytes of the weight files that are read
  */
 
 /**
  * Loads a model.
  * @param {import('./core.js').Core} core
  * @param {import('./source.js').Source} source
- * @param {object} [options]
+ * @param {object} [options] as in index.d.ts
  * @param {'auto' | 'f32' | 'f16' | 'int8'} [options.dtype] how matrices are kept; `auto`: as they are stored
+ * @param {'both' | 'image'} [options.towers]
+ * @param {'needed' | 'all'} [options.tokens]
  * @param {(progress: LoadProgress) => void} [options.onProgress]
  * @param {AbortSignal} [options.signal]
  * @returns {Promise<LoadedModel>}
  */
-export async function loadModel(core, source, { dtype = 'auto', onProgress, signal } = {}) {
-  if (!Object.hasOwn(STORAGE, dtype)) {
-    throw new MudptError('argument', `dtype must be one of ${Object.keys(STORAGE).join(', ')}, not ${dtype}`);
-  }
+export async function loadModel(core, source, options = {}) {
+  const { dtype = 'auto', towers = 'both', tokens = 'needed', onProgress, signal } = options;
+  checkChoices({ dtype: [dtype, Object.keys(STORAGE)], towers: [towers, TOWERS], tokens: [tokens, TOKENS] });
   const files = await openWeights(source);
   let clip;
+  let kept;
   try {
     const headers = [];
     for (const file of files) headers.push(await readHeader(file));
     const config = await readConfig(source, headers, files[0].name);
-    const tokenizer = await readTokenizer(source, config);
-    clip = naming(source.name, () => core.clipCreate({ ...config, storage: STORAGE[dtype] }));
-    await sendWeights(core, clip, files, headers, { onProgress, signal });
-    naming(source.name, () => core.clipFinish(clip));
-    return { clip, config, tokenizer };
+    const vocabulary = towers === 'image' ? null : await readVocabulary(source);
+    const table = source.remote && tokens === 'needed' ? findTokens(files, headers) : null;
+    const text = towers === 'image' ? TEXT.NONE : table ? TEXT.ROWS : TEXT.WHOLE;
+    const created = naming(source.name, () => core.clipCreate({ ...config, text, storage: STORAGE[dtype] }));
+    clip = created;
+    const runs = headers.map((header, i) => {
+      return planRuns(header, files[i].ranges, ({ name }) => core.clipWants(created, name));
+    });
+    await sendWeights(core, clip, files, runs, { onProgress, signal });
+    naming(source.name, () => core.clipFinish(created));
+    // Only now: what it leaves behind would make garbage collectors leave the pieces of a download for longer.
+    const tokenizer = vocabulary ? makeTokenizer(source, vocabulary, config) : refusingTokenizer;
+    if (text === TEXT.ROWS) kept = table?.file;
+    return { clip, config, tokenizer, needTokens: tokenReader(core, clip, text, table) };
   } catch (error) {
     if (clip && !core.disposed) core.clipFree(clip);
     throw error;
   } finally {
-    await closeAll(files);
+    source.settle?.();
+    await closeAll(files.filter((file) => file !== kept));
   }
+}
+
+/** @param {Record<string, [value: string, valid: string[]]>} choices */
+function checkChoices(choices) {
+  for (const [name, [value, valid]] of Object.entries(choices)) {
+    if (valid.includes(value)) continue;
+    throw new MudptError('argument', `${name} must be one of ${valid.join(', ')}, not ${value}`);
+  }
+}
+
+/** The token embedding, where its rows can be read one by one. */
+function findTokens(files, headers) {
+  for (const [i, file] of files.entries()) {
+    const tensor = headers[i].tensors.find(({ name }) => TELLING.tokens.includes(name.replace(/^text\./, '')));
+    if (tensor) return file.ranges && tensor.shape.length === 2 ? { file, tensor } : null;
+  }
+  return null;
 }
 
 /** Sizes, mean and standard deviation of a model. */
@@ -321,19 +357,23 @@ async function refuseOtherActivation(source) {
   );
 }
 
-async function readTokenizer(source, config) {
-  const json = await readJson(source, 'tokenizer.json');
-  if (json) return new ClipTokenizer(json, config, `${source.name}: tokenizer.json`);
+/** The text of tokenizer.json. */
+async function readVocabulary(source) {
+  const file = await openText(source, 'tokenizer.json');
+  if (file) return file;
   throw new MudptError(
     'tokenizer',
-    `there is no tokenizer.json beside the weights of ${source.name}`,
+    `there is no tokenizer.json beside the weights: ${source.name} ${absenceOf(source, 'tokenizer.json')}`,
     "put the one that was published with the model there; all of OpenAI's CLIP models share one",
   );
 }
 
+const makeTokenizer = (source, vocabulary, config) =>
+  new ClipTokenizer(parseObject(vocabulary), config, `${source.name}: tokenizer.json`);
+
 /** Streams all tensors of all files into the library. */
-async function sendWeights(core, clip, files, headers, { onProgress, signal }) {
-  const total = headers.reduce((sum, header) => sum + header.end, 0);
+async function sendWeights(core, clip, files, runs, { onProgress, signal }) {
+  const total = runs.flat().reduce((sum, { begin, end }) => sum + end - begin, 0);
   let loaded = 0;
   let told = -Infinity;
   const progress = (count) => {
@@ -343,10 +383,10 @@ async function sendWeights(core, clip, files, headers, { onProgress, signal }) {
     told = performance.now();
     onProgress({ loaded, total });
   };
+  progress(0);
   for (const [i, file] of files.entries()) {
     const named = (action) => naming(file.name, action);
-    progress(headers[i].begin);
-    await streamTensors(file, headers[i], {
+    await streamTensors(file, runs[i], {
       begin: ({ name, dtype, shape }) => named(() => core.clipTensorBegin(clip, name, DTYPES[dtype] ?? -1, shape)),
       bytes: (bytes) => named(() => core.clipTensorBytes(clip, bytes)),
       end: () => named(() => core.clipTensorEnd(clip)),

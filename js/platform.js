@@ -3,22 +3,65 @@
  * files are imported by a name that bundlers do not follow.
  */
 
-/** True in Node false in browsers and their workers. */
+/** True in Node, false in browsers and their workers. */
 export const isNode = typeof globalThis.process?.versions?.node === 'string';
 
 /**
  * A module of js/node/.
- * @param {'files.js' | 'platform.js'} file
+ * @param {'cache.js' | 'files.js' | 'platform.js'} file
  */
 export async function nodePart(file) {
   const specifier = `./node/${file}`;
   return import(/* webpackIgnore: true */ /* @vite-ignore */ specifier);
 }
 
-/** Cores of the machine, as far as the platform tells. */
+/** Whether threads can share memory: in browsers only where the page is cross-origin isolated. */
+export const hasThreads =
+  isNode || (globalThis.crossOriginIsolated === true && typeof SharedArrayBuffer === 'function');
+
+/** Cores that can be used, as far as the platform tells. */
 export async function hardwareThreads() {
   if (isNode) return (await nodePart('platform.js')).hardwareThreads();
-  return globalThis.navigator?.hardwareConcurrency ?? 1;
+  return hasThreads ? (globalThis.navigator?.hardwareConcurrency ?? 1) : 1;
+}
+
+let page = globalThis.document?.baseURI ?? globalThis.location?.href;
+
+/** What relative addresses are relative to: in the library's worker the page, not the worker's script. */
+export const pageAddress = () => page;
+
+/** @param {string} address */
+export function setPageAddress(address) {
+  page = address;
+}
+
+/**
+ * The folder of the package's files where the platform's own way to them does not lead there: the one that the caller
+ * names, or that of a script from another site. Otherwise undefined.
+ * @param {string} script import.meta.url of a script in js/
+ * @param {string | URL} [assetsUrl]
+ */
+export function foreignFolder(script, assetsUrl) {
+  if (isNode) return undefined;
+  if (assetsUrl !== undefined) {
+    const url = new URL(assetsUrl, page);
+    if (!url.pathname.endsWith('/')) url.pathname += '/';
+    return url;
+  }
+  // Bundlers may leave a file: address here.
+  if (!/^https?:/.test(script) || new URL(script).origin === globalThis.origin) return undefined;
+  return new URL('.', script);
+}
+
+/**
+ * A module worker. Pages may import scripts of other sites but start no workers from them.
+ * @param {URL} url
+ * @param {string} [name]
+ */
+export function workerFrom(url, name) {
+  if (url.origin === globalThis.origin) return new Worker(url, { type: 'module', name });
+  const script = new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' });
+  return new Worker(URL.createObjectURL(script), { type: 'module', name });
 }
 
 // i8x16.splat three times, then f32x4.relaxed_madd: valid only where relaxed SIMD is.

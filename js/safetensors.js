@@ -6,6 +6,11 @@
 import { MudptError, reasonOf } from './errors.js';
 
 const MAX_HEADER = 100_000_000;
+/** Bytes between two tensors that are rather read along than skipped. */
+const GAP = 256 * 1024;
+/** Runs up to this length are read whole, some of them at once: a download has to wait for every one. */
+const SMALL = 256 * 1024;
+const AT_ONCE = 6;
 
 /** Bytes of a value of each type. */
 const TYPE_BYTES = {
@@ -56,6 +61,12 @@ function headerLength(first, size, name) {
   if (first.length < 8) throw bad(name, `has ${first.length} bytes, which is no safetensors file`);
   const length = Number(new DataView(first.buffer, first.byteOffset, 8).getBigUint64(0, true));
   if (length > MAX_HEADER || length < 2) {
+    const start = new TextDecoder().decode(first);
+    if (start.trimStart().startsWith('<'))
+      throw bad(name, 'is a web page (HTML) instead of weights', 'check the address');
+    if (start === 'version ') {
+      throw bad(name, 'is a Git LFS pointer instead of weights', 'fetch the file itself: git lfs pull');
+    }
     throw bad(
       name,
       `is no safetensors file (its header would have ${length} bytes, 2 to ${MAX_HEADER} are possible)`,
@@ -143,44 +154,92 @@ export async function readHeader(file) {
 }
 
 /**
- * Reads all tensors of a file in the order of their bytes.
- * @param {import('./source.js').SourceFile} file
- * @param {Header} header
- * @param {object} to
- * @param {(tensor: Tensor) => boolean} to.begin whether the bytes of this tensor are wanted
- * @param {(bytes: Uint8Array) => void} to.bytes gets them in pieces; a piece is valid during the call
- * @param {() => void} to.end the tensor that was wanted is complete
- * @param {(count: number) => void} [to.progress] bytes that have passed, wanted or not
+ * @typedef {object} Run tensors that are read in one go, with what lies between them
+ * @property {number} begin where it begins in the file
+ * @property {number} end
+ * @property {Tensor[]} tensors in the order of their bytes
  */
-export async function streamTensors(file, header, to) {
-  const queue = header.tensors.values();
+
+/**
+ * What to read of a file.
+ * @param {Header} header
+ * @param {boolean} ranges whether the file can be read in parts
+ * @param {(tensor: Tensor) => boolean} wants
+ * @returns {Run[]}
+ */
+export function planRuns(header, ranges, wants) {
+  const runs = [];
+  for (const tensor of header.tensors.filter(wants)) {
+    const end = tensor.begin + tensor.bytes;
+    const run = runs.at(-1);
+    if (run && (!ranges || tensor.begin - run.end <= GAP)) {
+      run.tensors.push(tensor);
+      run.end = end;
+    } else {
+      runs.push({ begin: ranges ? tensor.begin : header.begin, end, tensors: [tensor] });
+    }
+  }
+  return runs;
+}
+
+/** The bytes of runs, in their order. @param {import('./source.js').SourceFile} file @param {Run[]} runs */
+async function* piecesOf(file, runs) {
+  const early = new Map();
+  for (const [i, run] of runs.entries()) {
+    for (const next of file.ranges ? runs.slice(i, i + AT_ONCE) : []) {
+      const length = next.end - next.begin;
+      if (early.has(next) || length > SMALL) continue;
+      const reading = file.read(next.begin, length);
+      reading.catch(() => {}); // whoever waits for it is told
+      early.set(next, reading);
+    }
+    const reading = early.get(run);
+    if (reading) yield { run, piece: await reading };
+    else for await (const piece of file.stream(run.begin, run.end - run.begin)) yield { run, piece };
+    early.delete(run);
+  }
+}
+
+/**
+ * Reads tensors in the order of their bytes.
+ * @param {import('./source.js').SourceFile} file
+ * @param {Run[]} runs of planRuns
+ * @param {object} to
+ * @param {(tensor: Tensor) => void} to.begin
+ * @param {(bytes: Uint8Array) => void} to.bytes gets the tensor in pieces; a piece is valid during the call
+ * @param {() => void} to.end the tensor is complete
+ * @param {(count: number) => void} [to.progress] bytes that have passed, those between tensors too
+ */
+export async function streamTensors(file, runs, to) {
+  const queue = runs.flatMap((run) => run.tensors).values();
+  /** @type {Tensor | undefined} */
   let tensor;
-  let left = 0;
-  let wanted = false;
-  /** Goes on to the next tensor that has bytes to come. */
-  const advance = () => {
-    while (left === 0) {
-      if (wanted) to.end();
-      wanted = false;
+  /** Goes on to the next tensor that has bytes to come, when that before it is complete. */
+  const advance = (at) => {
+    while (!tensor || at >= tensor.begin + tensor.bytes) {
+      if (tensor) to.end();
       const next = queue.next();
       tensor = next.value;
       if (next.done) return;
-      left = tensor.bytes;
-      wanted = to.begin(tensor);
+      to.begin(next.value);
     }
   };
-  advance();
-  if (tensor) {
-    for await (const chunk of file.stream(header.begin, header.end - header.begin)) {
-      for (let at = 0; at < chunk.length && tensor;) {
-        const piece = chunk.subarray(at, at + left);
-        if (wanted) to.bytes(piece);
-        at += piece.length;
-        left -= piece.length;
-        advance();
-      }
-      to.progress?.(chunk.length);
+  advance(0);
+  let current;
+  let at = 0;
+  for await (const { run, piece } of piecesOf(file, runs)) {
+    if (run !== current) at = run.begin;
+    current = run;
+    if (tensor && tensor.begin < run.begin) break; // the run before has ended early
+    for (let rest = piece; rest.length && tensor;) {
+      const isBefore = at < tensor.begin;
+      const part = rest.subarray(0, (isBefore ? tensor.begin : tensor.begin + tensor.bytes) - at);
+      if (!isBefore) to.bytes(part);
+      at += part.length;
+      rest = rest.subarray(part.length);
+      advance(at);
     }
+    to.progress?.(piece.length);
   }
   if (tensor) throw bad(file.name, `is cut short: it ends within tensor ${tensor.name}`);
 }
@@ -229,4 +288,9 @@ export function writeSafetensors(tensors, metadata) {
 export function floatsOf(file, tensor) {
   // Not file.slice(): a Node Buffer's shares its memory, and its place in it need not be a multiple of 4.
   return new Float32Array(new Uint8Array(file.subarray(tensor.begin, tensor.begin + tensor.bytes)).buffer);
+}
+
+/** The same of an I32 tensor. @param {Uint8Array} file @param {Tensor} tensor @returns {Int32Array} */
+export function intsOf(file, tensor) {
+  return new Int32Array(floatsOf(file, tensor).buffer);
 }

@@ -1,43 +1,60 @@
 /**
- * Where a model's files come from: a base URL, an array of File or Blob, or in Node a directory or a file in it. All
- * give the same small interface, which reads forwards in pieces and holds no whole file.
+ * Where a model's files come from: a URL, files or a folder that a page was given, or in Node a directory or a file in
+ * it. All give the same small interface, which reads in pieces and holds no whole file.
  */
+import { modelAddress } from './address.js';
+import { openKept } from './cache.js';
 import { MudptError, reasonOf } from './errors.js';
-import { isNode, nodePart } from './platform.js';
+import { blobSource, droppedFiles, folderSource } from './files.js';
+import { isNode, nodePart, pageAddress } from './platform.js';
 
 const TEXT_LIMIT = 64 * 1024 * 1024;
-const PIECE = 256 * 1024;
+const TIMEOUT = 30_000;
+const RETRY_DELAYS = [250, 1000, 3000];
 
 /**
  * @typedef {object} SourceFile one open file
  * @property {string} name for messages
  * @property {number | undefined} size in bytes; undefined where a server does not tell
+ * @property {boolean} ranges whether bytes that are not asked for cost nothing, and several reads may go on at once
  * @property {(offset: number, length: number) => Promise<Uint8Array>} read fewer bytes only at the end of the file
  * @property {(offset?: number, length?: number) => AsyncIterable<Uint8Array>} stream at most 1 MB a piece; a piece
  *   is valid until the next
  * @property {() => Promise<void>} close
  *
- * @typedef {string | URL | Blob | Iterable<Blob>} From a URL (text in browsers), a path (text in Node), or files
+ * @typedef {string | URL | Blob | Iterable<Blob> | object} From a URL (text in browsers), a path (text in Node), files,
+ *   or in browsers a FileSystemDirectoryHandle or a DataTransfer
  *
  * @typedef {object} Source
  * @property {string} name for messages
  * @property {string} [weights] the file with the weights, where a file and not a folder was named
  * @property {(path: string) => Promise<SourceFile | null>} open null when there is no such file
+ * @property {boolean} [remote] whether it is downloaded
+ * @property {(path: string) => string} [absence] why open gave null, after the source's name
+ * @property {() => void} [settle] loading has ended: the signal does not end what is downloaded later
  */
 
 /**
  * @param {From} from
- * @param {{ signal?: AbortSignal }} [options] ends downloads
+ * @param {{ signal?: AbortSignal, cache?: boolean, timeout?: number, retryDelays?: number[] }} [options] of downloads:
+ *   signal ends them; cache: whether files are kept; timeout: milliseconds that a server may be silent; retryDelays:
+ *   milliseconds before each new attempt
  * @returns {Promise<Source>}
  */
-export async function openSource(from, { signal } = {}) {
-  if (from instanceof URL || (typeof from === 'string' && (!isNode || /^(https?|file|data|blob):/.test(from)))) {
-    const url = from instanceof URL ? from : new URL(from, globalThis.location?.href);
-    if (url.protocol !== 'file:') return urlSource(url, signal);
+export async function openSource(from, { signal, cache = true, timeout = TIMEOUT, retryDelays = RETRY_DELAYS } = {}) {
+  if (!(timeout > 0)) {
+    throw new MudptError('argument', `timeout is ${timeout}, expected a number of milliseconds above 0`);
+  }
+  if (from instanceof URL || (typeof from === 'string' && (!isNode || /^(https?|file|data|blob|hf):/.test(from)))) {
+    const url = addressOf(from);
+    if (url.protocol !== 'file:') return urlSource(from, { signal, cache, timeout, retryDelays });
     return (await nodePart('files.js')).openPath(url);
   }
   if (typeof from === 'string') return (await nodePart('files.js')).openPath(from);
-  const files = from instanceof Blob ? [from] : [...(from?.[Symbol.iterator] ? from : [])];
+  const given = /** @type {any} */ (from);
+  if (given?.kind === 'directory' && given.getFileHandle) return folderSource(given);
+  const isDrop = given?.items && given.files;
+  const files = isDrop ? await droppedFiles(given) : from instanceof Blob ? [from] : listOf(given);
   if (files.length && files.every((file) => file instanceof Blob)) return blobSource(files);
   throw new MudptError(
     'argument',
@@ -46,14 +63,16 @@ export async function openSource(from, { signal } = {}) {
   );
 }
 
-/**
- * Splits a name into the folder and, if it names a weights file, the file.
- * @param {string} path
- * @returns {[folder: string, weights: string | undefined]}
- */
-export function splitWeights(path) {
-  const cut = path.lastIndexOf('/') + 1;
-  return path.endsWith('.safetensors') ? [path.slice(0, cut), path.slice(cut)] : [path, undefined];
+/** @returns {any[]} */
+const listOf = (given) => (given?.[Symbol.iterator] ? [...given] : []);
+
+/** @param {string | URL} from */
+function addressOf(from) {
+  try {
+    return new URL(from, pageAddress());
+  } catch (cause) {
+    throw new MudptError('argument', `"${from}" is no URL`, 'for instance https://…/clip-vit-base-patch16/', { cause });
+  }
 }
 
 /** The text of a small file. @param {SourceFile} file */
@@ -71,180 +90,68 @@ export async function readText(file) {
 }
 
 /**
+ * The text of a small file of a source, or null when there is no such file.
+ * @param {Source} source
+ * @param {string} path
+ * @returns {Promise<{ name: string, text: string } | null>} name for messages
+ */
+export async function openText(source, path) {
+  const file = await source.open(path);
+  if (!file) return null;
+  try {
+    return { name: file.name, text: await readText(file) };
+  } finally {
+    await file.close();
+  }
+}
+
+/** The object that a JSON file holds. @param {{ name: string, text: string }} file @returns {any} */
+export function parseObject({ name, text }) {
+  let value;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new MudptError('model', `${name} is no valid JSON (${reasonOf(error)})`, 'download or export the file again');
+  }
+  if (value !== null && typeof value === 'object' && !Array.isArray(value)) return value;
+  throw new MudptError('model', `${name} must hold a JSON object`, 'download or export the file again');
+}
+
+/**
  * The object in a JSON file of a source, or null when there is no such file.
  * @param {Source} source
  * @param {string} path
  * @returns {Promise<any>}
  */
 export async function readJson(source, path) {
-  const file = await source.open(path);
-  if (!file) return null;
-  try {
-    const value = JSON.parse(await readText(file));
-    if (value !== null && typeof value === 'object' && !Array.isArray(value)) return value;
-    throw new MudptError('model', `${file.name} must hold a JSON object`, 'download or export the file again');
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new MudptError(
-      'model',
-      `${file.name} is no valid JSON (${reasonOf(error)})`,
-      'download or export the file again',
-    );
-  } finally {
-    await file.close();
-  }
+  const file = await openText(source, path);
+  return file && parseObject(file);
 }
 
-// ---------------------------------------------------------------------------------------------------- files
+/** Why a file cannot be had, as the end of a sentence that begins with the source's name. */
+export const absenceOf = (/** @type {Source} */ source, /** @type {string} */ path) =>
+  source.absence?.(path) ?? `has no ${path}`;
 
-/** @param {(File | Blob)[]} blobs */
-function blobSource(blobs) {
-  const nameOf = (blob) => (blob instanceof File ? blob.webkitRelativePath || blob.name : 'model.safetensors');
-  const last = (name) => name.slice(name.lastIndexOf('/') + 1);
-  const weights = blobs.map((blob) => last(nameOf(blob))).filter((name) => name.endsWith('.safetensors'));
+/** @param {string | URL} from @param {import('./download.js').Link} link @returns {Source} */
+function urlSource(from, link) {
+  const { base, file: weights } = modelAddress(from);
+  const pages = new Set();
   return {
-    name: blobs.length === 1 ? nameOf(blobs[0]) : 'the given files',
-    weights: weights.length === 1 ? weights[0] : undefined,
-    async open(path) {
-      const blob = blobs.find((candidate) => last(nameOf(candidate)) === last(path));
-      return blob ? blobFile(blob, nameOf(blob)) : null;
-    },
-  };
-}
-
-/** @param {Blob} blob @param {string} name @returns {SourceFile} */
-function blobFile(blob, name) {
-  const read = async (offset, length) => new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
-  return {
-    name,
-    size: blob.size,
-    read,
-    async *stream(offset = 0, length = blob.size - offset) {
-      for (const end = offset + length; offset < end; offset += PIECE)
-        yield await read(offset, Math.min(PIECE, end - offset));
-    },
-    async close() {},
-  };
-}
-
-// ---------------------------------------------------------------------------------------------------- URLs
-
-/** @param {URL} url @param {AbortSignal} [signal] */
-function urlSource(url, signal) {
-  const [folder, weights] = splitWeights(url.pathname);
-  const base = new URL(url);
-  base.pathname = folder.endsWith('/') ? folder : `${folder}/`;
-  return {
-    name: url.href,
+    name: new URL(weights ?? '', base).href,
     weights,
+    remote: true,
     async open(path) {
-      const file = new URL(path, base);
-      file.search = base.search;
-      return openDownload(file.href, signal);
+      const url = new URL(path, base);
+      url.search = base.search;
+      const file = await openKept(url.href, link);
+      if (file !== 'page') return file;
+      pages.add(path);
+      return null;
     },
-  };
-}
-
-/** @param {Response} response */
-const readerOf = (response) => (response.body ?? new Blob().stream()).getReader();
-
-/** @returns {Promise<Response>} */
-async function request(url, signal, offset = 0) {
-  try {
-    return await fetch(url, { signal, headers: offset ? { Range: `bytes=${offset}-` } : {} });
-  } catch (cause) {
-    signal?.throwIfAborted();
-    throw new MudptError(
-      'network',
-      `${url} cannot be fetched: ${reasonOf(cause)}`,
-      'check the address and the connection; from another site the server must allow it (CORS)',
-      { cause },
-    );
-  }
-}
-
-/**
- * Opens one download and reads it forwards; only a step back, or a long step forwards, makes a request of its own,
- * with a range where the server has them.
- * @param {string} url
- * @param {AbortSignal} [signal]
- * @returns {Promise<SourceFile | null>}
- */
-async function openDownload(url, signal) {
-  let response = await request(url, signal);
-  if (response.status === 404 || response.status === 410) {
-    await response.body?.cancel();
-    return null;
-  }
-  failed(response);
-  // Of a compressed answer the length is not the file's.
-  const told = response.headers.has('content-encoding') ? null : response.headers.get('content-length');
-  const size = told === null ? undefined : Number(told);
-  let reader = readerOf(response);
-  let at = 0; // where in the file `rest` begins
-  let rest = new Uint8Array(0);
-
-  /** @param {Response} answer */
-  function failed(answer) {
-    if (answer.ok) return;
-    throw new MudptError(
-      'network',
-      `${url} was answered with ${answer.status} ${answer.statusText}`.trim(),
-      'check the address, and whether it needs a login',
-    );
-  }
-
-  /** At most `most` bytes at `at`; none at the end. */
-  async function next(most) {
-    if (!rest.length) {
-      let piece;
-      try {
-        piece = await reader.read();
-      } catch (cause) {
-        signal?.throwIfAborted();
-        throw new MudptError('network', `${url} broke off after ${at} bytes`, 'try again', { cause });
-      }
-      if (piece.done) return rest;
-      rest = piece.value;
-    }
-    const out = rest.subarray(0, most);
-    rest = rest.subarray(out.length);
-    at += out.length;
-    return out;
-  }
-
-  async function seek(offset) {
-    if (offset < at || offset - at > 4 * PIECE) {
-      await reader.cancel();
-      response = await request(url, signal, offset);
-      failed(response);
-      reader = readerOf(response);
-      at = response.status === 206 ? offset : 0;
-      rest = new Uint8Array(0);
-    }
-    while (at < offset && (await next(offset - at)).length);
-  }
-
-  return {
-    name: url,
-    size,
-    async read(offset, length) {
-      await seek(offset);
-      const out = new Uint8Array(length);
-      let filled = 0;
-      for (let piece; filled < length && (piece = await next(length - filled)).length; filled += piece.length) {
-        out.set(piece, filled);
-      }
-      return out.subarray(0, filled);
-    },
-    async *stream(offset = 0, length = Infinity) {
-      await seek(offset);
-      for (let piece; length > 0 && (piece = await next(Math.min(length, 4 * PIECE))).length; length -= piece.length) {
-        yield piece;
-      }
-    },
-    async close() {
-      await reader.cancel().catch(() => {});
+    // Servers of single-page apps show their page for whatever is not there.
+    absence: (path) => (pages.has(path) ? `shows a web page (HTML) in place of ${path}` : `has no ${path}`),
+    settle() {
+      link.signal = undefined;
     },
   };
 }

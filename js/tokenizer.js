@@ -2,9 +2,8 @@
  * CLIP's tokenizer: text to ids by the model's own tokenizer.json, through the library @huggingface/tokenizers. It
  * repairs no wrongly decoded text and replaces no HTML entities, which OpenAI's original Python code does first.
  */
-import { Tokenizer } from '@huggingface/tokenizers';
-
 import { MudptError, reasonOf } from './errors.js';
+import { Tokenizer } from './vendor/tokenizers.mjs';
 
 const REMEDY = 'use the tokenizer.json that was published with the model';
 

@@ -2,11 +2,17 @@
  * Training runs. A job starts at once, tells of every step to whoever iterates over it, gives the event loop a turn
  * between steps, and ends with a classifier.
  */
+import { Checkpoint, writeCheckpoint } from './checkpoint.js';
 import { Classifier, labelsOf } from './classifier.js';
 import { MudptError } from './errors.js';
 import { decodeImage, readImage } from './images.js';
 import { METHODS, checkClasses, promptSentences, resolveSettings } from './methods.js';
 import { nextTurn } from './platform.js';
+import { drawShots, drawValidation } from './shots.js';
+import { Steps } from './steps.js';
+
+/** Learning rate of the first epoch. */
+const WARMUP_RATE = 1e-5;
 
 /**
  * @typedef {object} TuneProgress
@@ -17,27 +23,34 @@ import { nextTurn } from './platform.js';
  * @property {number} loss mean cross-entropy of the step's pictures, before its update
  * @property {number} learningRate
  * @property {number} etaMs time left, in milliseconds
+ * @property {boolean} [replayed] done before the run was interrupted, and told by the checkpoint
+ * @property {number} [validationAccuracy] after the last step of an epoch, where `validation` was asked for
  */
 
 export class TuneJob {
   #stopped = false;
-  #ended = false;
-  /** @type {TuneProgress[]} every step so far */
-  #steps = [];
-  /** @type {(() => void)[]} wake those who wait for the next step */
-  #waiting = [];
+  /** @type {Steps<TuneProgress>} */
+  #steps = new Steps();
+  #model;
+  /** @type {import('./checkpoint.js').RunState | null} once all pictures are there, until nothing can be continued */
+  #state = null;
+  /** @type {(() => void)} */
+  #begun = () => {};
+  /** Fulfilled when #state is set, or never will be. @type {Promise<void>} */
+  #beginning = new Promise((resolve) => (this.#begun = resolve));
 
   /**
    * @param {import('./classifier.js').Model} model
    * @param {Record<string, any>} options
    */
   constructor(model, options) {
+    this.#model = model;
     /** Set when the run has ended with something trained, also where it ended because numbers were not finite. */
     this.classifier = /** @type {Classifier | null} */ (null);
     /** @type {Promise<Classifier>} */
     this.finished = this.#run(model, options).finally(() => {
-      this.#ended = true;
-      this.#wake();
+      this.#steps.end();
+      this.#begun();
     });
     // Whoever only iterates gets the error there.
     this.finished.catch(() => {});
@@ -48,56 +61,67 @@ export class TuneJob {
     this.#stopped = true;
   }
 
-  /** Every step from the first; ends with the run, or throws what ended it. @returns {AsyncGenerator<TuneProgress>} */
-  async *[Symbol.asyncIterator]() {
-    for (let next = 0; ; next++) {
-      while (next === this.#steps.length && !this.#ended) {
-        await /** @type {Promise<void>} */ (new Promise((resolve) => this.#waiting.push(resolve)));
-      }
-      if (next === this.#steps.length) break;
-      yield this.#steps[next];
-    }
-    await this.finished;
+  /**
+   * The run as it stands between two steps, as a file that tune({ resume }) goes on from; also after its end, until the
+   * classifier is disposed of.
+   * @returns {Promise<Uint8Array>}
+   */
+  async checkpoint() {
+    await this.#beginning;
+    if (this.#state) return writeCheckpoint(this.#model, this.#state);
+    throw new MudptError('state', 'there is nothing of this run that can be continued', 'see how it ended');
   }
 
-  #wake() {
-    for (const resolve of this.#waiting.splice(0)) resolve();
+  /** Every step from the first; ends with the run, or throws what ended it. @returns {AsyncGenerator<TuneProgress>} */
+  async *[Symbol.asyncIterator]() {
+    yield* this.#steps;
+    await this.finished;
   }
 
   async #run(model, options) {
     await nextTurn();
-    const { classes, examples, signal, ...rest } = options;
+    // transfer matters only on the way to a worker
+    const { classes, examples, validation = false, resume, signal, transfer: _, ...rest } = options;
     signal?.throwIfAborted();
-    const { core, clip, config, tokenizer, upright } = model;
-    const names = checkClasses(classes);
-    const { method, settings } = resolveSettings(rest, config);
-    const chosen = sample(core, names, labelsOf(names, examples), settings);
-    const { ids, phrase } = promptSentences(tokenizer, names, method, settings);
+    const { core, clip, config, tokenizer, needTokens, upright } = model;
+    const before = resume === undefined ? null : new Checkpoint(model, resume);
+    before?.requireSame({ classes, ...rest }, config);
+    const names = before ? before.classes : checkClasses(classes);
+    const { method, settings } = before ? before.run : resolveSettings(rest, config);
+    if (typeof validation !== 'boolean' && !Array.isArray(validation)) {
+      throw new MudptError('argument', `validation is ${validation}, expected true, false or an array of examples`);
+    }
+    const labels = labelsOf(names, examples);
+    const drawn = drawShots(core, names, labels, { ...settings, validation: validation === true });
+    const held = Array.isArray(validation)
+      ? drawValidation(core, names, labelsOf(names, validation), settings).map((index) => validation[index])
+      : drawn.validation.map((index) => examples[index]);
+    const { ids, nameLengths, phrase } = promptSentences(tokenizer, names, method, settings);
+    await needTokens([...ids.flat(2), ...(phrase ?? [])], signal);
 
-    const handle = core.classifierCreate(clip, { method, ...METHODS[method].sizes(settings, config) }, { ids });
+    const sizes = { method, ...METHODS[method].sizes(settings, config) };
+    const handle = core.classifierCreate(clip, sizes, { ids, nameLengths });
+    const details = { method, classes: names, settings };
+    const classifier = new Classifier(model, handle, details);
     let trainer = 0;
     try {
       core.classifierInit(handle, settings.seed, phrase);
       const { batchSize: batch, learningRate: rate } = settings;
-      trainer = core.trainerCreate(handle, { ...settings, batch, rate, upright });
-      for (const { index, label } of chosen) {
-        await addPicture(
-          core,
-          trainer,
-          examples[index].image,
-          label,
-          `the picture of example ${index}`,
-          upright,
-          signal,
-        );
+      trainer = core.trainerCreate(handle, { ...settings, batch, rate, upright, warmupRate: WARMUP_RATE });
+      before?.restore(core, handle);
+      for (const index of drawn.train) {
+        const name = `the picture of example ${index}`;
+        await addPicture(core, trainer, examples[index].image, labels[index], name, upright, signal);
         if (this.#stopped) break;
       }
-      await this.#train(core, trainer, signal);
-      this.classifier = new Classifier(model, handle, { method, classes: names, settings });
-      return this.classifier;
+      if (!this.#stopped) this.#begin(trainer, handle, details, before, drawn.train.length);
+      const validate = async () => (await classifier.evaluate(held, { signal })).accuracy;
+      await this.#train(core, trainer, signal, held.length ? validate : undefined);
+      this.classifier = classifier;
+      return classifier;
     } catch (error) {
-      if (error instanceof MudptError && error.code === 'not-finite')
-        this.classifier = new Classifier(model, handle, { method, classes: names, settings });
+      this.#state = null;
+      if (error instanceof MudptError && error.code === 'not-finite') this.classifier = classifier;
       else core.classifierFree(handle);
       throw error;
     } finally {
@@ -105,8 +129,34 @@ export class TuneJob {
     }
   }
 
-  async #train(core, trainer, signal) {
+  /**
+   * All pictures are there. What a checkpoint tells of steps before it is told again.
+   * @param {number} trainer
+   * @param {number} handle
+   * @param {any} details
+   * @param {Checkpoint | null} before
+   * @param {number} pictures how many
+   */
+  #begin(trainer, handle, details, before, pictures) {
+    const { core } = this.#model;
+    const { epochs, batchSize, learningRate: base } = details.settings;
+    const each = Math.floor(pictures / Math.min(batchSize, pictures));
+    const losses = before?.enter(core, trainer, each) ?? [];
+    losses.forEach((loss, i) => {
+      const epoch = Math.floor(i / each);
+      const rate = core.learningRate(Math.fround(base), Math.fround(WARMUP_RATE), epochs, epoch);
+      const told = { epoch: epoch + 1, epochs, step: i + 1, steps: epochs * each, loss, etaMs: 0 };
+      this.#steps.push({ ...told, learningRate: Math.fround(rate), replayed: true });
+    });
+    const [place, hash] = [core.trainerPlace(trainer), core.trainerPictures(trainer)];
+    this.#state = { handle, details, place, pictures: hash, losses };
+    this.#begun();
+  }
+
+  /** @param {() => Promise<number>} [validate] measures the classifier, after every epoch */
+  async #train(core, trainer, signal, validate) {
     const start = performance.now();
+    let count = 0;
     while (!this.#stopped) {
       await nextTurn();
       signal?.throwIfAborted();
@@ -114,25 +164,14 @@ export class TuneJob {
       const done = core.trainerStep(trainer);
       if (!done) return;
       const { epoch, epochs, step, steps, loss, rate: learningRate } = done;
-      const etaMs = ((performance.now() - start) / step) * (steps - step);
-      this.#steps.push({ epoch: epoch + 1, epochs, step, steps, loss, learningRate, etaMs });
-      this.#wake();
+      const state = /** @type {import('./checkpoint.js').RunState} */ (this.#state);
+      state.place = core.trainerPlace(trainer);
+      state.losses.push(loss);
+      const last = validate && step % (steps / epochs) === 0 ? { validationAccuracy: await validate() } : {};
+      const etaMs = ((performance.now() - start) / ++count) * (steps - step);
+      this.#steps.push({ epoch: epoch + 1, epochs, step, steps, loss, learningRate, etaMs, ...last });
     }
   }
-}
-
-/** Indices of the pictures to train on: at most `shots` of each class, all classes present. */
-function sample(core, classes, labels, { shots, seed }) {
-  const missing = classes.find((_, i) => !labels.includes(i));
-  if (missing !== undefined) {
-    throw new MudptError(
-      'argument',
-      `class "${missing}" has no example`,
-      'give every class a picture, or leave it out',
-    );
-  }
-  const indices = core.sampleShots(labels, classes.length, Math.min(shots, labels.length), seed);
-  return Array.from(indices, (index) => ({ index, label: labels[index] }));
 }
 
 async function addPicture(core, trainer, image, label, name, upright, signal) {

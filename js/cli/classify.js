@@ -7,7 +7,7 @@ import { PICTURE, printable } from '../node/datasets.js';
 import { EXIT_FAILED, EXIT_INTERRUPTED } from './failures.js';
 import { onInterrupt } from './interrupt.js';
 import { openClassifier, openModel } from './model.js';
-import { given, names, template, whole, withModel, withOutput } from './options.js';
+import { given, names, templateOption, whole, withModel, withOutput } from './options.js';
 import { cut, openTerminal, pad, percent, table, width } from './terminal.js';
 
 export function classifyCommand() {
@@ -18,11 +18,7 @@ export function classifyCommand() {
     .addOption(
       new Option('--classes <a,b,c>', 'without --classifier: zero-shot names').argParser(names).conflicts('classifier'),
     )
-    .addOption(
-      new Option('--template <text>', 'zero-shot sentence, {} is the class')
-        .argParser(template)
-        .conflicts('classifier'),
-    )
+    .addOption(templateOption().conflicts('classifier'))
     .addOption(new Option('--top <n>', 'names a picture').argParser(whole(1, 1000)).default(5));
   return withOutput(withModel(command)).action(run);
 }
@@ -43,7 +39,7 @@ async function run(given, options) {
     clip = await openModel(options, terminal, signal);
     const classifier = options.classifier
       ? await openClassifier(clip, options.classifier)
-      : await clip.zeroShot(options.classes, options.template && { template: options.template });
+      : await clip.zeroShot(options.classes, options.template && { templates: options.template });
     const results = [];
     for (const file of pictures) {
       if (signal.aborted) break;

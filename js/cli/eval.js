@@ -1,29 +1,41 @@
-/** mudpt eval: how well a classifier does on a data set, in all and class by class. */
-import { Command, Option } from 'commander';
+/**
+ * mudpt eval: how well a classifier does on a data set, in all and class by class, what it mistakes for what, and how
+ * far its scores can be believed.
+ */
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { MudptError } from '../errors.js';
+import { confusionSvg } from '../node/charts.js';
 import { loadDataset } from '../node/datasets.js';
+import { checkTarget, writeWhole } from './files.js';
+import { heatMap, mapWidth, paintMap, SHADES_KEY } from './heatmap.js';
 import { onInterrupt } from './interrupt.js';
 import { evaluate, openClassifier, openModel } from './model.js';
-import { given, template, withData, withModel, withOutput } from './options.js';
-import { count, cut, openTerminal, percent, plural, table } from './terminal.js';
+import { given, templateOption, withData, withModel, withOutput } from './options.js';
+import { count, cut, cutMiddle, openTerminal, percent, plural, table, width, wrap } from './terminal.js';
 
 const MOST_MISTAKES = 8;
+const MOST_ROWS = 60; // classes that are all shown; of more, the worst
+const WORST = 20;
+const SHORTEST_NAME = 8; // columns that a name keeps beside the heat map
 const DEFAULT_TEMPLATE = 'a photo of a {}.';
+const PARTS = ['test', 'train', 'val'];
 
 export function evalCommand() {
   const command = new Command('eval')
-    .description('measure a classifier on a data set')
+    .description('measure a classifier on a data set: accuracy, calibration, confusion')
     .addOption(new Option('--data <path>', 'folder per class or split file').argParser(given).makeOptionMandatory());
   withData(command)
-    .addOption(new Option('--part <name>', 'which pictures').choices(['test', 'train', 'val']).default('test'))
+    .addOption(new Option('--part <name>', 'which pictures').choices(PARTS).default('test'))
     .addOption(new Option('--classifier <file>', 'a file that mudpt train saved (default: zero-shot)').argParser(given))
-    .addOption(
-      new Option('--template <text>', 'zero-shot sentence, {} is the class')
-        .argParser(template)
-        .conflicts('classifier'),
-    );
+    .addOption(templateOption().conflicts('classifier'))
+    .addOption(new Option('--confusion <file>', 'save the confusion matrix as .svg or .json').argParser(chartFile));
   return withOutput(withModel(command)).action(run);
 }
+
+const chartFile = (text) => {
+  if (!/.\.(svg|json)$/i.test(text)) throw new InvalidArgumentError('expected a name that ends in .svg or .json');
+  return text;
+};
 
 async function run(options) {
   const terminal = openTerminal(options);
@@ -31,78 +43,134 @@ async function run(options) {
   let clip;
   try {
     const data = await loadDataset(options.data, options);
-    const examples = data[options.part];
-    if (!examples?.length)
-      throw new MudptError('dataset', `${options.data}: has no part ${options.part}`, 'choose another --part');
+    const examples = partOf(data, options);
+    if (options.confusion) await checkTarget(options.confusion, '--confusion');
     clip = await openModel(options, terminal, signal);
     const classifier = options.classifier
       ? await openClassifier(clip, options.classifier)
-      : await clip.zeroShot(data.classes, { template: options.template ?? data.template ?? DEFAULT_TEMPLATE });
+      : await clip.zeroShot(data.classes, { templates: options.template ?? [data.template ?? DEFAULT_TEMPLATE] });
     const named = byName(examples, data.classes, classifier.classes, options);
     for (const note of data.notes) terminal.note(note);
 
     const result = await evaluate(classifier, named, options.part, terminal, signal);
-    show(terminal, classifier, result, data);
-    if (options.json) {
-      const { method, classes } = classifier;
-      const about = { task: data.name, part: options.part, method, classifier: options.classifier ?? null, classes };
-      process.stdout.write(`${JSON.stringify({ ...about, ...result })}\n`);
-    }
+    const { method, classes } = classifier;
+    const about = { task: data.name, part: options.part, method, classifier: options.classifier ?? null, classes };
+    if (options.confusion) await writeWhole(options.confusion, chart(options.confusion, about, result), '--confusion');
+    show(terminal, about, result, data);
+    if (options.confusion) terminal.print(`\nConfusion matrix saved in ${options.confusion}`);
+    if (options.json) process.stdout.write(`${JSON.stringify({ ...about, ...result })}\n`);
   } finally {
     release();
     await clip?.dispose();
   }
 }
 
+function partOf(data, { data: source, part }) {
+  if (data[part]?.length) return data[part];
+  const others = PARTS.filter((name) => data[name]?.length);
+  throw new MudptError('dataset', `${source}: has no part ${part}`, `--part can be ${others.join(', ')}`);
+}
+
+/** The confusion matrix as the file's name asks for it. */
+function chart(file, about, { accuracy, count: pictures, confusion }) {
+  if (/\.json$/i.test(file)) return `${JSON.stringify({ ...about, confusion })}\n`;
+  const title = `${about.task}: ${about.method}, ${percent(accuracy)} of ${plural(pictures, 'picture')} named rightly`;
+  return confusionSvg({ title, ...inPlay(about.classes, confusion) });
+}
+
+/** The part of a confusion matrix that holds anything: a classifier may know far more classes than the data set. */
+function inPlay(classes, confusion) {
+  const seen = classes.map(() => false);
+  confusion.forEach((row, from) =>
+    row.forEach((times, to) => {
+      if (times) seen[from] = seen[to] = true;
+    }),
+  );
+  const used = classes.map((_, i) => i).filter((i) => seen[i]);
+  return {
+    used,
+    classes: used.map((i) => classes[i]),
+    confusion: used.map((from) => used.map((to) => confusion[from][to])),
+  };
+}
+
 /** Labels of the data set as labels of the classifier, whose classes may stand in another order and be more. */
 function byName(examples, wanted, known, { classifier, data }) {
   const index = new Map(known.map((name, i) => [name.toLowerCase(), i]));
   const labels = wanted.map((name) => index.get(name.toLowerCase()));
-  const missing = wanted.find((_, i) => labels[i] === undefined);
-  if (missing !== undefined) {
+  const missing = wanted.filter((_, i) => labels[i] === undefined);
+  if (missing.length) {
+    const more = missing.length > 1 ? ` (${missing.length} of ${wanted.length} are not)` : '';
+    const some = known.slice(0, 5).join(', ') + (known.length > 5 ? ', …' : '');
     throw new MudptError(
       'dataset',
-      `${data}: class "${missing}" is not one of ${classifier}`,
-      'train on these classes first',
+      `${data}: class "${missing[0]}" is not one of ${classifier}${more}, which knows ${some}`,
+      'train on these classes first, or measure with pictures of its own',
     );
   }
   return examples.map(({ path, label }) => ({ path, label: labels[label] }));
 }
 
-function show(terminal, classifier, { accuracy, macroF1, count: pictures, perClass, confusion }, data) {
+/** Prints what was measured, in as many columns as the terminal has. */
+export function show(terminal, { method, classes }, result, data) {
   const { bold, dim } = terminal.colors;
-  const { classes, method } = classifier;
-  terminal.print(
-    `${data.name}: ${method} on ${plural(pictures, 'picture')} of ${plural(data.classes.length, 'class', 'classes')}`,
-  );
+  const { accuracy, macroF1, ece, count: pictures, confusion } = result;
+  const of = `${plural(pictures, 'picture')} of ${plural(data.classes.length, 'class', 'classes')}`;
+  for (const line of wrap(`${data.name}: ${method} on ${of}`, terminal.columns())) terminal.print(line);
   terminal.print();
   const main = [
     ['accuracy', percent(accuracy)],
     ['macro-F1', percent(macroF1)],
+    ['calibration error', percent(ece)],
   ];
-  for (const line of table(main, 'lr', { paint: (text) => bold(text) })) terminal.print(line);
-
-  const room = terminal.columns() - 40;
+  for (const line of table(main, 'lr', { paint: (text, y) => (y < 2 ? bold(text) : text) })) terminal.print(line);
   terminal.print();
-  const rows = perClass
-    .filter((each) => each.count)
-    .map((each) => [cut(each.label, room), percent(each.accuracy), count(each.count)]);
-  const head = ['class', 'accuracy', 'pictures'];
-  for (const line of table([head, ...rows], 'lrr', { paint: (text, y) => (y ? text : dim(text)) }))
-    terminal.print(line);
+  showClasses(terminal, result, inPlay(classes, confusion));
 
-  const mistakes = [];
-  confusion.forEach((row, from) =>
-    row.forEach((times, to) => from !== to && times && mistakes.push({ from, to, times })),
-  );
+  const mistakes = mostMistaken(confusion);
   if (!mistakes.length) return;
-  mistakes.sort((a, b) => b.times - a.times);
   terminal.print();
-  const half = Math.floor((terminal.columns() - 30) / 2);
-  const worst = mistakes
-    .slice(0, MOST_MISTAKES)
-    .map(({ from, to, times }) => [cut(classes[from], half), cut(classes[to], half), count(times)]);
-  const titles = ['mistaken most often', 'for', 'times'];
-  for (const line of table([titles, ...worst], 'llr', { paint: (text, y) => (y ? text : dim(text)) }))
-    terminal.print(line);
+  const half = Math.floor((terminal.columns() - 13) / 2);
+  const rows = mistakes.map(({ from, to, times }) => [cut(classes[from], half), cut(classes[to], half), count(times)]);
+  const titles = ['mistaken', 'for', 'times'];
+  const paint = (text, y) => (y ? text : dim(text));
+  for (const line of table([titles, ...rows], 'llr', { paint })) terminal.print(line);
+}
+
+/** Accuracy of each class, with the heat map beside it where it fits; of very many classes the worst. */
+function showClasses(terminal, { perClass }, { used, classes, confusion }) {
+  const { dim } = terminal.colors;
+  const gap = 3;
+  const fixed = 2 + gap + 8 + gap + 8; // indent, the titles "accuracy" and "pictures"
+  const names = Math.max(...classes.map(width));
+  const wide = mapWidth(classes.length);
+  const room = terminal.columns() - fixed;
+  const mapped = room - gap - wide >= Math.min(names, SHORTEST_NAME) ? heatMap(confusion) : null;
+  const longest = mapped ? room - gap - wide : room;
+
+  const all = mapped ? used.map((i) => perClass[i]) : perClass.filter((each) => each.count);
+  const some = all.length > MOST_ROWS;
+  const shown = some ? [...all].sort((a, b) => a.accuracy - b.accuracy).slice(0, WORST) : all;
+  const note = `The ${WORST} classes that do worst, of ${count(all.length)}; --json lists all`;
+  if (some) for (const line of wrap(note, terminal.columns() - 2)) terminal.print(dim(`  ${line}`));
+  const rows = shown.map((each, i) => [
+    cutMiddle(each.label, longest),
+    each.count ? percent(each.accuracy) : '',
+    count(each.count),
+    ...(mapped ? [mapped[i + 1]] : []),
+  ]);
+  const head = ['class', 'accuracy', 'pictures', ...(mapped ? [mapped[0]] : [])];
+  const paint = (text, y, x) => (x === 3 ? paintMap(text, y, terminal.colors) : y ? text : dim(text));
+  for (const line of table([head, ...rows], mapped ? 'lrrl' : 'lrr', { gap, paint })) terminal.print(line);
+  if (!mapped) return;
+  terminal.print();
+  for (const line of wrap(SHADES_KEY, terminal.columns() - 2)) terminal.print(dim(`  ${line}`));
+}
+
+/** Pairs of classes, most pictures first. */
+function mostMistaken(confusion) {
+  const mistakes = confusion.flatMap((row, from) =>
+    row.flatMap((times, to) => (times && from !== to ? [{ from, to, times }] : [])),
+  );
+  return mistakes.sort((a, b) => b.times - a.times).slice(0, MOST_MISTAKES);
 }

@@ -12,22 +12,22 @@ import { MudptError } from '../errors.js';
 const beside = (target) =>
   path.join(path.dirname(target), `.${path.basename(target)}.${randomBytes(4).toString('hex')}.part`);
 
-/** Refuses a target that could not be written, before anything long is begun. */
-export async function checkTarget(target) {
+/** Refuses a target that could not be written, before anything long is begun; `option` is the one that named it. */
+export async function checkTarget(target, option = '--out') {
   const folder = path.dirname(path.resolve(target));
   const info = await stat(target).catch(() => undefined);
   if (info && !info.isFile())
-    throw fault(target, 'is not a file that can be replaced', 'give --out the name of a file');
+    throw fault(target, 'is not a file that can be replaced', `give ${option} the name of a file`);
   const at = await stat(folder).catch(() => undefined);
   if (!at?.isDirectory())
-    throw fault(target, 'its folder does not exist', 'make the folder first or choose another --out');
+    throw fault(target, 'its folder does not exist', `make the folder first or choose another ${option}`);
   await access(folder, constants.W_OK).catch(() => {
-    throw fault(target, 'its folder cannot be written to', 'choose another --out');
+    throw fault(target, 'its folder cannot be written to', `choose another ${option}`);
   });
 }
 
-/** Replaces or makes one file. */
-export async function writeWhole(target, bytes) {
+/** Replaces or makes one file; `option` is the one that named it. @param {string | Uint8Array} bytes */
+export async function writeWhole(target, bytes, option = '--out') {
   const part = beside(target);
   try {
     const file = await open(part, 'wx');
@@ -43,7 +43,7 @@ export async function writeWhole(target, bytes) {
     throw fault(
       target,
       `cannot be written (${error.code ?? error.message})`,
-      'free some space or choose another --out',
+      `free some space or choose another ${option}`,
     );
   }
   await flushFolder(path.dirname(target));

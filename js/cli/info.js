@@ -1,9 +1,10 @@
-/** mudpt info: what a model or a saved classifier is. */
+/** mudpt info: what a model, a saved classifier or a checkpoint is. */
 import { Argument, Command } from 'commander';
 import { stat } from 'node:fs/promises';
 import { MudptError } from '../errors.js';
 import { openFile } from '../node/files.js';
 import { readHeader } from '../safetensors.js';
+import { CHECKPOINT, CLASSIFIER } from '../saved.js';
 import { openSource } from '../source.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';
@@ -14,9 +15,9 @@ import { count, openTerminal, plural, size, table, wrap } from './terminal.js';
 export function infoCommand() {
   return withOutput(
     new Command('info')
-      .description('describe a model or a saved classifier')
+      .description('describe a model, a saved classifier or a checkpoint')
       .addArgument(
-        new Argument('[file]', 'model (folder, file or URL) or classifier')
+        new Argument('[file]', 'model (folder, file or URL), classifier or checkpoint')
           .argParser(given)
           .default(DEFAULT_MODEL, 'pictoclip'),
       ),
@@ -25,7 +26,7 @@ export function infoCommand() {
 
 async function run(name, options) {
   const terminal = openTerminal(options);
-  const { rows, result } = (await describeClassifier(name)) ?? (await describeModel(name, terminal));
+  const { rows, result } = (await describeSaved(name)) ?? (await describeModel(name, terminal));
   const room = terminal.columns() - 20;
   const paint = (text, _, x) => (x ? text : terminal.colors.dim(text));
   const shown = rows.flatMap(([key, value]) =>
@@ -35,8 +36,8 @@ async function run(name, options) {
   if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
 }
 
-/** Undefined for what is no file of a classifier. */
-async function describeClassifier(name) {
+/** Undefined for what is neither a classifier nor a checkpoint. */
+async function describeSaved(name) {
   const info = await stat(name).catch(() => undefined);
   const file = info?.isFile() ? await openFile(name) : null;
   if (!file) return undefined;
@@ -47,7 +48,8 @@ async function describeClassifier(name) {
     await file.close();
   }
   const { metadata, tensors } = header;
-  if (metadata.format !== 'mudpt-classifier') return undefined;
+  if (metadata.format !== CLASSIFIER && metadata.format !== CHECKPOINT) return undefined;
+  const kind = metadata.format === CLASSIFIER ? 'classifier' : 'checkpoint';
   const read = (key) => {
     try {
       return metadata[key] === undefined ? undefined : JSON.parse(metadata[key]);
@@ -58,19 +60,19 @@ async function describeClassifier(name) {
   const classes = read('classes');
   if (!Array.isArray(classes)) throw new MudptError('classifier', `${name}: it names no classes`, 'train it again');
   const { method, fingerprint, library, phrase, prompt_length: promptLength, depth } = metadata;
-  const settings = { promptLength: Number(promptLength), depth: Number(depth), phrase, ...read('hyper_parameters') };
+  const layers = depth === undefined ? 1 : Number(depth);
+  const sizes = { promptLength: Number(promptLength), ...(depth !== undefined && { depth: layers }) };
+  const settings = { ...sizes, phrase, ...read('hyper_parameters') };
   const shapes = Object.fromEntries(tensors.map((tensor) => [tensor.name, tensor.shape]));
   const trained = phrase !== undefined;
   return {
     rows: [
-      ['classifier', `${name}, ${size(header.end)}`],
+      [kind, `${name}, ${size(header.end)}`],
       ['method', method],
+      ['stands', kind === 'checkpoint' ? placeOf(metadata, settings) : undefined],
       ['classes', `${count(classes.length)}: ${classes.join(', ')}`],
       ['templates', read('templates')?.join(' | ')],
-      [
-        'prompts',
-        trained ? `${promptLength} tokens in ${plural(settings.depth, 'layer')}, from "${phrase}"` : undefined,
-      ],
+      ['prompts', trained ? `${promptLength} tokens in ${plural(layers, 'layer')}, phrase "${phrase}"` : undefined],
       [
         'training',
         trained
@@ -89,11 +91,18 @@ async function describeClassifier(name) {
       ['made by', `mudpt ${library}`],
     ],
     result: {
-      kind: 'classifier',
+      kind,
+      ...(kind === 'checkpoint' && { epoch: Number(metadata.epoch), step: Number(metadata.step) }),
       ...{ file: name, bytes: header.end, method, classes, fingerprint, library, tensors: shapes },
       ...(trained && { settings }),
     },
   };
+}
+
+/** Where a run stands. */
+function placeOf({ epoch, step }, { epochs }) {
+  if (Number(epoch) === epochs) return 'complete';
+  return `before step ${Number(step) + 1} of epoch ${Number(epoch) + 1}`;
 }
 
 async function describeModel(name, terminal) {

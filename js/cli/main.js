@@ -5,11 +5,16 @@
  */
 import { Command } from 'commander';
 import { readFileSync } from 'node:fs';
+import { addClassesCommand } from './add-classes.js';
 import { classifyCommand } from './classify.js';
 import { convertCommand } from './convert.js';
 import { evalCommand } from './eval.js';
+import { exportCommand, importCommand } from './exchange.js';
 import { reportFailure } from './failures.js';
 import { infoCommand } from './info.js';
+import { methodsCommand } from './methods.js';
+import { protocolCommand } from './protocol.js';
+import { reportCommand } from './report.js';
 import { trainCommand } from './train.js';
 
 const { version, description } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
@@ -19,7 +24,19 @@ const program = new Command('mudpt')
   .version(version, '-V, --version', 'print the version')
   .helpOption('-h, --help', 'print this help')
   .helpCommand(false);
-for (const command of [trainCommand(), classifyCommand(), evalCommand(), infoCommand(), convertCommand()]) {
+for (const command of [
+  trainCommand(),
+  classifyCommand(),
+  evalCommand(),
+  methodsCommand(),
+  infoCommand(),
+  convertCommand(),
+  protocolCommand(),
+  reportCommand(),
+  addClassesCommand(),
+  exportCommand(),
+  importCommand(),
+]) {
   program.addCommand(command.helpOption('-h, --help', 'print this help'));
 }
 program

@@ -1,6 +1,7 @@
 /** Options that several commands share, and the checks of their values. */
 import { InvalidArgumentError, Option } from 'commander';
 import { fileURLToPath } from 'node:url';
+import { METHODS, TRAINABLE, checkOption } from '../methods.js';
 
 export const DEFAULT_MODEL = fileURLToPath(new URL('../../models/pictoclip', import.meta.url));
 export const DTYPES = ['f32', 'f16', 'int8'];
@@ -25,21 +26,33 @@ export const decimal =
     return value;
   };
 
-/** A sentence with one {} where the class name goes. */
-export const template = (text) => {
+/** Sentences with one {} where the class name goes; the option may be repeated. */
+const templates = (text, before = []) => {
   if (text.split('{}').length !== 2 || text.length > 1000) {
     throw new InvalidArgumentError('expected a sentence with one {}, for instance "a photo of a {}."');
   }
-  return text;
+  return [...before, text];
+};
+
+/** Zero-shot sentences, as zeroShot() takes them. */
+export const templateOption = () =>
+  new Option('--template <text>', 'zero-shot sentence, {} is the class; repeat it to average several').argParser(
+    templates,
+  );
+
+/** a or a,b,c */
+export const someNames = (text) => {
+  const list = text.split(',').map((name) => name.trim());
+  if (list.some((name) => !name)) throw new InvalidArgumentError('expected names with commas between them');
+  if (new Set(list.map((name) => name.toLowerCase())).size < list.length)
+    throw new InvalidArgumentError('a name comes twice');
+  return list;
 };
 
 /** a,b,c */
 export const names = (text) => {
-  const list = text.split(',').map((name) => name.trim());
-  if (list.some((name) => !name)) throw new InvalidArgumentError('expected names with commas between them');
+  const list = someNames(text);
   if (list.length < 2) throw new InvalidArgumentError('expected two names at least, with commas between them');
-  if (new Set(list.map((name) => name.toLowerCase())).size < list.length)
-    throw new InvalidArgumentError('a name comes twice');
   return list;
 };
 
@@ -74,4 +87,81 @@ export function withOutput(command) {
   return command
     .option('--json', 'print JSON alone on stdout, the result on the last line')
     .option('--quiet', 'print results only, no progress');
+}
+
+/** Options of tune() by their flags. */
+const FLAGS = {
+  shots: '--shots',
+  epochs: '--epochs',
+  batchSize: '--batch',
+  learningRate: '--lr',
+  promptLength: '--prompt-length',
+  depth: '--depth',
+  phrase: '--phrase',
+  classPosition: '--class-position',
+  classSpecific: '--class-specific',
+  injection: '--injection',
+  layer0Fusion: '--no-layer0-fusion',
+  seed: '--seed',
+  augment: '--no-augment',
+  smallestCrop: '--smallest-crop',
+};
+
+const said = (value) => (value === Infinity ? 'all' : value === '' || /\s/.test(value) ? `"${value}"` : String(value));
+
+/** What an option is, with its default in every method. */
+function explained(key, text) {
+  const defaults = (method) => /** @type {any} */ (METHODS[method].defaults);
+  const having = TRAINABLE.filter((method) => Object.hasOwn(defaults(method), key));
+  const lacking = TRAINABLE.filter((method) => !having.includes(method));
+  const usual = having.includes('mudpt') ? 'mudpt' : having[0];
+  const others = having.filter((method) => defaults(method)[key] !== defaults(usual)[key]);
+  const notes = [[said(defaults(usual)[key]), ...others.map((method) => `${method} ${said(defaults(method)[key])}`)]];
+  const few = having.length < lacking.length;
+  if (lacking.length && !few) notes.push([`not for ${lacking.join(', ')}`]);
+  const about = notes.map((each) => each.join(', ')).join('; ');
+  return `${few ? `${having.join(', ')}: ` : ''}${text} (default: ${about})`;
+}
+
+/** Options of commands that tune: a method and its settings. */
+export function withSettings(command) {
+  const option = (key, argument, text) => new Option(`${FLAGS[key]} ${argument}`, explained(key, text));
+  return command
+    .addOption(option('shots', '<n>', 'pictures a class to train on').argParser(whole(1, 1000000)))
+    .addOption(option('epochs', '<n>', 'passes over them').argParser(whole(1, 100000)))
+    .addOption(option('batchSize', '<n>', 'pictures a step').argParser(whole(1, 4096)))
+    .addOption(option('learningRate', '<rate>', 'learning rate').argParser(decimal(0, 1000)))
+    .addOption(option('promptLength', '<n>', 'prompt tokens a layer').argParser(whole(1, 1024)))
+    .addOption(option('depth', '<n>', 'layers with prompts').argParser(whole(1, 128)))
+    .addOption(option('phrase', '<words>', 'words that the text prompts start from, "" for a random start'))
+    .addOption(option('classPosition', '<where>', 'place of the name').choices(['end', 'middle', 'front']))
+    .option('--class-specific', 'coop: a context of its own for every class')
+    .addOption(option('injection', '<kind>', 'network between the towers').choices(['linear', 'transformer']))
+    .option('--no-layer0-fusion', 'mudpt: no injection in the first layer')
+    .addOption(option('seed', '<n>', 'of everything random').argParser(whole(0, 2 ** 32 - 1)))
+    .option('--no-augment', 'no random crops and mirror images')
+    .addOption(option('smallestCrop', '<share>', 'of the area').argParser(decimal(0, 1)));
+}
+
+/**
+ * The settings that were given, as options of tune(). What the method does not have is refused with its flag.
+ * @param {string} method
+ * @param {Record<string, any>} options of a command with withSettings
+ */
+export function settingsOf(method, options) {
+  const { batch: batchSize, lr: learningRate, augment, layer0Fusion, ...rest } = options;
+  const given = {
+    ...rest,
+    batchSize,
+    learningRate,
+    augment: augment && undefined,
+    layer0Fusion: layer0Fusion && undefined,
+  };
+  const settings = {};
+  for (const [key, flag] of Object.entries(FLAGS)) {
+    if (given[key] === undefined) continue;
+    checkOption(method, key, flag);
+    settings[key] = given[key];
+  }
+  return settings;
 }

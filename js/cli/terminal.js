@@ -86,6 +86,19 @@ export function cut(text, columns) {
   return `${out}…`;
 }
 
+/** The text, shortened in its middle where it is wider: names often differ in their last word. */
+export function cutMiddle(text, columns) {
+  if (width(text) <= columns) return text;
+  const end = [];
+  let room = Math.floor(columns / 2);
+  for (const { segment } of [...graphemes.segment(text)].reverse()) {
+    room -= width(segment);
+    if (room < 0) break;
+    end.unshift(segment);
+  }
+  return cut(text, Math.ceil(columns / 2)) + end.join('');
+}
+
 /** The text in lines that are no wider, broken between words. */
 export function wrap(text, columns) {
   const lines = [''];

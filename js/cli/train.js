@@ -8,11 +8,12 @@ import { Command, Option } from 'commander';
 import path from 'node:path';
 import { resolveSettings, TRAINABLE } from '../methods.js';
 import { loadDataset } from '../node/datasets.js';
+import { keeper, openRun, withCheckpoint } from './checkpoint.js';
 import { EXIT_INTERRUPTED } from './failures.js';
 import { checkTarget, writeWhole } from './files.js';
 import { onInterrupt } from './interrupt.js';
 import { evaluate, openModel } from './model.js';
-import { decimal, given, template, whole, withData, withModel, withOutput } from './options.js';
+import { given, templateOption, withData, withModel, withOutput, withSettings } from './options.js';
 import { sampleTask } from './sample.js';
 import { change, clock, count, cut, duration, openTerminal, percent, plural, size, table } from './terminal.js';
 
@@ -26,26 +27,21 @@ export function trainCommand() {
     .addOption(
       new Option('--task <name>', 'sample task to render where there is no --data').argParser(given).conflicts('data'),
     );
-  withData(command)
-    .addOption(new Option('--method <name>', 'how to tune').choices(TRAINABLE).default('mudpt'))
-    .addOption(new Option('--shots <n>', 'pictures a class to train on (default: 16)').argParser(whole(1, 1000000)))
-    .addOption(new Option('--epochs <n>', 'passes over them (default: 10)').argParser(whole(1, 100000)))
-    .addOption(new Option('--batch <n>', 'pictures a step (default: 4)').argParser(whole(1, 4096)))
-    .addOption(new Option('--lr <rate>', 'learning rate (default: 0.0025)').argParser(decimal(0, 1000)))
-    .addOption(new Option('--prompt-length <n>', 'prompt tokens a layer (default: 4)').argParser(whole(1, 1024)))
-    .addOption(new Option('--depth <n>', 'layers with prompts (default: all)').argParser(whole(1, 128)))
-    .option('--phrase <words>', 'words that the text prompts start from (default: "a photo of a")')
-    .addOption(new Option('--seed <n>', 'of everything random (default: 1)').argParser(whole(0, 2 ** 32 - 1)))
-    .addOption(new Option('--template <text>', 'zero-shot sentence, {} is the class').argParser(template))
-    .option('--no-augment', 'no random crops and mirror images')
-    .addOption(new Option('--smallest-crop <share>', 'of the area (default: 0.08)').argParser(decimal(0, 1)))
-    .addOption(new Option('--out <file>', 'where to save (default: <data>-<method>.safetensors)').argParser(given));
+  withData(command).addOption(
+    new Option('--method <name>', 'how to tune; see mudpt methods').choices(TRAINABLE).default('mudpt'),
+  );
+  withCheckpoint(withSettings(command))
+    .option('--val', 'also hold out min(shots, 4) pictures a class, and measure on them')
+    .addOption(templateOption())
+    .addOption(new Option('--out <file>', 'where to save (default: <data>-<method>.safetensors)').argParser(given))
+    .option('--raw', 'save the trained parameters, too, as mudpt export needs them');
   return withOutput(withModel(command)).action(run);
 }
 
-async function run(options) {
+async function run(options, command) {
   const begun = performance.now();
   const terminal = openTerminal(options);
+  const { method, asked, before, resume, target } = await openRun(options, command);
   let job;
   const interrupt = onInterrupt(() => {
     terminal.note('Stopping; press Ctrl-C again to end at once.');
@@ -56,28 +52,32 @@ async function run(options) {
   try {
     const sample = options.data ? null : await sampleTask(options.task, terminal, signal);
     const data = await loadDataset(sample?.folder ?? options.data, options);
-    const output = options.out ?? `${data.name}-${options.method}.safetensors`.replace(/[^\w.-]+/g, '-');
+    const output = options.out ?? `${data.name}-${method}.safetensors`.replace(/[^\w.-]+/g, '-');
     await checkTarget(output);
     clip = await openModel(options, terminal, signal);
-    const { settings } = resolveSettings(tuneOptions(options), clip.info.architecture);
+    const { settings } = resolveSettings({ method, ...before, ...asked }, clip.info.architecture);
     introduce(terminal, clip, data, settings);
 
-    const sentence = options.template ?? data.template ?? DEFAULT_TEMPLATE;
-    const plain = await clip.zeroShot(data.classes, { template: sentence });
+    const templates = options.template ?? [data.template ?? DEFAULT_TEMPLATE];
+    const plain = await clip.zeroShot(data.classes, { templates });
     const zeroShot = await evaluate(plain, data.test, 'zero-shot', terminal, signal);
     const named = `${percent(zeroShot.accuracy)} of the test pictures are named rightly`;
     terminal.note(`${terminal.colors.dim('zero-shot')}    ${named}`);
 
-    const examples = data.train.map(({ path, label }) => ({ image: path, label }));
-    job = clip.tune({ ...tuneOptions(options), classes: data.classes, examples });
+    const examples = toExamples(data.train);
+    const validation = options.val && (data.val?.length ? toExamples(data.val) : true);
+    job = clip.tune({ method, ...asked, classes: data.classes, examples, validation, resume });
     const losses = [];
-    const classifier = await follow(job, settings, losses, terminal).catch(async (error) => {
-      if (!job.classifier || !losses.length) throw error;
-      await writeWhole(output, await job.classifier.export());
-      throw error.named ? error.named(`what was trained before is saved in ${output}, but`) : error;
-    });
+    const validated = [];
+    const classifier = await follow(job, settings, losses, validated, keeper(job, target), terminal).catch(
+      async (error) => {
+        if (!job.classifier || !losses.length) throw error;
+        await writeWhole(output, await job.classifier.export());
+        throw error.named ? error.named(`what was trained before is saved in ${output}, but`) : error;
+      },
+    );
     if (!losses.length) signal.throwIfAborted();
-    const bytes = await classifier.export();
+    const bytes = await classifier.export({ raw: options.raw });
     await writeWhole(output, bytes);
 
     const tuned = signal.aborted
@@ -87,24 +87,31 @@ async function run(options) {
     const seconds = (performance.now() - begun) / 1000;
     const peakBytes = process.resourceUsage().maxRSS * 1024;
     if (tuned && !options.json) compare(terminal, data.classes, zeroShot, tuned);
-    conclude(terminal, { output, bytes, seconds, peakBytes, sample, interrupted: signal.aborted });
+    if (tuned && validated.length) {
+      const last = `${percent(validated.at(-1))} of the pictures held out to validate on are named rightly`;
+      terminal.print();
+      terminal.print(`  ${last}`);
+    }
+    conclude(terminal, { output, target, bytes, seconds, peakBytes, sample, interrupted: signal.aborted });
     if (options.json) {
       const result = {
         task: data.name,
-        method: options.method,
+        method,
         settings,
-        template: sentence,
+        templates,
         model: { name: clip.info.name, fingerprint: clip.info.fingerprint },
         classes: data.classes,
         pictures: { train: data.train.length, test: data.test.length },
-        zeroShot: { accuracy: zeroShot.accuracy, macroF1: zeroShot.macroF1 },
-        tuned: tuned ? { accuracy: tuned.accuracy, macroF1: tuned.macroF1 } : null,
+        zeroShot: { accuracy: zeroShot.accuracy, macroF1: zeroShot.macroF1, ece: zeroShot.ece },
+        tuned: tuned ? { accuracy: tuned.accuracy, macroF1: tuned.macroF1, ece: tuned.ece } : null,
         perClass: tuned ? pairs(data.classes, zeroShot, tuned) : null,
         lossPerEpoch: losses.map(mean),
+        ...(options.val && { validationPerEpoch: validated }),
         interrupted: signal.aborted,
         seconds,
         peakBytes,
         output,
+        ...(target && { checkpoint: target }),
         ...(sample && { attribution: sample.attribution }),
       };
       process.stdout.write(`${JSON.stringify(result)}\n`);
@@ -122,39 +129,44 @@ function stopped(error) {
   throw error;
 }
 
-/** Options of this command as those of tune(). */
-function tuneOptions(options) {
-  const { method, shots, epochs, batch, lr, promptLength, depth, phrase, seed, augment, smallestCrop } = options;
-  return {
-    ...{ method, shots, epochs, batchSize: batch, learningRate: lr, promptLength, depth, phrase, seed, augment },
-    smallestCrop,
-  };
-}
+const toExamples = (list) => list.map(({ path, label }) => ({ image: path, label }));
 
 /**
  * Shows a run until it ends.
+ * @param {import('../tune.js').TuneJob} job
+ * @param {import('../methods.js').Settings} settings
  * @param {number[][]} losses  receives each epoch's losses, one a step
+ * @param {number[]} validated  receives each epoch's accuracy on the pictures that were held out
+ * @param {ReturnType<typeof keeper>} kept
+ * @param {ReturnType<typeof openTerminal>} terminal
  */
-async function follow(job, { batchSize }, losses, terminal) {
+async function follow(job, { batchSize }, losses, validated, kept, terminal) {
   const begun = performance.now();
   let last;
+  let count = 0;
   const line = () => {
-    const { epoch, epochs, learningRate, step, etaMs } = last;
-    const pictures = (step * batchSize) / ((performance.now() - begun) / 1000);
+    const { epoch, epochs, learningRate, etaMs, validationAccuracy: accuracy } = last;
+    const pictures = (count * batchSize) / ((performance.now() - begun) / 1000);
     return [
       `epoch ${terminal.live ? epoch : String(epoch).padStart(String(epochs).length)}/${epochs}`,
       `loss ${mean(losses[epoch - 1]).toFixed(3)}`,
       `rate ${learningRate.toExponential(1)}`,
       `${pictures.toFixed(pictures < 10 ? 1 : 0)} pictures/s`,
+      ...(accuracy === undefined ? [] : [`val ${percent(accuracy)}`]),
       ...(etaMs > 0 ? [`${clock(etaMs)} left`] : []),
     ].join('  ');
   };
   for await (const step of job) {
     if (last && step.epoch !== last.epoch && !terminal.live) terminal.note(line());
     (losses[step.epoch - 1] ??= []).push(step.loss);
+    if (step.replayed) continue;
+    count++;
+    if (step.validationAccuracy !== undefined) validated.push(step.validationAccuracy);
     last = step;
     terminal.progress(step.step / step.steps, line());
+    await kept.after(step);
   }
+  if (losses.length) await kept.end();
   if (last && !terminal.live) terminal.note(line());
   terminal.wipe();
   return job.finished;
@@ -210,12 +222,13 @@ function compare(terminal, classes, zeroShot, tuned) {
   for (const line of lines.slice(3)) terminal.print(line);
 }
 
-function conclude(terminal, { output, bytes, seconds, peakBytes, sample, interrupted }) {
+function conclude(terminal, { output, target, bytes, seconds, peakBytes, sample, interrupted }) {
   const { bold, dim } = terminal.colors;
   terminal.print();
   const how = interrupted ? 'Stopped early; saved what was trained in' : 'Saved in';
   terminal.print(`${how} ${bold(output)} (${size(bytes.length)})`);
   terminal.print(dim(`${duration(seconds * 1000)}, at most ${size(peakBytes)} of memory`));
+  if (interrupted && target) terminal.print(`Go on: mudpt train ... --resume ${target}`);
   if (interrupted) return;
   if (sample) {
     const credits = path.join(sample.folder, 'ATTRIBUTION.md');

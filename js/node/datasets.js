@@ -12,11 +12,24 @@ import path from 'node:path';
 import { MudptError } from '../errors.js';
 
 export const PICTURE = /\.(jpe?g|png|gif|bmp)$/i;
+const SPLIT = /^split(_zhou_.*)?\.json$/;
+const STYLE_SPLIT = /^split-(.+)\.json$/;
 const PICTURE_KINDS = 'JPEG, PNG, GIF or BMP';
-const LARGEST_SPLIT = 64 * 2 ** 20; // bytes of a split file
+const LARGEST_SPLIT = 256 * 2 ** 20; // bytes of a split file; ImageNet's has 70 million
 const MOST_CLASSES = 100000;
 const LONGEST_NAME = 1000; // characters of a class name or a template
 const HELD_OUT = 0.25; // share of a class's pictures that are kept for testing where there is no test folder
+
+/** Zero-shot sentences of CoOp's code, by the name in split_zhou_NAME.json; of the others the default is used. */
+const COOP_TEMPLATES = {
+  __proto__: null,
+  OxfordPets: 'a photo of a {}, a type of pet.',
+  OxfordFlowers: 'a photo of a {}, a type of flower.',
+  Food101: 'a photo of {}, a type of food.',
+  DescribableTextures: '{} texture.',
+  EuroSAT: 'a centered satellite photo of {}.',
+  UCF101: 'a photo of a person doing {}.',
+};
 
 /**
  * @typedef {{ path: string, label: number }} Example  a picture file and the index of its class
@@ -37,24 +50,57 @@ const HELD_OUT = 0.25; // share of a class's pictures that are kept for testing 
  * @param {object} [options]
  * @param {string} [options.images]  folder that the paths of a split file start from; default: the split file's own
  * @param {string} [options.split]   STYLE of a split-STYLE.json (or a folder test-STYLE): other test pictures
+ * @param {boolean} [options.testOnly]  only test pictures are needed: `train` may be empty, and of a folder per class
+ *   without test folder all pictures are tested on
  * @returns {Promise<Dataset>}
  * @throws {MudptError} code 'dataset'
  */
-export async function loadDataset(source, { images, split } = {}) {
+export async function loadDataset(source, { images, split, testOnly = false } = {}) {
   if (split !== undefined && !/^[\w-][\w.-]*$/.test(split)) {
     throw fault(split, 'is not the name of a split', 'use the STYLE of a split-STYLE.json, for instance "sketch"');
   }
   const info = await statOf(source, 'give a folder with one folder of pictures per class, or a split.json');
   if (info.isFile()) {
     if (split) throw fault(source, 'is a split file already', 'give its folder to choose one with --split');
-    return readSplit(source, images);
+    return readSplit(source, images, testOnly);
   }
   if (!info.isDirectory()) throw fault(source, 'is neither a folder nor a file', 'give a folder or a split.json');
 
   const entries = await list(source);
   const files = entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
   const file = findSplit(source, entries, files, split);
-  return file ? readSplit(path.join(source, file), images) : readFolders(source, entries, split, images);
+  if (file) return readSplit(path.join(source, file), images, testOnly);
+  return readFolders(source, entries, { split, images, testOnly });
+}
+
+/**
+ * The data sets that a path stands for: itself, or, for a folder of data sets, those of its folders that hold a split
+ * file.
+ * @param {string} source
+ * @returns {Promise<string[]>}
+ */
+export async function findDatasets(source) {
+  if (!(await statOf(source, 'give the folder of a data set')).isDirectory()) return [source];
+  const holdsSplit = (entries) => entries.some(({ name }) => SPLIT.test(name));
+  const entries = await list(source);
+  if (holdsSplit(entries)) return [source];
+  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => path.join(source, name));
+  const found = await Promise.all(folders.map(async (folder) => holdsSplit(await list(folder))));
+  return found.some(Boolean) ? folders.filter((_, i) => found[i]) : [source];
+}
+
+/**
+ * The styles that a data set can be read with (see `split` of loadDataset).
+ * @param {string} source
+ * @returns {Promise<string[]>}
+ */
+export async function stylesOf(source) {
+  if (!(await statOf(source, 'give the folder of a data set')).isDirectory()) return [];
+  const entries = await list(source);
+  const files = entries.filter((entry) => !entry.isDirectory()).map(({ name }) => STYLE_SPLIT.exec(name)?.[1]);
+  const styles = files.filter((style) => style !== undefined);
+  if (styles.length || entries.some(({ name }) => SPLIT.test(name))) return styles;
+  return entries.flatMap((entry) => (entry.isDirectory() && /^test-(.+)$/.exec(entry.name)?.slice(1)) || []);
 }
 
 /** The split file of a folder that is to be read, or undefined where its folders are the data set. */
@@ -64,7 +110,7 @@ function findSplit(source, entries, files, split) {
     if (files.includes(wanted)) return wanted;
     const folder = (name) => entries.some((entry) => entry.isDirectory() && entry.name === name);
     if (folder(`test-${split}`) && folder('train') && !files.includes('split.json')) return undefined;
-    const valid = files.filter((name) => /^split-.+\.json$/.test(name)).map((name) => name.slice(6, -5));
+    const valid = files.flatMap((name) => STYLE_SPLIT.exec(name)?.[1] ?? []);
     throw fault(
       path.join(source, wanted),
       'there is no such file',
@@ -79,7 +125,7 @@ function findSplit(source, entries, files, split) {
 
 // ---------------------------------------------------------------------------------------------- split files
 
-async function readSplit(file, images) {
+async function readSplit(file, images, testOnly) {
   const info = await statOf(file, 'give a split file that exists');
   if (info.size === 0) throw fault(file, 'is empty', 'make it again or use a folder per class');
   if (info.size > LARGEST_SPLIT) {
@@ -96,8 +142,11 @@ async function readSplit(file, images) {
   if (!data || typeof data !== 'object' || Array.isArray(data)) {
     throw fault(file, 'is not a split: the outermost value is no object', 'expected "classes", "train" and "test"');
   }
-  const result = data.classes === undefined ? fromCoop(file, data, root) : fromLists(file, data, root);
-  requireTrainPerClass(file, result);
+  if (testOnly) data.train ??= [];
+  const coop = data.classes === undefined;
+  const result = coop ? fromCoop(file, data, root, testOnly) : fromLists(file, data, root, testOnly);
+  if (!testOnly) requireTrainPerClass(file, result);
+  if (coop && images === undefined) await findPictures(file, root, result);
   await requireFiles(file, result, images);
   return {
     name: path.basename(path.resolve(path.dirname(file))) + (data.domain ? `-${printable(String(data.domain))}` : ''),
@@ -121,7 +170,7 @@ function parseJson(file, bytes) {
 }
 
 /** { classes: [name], template, train: [[path, label]], test, val } */
-function fromLists(file, data, root) {
+function fromLists(file, data, root, testOnly) {
   if (!Array.isArray(data.classes)) throw fault(file, '"classes" is not a list', 'expected a list of class names');
   const classes = checkClasses(file, data.classes);
   const { template } = data;
@@ -132,7 +181,7 @@ function fromLists(file, data, root) {
     if (printable(template) !== template) throw fault(file, '"template" holds control characters', 'remove them');
   }
   const examples = (part) =>
-    listOf(file, data, part).map((entry, index) => {
+    listOf(file, data, part, testOnly).map((entry, index) => {
       const where = `"${part}" entry ${index + 1}`;
       if (!Array.isArray(entry) || entry.length < 2)
         throw fault(file, `${where} is not a pair`, 'expected [path, label]');
@@ -142,8 +191,8 @@ function fromLists(file, data, root) {
 }
 
 /** CoOp: { train: [[path, label, class name]], val, test } */
-function fromCoop(file, data, root) {
-  if (!Array.isArray(data.train) || !Array.isArray(data.train[0])) {
+function fromCoop(file, data, root, testOnly) {
+  if (!Array.isArray(data.train) || !Array.isArray((testOnly ? data.test : data.train)?.[0])) {
     throw fault(
       file,
       'is not a split: it has no "classes"',
@@ -152,7 +201,7 @@ function fromCoop(file, data, root) {
   }
   const names = [];
   const examples = (part) =>
-    listOf(file, data, part).map((entry, index) => {
+    listOf(file, data, part, testOnly).map((entry, index) => {
       const where = `"${part}" entry ${index + 1}`;
       if (!Array.isArray(entry) || entry.length < 3 || typeof entry[2] !== 'string') {
         throw fault(file, `${where} is not a triple`, 'expected [path, label, class name]');
@@ -178,7 +227,8 @@ function fromCoop(file, data, root) {
       );
     }
   }
-  return { classes: checkClasses(file, names.map(toName)), ...found };
+  const template = COOP_TEMPLATES[/split_zhou_(\w+)\.json$/.exec(file)?.[1] ?? ''];
+  return { classes: checkClasses(file, names.map(toName)), ...(template && { template }), ...found };
 }
 
 function parts(data, examples) {
@@ -189,9 +239,10 @@ function parts(data, examples) {
   };
 }
 
-function listOf(file, data, part) {
+function listOf(file, data, part, testOnly) {
   if (!Array.isArray(data[part])) throw fault(file, `"${part}" is not a list`, 'expected a list of [path, label]');
-  if (!data[part].length && part !== 'val') throw fault(file, `"${part}" is empty`, 'list at least one picture');
+  const mayBeEmpty = part === 'val' || (part === 'train' && testOnly);
+  if (!data[part].length && !mayBeEmpty) throw fault(file, `"${part}" is empty`, 'list at least one picture');
   return data[part];
 }
 
@@ -242,6 +293,27 @@ function requireTrainPerClass(file, { classes, train }) {
   }
 }
 
+/**
+ * CoOp keeps the pictures of most data sets in a folder beside the split file, from which its paths start. Where the
+ * first picture is not there but in one of the folders, all paths are changed to start from that one.
+ */
+async function findPictures(file, root, { train, test, val = [] }) {
+  const isThere = (name) =>
+    stat(name).then(
+      (info) => info.isFile(),
+      () => false,
+    );
+  const first = test[0].path;
+  if (await isThere(first)) return;
+  for (const entry of await list(path.dirname(file))) {
+    if (!entry.isDirectory()) continue;
+    const moved = (name) => path.join(root, entry.name, path.relative(root, name));
+    if (!(await isThere(moved(first)))) continue;
+    for (const example of [...train, ...test, ...val]) example.path = moved(example.path);
+    return;
+  }
+}
+
 /** Every listed picture must be a file with content; the first that is not is named. */
 async function requireFiles(file, { train, test, val = [] }, images) {
   const all = [...new Set([...train, ...test, ...val].map((example) => example.path))];
@@ -266,19 +338,24 @@ async function requireFiles(file, { train, test, val = [] }, images) {
 // ---------------------------------------------------------------------------------------------- folders
 
 /** A folder per class, or the same below train/, test/ and val/. */
-async function readFolders(source, entries, split, images) {
+async function readFolders(source, entries, { split, images, testOnly }) {
   if (images !== undefined) throw fault(source, 'has no split file', '--images goes with one: leave it out');
   const name = path.basename(path.resolve(source));
   const trainFolder = path.join(source, 'train');
   const folders = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-  if (!folders.includes('train') || !(await hasFolders(trainFolder))) {
+  const parted = folders.includes('train') && (await hasFolders(trainFolder));
+  if (!parted && testOnly) {
+    const apart = folders.includes('test') && (await hasFolders(path.join(source, 'test')));
+    const { classes, lists } = await readClasses(apart ? path.join(source, 'test') : source);
+    return { name, classes, train: [], test: flat(lists), notes: [] };
+  }
+  if (!parted) {
     const { classes, lists } = await readClasses(source);
     return { name, classes, ...holdOut(source, classes, lists) };
   }
 
   const testName = split ? `test-${split}` : 'test';
   const { classes, keys, lists } = await readClasses(trainFolder);
-  const flat = (all) => all.flatMap((files, label) => files.map((file) => ({ path: file, label })));
   const rest = async (part) => flat((await readClasses(path.join(source, part), keys)).lists);
   const val = folders.includes('val') ? { val: await rest('val') } : {};
   if (!folders.includes(testName)) return { name, classes, ...holdOut(trainFolder, classes, lists), ...val };
@@ -291,6 +368,8 @@ async function readFolders(source, entries, split, images) {
     notes: [],
   };
 }
+
+const flat = (lists) => lists.flatMap((files, label) => files.map((file) => ({ path: file, label })));
 
 /**
  * The pictures of every class folder. With `known` (folder names of the training part) classes are those: a folder may

@@ -57,6 +57,7 @@ export async function openFile(name) {
     return {
       name,
       size,
+      ranges: true,
       read: (offset, length) => read(new Uint8Array(Math.max(0, Math.min(length, size - offset))), offset),
       async *stream(offset = 0, length = size - offset) {
         const buffer = new Uint8Array(Math.min(PIECE, length));

@@ -1,0 +1,90 @@
+/** mudpt export and mudpt import: exchange with the authors' PyTorch code; docs/exchange.md tells the whole way. */
+import { Command, Option } from 'commander';
+import { readFile } from 'node:fs/promises';
+import { MudptError } from '../errors.js';
+import { EXCHANGE_FORMATS, exportOfficial } from '../exchange.js';
+import { TRAINABLE } from '../methods.js';
+import { loadDataset } from '../node/datasets.js';
+import { headerOf } from '../safetensors.js';
+import { checkTarget, writeWhole } from './files.js';
+import { onInterrupt } from './interrupt.js';
+import { openModel } from './model.js';
+import { given, settingsOf, someNames, withData, withModel, withOutput } from './options.js';
+import { openTerminal, plural, size } from './terminal.js';
+
+export function exportCommand() {
+  const command = new Command('export')
+    .description("write what was trained for the methods' authors' PyTorch code")
+    .argument('<file>', 'a checkpoint, or a classifier that was saved with --raw')
+    .addOption(new Option('--format <name>', 'whose names').choices(EXCHANGE_FORMATS).default('official'))
+    .addOption(new Option('--out <file>', 'where to write the .safetensors').argParser(given).makeOptionMandatory());
+  return withOutput(command).action(runExport);
+}
+
+async function runExport(file, { format, out, ...options }) {
+  const terminal = openTerminal(options);
+  await checkTarget(out);
+  const bytes = exportOfficial(await read(file), { format, name: file });
+  await writeWhole(out, bytes);
+  const { tensors } = headerOf(bytes, out);
+  const count = plural(tensors.length, 'tensor');
+  terminal.print(`Saved ${count} in ${terminal.colors.bold(out)} (${size(bytes.length)}):`);
+  for (const { name, shape } of tensors) terminal.print(`  ${name} [${shape.join(', ')}]`);
+  if (!options.json) return;
+  const shapes = Object.fromEntries(tensors.map(({ name, shape }) => [name, shape]));
+  process.stdout.write(`${JSON.stringify({ output: out, format, tensors: shapes })}\n`);
+}
+
+export function importCommand() {
+  const command = new Command('import')
+    .description("make a classifier from what the authors' PyTorch code has trained")
+    .argument('<file>', 'a .safetensors file with the names of their state dictionary')
+    .addOption(new Option('--method <name>', 'what it is of').choices(TRAINABLE).makeOptionMandatory())
+    .addOption(new Option('--classes <a,b,c>', 'its classes').argParser(someNames).conflicts('data'))
+    .addOption(new Option('--data <path>', 'a data set that has its classes').argParser(given));
+  withData(command)
+    .option('--phrase <words>', 'CTX_INIT, "" for a random start (default: that of the method)')
+    .addOption(new Option('--class-position <where>', 'coop: place of the name').choices(['end', 'middle', 'front']))
+    .addOption(new Option('--injection <kind>', 'mudpt: transformer for UUMuDPT').choices(['linear', 'transformer']))
+    .option('--no-layer0-fusion', 'mudpt: a file that was exported from a run without it')
+    .option('--raw', 'save the parameters, too, as mudpt export needs them')
+    .addOption(new Option('--out <file>', 'where to save').argParser(given).makeOptionMandatory());
+  return withOutput(withModel(command)).action(runImport);
+}
+
+async function runImport(file, options) {
+  const { method, out, raw } = options;
+  const terminal = openTerminal(options);
+  if (!options.classes && !options.data) {
+    throw new MudptError('argument', 'the file does not name its classes', 'give --classes a,b,c or --data PATH');
+  }
+  await checkTarget(out);
+  const { signal, release } = onInterrupt();
+  let clip;
+  try {
+    const classes = options.classes ?? (await loadDataset(options.data, options)).classes;
+    clip = await openModel(options, terminal, signal);
+    const meaning = settingsOf(method, options);
+    const classifier = await clip.importOfficial(file, { method, classes, ...meaning, signal });
+    const bytes = await classifier.export({ raw });
+    await writeWhole(out, bytes);
+    tell(terminal, options, { output: out, bytes, classes });
+  } finally {
+    release();
+    await clip?.dispose();
+  }
+}
+
+/** What was made of a file. */
+export function tell(terminal, { json }, { output, bytes, classes }) {
+  const count = plural(classes.length, 'class', 'classes');
+  terminal.print(`Saved in ${terminal.colors.bold(output)} (${count}, ${size(bytes.length)})`);
+  terminal.print(`Use it: mudpt classify PICTURE --classifier ${output}`);
+  if (json) process.stdout.write(`${JSON.stringify({ output, classes })}\n`);
+}
+
+async function read(file) {
+  return readFile(file).catch((error) => {
+    throw new MudptError('file', `${file}: cannot be read (${error.code})`, 'check the name');
+  });
+}

@@ -1,0 +1,301 @@
+/**
+ * mudpt protocol: the protocols of prompt tuning's papers over methods, shots, seeds and data sets.
+ *
+ * Every run leaves a log when it is finished, and none is repeated that has one. So a sweep can be ended at any time
+ * and goes on where it was, and its runs can be shared out among machines (--plan, --only).
+ */
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { createCore } from '../core.js';
+import { MudptError } from '../errors.js';
+import { METHODS } from '../methods.js';
+import { findDatasets, stylesOf } from '../node/datasets.js';
+import { checkTogether, logFile, readLogs, writeLog } from '../protocol/logs.js';
+import { appliesTo, planJobs, PROTOCOLS } from '../protocol/plan.js';
+import { runJob } from '../protocol/run.js';
+import { openSet } from '../protocol/sets.js';
+import { TimeLeft } from '../protocol/time-left.js';
+import { EXIT_INTERRUPTED } from './failures.js';
+import { onInterrupt } from './interrupt.js';
+import { openModel } from './model.js';
+import { DEFAULT_MODEL, given, whole, withModel, withOutput } from './options.js';
+import { report } from './report.js';
+import { duration, openTerminal, percent, plural } from './terminal.js';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+const DEFAULT_METHODS = ['zeroshot', 'coop', 'cocoop', 'vpt', 'ivlp', 'mudpt'];
+const DEFAULT_SEEDS = [1, 2, 3];
+
+/**
+ * @typedef {import('../protocol/plan.js').Job} Job
+ * @typedef {import('../protocol/plan.js').Sweep} Sweep
+ * @typedef {import('../protocol/sets.js').DataSet} DataSet
+ */
+
+export function protocolCommand() {
+  const command = new Command('protocol')
+    .description("run a paper's protocol over methods, shots, seeds and data sets")
+    .addArgument(new Argument('<name>', 'which protocol').choices(Object.keys(PROTOCOLS)))
+    .addOption(new Option('--data <path...>', 'data sets, or folders of them').argParser(several).makeOptionMandatory())
+    .addOption(new Option('--source <path>', 'cross-dataset: the data set that is trained on').argParser(given))
+    .addOption(
+      new Option('--styles <a,b>', 'domain-generalization: test styles (default: every split-STYLE.json)').argParser(
+        listOf(given),
+      ),
+    )
+    .addOption(
+      new Option('--targets <path...>', 'domain-generalization: folders with the same classes').argParser(several),
+    )
+    .addOption(
+      new Option('--methods <a,b>', `of ${Object.keys(METHODS).join(', ')}`)
+        .argParser(listOf(methodName))
+        .default(DEFAULT_METHODS, DEFAULT_METHODS.join(',')),
+    )
+    .addOption(
+      new Option('--seeds <a,b>', 'of everything random')
+        .argParser(listOf(whole(0, 2 ** 32 - 1)))
+        .default(DEFAULT_SEEDS, DEFAULT_SEEDS.join(',')),
+    )
+    .addOption(
+      new Option('--shots <a,b>', 'pictures a class (default: few-shot 1,2,4,8,16, else 16)').argParser(
+        listOf(whole(1, 1000000)),
+      ),
+    )
+    .addOption(
+      new Option('--set <name=value>', "change a default; METHOD.NAME=VALUE changes one method's").argParser(changes),
+    )
+    .addOption(new Option('--out <dir>', 'folder of logs, tables, plots (default: results/<name>)').argParser(given))
+    .addOption(new Option('--plan', 'print the runs as lines of JSON, each with its command').conflicts('only'))
+    .addOption(new Option('--only <id>', 'run this one alone, without tables').argParser(given));
+  return withOutput(withModel(command)).action(run);
+}
+
+async function run(protocol, options) {
+  const terminal = openTerminal({ ...options, json: options.json || options.plan });
+  const folder = options.out ?? path.join('results', protocol);
+  let stopping = false;
+  const interrupt = onInterrupt(() => {
+    stopping = true;
+    terminal.note('Stopping after this run, which is kept; press Ctrl-C again to end at once.');
+  });
+  let clip, core;
+  try {
+    const sources = await openSources(protocol, options);
+    clip = await openModel(options, terminal, interrupt.signal);
+    const { fingerprint, variant, weightBytes, architecture } = clip.info;
+    const { methods, seeds, shots = PROTOCOLS[protocol].shots, set = [] } = options;
+    /** @type {Sweep} */
+    const sweep = { protocol, sources, methods, seeds, shots, changes: set };
+    const context = { library: version, variant, fingerprint, dtype: options.dtype ?? 'as stored', weightBytes };
+    const jobs = planJobs(sweep, context, architecture);
+    if (options.plan) return printPlan(jobs, protocol, folder, options);
+
+    const logs = await readLogs(folder);
+    const chosen = options.only ? [theOne(jobs, options.only)] : jobs;
+    checkTogether([...logs, ...chosen], folder);
+    const finished = new Set(logs.map((log) => log.id));
+    const todo = chosen.filter(({ id }) => !finished.has(id));
+    introduce(terminal, sources, chosen, todo, folder);
+    await mkdir(folder, { recursive: true });
+    core = await createCore({ threads: 1 });
+    const failed = await runAll(todo, { clip, core, logs, folder, terminal, stopped: () => stopping });
+
+    if (todo.length) terminal.note();
+    const any = failed.length < todo.length || logs.length;
+    if (!options.only && any) await report(folder, terminal, options, protocol);
+    else if (options.json) process.stdout.write(`${JSON.stringify({ log: logFile(folder, options.only) })}\n`);
+    if (stopping) process.exitCode = EXIT_INTERRUPTED;
+    if (failed.length) throw failed[0].error.named(failed.map(({ id }) => id).join(', '));
+  } finally {
+    terminal.wipe();
+    interrupt.release();
+    core?.dispose();
+    await clip?.dispose();
+  }
+}
+
+/** Runs jobs one after the other and keeps their logs. What does not stay finite is left out and named at the end. */
+async function runAll(jobs, { clip, core, logs, folder, terminal, stopped }) {
+  const time = new TimeLeft(logs);
+  const failed = [];
+  for (const [i, job] of jobs.entries()) {
+    if (stopped()) break;
+    const begun = performance.now();
+    const number = `${i + 1} of ${jobs.length}`;
+    const name = nameOf(job.identity);
+    const left = () => {
+      const seconds = time.left(jobs.slice(i), (performance.now() - begun) / 1000);
+      return seconds === null ? '' : `  ${duration(1000 * seconds)} left`;
+    };
+    try {
+      const log = await runJob(clip, job, {
+        core,
+        onProgress: ({ stage }) => terminal.progress(i / jobs.length, `run ${number}  ${name}  ${stage}${left()}`),
+      });
+      await writeLog(folder, log);
+      time.add(log);
+      const found = log.results.map((result) => `${result.name} ${percent(result.accuracy)}`).join(', ');
+      const rest = time.left(jobs.slice(i + 1), 0);
+      const toGo = rest ? `, ${duration(1000 * rest)} left` : '';
+      terminal.note(`${number}  ${name}: ${found}  (${duration(performance.now() - begun)}${toGo})`);
+    } catch (error) {
+      if (!(error instanceof MudptError)) throw error;
+      if (error.code !== 'not-finite') throw error.named(job.id);
+      terminal.note(`${number}  ${name}: ${error.message}`);
+      failed.push({ id: job.id, error });
+    }
+  }
+  return failed;
+}
+
+// ------------------------------------------------------------------------------------------ data
+
+/**
+ * The data sets that a protocol trains on, each with what it is tested on besides.
+ * @returns {Promise<Sweep['sources']>}
+ */
+async function openSources(protocol, { data, source, styles, targets }) {
+  const only = (name, option, value) => {
+    if (value === undefined || protocol === name) return;
+    throw new MudptError('argument', `${option} means nothing to ${protocol}`, `it belongs to ${name}`);
+  };
+  only('cross-dataset', '--source', source);
+  only('domain-generalization', '--styles', styles);
+  only('domain-generalization', '--targets', targets);
+  const found = await Promise.all(data.map(findDatasets));
+  const paths = new Map(found.flat().map((each) => [path.resolve(each), each]));
+
+  if (protocol === 'cross-dataset') {
+    if (source === undefined) {
+      throw new MudptError('argument', 'cross-dataset needs the data set to train on', 'give it with --source');
+    }
+    paths.delete(path.resolve(source));
+    if (!paths.size) {
+      const what = '--data holds no data set but the one of --source';
+      throw new MudptError('argument', what, 'give the others to test on with --data');
+    }
+    const others = await Promise.all([...paths.values()].map((each) => openSet(each)));
+    return [{ set: await openSet(source), targets: byName(others) }];
+  }
+  const sources = [];
+  for (const each of paths.values()) {
+    const set = await openSet(each);
+    const others = protocol === 'domain-generalization' ? await openDomains(each, styles, targets) : [];
+    sources.push({ set, targets: byName(others) });
+  }
+  return sources.sort((a, b) => (a.set.name < b.set.name ? -1 : 1));
+}
+
+/** The same classes in other pictures. @returns {Promise<DataSet[]>} */
+async function openDomains(source, styles, targets) {
+  const present = await stylesOf(source);
+  const wanted = styles ?? (targets ? [] : present);
+  const missing = wanted.find((style) => !present.includes(style));
+  if (missing !== undefined || (!wanted.length && !targets)) {
+    throw new MudptError(
+      'dataset',
+      `${source}: has no split-${missing ?? 'STYLE'}.json to test on`,
+      present.length
+        ? `--styles can be ${present.join(', ')}`
+        : 'write one, or give other folders of the same classes with --targets',
+    );
+  }
+  const opened = wanted.map((split) => openSet(source, { split, testOnly: true }));
+  return Promise.all([...opened, ...(targets ?? []).map((each) => openSet(each, { testOnly: true }))]);
+}
+
+/** An order that does not depend on how they were given. @param {DataSet[]} sets */
+const byName = (sets) => [...sets].sort((a, b) => (a.name < b.name ? -1 : 1));
+
+// ------------------------------------------------------------------------------------------ plan
+
+/** @param {Job[]} jobs @param {string} id */
+function theOne(jobs, id) {
+  const job = jobs.find((each) => each.id === id);
+  if (job) return job;
+  throw new MudptError(
+    'argument',
+    `--only ${id}: these options have no such run; the model, the data, the settings or the version differ`,
+    'make a new --plan on this machine and compare',
+  );
+}
+
+/** One line of JSON a run. */
+function printPlan(jobs, protocol, folder, options) {
+  const { data, source, styles, targets, set = [], model, dtype, variant } = options;
+  const repeated = (flag, values) => (values?.length ? [flag, ...values] : []);
+  const common = [
+    ...repeated('--data', data),
+    ...repeated('--targets', targets),
+    ...(source === undefined ? [] : ['--source', source]),
+    ...(styles === undefined ? [] : ['--styles', styles.join(',')]),
+    ...(model === DEFAULT_MODEL ? [] : ['--model', model]),
+    ...(dtype === undefined ? [] : ['--dtype', dtype]),
+    ...(variant === 'auto' ? [] : ['--variant', variant]),
+    ...['--out', folder],
+  ];
+  for (const { id, identity } of jobs) {
+    const { data: name, method, shots, seed } = identity;
+    const changed = set.filter((change) => appliesTo(change, method)).flatMap(({ text }) => ['--set', text]);
+    const own = [
+      ...changed,
+      '--methods',
+      method,
+      ...(shots === null ? [] : ['--shots', `${shots}`, '--seeds', `${seed}`]),
+    ];
+    const words = ['mudpt', 'protocol', protocol, ...common, ...own, '--only', id];
+    const command = words.map(quoted).join(' ');
+    const line = { id, protocol, data: name, method, shots, seed, log: logFile(folder, id), command };
+    process.stdout.write(`${JSON.stringify(line)}\n`);
+  }
+}
+
+/** As a POSIX shell reads it. */
+const quoted = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
+// ------------------------------------------------------------------------------------------ words
+
+function introduce(terminal, sources, chosen, todo, folder) {
+  const notes = sources.flatMap(({ set, targets }) => [set, ...targets].flatMap(({ dataset }) => dataset.notes));
+  for (const note of new Set(notes)) terminal.note(note);
+  const done = chosen.length - todo.length;
+  const rest = done ? `, ${done === chosen.length ? 'all' : done} finished before` : '';
+  terminal.note(`${plural(chosen.length, 'run')}${rest}; logs in ${path.join(folder, 'logs')}`);
+}
+
+/** @param {import('../protocol/plan.js').Identity} identity */
+function nameOf({ data, method, shots, seed }) {
+  const run = shots === null ? [] : [plural(shots, 'shot'), `seed ${seed}`];
+  return [data, method, ...run].join(', ');
+}
+
+// ------------------------------------------------------------------------------------------ values of options
+
+/** Commander adds up the values of an option that takes several by itself only without a check of its own. */
+function several(text, before = []) {
+  return [...before, given(text)];
+}
+
+/** a,b,c, each checked, in their order and without those that come again. */
+const listOf = (check) => (text) => [...new Set(text.split(',').map((each) => check(each.trim())))];
+
+function methodName(text) {
+  if (Object.hasOwn(METHODS, text)) return text;
+  throw new InvalidArgumentError(`choose from ${Object.keys(METHODS).join(', ')}`);
+}
+
+/** NAME=VALUE or METHOD.NAME=VALUE; names are those of tune(), or the same with dashes. */
+function changes(text, before = []) {
+  const parts = /^(?:(\w+)\.)?([\w-]+)=(.*)$/s.exec(text);
+  if (!parts) throw new InvalidArgumentError('expected NAME=VALUE or METHOD.NAME=VALUE, for instance epochs=5');
+  const [, method, name, word] = parts;
+  const key = name.replace(/-(\w)/g, (_, letter) => letter.toUpperCase());
+  return [...before, { ...(method && { method: methodName(method) }), key, value: valueOf(word), text }];
+}
+
+function valueOf(word) {
+  if (word === 'true' || word === 'false') return word === 'true';
+  return word.trim() !== '' && Number.isFinite(Number(word)) ? Number(word) : word;
+}

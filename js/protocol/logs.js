@@ -1,0 +1,93 @@
+/**
+ * The logs of finished runs: one JSON file each, DIR/logs/ID.json, that appears whole or not at all. They are all that
+ * is kept of a sweep; tables and plots are made from them.
+ */
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { writeWhole } from '../cli/files.js';
+import { MudptError } from '../errors.js';
+import { idOf } from './plan.js';
+
+/** @typedef {import('./run.js').Log} Log */
+
+const FOLDER = 'logs';
+
+/** @param {string} folder of the sweep @param {string} id */
+export const logFile = (folder, id) => path.join(folder, FOLDER, `${id}.json`);
+
+/** @param {string} folder @param {Log} log */
+export async function writeLog(folder, log) {
+  await mkdir(path.join(folder, FOLDER), { recursive: true });
+  await writeWhole(logFile(folder, log.id), `${JSON.stringify(log, null, 2)}\n`);
+}
+
+/**
+ * @param {string} folder of a sweep; one without logs has none
+ * @returns {Promise<Log[]>} in the order of their ids
+ * @throws {MudptError} `file`: a log was changed or cannot be read
+ */
+export async function readLogs(folder) {
+  const names = await readdir(path.join(folder, FOLDER)).catch((error) => {
+    if (error.code === 'ENOENT') return /** @type {string[]} */ ([]);
+    throw fault(folder, `cannot be used (${error.code})`, 'give the folder of a sweep');
+  });
+  const wanted = names.filter((name) => !name.startsWith('.') && name.endsWith('.json')).sort();
+  return Promise.all(wanted.map((name) => readLog(path.join(folder, FOLDER, name))));
+}
+
+async function readLog(file) {
+  const text = await readFile(file, 'utf8').catch((error) => {
+    throw fault(file, `cannot be read (${error.code})`, 'check its permissions');
+  });
+  let log;
+  try {
+    log = JSON.parse(text);
+  } catch {
+    throw fault(file, 'is no JSON', 'remove it, and the run is repeated');
+  }
+  if (log?.format !== 'mudpt-run' || log.version !== 1 || !Array.isArray(log.results)) {
+    throw fault(file, 'is no log of a run', 'remove it, and the run is repeated');
+  }
+  if (log.id !== idOf(log.identity) || `${log.id}.json` !== path.basename(file)) {
+    throw fault(file, 'does not have the id of what it describes', 'remove it, and the run is repeated');
+  }
+  return log;
+}
+
+/**
+ * Refuses runs that do not belong in one table: two results of one run, another model or version, other data under the
+ * same name, or settings that change between seeds.
+ * @param {Pick<Log, 'id' | 'identity'>[]} runs  finished and planned ones
+ * @param {string} folder  for messages
+ */
+export function checkTogether(runs, folder) {
+  /** @type {Map<string, { id: string, value: any }>} */
+  const seen = new Map();
+  const agree = (id, what, value) => {
+    const first = seen.get(what);
+    if (!first) return void seen.set(what, { id, value });
+    if (JSON.stringify(first.value) === JSON.stringify(value)) return;
+    const keys = Object.keys({ ...first.value, ...value });
+    const different = keys.filter((key) => JSON.stringify(first.value?.[key]) !== JSON.stringify(value?.[key]));
+    throw fault(
+      folder,
+      `${first.id} and ${id} do not belong together: they differ in ${different.join(', ') || what}`,
+      'choose another --out, or remove the logs of one of them',
+    );
+  };
+  const ids = new Map(runs.map((run) => [run.id, run]));
+  for (const { id, identity } of ids.values()) {
+    const { context, protocol, data, method, shots, seed, settings, train, tests } = identity;
+    agree(id, 'the model', context);
+    const run = [protocol, data, method, shots].join('\0');
+    const { seed: _, ...others } = settings ?? {};
+    agree(id, `settings\0${run}`, others);
+    for (const test of tests) {
+      agree(id, `tests\0${[protocol, data, test.name, test.part].join('\0')}`, { 'test data': test.hash });
+    }
+    if (train) agree(id, `train\0${protocol}\0${data}`, { 'training data': train.hash });
+    agree(id, `run\0${run}\0${seed}`, { tests });
+  }
+}
+
+const fault = (file, what, remedy) => new MudptError('file', `${file}: ${what}`, remedy);

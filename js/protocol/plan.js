@@ -1,0 +1,219 @@
+/**
+ * The protocols of prompt tuning's papers as lists of jobs that do not depend on each other. A job is one run: train
+ * once (zero-shot: not at all), test on one or more sets of pictures.
+ *
+ * A job's id ends in a hash of everything that its result depends on: the library's version, the model, the method's
+ * settings, and the data. So the same job has the same id on every machine, and a job that would give another result
+ * has another one.
+ */
+import { createHash } from 'node:crypto';
+import { MudptError } from '../errors.js';
+import { checkOption, METHODS, resolveSettings, TRAINABLE } from '../methods.js';
+import { classesOf, examplesOf, sameNames, setFault } from './sets.js';
+
+const DEFAULT_TEMPLATE = 'a photo of a {}.';
+
+/** Names, what they are called, and the shots that they are run with by default. */
+export const PROTOCOLS = {
+  'few-shot': { title: 'Few-shot recognition', shots: [1, 2, 4, 8, 16] },
+  'base-to-new': { title: 'Base-to-new generalization', shots: [16] },
+  'cross-dataset': { title: 'Cross-data-set transfer', shots: [16] },
+  'domain-generalization': { title: 'Domain generalization', shots: [16] },
+};
+
+/**
+ * @typedef {import('./sets.js').DataSet} DataSet
+ * @typedef {import('./sets.js').Part} Part
+ * @typedef {import('../methods.js').Settings} Settings
+ *
+ * @typedef {{ name: string, set: DataSet, part: Part }} Test  `name` is its column in tables
+ *
+ * @typedef {object} Context  what all jobs of a sweep have in common
+ * @property {string} library      version
+ * @property {string} variant      'plain' or 'relaxed'; they differ by rounding
+ * @property {string} fingerprint  of the model
+ * @property {string} dtype        of the weights, as asked for
+ * @property {number} weightBytes  tells how they are kept where that was not asked for
+ *
+ * @typedef {object} Identity  what a job's result depends on, and nothing else
+ * @property {Context} context
+ * @property {string} protocol
+ * @property {string} data         name of the data set that it trains on, or that zero-shot stands beside
+ * @property {string} method
+ * @property {number | null} shots  null for zero-shot
+ * @property {number | null} seed
+ * @property {Settings | null} settings
+ * @property {{ hash: string, part: Part } | null} train
+ * @property {{ name: string, hash: string, part: Part, template?: string }[]} tests
+ *
+ * @typedef {object} Job
+ * @property {string} id
+ * @property {Identity} identity
+ * @property {{ set: DataSet, part: Part } | null} train
+ * @property {(Test & { template: string })[]} tests
+ *
+ * @typedef {object} Sweep
+ * @property {string} protocol
+ * @property {{ set: DataSet, targets: DataSet[] }[]} sources  what is trained on, and what it is tested on beside its
+ *   own test pictures: other data sets, or the same classes in other styles
+ * @property {string[]} methods
+ * @property {number[]} shots
+ * @property {number[]} seeds
+ * @property {Change[]} changes   of the methods' defaults
+ *
+ * @typedef {{ method?: string, key: string, value: unknown }} Change  without a method: of all that have the option
+ */
+
+/**
+ * All jobs, data set by data set; zero-shot first.
+ * @param {Sweep} sweep
+ * @param {Context} context
+ * @param {import('../core.js').ClipConfig} model  sizes
+ * @returns {Job[]}
+ */
+export function planJobs(sweep, context, model) {
+  const { protocol, methods, shots, seeds, changes } = sweep;
+  checkChanges(methods, changes);
+  requireDifferent(sweep.sources.map(({ set }) => set));
+  return sweep.sources.flatMap(({ set, targets }) => {
+    requireDifferent([set, ...targets]);
+    const { train, tests } = layOut(protocol, set, targets);
+    const base = { context, protocol, data: set.name };
+    const job = (method, settings) => {
+      const trained = settings !== null;
+      if (settings?.classSpecific) checkTransfer(method, train, tests);
+      /** @type {Identity} */
+      const identity = {
+        ...{ ...base, method, shots: settings?.shots ?? null, seed: settings?.seed ?? null, settings },
+        train: trained ? { hash: train.set.hash, part: train.part } : null,
+        tests: tests.map(({ name, set: { hash }, part, template }) => {
+          return { name, hash, part, ...(!trained && { template }) };
+        }),
+      };
+      return { id: idOf(identity), identity, train: trained ? train : null, tests };
+    };
+    const settingsOf = (method, shot, seed) => {
+      const own = changes.filter((change) => appliesTo(change, method)).map(({ key, value }) => [key, value]);
+      return resolveSettings({ ...Object.fromEntries(own), method, shots: shot, seed }, model).settings;
+    };
+    return [
+      ...methods.filter((method) => !TRAINABLE.includes(method)).map((method) => job(method, null)),
+      ...shots.flatMap((shot) =>
+        seeds.flatMap((seed) =>
+          methods
+            .filter((method) => TRAINABLE.includes(method))
+            .map((method) => job(method, settingsOf(method, shot, seed))),
+        ),
+      ),
+    ];
+  });
+}
+
+/**
+ * What a protocol trains and tests on.
+ * @param {string} protocol
+ * @param {DataSet} set
+ * @param {DataSet[]} targets
+ * @returns {{ train: { set: DataSet, part: Part }, tests: (Test & { template: string })[] }}
+ */
+function layOut(protocol, set, targets) {
+  const test = (name, from, part) => {
+    if (!examplesOf(from, part, 'test').length) {
+      const which = part === 'all' ? '' : ` of its ${part} classes`;
+      throw setFault(from, `has no test pictures${which}`, 'add some');
+    }
+    return { name, set: from, part, template: from.dataset.template ?? DEFAULT_TEMPLATE };
+  };
+  const count = set.dataset.classes.length;
+  if (protocol === 'base-to-new') {
+    if (count < 4) {
+      const halves = 'two halves of at least two classes each';
+      throw setFault(set, `has ${count} classes; base-to-new needs ${halves}`, 'give a data set of 4 classes or more');
+    }
+    return { train: { set, part: 'base' }, tests: [test('base', set, 'base'), test('new', set, 'new')] };
+  }
+  for (const each of [set, ...targets]) {
+    if (each.dataset.classes.length < 2) throw setFault(each, 'has one class only', 'give a data set of 2 or more');
+  }
+  if (protocol === 'domain-generalization') for (const target of targets) requireSameClasses(set, target);
+  return { train: { set, part: 'all' }, tests: [set, ...targets].map((each) => test(each.name, each, 'all')) };
+}
+
+/** Domain generalization tests the classes that were trained, or some of them. */
+function requireSameClasses(set, target) {
+  const known = new Set(set.dataset.classes);
+  const foreign = target.dataset.classes.filter((name) => !known.has(name));
+  if (!foreign.length) return;
+  const more = foreign.length > 1 ? ` (and ${foreign.length - 1} more)` : '';
+  throw setFault(
+    target,
+    `class "${foreign[0]}"${more} is not one of ${set.name}; domain generalization tests the same classes`,
+    'rename the classes, or use cross-dataset',
+  );
+}
+
+/** Tables tell data sets apart by their names. */
+function requireDifferent(sets) {
+  const seen = new Map();
+  for (const set of sets) {
+    const other = seen.get(set.name);
+    if (other) throw setFault(set, `has the name of ${other.source}: ${set.name}`, 'rename its folder or leave it out');
+    seen.set(set.name, set);
+  }
+}
+
+/** Context of its own for every class says nothing of classes that were not trained. */
+function checkTransfer(method, train, tests) {
+  const own = classesOf(train.set, train.part);
+  const foreign = tests.find(({ set, part }) => !sameNames(own, classesOf(set, part)));
+  if (!foreign) return;
+  throw new MudptError(
+    'argument',
+    `${method} with class-specific context cannot be tested on ${foreign.name}, whose classes were not trained`,
+    'leave out classSpecific, or use the protocol few-shot',
+  );
+}
+
+// ------------------------------------------------------------------------------------------ changed defaults
+
+/** Whether a method's default is changed. @param {Change} change @param {string} method */
+export const appliesTo = ({ method: only, key }, method) =>
+  only === undefined ? Object.hasOwn(METHODS[method].defaults ?? {}, key) : only === method;
+
+/** Every change must be one that some method of the sweep takes. */
+function checkChanges(methods, changes) {
+  const trained = methods.filter((method) => TRAINABLE.includes(method));
+  for (const { method, key } of changes) {
+    if (key === 'shots' || key === 'seed') {
+      throw new MudptError('argument', `${key} cannot be set for a method`, `use --${key === 'seed' ? 'seeds' : key}`);
+    }
+    if (method === undefined) {
+      if (!trained.some((each) => appliesTo({ key, value: undefined }, each))) checkOption(trained[0] ?? 'mudpt', key);
+    } else if (!trained.includes(method)) {
+      const valid = trained.join(', ') || 'none of this sweep';
+      throw new MudptError('argument', `there is nothing to set for ${method}`, `methods that train: ${valid}`);
+    } else checkOption(method, key);
+  }
+}
+
+// ------------------------------------------------------------------------------------------ identity
+
+/**
+ * @param {Identity} identity
+ * @returns {string} also a file name: few-shot-pets-mudpt-16shots-seed1-0123456789ab
+ */
+export function idOf(identity) {
+  const { protocol, data, method, shots, seed } = identity;
+  const name = data.replace(/[^\w.-]+/g, '-').slice(0, 40);
+  const run = shots === null ? [] : [`${shots}shots`, `seed${seed}`];
+  return [protocol, name, method, ...run, hashOf(identity)].join('-');
+}
+
+/** 12 hexadecimal digits; the order of an object's keys does not count. */
+function hashOf(identity) {
+  const sorted = (_, value) =>
+    value && typeof value === 'object' && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value;
+  return createHash('sha256').update(JSON.stringify(identity, sorted)).digest('hex').slice(0, 12);
+}

@@ -1,0 +1,143 @@
+/**
+ * Tables and plots of a sweep as files: PROTOCOL.md, .csv, .json, and an SVG for each data set. They follow from the
+ * logs alone, to the byte: no times, no paths, nothing of the machine.
+ */
+import path from 'node:path';
+import { writeWhole } from '../cli/files.js';
+import { MudptError } from '../errors.js';
+import { linePlotSvg } from '../node/charts.js';
+import { printable } from '../node/datasets.js';
+import { checkTogether, readLogs } from './logs.js';
+import { AVERAGE, summarize } from './tables.js';
+
+/**
+ * @typedef {import('./tables.js').Summary} Summary
+ * @typedef {import('./tables.js').Table} Table
+ * @typedef {import('./tables.js').Cell} Cell
+ */
+
+/**
+ * Makes the tables and plots of a folder of logs anew.
+ * @param {string} folder
+ * @returns {Promise<Summary[]>} one a protocol
+ * @throws {MudptError} `file`
+ */
+export async function writeReport(folder) {
+  const logs = await readLogs(folder);
+  if (!logs.length) {
+    throw new MudptError('file', `${folder}: holds no logs of finished runs`, 'give the --out of mudpt protocol');
+  }
+  checkTogether(logs, folder);
+  const summaries = summarize(logs);
+  for (const summary of summaries) {
+    const save = (name, content) => writeWhole(path.join(folder, name), content);
+    const plots = plotFiles(summary);
+    for (const { file, svg } of plots) await save(file, svg);
+    await save(`${summary.protocol}.csv`, csv(summary));
+    await save(`${summary.protocol}.json`, `${JSON.stringify(summary, null, 2)}\n`);
+    await save(`${summary.protocol}.md`, markdown(summary, plots));
+  }
+  return summaries;
+}
+
+/** 75.128 ± 1.5 -> "75.13 ± 1.50"; a star where seeds are missing. @param {Cell | null} cell */
+export function cellText(cell) {
+  if (!cell) return '–';
+  const spread = cell.deviation === null ? '' : ` ± ${cell.deviation.toFixed(2)}`;
+  return `${cell.mean.toFixed(2)}${spread}${cell.partial ? '*' : ''}`;
+}
+
+/** What a table shows. @param {Summary} summary @param {Table} table */
+export function tableTitle({ title }, { data, shots }) {
+  const of = data === AVERAGE ? 'average over the data sets' : data;
+  const by = shots === null ? 'zero-shot' : shots === 1 ? '1 shot' : `${shots} shots`;
+  return [title, of, by].filter((part) => part !== null).join(', ');
+}
+
+/** What all tables have in common, in a sentence. @param {Summary} summary */
+export function caption({ model, context, seeds, tables }) {
+  const over = seeds.length > 1 ? `, mean ± standard deviation over the seeds ${seeds.join(', ')}` : '';
+  const one = seeds.length === 1 ? `, seed ${seeds[0]}` : '';
+  const missing = tables.some(({ rows }) => rows.some(({ cells }) => cells.some((cell) => cell?.partial)));
+  const star = missing ? ' A star marks what lacks some of the seeds.' : '';
+  const by = `Model ${model} (${context.fingerprint}), mudpt ${context.library}.`;
+  return `Accuracy in per cent${over}${one}.${star} ${by}`;
+}
+
+// ------------------------------------------------------------------------------------------ Markdown
+
+/** The highest of a column is bold. @param {Summary} summary @param {{ file: string, title: string }[]} plots */
+function markdown(summary, plots) {
+  const blocks = [`# ${summary.title}`, escapeCell(caption(summary))];
+  for (const table of summary.tables) {
+    blocks.push(`## ${escapeCell(tableTitle(summary, table))}`, grid(table));
+  }
+  for (const { file, title } of plots) blocks.push(`![${escapeCell(title)}](${encodeURI(file)})`);
+  const set = summary.methods.filter(({ settings }) => settings);
+  if (set.length) {
+    const rows = set.map(({ title, settings }) => `| ${title} | ${said(settings)} |`);
+    const remark = 'Those that depend on the shots stand in the logs.';
+    blocks.push('## Settings', `${remark}\n\n${['| method | settings |', '|---|---|', ...rows].join('\n')}`);
+  }
+  return `${blocks.join('\n\n')}\n`;
+}
+
+function grid({ columns, rows }) {
+  const best = columns.map((_, x) => Math.max(...rows.map(({ cells }) => cells[x]?.mean ?? -1)));
+  const lines = rows.map(({ title, cells }) => {
+    const texts = cells.map((cell, x) => (cell?.mean === best[x] ? `**${cellText(cell)}**` : cellText(cell)));
+    return `| ${[title, ...texts].join(' | ')} |`;
+  });
+  const head = `| ${['', ...columns.map(escapeCell)].join(' | ').trimStart()} |`;
+  return [head.replace(/^\| \|/, '| |'), `|---|${'--:|'.repeat(columns.length)}`, ...lines].join('\n');
+}
+
+const said = (settings) =>
+  Object.entries(settings)
+    .map(([key, value]) => `${key} ${typeof value === 'string' ? `"${escapeCell(value)}"` : value}`)
+    .join(', ');
+
+/** Names come from folders. */
+const escapeCell = (text) => printable(text).replace(/[\\`*_<>[\]|#]/g, '\\$&');
+
+// ------------------------------------------------------------------------------------------ CSV
+
+/** One line a cell. @param {Summary} summary */
+function csv({ protocol, tables }) {
+  const lines = tables.flatMap(({ data, shots, columns, rows }) =>
+    rows.flatMap(({ method, cells }) =>
+      cells.flatMap((cell, x) => {
+        if (!cell) return [];
+        const { mean, deviation, count } = cell;
+        return [[protocol, data ?? '', shots ?? '', method, columns[x], exact(mean), exact(deviation), count]];
+      }),
+    ),
+  );
+  const head = ['protocol', 'data', 'shots', 'method', 'column', 'accuracy', 'deviation', 'seeds'];
+  return [head, ...lines].map((line) => `${line.map(field).join(',')}\r\n`).join('');
+}
+
+const exact = (value) => (value === null ? '' : value.toFixed(4));
+/** As RFC 4180 has it. */
+const field = (value) => (/[",\r\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
+
+// ------------------------------------------------------------------------------------------ SVG
+
+/** @param {Summary} summary @returns {{ file: string, title: string, svg: string }[]} */
+function plotFiles({ protocol, title, plots }) {
+  const taken = new Set();
+  return plots.map(({ data, what, shots, series }) => {
+    let file = `${protocol}-${data.replace(/[^\w.-]+/g, '-')}`;
+    while (taken.has(file.toLowerCase())) file += '_';
+    taken.add(file.toLowerCase());
+    const heading = `${title}: ${data === AVERAGE ? 'average over the data sets' : data}`;
+    const svg = linePlotSvg({
+      ...{ title: heading, xLabel: 'shots a class', yLabel: `${what} in %`, xs: shots },
+      series: series.map(({ title: name, cells }) => {
+        const deviations = cells.map((cell) => cell?.deviation ?? null);
+        return { name, values: cells.map((cell) => cell?.mean ?? null), deviations };
+      }),
+    });
+    return { file: `${file}.svg`, title: heading, svg };
+  });
+}

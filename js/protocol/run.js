@@ -1,0 +1,123 @@
+/**
+ * Runs one job of a protocol: trains with the drawn pictures, then names the test pictures of every test among that
+ * test's own classes. Prompts are not changed by the tests: other class names go through the tuned text tower.
+ */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import os from 'node:os';
+import { drawShots } from '../shots.js';
+import { withOtherClasses } from './other-classes.js';
+import { classesOf, examplesOf, insidePath, sameNames } from './sets.js';
+
+/**
+ * @typedef {import('./plan.js').Job} Job
+ * @typedef {import('../index.js').Clip} Clip
+ *
+ * @typedef {object} Log  what is kept of a run, as JSON
+ * @property {'mudpt-run'} format
+ * @property {1} version
+ * @property {string} id
+ * @property {import('./plan.js').Identity} identity
+ * @property {string} model  name of its folder
+ * @property {{ name: string, classes: number, pictures: number, right: number, accuracy: number, macroF1: number,
+ *   ece: number }[]} results  one a test; shares from 0 to 1
+ * @property {{ count: number, hash: string } | null} drawn  pictures that were trained on; SHA-256 of their paths in
+ *   the data set and of their bytes: methods with the same hash saw the same pictures
+ * @property {number[]} lossPerEpoch
+ * @property {{ train: number, test: number }} seconds
+ * @property {string} finished  when, ISO 8601
+ * @property {Record<string, string | number>} environment
+ *
+ * @typedef {(progress: { stage: string, share: number }) => void} OnProgress  share of the stage, 0 to 1
+ */
+
+/**
+ * @param {Clip} clip
+ * @param {Job} job
+ * @param {{ core: import('../core.js').Core, onProgress?: OnProgress, signal?: AbortSignal }} options  core: any
+ *   instance of the library; it says which pictures are drawn
+ * @returns {Promise<Log>}
+ */
+export async function runJob(clip, job, { core, onProgress = () => {}, signal }) {
+  const begun = performance.now();
+  const trained = job.train && (await train(clip, core, job, onProgress, signal));
+  const middle = performance.now();
+  const results = [];
+  try {
+    for (const test of job.tests) {
+      const { name, set, part } = test;
+      const classifier = await classifierOf(clip, trained?.classifier, test);
+      try {
+        const examples = examplesOf(set, part, 'test').map(({ path, label }) => ({ image: path, label }));
+        const { accuracy, macroF1, ece, count, confusion } = await classifier.evaluate(examples, {
+          signal,
+          onProgress: ({ done, total }) => onProgress({ stage: `testing ${name}`, share: done / total }),
+        });
+        const right = confusion.reduce((sum, row, i) => sum + row[i], 0);
+        results.push({ name, classes: classifier.classes.length, pictures: count, right, accuracy, macroF1, ece });
+      } finally {
+        if (classifier !== trained?.classifier) await classifier.dispose();
+      }
+    }
+  } finally {
+    await trained?.classifier.dispose();
+  }
+  const seconds = (from, to) => Math.round(to - from) / 1000;
+  return {
+    ...{ format: 'mudpt-run', version: 1, id: job.id, identity: job.identity },
+    ...{ model: clip.info.name.split(/[\\/]/).filter(Boolean).at(-1) ?? '', results },
+    ...{ drawn: trained?.drawn ?? null, lossPerEpoch: trained?.lossPerEpoch ?? [] },
+    seconds: { train: job.train ? seconds(begun, middle) : 0, test: seconds(middle, performance.now()) },
+    finished: new Date().toISOString(),
+    environment: {
+      ...{ node: process.version, platform: process.platform, architecture: process.arch },
+      ...{ processor: os.cpus()[0]?.model ?? 'unknown', threads: clip.info.threads },
+    },
+  };
+}
+
+/**
+ * @param {Clip} clip
+ * @param {import('../core.js').Core} core
+ * @param {Job} job
+ * @param {OnProgress} onProgress
+ * @param {AbortSignal} [signal]
+ */
+async function train(clip, core, { identity, train }, onProgress, signal) {
+  const { set, part } = /** @type {NonNullable<Job['train']>} */ (train);
+  const settings = /** @type {import('../methods.js').Settings} */ (identity.settings);
+  const list = examplesOf(set, part, 'train');
+  const classes = classesOf(set, part);
+  const examples = list.map(({ path, label }) => ({ image: path, label }));
+  const method = /** @type {any} */ (identity.method);
+  const tuning = clip.tune({ ...settings, method, classes, examples, signal });
+  const losses = [];
+  for await (const { epoch, epochs, step, steps, loss } of tuning) {
+    (losses[epoch - 1] ??= []).push(loss);
+    onProgress({ stage: `epoch ${epoch} of ${epochs}`, share: step / steps });
+  }
+  const classifier = await tuning.finished;
+  // What tune() draws, as it depends on these alone.
+  const labels = list.map(({ label }) => label);
+  const drawn = drawShots(core, classes, labels, settings).train.map((index) => list[index].path);
+  const hash = createHash('sha256');
+  for (const file of drawn) hash.update(`${insidePath(set.root, file)}\0`).update(await readFile(file));
+  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  return {
+    classifier,
+    lossPerEpoch: losses.map(mean),
+    drawn: { count: drawn.length, hash: hash.digest('hex') },
+  };
+}
+
+/**
+ * The classifier that a test needs: the tuned one, the same with the test's class names, or zero-shot.
+ * @param {Clip} clip
+ * @param {import('../index.js').Classifier | undefined} tuned
+ * @param {Job['tests'][number]} test
+ */
+async function classifierOf(clip, tuned, { set, part, template }) {
+  const names = classesOf(set, part);
+  if (!tuned) return clip.zeroShot(names, { template });
+  return sameNames(names, tuned.classes) ? tuned : withOtherClasses(clip, tuned, names);
+}

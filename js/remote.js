@@ -1,0 +1,134 @@
+/**
+ * loadClip, and what it gives to pages: objects with the members of Clip, Classifier and TuneJob whose work is done by
+ * a worker (worker.js). A worker belongs to one model and ends with it.
+ */
+import { Connection, NUMBER } from './connection.js';
+import { MudptError } from './errors.js';
+import { foreignFolder, hasThreads, isNode, pageAddress, workerFrom } from './platform.js';
+import { Steps } from './steps.js';
+import { MEMBERS } from './wire.js';
+
+/** @param {string | URL} [assetsUrl] */
+function startWorker(assetsUrl) {
+  const folder = foreignFolder(import.meta.url, assetsUrl);
+  if (folder) return workerFrom(new URL('worker.js', folder));
+  return new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+}
+
+let told = false;
+
+/** Once a page: how to get threads where there are none. @param {Record<string, any>} options */
+function tellOfThreads({ threads }) {
+  if (told || threads === 1 || hasThreads || isNode || globalThis.crossOriginIsolated) return;
+  told = true;
+  console.info(
+    'mudpt computes on one thread: for more, serve the page with the headers ' +
+      '"Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp"',
+  );
+}
+
+/**
+ * Loads a model: in a page in a worker, elsewhere in the calling thread. What the options mean is in index.d.ts.
+ * @param {import('./source.js').From} from
+ * @param {Record<string, any>} [options]
+ * @returns {Promise<any>} a Clip as index.d.ts has it
+ */
+export async function loadClip(from, options = {}) {
+  const { worker = typeof document === 'object' && typeof Worker === 'function', ...rest } = options;
+  tellOfThreads(rest);
+  if (!worker) return (await import('./clip.js')).loadClip(from, rest);
+  if (isNode) throw new MudptError('environment', 'in Node the library runs in the calling thread', 'leave out worker');
+  const connection = new Connection(startWorker(rest.assetsUrl));
+  try {
+    const { answer } = connection.call(0, 'load', [from, rest, pageAddress()]);
+    return new RemoteClip(connection, await answer);
+  } catch (error) {
+    connection.end(new MudptError('state', 'the model was not loaded'));
+    throw error;
+  }
+}
+
+/** An object in the worker. */
+class RemoteObject {
+  /**
+   * @param {Connection} connection
+   * @param {keyof typeof MEMBERS} type
+   * @param {{ number: number, values: Record<string, any> }} what
+   */
+  constructor(connection, type, { number, values }) {
+    this[NUMBER] = number;
+    for (const name of MEMBERS[type].values) {
+      Object.defineProperty(this, name, { get: () => structuredClone(values[name]), enumerable: true });
+    }
+    for (const name of MEMBERS[type].methods) {
+      const call = async (...args) => local(connection, await connection.call(number, name, args).answer);
+      Object.defineProperty(this, name, { value: call });
+    }
+  }
+}
+
+/** What the worker answered, as an object of this page where it stands for one. @param {Connection} connection */
+const local = (connection, result) =>
+  result?.type === 'Classifier' ? new RemoteObject(connection, 'Classifier', result) : result;
+
+export class RemoteClip extends RemoteObject {
+  #connection;
+  #methods;
+
+  constructor(connection, what) {
+    super(connection, 'Clip', what);
+    this.#connection = connection;
+    this.#methods = what.values.methods;
+  }
+
+  get memoryBytes() {
+    return this.#connection.memoryBytes;
+  }
+
+  methods() {
+    return structuredClone(this.#methods);
+  }
+
+  /** @param {Record<string, any>} options */
+  tune(options) {
+    return new RemoteTuneJob(this.#connection, this[NUMBER], options ?? {});
+  }
+
+  async dispose() {
+    this.#connection.end(new MudptError('state', 'this model has been disposed of', 'load it again'));
+  }
+}
+
+export class RemoteTuneJob {
+  #connection;
+  /** @type {Steps<import('./tune.js').TuneProgress>} */
+  #steps = new Steps();
+
+  /** @param {Connection} connection @param {number} clip @param {Record<string, any>} options */
+  constructor(connection, clip, options) {
+    this.#connection = connection;
+    this.classifier = /** @type {any} */ (null);
+    const keep = (result) => (this.classifier = local(connection, result));
+    const { number, answer } = connection.call(clip, 'tune', [options], {
+      step: (step) => this.#steps.push(step),
+      left: keep, // what a run has trained that then failed
+    });
+    this[NUMBER] = number;
+    connection.tie(this, number);
+    this.finished = answer.then(keep).finally(() => this.#steps.end());
+    this.finished.catch(() => {});
+  }
+
+  stop() {
+    this.#connection.call(this[NUMBER], 'stop', []).answer.catch(() => {}); // a run that has ended
+  }
+
+  async checkpoint() {
+    return this.#connection.call(this[NUMBER], 'checkpoint', []).answer;
+  }
+
+  async *[Symbol.asyncIterator]() {
+    yield* this.#steps;
+    await this.finished;
+  }
+}
