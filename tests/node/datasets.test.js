@@ -4,8 +4,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { after, test } from 'node:test';
-import { loadDataset } from '../../js/node/datasets.js';
+import { findDatasets, loadDataset, stylesOf } from '../../js/node/datasets.js';
 
 const root = mkdtempSync(path.join(tmpdir(), 'mudpt-datasets-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -154,6 +155,92 @@ test("CoOp's split_zhou file", async () => {
   await assert.rejects(loadDataset(bad({ val: [['b/4.jpg', 3, 'cow']] })), /no picture has label 2 of 0 \.\.\. 3/);
   await assert.rejects(loadDataset(bad({ val: [['b/4.jpg', 2, 'cow']] })), /class "cow" has no picture to train on/);
   await assert.rejects(loadDataset(bad({ test: [['b/3.jpg', 1]] })), /"test" entry 1 is not a triple/);
+});
+
+test('CoOp keeps pictures in a folder beside the split file, and has sentences of its own', async () => {
+  const coop = { train: [['a/1.jpg', 0, 'cat']], val: [], test: [['b/3.jpg', 0, 'cat']] };
+  const beside = { 'notes/x.txt': '', 'jpg/a/1.jpg': 'x', 'jpg/b/3.jpg': 'x' };
+  const at = folder({ ...beside, 'split_zhou_OxfordFlowers.json': coop });
+  const set = await loadDataset(at);
+  assert.deepEqual(relative(at, [...set.train, ...set.test]), [
+    ['jpg/a/1.jpg', 0],
+    ['jpg/b/3.jpg', 0],
+  ]);
+  assert.equal(set.template, 'a photo of a {}, a type of flower.');
+  const none = folder({ 'jpg/a/1.jpg': 'x', 'split_zhou_SUN397.json': coop });
+  await assert.rejects(loadDataset(none), /1\.jpg: is listed in .* no such file/);
+});
+
+test("splits of CoOp's layout are written for ImageNet, its variants and aircraft", async () => {
+  const at = folder({
+    'imagenet/classnames.txt': 'n01 tench\nn02 great white shark\nn03 tench\n',
+    ...pictures(
+      'imagenet/images/train/n01/a.JPEG',
+      'imagenet/images/train/n02/b.JPEG',
+      'imagenet/images/train/n03/c.JPEG',
+    ),
+    ...pictures('imagenet/images/val/n01/d.JPEG', 'imagenet/images/val/n02/e.JPEG', 'imagenet/images/val/n03/f.JPEG'),
+    ...pictures('imagenet-rendition/imagenet-r/n02/g.jpg', 'imagenet-rendition/imagenet-r/README.txt'),
+    ...pictures(...[0, 1, 2].map((i) => `imagenetv2/imagenetv2-matched-frequency-format-val/${i}/h.jpeg`)),
+    'fgvc_aircraft/variants.txt': '707-320\nDR-400\n',
+    ...Object.fromEntries(
+      ['train', 'val', 'test'].map((part) => [`fgvc_aircraft/images_variant_${part}.txt`, '1 DR-400\n2 707-320\n']),
+    ),
+    ...pictures('fgvc_aircraft/images/1.jpg', 'fgvc_aircraft/images/2.jpg'),
+  });
+  execFileSync(process.execPath, [fileURLToPath(new URL('../../scripts/coop-splits.js', import.meta.url)), at]);
+  const read = (name, options) => loadDataset(path.join(at, name), options);
+  const imagenet = await read('imagenet');
+  assert.deepEqual(imagenet.classes, ['tench', 'great white shark', 'tench 2']);
+  assert.deepEqual(relative(at, imagenet.test)[1], ['imagenet/images/val/n02/e.JPEG', 1]);
+  assert.equal(imagenet.train.length, 3);
+  const rendition = await read('imagenet-rendition', { testOnly: true });
+  assert.deepEqual([rendition.classes, rendition.test.length], [['great white shark'], 1]);
+  const v2 = await read('imagenetv2', { testOnly: true });
+  assert.deepEqual([v2.classes, v2.test.map(({ label }) => label)], [imagenet.classes, [0, 1, 2]]);
+  const planes = await read('fgvc_aircraft');
+  assert.equal(planes.template, 'a photo of a {}, a type of aircraft.');
+  assert.deepEqual(relative(at, planes.test), [
+    ['fgvc_aircraft/images/1.jpg', 1],
+    ['fgvc_aircraft/images/2.jpg', 0],
+  ]);
+});
+
+test('a folder of data sets stands for those that have a split file', async () => {
+  const at = folder({
+    'pets/split.json': split,
+    'flowers/split_zhou_X.json': '{}',
+    'notes/x.txt': '',
+    'README.md': '',
+  });
+  const inside = (...names) => names.map((name) => path.join(at, name));
+  assert.deepEqual(await findDatasets(at), inside('flowers', 'pets'));
+  assert.deepEqual(await findDatasets(path.join(at, 'pets')), inside('pets'));
+  assert.deepEqual(await findDatasets(path.join(at, 'pets/split.json')), inside('pets/split.json'));
+  const plain = folder(pictures('cat/1.jpg', 'dog/1.jpg'));
+  assert.deepEqual(await findDatasets(plain), [plain]);
+  await assert.rejects(findDatasets(path.join(at, 'nowhere')), /there is no such file or folder/);
+});
+
+test('styles are found, and what is only tested on needs no training pictures', async () => {
+  const styles = { 'split.json': split, 'split-ink.json': split, 'split-chalk.json': { ...split, train: [] } };
+  const at = folder({ ...files, ...styles });
+  assert.deepEqual(await stylesOf(at), ['chalk', 'ink']);
+  const parted = folder(pictures('train/cat/1.jpg', 'test/cat/2.jpg', 'test-ink/cat/3.jpg'));
+  assert.deepEqual(await stylesOf(parted), ['ink']);
+  assert.deepEqual(await stylesOf(path.join(at, 'split.json')), []);
+
+  await assert.rejects(loadDataset(at, { split: 'chalk' }), /"train" is empty/);
+  const chalk = await loadDataset(at, { split: 'chalk', testOnly: true });
+  assert.deepEqual([chalk.train, relative(at, chalk.test)], [[], split.test]);
+  const all = folder(pictures('cat/1.jpg', 'cat/2.jpg', 'dog/1.jpg'));
+  assert.deepEqual(relative(all, (await loadDataset(all, { testOnly: true })).test), [
+    ['cat/1.jpg', 0],
+    ['cat/2.jpg', 0],
+    ['dog/1.jpg', 1],
+  ]);
+  const apart = folder(pictures('test/cat/1.jpg', 'test/dog/1.jpg'));
+  assert.equal((await loadDataset(apart, { testOnly: true })).test.length, 2);
 });
 
 /** Faults of a split file: what is put in its place, and what must be said. */

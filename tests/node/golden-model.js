@@ -46,7 +46,7 @@ export function methodOf(name, hyper) {
 }
 
 /** The classes' sentences from a case's ids. */
-function sentencesOf(json, tensors, method) {
+export function sentencesOf(json, tensors, method) {
   const shape = tensors.shape('class_ids');
   const [classes, row] = shape.slice(-2);
   const ids = tensors.values('class_ids');

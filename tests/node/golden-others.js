@@ -152,9 +152,12 @@ export async function runTokenizer({ report, summary }, folder, name, json) {
 
 const PRODUCT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** A folder that a recorded run names: beside the golden folder, or in the product's tree. */
+/**
+ * A folder that a recorded run names: beside the golden folder, or in the product's tree; below tests/ first, where
+ * the model of the recorded runs is kept as it was when they were recorded.
+ */
 function findFolder(replay, named) {
-  const places = [path.join(replay, '../../..'), PRODUCT, path.join(PRODUCT, 'tests')];
+  const places = [path.join(replay, '../../..'), path.join(PRODUCT, 'tests'), PRODUCT];
   const found = places.map((place) => path.join(place, named)).find((folder) => existsSync(folder));
   if (!found) throw new Error(`${named} lies neither beside the golden folder nor in the product's tree`);
   return found;

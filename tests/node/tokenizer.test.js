@@ -85,18 +85,20 @@ for (const name of configurations) {
     });
 
     for (const one of cases.map((file) => ({ file, ...json(`${name}/${file}.json`) }))) {
-      if (!METHODS[one.method]) continue;
+      const method = one.method === 'uumudpt' ? 'mudpt' : one.method; // with transformer injection
       test(one.file, () => {
         const ids = (texts) => texts.map((text) => tokenizer.sentence(text, 'a class'));
         const { n, n_text: own, phrase, templates = ['a photo of a {}.'] } = one.hyper_parameters;
-        if (one.method === 'zeroshot') {
+        if (method === 'zeroshot') {
           const expected = Array.isArray(one.prompt_texts[0]) ? one.prompt_texts.map(ids) : [ids(one.prompt_texts)];
           assert.deepEqual(templateSentences(tokenizer, one.classes, templates), expected);
           return;
         }
-        const settings = { phrase: phrase ?? '', promptLength: own ?? n };
-        const made = promptSentences(tokenizer, one.classes, one.method, settings);
-        const [expected, length] = [ids(one.prompt_texts), settings.promptLength];
+        const { position: classPosition = 'end' } = one.hyper_parameters;
+        const settings = { phrase: phrase ?? '', promptLength: own ?? n, classPosition };
+        const made = promptSentences(tokenizer, one.classes, method, settings);
+        const learned = METHODS[method].textPrompts;
+        const [expected, length] = [ids(one.prompt_texts), learned ? settings.promptLength : 0];
         // The ids at the prompts' rows are placeholders.
         const others = (sentences) => sentences.map((row) => row.filter((_, i) => i < 1 || i > length));
         assert.deepEqual(others(made.ids[0]), others(expected));
@@ -104,7 +106,8 @@ for (const name of configurations) {
           made.ids[0].map((row) => row.length),
           expected.map((row) => row.length),
         );
-        assert.deepEqual(made.phrase, phrase ? tokenizer.words(phrase.split(' ')) : null);
+        assert.deepEqual(made.phrase, learned && phrase ? tokenizer.words(phrase.split(' ')) : null);
+        if (classPosition !== 'end') assert.deepEqual(made.nameLengths, one.name_lengths);
       });
     }
   });
@@ -118,7 +121,7 @@ describe('what is asked for', () => {
     const { method, settings } = resolveSettings({}, model);
     assert.equal(method, 'mudpt');
     assert.deepEqual(settings, {
-      ...{ promptLength: 4, depth: 5, phrase: 'a photo of a', layer0Fusion: true },
+      ...{ promptLength: 4, depth: 5, phrase: 'a photo of a', injection: 'linear', layer0Fusion: true },
       ...{ shots: 16, epochs: 10, batchSize: 4, learningRate: 2.5e-3, augment: true, smallestCrop: 0.08, seed: 1 },
     });
     assert.deepEqual(resolveSettings({ seed: undefined }, model).settings, settings);
@@ -128,17 +131,23 @@ describe('what is asked for', () => {
   test('IVLP has no more layers of prompts than a tower has layers', () => {
     const { settings } = resolveSettings({ method: 'ivlp', depth: 4 }, model);
     assert.deepEqual(METHODS.ivlp.sizes(settings, model), {
-      ...{ textLength: 4, textDepth: 3, visualLength: 4, visualDepth: 4 },
+      ...{ textLength: 2, textDepth: 3, visualLength: 2, visualDepth: 4 },
     });
   });
 
   for (const [options, message] of [
-    [{ method: 'magic' }, /method is "magic", expected (ivlp|mudpt) or (ivlp|mudpt)/],
+    [{ method: 'magic' }, /method is "magic", expected coop or cocoop or vpt or ivlp or mudpt or umudpt/],
     [{ method: 'toString' }, /method is "toString"/],
     [{ method: 'zeroshot' }, /method is "zeroshot"/],
-    [{ injection: 'transformer' }, /injection is "transformer", expected linear/],
+    [{ injection: 'both' }, /injection is "both", expected linear or transformer/],
+    [{ injection: 'transformer', layer0Fusion: true }, /layer0Fusion is no option of transformer injection/],
+    [{ method: 'coop', classPosition: 'top' }, /classPosition is "top", expected end or middle or front/],
+    [{ method: 'coop', classSpecific: 1 }, /classSpecific is 1, expected true or false/],
+    [{ method: 'cocoop', depth: 2 }, /depth is no option of cocoop; methods that have it: vpt, ivlp, mudpt, umudpt/],
+    [{ classSpecific: true }, /classSpecific is no option of mudpt; methods that have it: coop$/],
+    [{ method: 'umudpt', injection: 'linear' }, /injection is no option of umudpt; methods that have it: mudpt$/],
     [{ shot: 3 }, /no option "shot"; valid are .*shots/],
-    [{ method: 'ivlp', layer0Fusion: true }, /no option "layer0Fusion"/],
+    [{ method: 'ivlp', layer0Fusion: true }, /layer0Fusion is no option of ivlp; methods that have it: mudpt$/],
     [{ shots: 0 }, /shots is 0, expected a whole number from 1/],
     [{ epochs: 2.5 }, /epochs is 2.5, expected a whole number from 1 to 100000/],
     [{ epochs: Infinity }, /epochs is Infinity/],

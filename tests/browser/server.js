@@ -1,0 +1,80 @@
+/**
+ * A web server for the browser tests: this tree's files, under a strict Content-Security-Policy, with or without the
+ * headers that isolate a page. Below some addresses it does what servers do wrong.
+ */
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import http from 'node:http';
+import path from 'node:path';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+const TYPES = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+  '.json': 'application/json',
+  '.wasm': 'application/wasm',
+  '.png': 'image/png',
+  '.jpg': 'image/jpeg',
+};
+/** What a page needs to allow; `site`: where the package is, if that is another site; `models`: where models are. */
+const policy = (site = '', models = '') =>
+  [
+    `script-src 'self' 'wasm-unsafe-eval' ${site}`,
+    `worker-src ${site ? `blob: ${site}` : "'self'"}`,
+    `connect-src 'self' data: ${site} ${models}`,
+  ].join('; ');
+const ISOLATION = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
+
+const PAGE = `<!doctype html><meta charset="utf-8"><title>mudpt</title>
+<script type="module" src="/tests/browser/suite.js"></script>`;
+
+/** Copies of js/ in which something is wrong: what is served instead of a file, or undefined for the file. */
+const FAULTS = {
+  '/html-for-wasm/': (file) =>
+    file.endsWith('.wasm') ? ['text/html', '<!doctype html><title>My app</title>'] : undefined,
+  '/crashing-worker/': (file) =>
+    file === 'worker.js' ? ['text/javascript', "onmessage = () => { throw new Error('boom'); };"] : undefined,
+};
+
+/**
+ * @param {object} options
+ * @param {boolean} options.isolated
+ * @param {string} [options.site] another site that scripts may come from
+ * @param {string} [options.models] another site that models may come from
+ * @param {Record<string, () => any>} [options.answers] what gives JSON, by address
+ * @returns {Promise<{ url: string, close(): Promise<void> }>}
+ */
+export async function serve({ isolated, site, models, answers = {} }) {
+  const server = http.createServer(async (request, response) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    const headers = {
+      'Content-Security-Policy': policy(site, models),
+      'Access-Control-Allow-Origin': '*',
+      'Cache-Control': 'no-store',
+      ...(isolated && ISOLATION),
+    };
+    const send = (type, text) => response.writeHead(200, { ...headers, 'Content-Type': type }).end(text);
+    if (pathname === '/') return send('text/html', PAGE);
+    if (pathname in answers) return send('application/json', JSON.stringify(answers[pathname]() ?? null));
+    const fault = Object.keys(FAULTS).find((prefix) => pathname.startsWith(prefix));
+    const wrong = fault && FAULTS[fault](pathname.slice(fault.length));
+    if (wrong) return send(...wrong);
+    const file = path.join(ROOT, fault ? pathname.replace(fault, '/js/') : pathname);
+    const found = file.startsWith(ROOT) ? await stat(file).catch(() => null) : null;
+    if (!found?.isFile()) return response.writeHead(404, { ...headers, 'Content-Type': 'text/plain' }).end('not found');
+    const type = TYPES[path.extname(file)] ?? 'application/octet-stream';
+    response.writeHead(200, { ...headers, 'Content-Type': type, 'Content-Length': found.size });
+    createReadStream(file).pipe(response);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

@@ -1,0 +1,360 @@
+/**
+ * The browser tests, run in a page: cases by name, in order; later ones use the model that the first has loaded.
+ * browser.test.js calls them and prints what they throw.
+ */
+import { MudptError, cache, loadClip } from '/js/index.js';
+import { CLASSES, EXAMPLES, MODEL, TESTS, TUNING, runTask, scoresOf } from './task.js';
+
+const TOLERANCE = 1e-4; // between engines, with and without relaxed SIMD
+const FACE = EXAMPLES.find(({ image }) => image.endsWith('07-twemoji.png')).image; // an opaque PNG
+
+// ---------------------------------------------------------------------------------------------------- assertions
+
+function ok(condition, what) {
+  if (!condition) throw new Error(what);
+}
+
+const same = (actual, expected, what) =>
+  ok(
+    JSON.stringify(actual) === JSON.stringify(expected),
+    `${what}: ${JSON.stringify(actual)} is not ${JSON.stringify(expected)}`,
+  );
+
+/** Numbers, in arrays of the same shape. */
+function near(actual, expected, what) {
+  const [a, b] = [[actual].flat(Infinity), [expected].flat(Infinity)];
+  same(a.length, b.length, `${what}, how many`);
+  a.forEach((value, i) => ok(Math.abs(value - b[i]) <= TOLERANCE, `${what}: ${value} is not ${b[i]}`));
+}
+
+/** What a promise is rejected with. */
+async function rejection(promise, what) {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new Error(`${what} was not rejected`);
+}
+
+async function rejectsWith(code, promise, pattern) {
+  const error = await rejection(promise, code);
+  ok(
+    error instanceof MudptError && error.code === code,
+    `expected ${code}, got ${error.name} ${error.code}: ${error.message}`,
+  );
+  ok(pattern.test(error.message), `"${error.message}" does not match ${pattern}`);
+  ok(error.hint && error.message.endsWith(error.hint), `"${error.message}" has no hint`);
+}
+
+// ---------------------------------------------------------------------------------------------------- the console
+
+const printed = [];
+for (const method of ['log', 'info', 'warn', 'error']) {
+  const print = console[method];
+  console[method] = (...args) => {
+    printed.push(args.join(' '));
+    print.apply(console, args);
+  };
+}
+
+// ---------------------------------------------------------------------------------------------------- helpers
+
+const jsonOf = async (path) => (await fetch(path)).json();
+const bytesOf = async (path) => new Uint8Array(await (await fetch(path)).arrayBuffer());
+
+async function elementOf(path) {
+  const element = new Image();
+  element.src = path;
+  await element.decode();
+  return element;
+}
+
+async function canvasOf(path) {
+  const element = await elementOf(path);
+  const canvas = document.createElement('canvas');
+  [canvas.width, canvas.height] = [element.naturalWidth, element.naturalHeight];
+  canvas.getContext('2d').drawImage(element, 0, 0);
+  return canvas;
+}
+
+const tuning = (more) => ({ ...TUNING, examples: EXAMPLES, ...more });
+
+let expected, clip, zeroShot;
+
+// ---------------------------------------------------------------------------------------------------- cases
+
+/** @type {Record<string, () => Promise<void>>} */
+const cases = {
+  async 'loads, with progress'() {
+    expected = await jsonOf('/expected.json');
+    const progress = [];
+    clip = await loadClip(MODEL.slice(1), { onProgress: (now) => progress.push(now) });
+    ok(progress.length >= 1, 'there was no progress');
+    const { loaded, total } = progress.at(-1);
+    same(loaded, total, 'the last progress');
+    ok(
+      progress.every((now, i) => now.total === total && now.loaded >= (progress[i - 1]?.loaded ?? 0)),
+      'progress goes back',
+    );
+    const threads =
+      crossOriginIsolated && typeof SharedArrayBuffer === 'function' ? Math.min(navigator.hardwareConcurrency, 8) : 1;
+    same(clip.info.threads, threads, 'threads');
+    ok(clip.memoryBytes > clip.info.weightBytes, 'memoryBytes');
+    same(clip.methods(), expected.methods, 'methods');
+  },
+
+  async 'gives the numbers that Node gives'() {
+    const actual = await runTask(clip, (path) => path);
+    same(actual.architecture, expected.architecture, 'architecture');
+    for (const name of ['zeroShot', 'formats', 'losses', 'tuned']) near(actual[name], expected[name], name);
+    const { accuracy, confusion, count } = actual.evaluation;
+    same(
+      [accuracy, confusion, count],
+      ['accuracy', 'confusion', 'count'].map((key) => expected.evaluation[key]),
+      'evaluation',
+    );
+    zeroShot = await clip.zeroShot(CLASSES);
+    same([zeroShot.classes, zeroShot.method, zeroShot.settings], [CLASSES, 'zeroshot', null], 'the classifier');
+    const imported = await clip.import(Uint8Array.from(actual.file));
+    same(
+      await scoresOf(
+        imported,
+        TESTS.map(({ image }) => image),
+      ),
+      actual.tuned,
+      'exported and imported',
+    );
+    const fromNode = await clip.import(Uint8Array.from(expected.file).buffer);
+    near(
+      await scoresOf(
+        fromNode,
+        TESTS.map(({ image }) => image),
+      ),
+      expected.tuned,
+      'exported by Node',
+    );
+    same(fromNode.settings.epochs, TUNING.epochs, 'settings');
+    await fromNode.dispose();
+    await rejectsWith('state', fromNode.classify(FACE), /disposed/);
+  },
+
+  async 'takes any picture that a page has'() {
+    const bytes = await bytesOf(FACE);
+    const canvas = await canvasOf(FACE);
+    const { width, height } = canvas;
+    const image = canvas.getContext('2d').getImageData(0, 0, width, height);
+    const offscreen = new OffscreenCanvas(width, height);
+    offscreen.getContext('2d').drawImage(canvas, 0, 0);
+    const kinds = {
+      'relative address': FACE.slice(1),
+      URL: new URL(FACE, location.href),
+      'data: address': canvas.toDataURL('image/png'),
+      Blob: new Blob([bytes]),
+      File: new File([bytes], 'face.png', { type: 'image/png' }),
+      Uint8Array: bytes,
+      view: new Uint8Array([7, ...bytes, 7]).subarray(1, -1),
+      ArrayBuffer: bytes.buffer,
+      ImageData: image,
+      '{ data, width, height }': { data: image.data, width, height },
+      ImageBitmap: await createImageBitmap(canvas),
+      img: await elementOf(FACE),
+      canvas: canvas,
+      OffscreenCanvas: offscreen,
+    };
+    if (typeof VideoFrame === 'function') kinds.VideoFrame = new VideoFrame(canvas, { timestamp: 0 });
+    const [scores] = await scoresOf(zeroShot, [FACE]);
+    for (const [kind, value] of Object.entries(kinds)) same((await scoresOf(zeroShot, [value]))[0], scores, kind);
+    kinds.VideoFrame?.close();
+    ok(bytes.length && kinds.ImageBitmap.width === width, 'what was given cannot be used any more');
+    const webp = (await scoresOf(zeroShot, ['/tests/data/formats/angry-face.webp']))[0];
+    same(webp, scores, 'WebP, lossless');
+    const drawn = zeroShot.classify(canvas);
+    canvas.getContext('2d').clearRect(0, 0, width, height);
+    same((await drawn)[0].score, Math.max(...scores), 'a canvas as it was when it was given');
+  },
+
+  async 'moves what the caller gives up'() {
+    const bytes = await bytesOf(FACE);
+    const bitmap = await createImageBitmap(new Blob([bytes]));
+    const [scores] = await scoresOf(zeroShot, [FACE]);
+    for (const image of [bytes, bitmap]) {
+      const [{ score }] = await zeroShot.classify(image, { topK: 1, transfer: true });
+      same(score, Math.max(...scores), 'score');
+    }
+    same([bytes.length, bitmap.width], [0, 0], 'what was moved');
+  },
+
+  async 'refuses a picture of a format that nobody knows, and leaves to the browser what it knows'() {
+    const avif = await bytesOf('/tests/data/formats/angry-face.avif');
+    const decodes = await createImageBitmap(new Blob([avif])).then(
+      () => true,
+      () => false,
+    );
+    if (!decodes) return rejectsWith('image', zeroShot.classify(avif), /JPEG, PNG, GIF/);
+    const [[avifScores], [scores]] = [await scoresOf(zeroShot, [avif]), await scoresOf(zeroShot, [FACE])];
+    const furthest = Math.max(...scores.map((score, i) => Math.abs(score - avifScores[i])));
+    ok(furthest < 0.02, `AVIF: ${avifScores} are not ${scores}`); // decoders round colours differently
+  },
+
+  async 'other calls go on while it trains; steps are told from the first'() {
+    const job = clip.tune(tuning({ epochs: 3 }));
+    const answers = [];
+    const steps = [];
+    for await (const step of job) {
+      steps.push(step.step);
+      if (step.step === 2) answers.push(zeroShot.classify(FACE).then(() => steps.length));
+    }
+    same(steps, [1, 2, 3, 4, 5, 6, 7, 8, 9], 'steps');
+    ok((await answers[0]) < 9, 'the call waited for the end of the run');
+    const again = [];
+    for await (const step of job) again.push(step.step);
+    same(again, steps, 'a second reader');
+    ok(job.classifier === (await job.finished), 'job.classifier');
+  },
+
+  async 'stop() keeps what was trained'() {
+    const job = clip.tune(tuning({ epochs: 50 }));
+    let last;
+    for await (last of job) if (last.step === 3) job.stop();
+    ok(last.step < last.steps, 'it ran to the end');
+    same((await job.finished).method, 'mudpt', 'method');
+  },
+
+  async 'is aborted'() {
+    const job = (signal) => clip.tune(tuning({ epochs: 50, signal })).finished;
+    const aborted = async (start, what) => {
+      same((await rejection(start(AbortSignal.abort()), what)).name, 'AbortError', `${what}, before`);
+      const controller = new AbortController();
+      const reason = new Error('enough');
+      const running = start(controller.signal);
+      setTimeout(() => controller.abort(reason), 20);
+      ok((await rejection(running, what)) === reason, `${what}: another reason`);
+    };
+    await aborted((signal) => loadClip(MODEL, { signal }), 'loading');
+    await aborted(job, 'training');
+    const many = Array.from({ length: 50 }, () => TESTS).flat();
+    await aborted((signal) => zeroShot.evaluate(many, { signal }), 'measuring');
+    const controller = new AbortController();
+    const started = clip.tune(tuning({ epochs: 50, signal: controller.signal }));
+    for await (const { step } of started) {
+      if (step === 2) break;
+    }
+    controller.abort();
+    same((await rejection(started.finished, 'a run')).name, 'AbortError', 'in the middle of a run');
+    same((await zeroShot.classify(FACE, { topK: 1 })).length, 1, 'afterwards');
+  },
+
+  async 'measures with progress'() {
+    const told = [];
+    const { count } = await zeroShot.evaluate([...TESTS, ...EXAMPLES], {
+      onProgress: ({ done, total }) => told.push([done, total]),
+    });
+    same(count, 18, 'count');
+    same(
+      told,
+      [
+        [8, 18],
+        [16, 18],
+        [18, 18],
+      ],
+      'progress',
+    );
+    const thrown = new Error('from onProgress');
+    const onProgress = () => {
+      throw thrown;
+    };
+    ok((await rejection(zeroShot.evaluate(TESTS, { onProgress }), 'onProgress')) === thrown, 'another error');
+  },
+
+  async 'names what is wrong'() {
+    await rejectsWith('image', zeroShot.classify(new Blob(['no picture at all'])), /JPEG, PNG, GIF/);
+    await rejectsWith('image', zeroShot.classify(new Image()), /cannot be read/);
+    await rejectsWith('image', zeroShot.classify({}), /is no picture/);
+    await rejectsWith('network', zeroShot.classify('nowhere.png'), /nowhere\.png was answered with 404/);
+    await rejectsWith('argument', clip.tune(tuning({ classes: [...CLASSES, 'owl'] })).finished, /"owl" has no example/);
+    await rejectsWith('file', loadClip('/nowhere/'), /model\.safetensors/);
+    const assets = (assetsUrl) => loadClip(MODEL, { assetsUrl });
+    await rejectsWith('environment', assets('/html-for-wasm'), /should be WebAssembly but is a page of HTML/);
+    await rejectsWith('environment', assets('/nowhere/'), /worker could not be started/);
+    await rejectsWith('environment', assets('/crashing-worker/'), /worker crashed: .*boom/);
+  },
+
+  async 'runs in the calling thread where that is asked for'() {
+    const local = await loadClip(MODEL, { worker: false });
+    const classifier = await local.zeroShot(CLASSES);
+    const images = [FACE.slice(1), await canvasOf(FACE)];
+    same(await scoresOf(classifier, images), await scoresOf(zeroShot, images), 'scores');
+    await local.dispose();
+  },
+
+  async 'takes the model from files'() {
+    const names = ['config.json', 'preprocessor_config.json', 'tokenizer.json', 'model.safetensors'];
+    const files = await Promise.all(names.map(async (name) => new File([await bytesOf(MODEL + name)], name)));
+    const other = await loadClip(files, { dtype: 'int8', threads: 1 });
+    same(other.info.architecture, clip.info.architecture, 'architecture');
+    ok(other.info.weightBytes < clip.info.weightBytes, 'int8 is not smaller');
+    await other.dispose();
+    const dropped = new DataTransfer();
+    for (const file of files) dropped.items.add(file);
+    await (await loadClip(dropped)).dispose();
+  },
+
+  async 'keeps downloads for the next time, where the engine has a place for them'() {
+    await cache.clear();
+    const load = async () => {
+      const before = await jsonOf('/sent.json');
+      await (await loadClip(expected.models)).dispose();
+      return (await jsonOf('/sent.json')) - before;
+    };
+    const first = await load();
+    const kept = await cache.list();
+    const place = typeof caches === 'object' || typeof navigator.storage?.getDirectory === 'function';
+    same(kept.length > 0, place, 'whether there are kept files');
+    const second = await load();
+    if (place) ok(second < first / 10, `${second} bytes of ${first} were sent again`);
+    await cache.clear();
+    same(await cache.list(), [], 'after clear');
+  },
+
+  async 'goes on where a download broke off, and names a server that forbids it'() {
+    await jsonOf('/cut.json');
+    await (await loadClip(expected.models, { cache: false })).dispose();
+    await jsonOf('/no-cors.json');
+    await rejectsWith('network', loadClip(expected.models, { cache: false }), /CORS/);
+  },
+
+  async 'goes on with a run that was interrupted'() {
+    const part = clip.tune(tuning({ seed: 3 }));
+    for await (const { step } of part) if (step === 2) part.stop();
+    const resume = await part.checkpoint();
+    const images = TESTS.map(({ image }) => image);
+    const resumed = await clip.tune({ resume, examples: EXAMPLES }).finished;
+    const whole = await clip.tune(tuning({ seed: 3 })).finished;
+    same(await scoresOf(resumed, images), await scoresOf(whole, images), 'scores');
+  },
+
+  async 'ends, and says so to whoever waits'() {
+    const waiting = [clip.tune(tuning({ epochs: 50 })).finished, zeroShot.classify(FACE)];
+    await clip.dispose();
+    for (const call of [...waiting, zeroShot.classify(FACE), clip.zeroShot(CLASSES), clip.tune(tuning()).finished])
+      await rejectsWith('state', call, /disposed/);
+  },
+
+  async 'tells once how to get threads, and nothing else'() {
+    const told = printed.filter((line) => line.startsWith('mudpt'));
+    same(told.length, crossOriginIsolated ? 0 : 1, 'lines');
+    ok(
+      told.every((line) => line.includes('Cross-Origin-Opener-Policy')),
+      'the line does not say how',
+    );
+  },
+};
+
+globalThis.caseNames = Object.keys(cases);
+/** @param {string} name @returns {Promise<string>} what went wrong; '' if nothing */
+globalThis.runCase = (name) =>
+  cases[name]().then(
+    () => '',
+    (error) => `${error.message}\n${error.stack}`,
+  );

@@ -1,0 +1,544 @@
+/** Downloads: servers of every kind, the cache, and addresses. tests/node/model.test.js has the layouts. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFileSync, readdirSync, statSync, truncateSync } from 'node:fs';
+import { cp, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+
+import { modelAddress } from '../../js/address.js';
+import { Clip } from '../../js/clip.js';
+import { createCore, DTYPES, TEXT } from '../../js/core.js';
+import { MudptError } from '../../js/errors.js';
+import { droppedFiles } from '../../js/files.js';
+import { cache, loadClip } from '../../js/index.js';
+import { loadModel } from '../../js/model.js';
+import { headerOf, writeSafetensors } from '../../js/safetensors.js';
+import { openSource } from '../../js/source.js';
+import { makeClip } from '../make-clip.js';
+import { startServer } from './http-servers.js';
+import { PICTURES, temporaryFolder } from './models.js';
+
+const CLASSES = ['cat', 'sail boat', 'x'];
+const OTHERS = ['blue', 'river']; // whose rows are far from the others'
+const [VOCAB, WIDTH] = [8192, 256];
+const WEIGHTS = '/model.safetensors';
+
+/** A model whose token embedding is a large part of it, as in real ones. */
+const model = await temporaryFolder();
+let size;
+let expected;
+before(async () => {
+  await makeModel(model);
+  size = statSync(path.join(model, 'model.safetensors')).size;
+  expected = await answer(model);
+});
+
+/** Its rows lie far behind the header, so that they are not among the first bytes of the file. */
+async function makeModel(folder, seed = 1) {
+  await makeClip(folder, { vocab: VOCAB, textWidth: WIDTH, textLayers: 1, seed });
+  const file = path.join(folder, 'model.safetensors');
+  const bytes = new Uint8Array(readFileSync(file));
+  const { tensors } = headerOf(bytes, file);
+  const isTable = ({ name }) => name.includes('token_embedding');
+  const ordered = [...tensors.filter((tensor) => !isTable(tensor)), ...tensors.filter(isTable)];
+  const data = (tensor) => bytes.slice(tensor.begin, tensor.begin + tensor.bytes);
+  await writeFile(file, writeSafetensors(ordered.map((tensor) => ({ ...tensor, data: data(tensor) }))));
+}
+
+const isError = (code, message) => (error) => {
+  assert.ok(error instanceof MudptError, String(error.stack));
+  assert.equal(error.code, code, error.message);
+  assert.match(error.message, message);
+  assert.ok(!error.message.includes('\n'), error.message);
+  return true;
+};
+
+/** As loadClip, but with short waits before new attempts. */
+async function load(from, { signal, cache: kept = false, timeout, retryDelays = [1, 1, 1], ...options } = {}) {
+  const source = await openSource(from, { signal, cache: kept, timeout, retryDelays });
+  const core = await createCore({ threads: 1 });
+  try {
+    const loaded = await loadModel(core, source, { signal, ...options });
+    return new Clip({ core, ...loaded, fingerprint: core.clipFingerprint(loaded.clip), upright: false }, source.name);
+  } catch (error) {
+    core.dispose();
+    throw error;
+  }
+}
+
+async function scoresOf(clip, classes = CLASSES) {
+  const classifier = await clip.zeroShot(classes);
+  const best = await classifier.classify(PICTURES[1]);
+  return classes.map((label) => best.find((one) => one.label === label).score);
+}
+
+async function answer(from, options) {
+  const clip = await load(from, options);
+  const scores = await scoresOf(clip);
+  const { fingerprint } = clip.info;
+  await clip.dispose();
+  return { fingerprint, scores };
+}
+
+/** Runs `action` with a server, and ends it. */
+async function withServer(options, action) {
+  const server = await startServer({ root: model, ...options });
+  try {
+    return await action(server);
+  } finally {
+    await server.close();
+  }
+}
+
+const weightsRequests = (server) => server.requests.filter((one) => one.path === WEIGHTS);
+
+describe('servers with ranges', () => {
+  test('only the rows of the token embedding that are needed are fetched', () =>
+    withServer({}, async (server) => {
+      const clip = await load(server.url);
+      assert.equal(clip.info.fingerprint, expected.fingerprint);
+      const table = VOCAB * WIDTH * 4;
+      assert.ok(server.sent < size - 0.9 * table, `${server.sent} of ${size} bytes`);
+      assert.deepEqual(await scoresOf(clip), expected.scores);
+      const before = server.requests.length;
+      assert.deepEqual(await scoresOf(clip), expected.scores);
+      assert.equal(server.requests.length, before, 'the same names need nothing more');
+      const other = await load(model);
+      assert.deepEqual(await scoresOf(clip, OTHERS), await scoresOf(other, OTHERS));
+      await other.dispose();
+      assert.ok(server.requests.every(({ status }) => [200, 206, 404].includes(status)));
+      await clip.dispose();
+    }));
+
+  test('a run of training and an import need their rows too', () =>
+    withServer({}, async (server) => {
+      const clip = await load(server.url);
+      const examples = CLASSES.map((label, i) => ({ image: PICTURES[i], label }));
+      const job = clip.tune({ classes: CLASSES, examples, epochs: 1, promptLength: 2, method: 'cocoop' });
+      const file = await (await job.finished).export();
+      const fresh = await load(server.url);
+      const [ours, theirs] = await Promise.all(
+        [clip, fresh].map(async (one) => (await one.import(file)).classify(PICTURES[0])),
+      );
+      assert.deepEqual(ours, theirs);
+      const tuned = fresh.tune({
+        classes: OTHERS,
+        examples: [
+          { image: PICTURES[0], label: 0 },
+          { image: PICTURES[1], label: 1 },
+        ],
+        epochs: 1,
+      });
+      const more = await (await tuned.finished).withClasses(['violin']);
+      assert.equal((await more.classify(PICTURES[0])).length, 3);
+      await Promise.all([clip.dispose(), fresh.dispose()]);
+    }));
+
+  test("tokens: 'all' needs no server later", () =>
+    withServer({}, async (server) => {
+      const clip = await load(server.url, { tokens: 'all' });
+      await server.close();
+      assert.deepEqual(await scoresOf(clip), expected.scores);
+      await clip.dispose();
+    }));
+
+  test("towers: 'image' fetches no text tower, and is enough for a classifier that was saved", () =>
+    withServer({}, async (server) => {
+      const whole = await load(model);
+      const file = await (await whole.zeroShot(CLASSES)).export();
+      const clip = await load(server.url, { towers: 'image' });
+      assert.ok(server.sent < 0.75 * size, `${server.sent} of ${size} bytes`);
+      assert.ok(!server.requests.some((one) => one.path === '/tokenizer.json'));
+      assert.equal(clip.info.fingerprint, expected.fingerprint);
+      assert.ok(clip.info.weightBytes < 0.75 * whole.info.weightBytes);
+      assert.deepEqual(clip.methods(), whole.methods());
+      const [ours, theirs] = await Promise.all(
+        [clip, whole].map(async (one) => (await one.import(file)).classify(PICTURES[0])),
+      );
+      assert.deepEqual(ours, theirs);
+      await assert.rejects(clip.zeroShot(CLASSES), isError('state', /without its text tower.*towers: 'both'/));
+      const examples = CLASSES.map((label, i) => ({ image: PICTURES[i], label }));
+      await assert.rejects(clip.tune({ classes: CLASSES, examples }).finished, isError('state', /text tower/));
+      await Promise.all([clip.dispose(), whole.dispose()]);
+      await assert.rejects(load(model, { towers: 'text' }), isError('argument', /towers must be one of both, image/));
+    }));
+
+  test('another address that the server names', () =>
+    withServer({}, async (server) => {
+      const redirects = { [`/a${WEIGHTS}`]: `${server.url}model.safetensors` };
+      for (const name of ['config', 'preprocessor_config', 'tokenizer'])
+        redirects[`/a/${name}.json`] = `${server.url}${name}.json`;
+      await withServer({ redirects }, async (first) => assert.deepEqual(await answer(`${first.url}a`), expected));
+    }));
+
+  test('shards: the sum of their sizes is known before the first tensor', async () => {
+    const folder = await temporaryFolder();
+    await splitInTwo(folder);
+    await withServer({ root: folder }, async (server) => {
+      const told = [];
+      const clip = await load(server.url, { onProgress: (progress) => told.push(progress) });
+      assert.deepEqual(await scoresOf(clip), expected.scores);
+      assert.equal(told[0].loaded, 0);
+      assert.deepEqual(told.at(-1), { loaded: told[0].total, total: told[0].total });
+      assert.ok(told.every(({ total }) => total === told[0].total));
+      await clip.dispose();
+    });
+  });
+
+  test('a reader who is slow holds up the server', async () => {
+    const folder = await temporaryFolder();
+    const whole = 96 * 1024 * 1024;
+    await writeFile(path.join(folder, 'model.safetensors'), '');
+    truncateSync(path.join(folder, 'model.safetensors'), whole);
+    for (const fault of ['', 'no-ranges']) {
+      await withServer({ root: folder, fault }, async (server) => {
+        const file = await (await openSource(server.url, { cache: false })).open('model.safetensors');
+        const pieces = file.stream(0, whole)[Symbol.asyncIterator]();
+        await pieces.next();
+        for (let before = -1; before !== server.sent;) {
+          before = server.sent;
+          await new Promise((resolve) => setTimeout(resolve, 300));
+        }
+        assert.ok(server.sent < whole / 3, `${server.sent} bytes were sent to a reader of one piece`);
+        await pieces.return();
+        await file.close();
+      });
+    }
+  });
+});
+
+/** The model as two shards with an index. */
+async function splitInTwo(folder) {
+  await cp(model, folder, { recursive: true });
+  const bytes = new Uint8Array(readFileSync(path.join(model, 'model.safetensors')));
+  const { tensors } = headerOf(bytes, 'model');
+  const map = {};
+  for (const [name, part] of [
+    ['model-1.safetensors', tensors.slice(0, 30)],
+    ['model-2.safetensors', tensors.slice(30)],
+  ]) {
+    const data = part.map((tensor) => ({ ...tensor, data: bytes.slice(tensor.begin, tensor.begin + tensor.bytes) }));
+    await writeFile(path.join(folder, name), writeSafetensors(data));
+    for (const tensor of part) map[tensor.name] = name;
+  }
+  await rm(path.join(folder, 'model.safetensors'));
+  await writeFile(path.join(folder, 'model.safetensors.index.json'), JSON.stringify({ weight_map: map }));
+}
+
+test('rows of the token embedding, in the library', async () => {
+  const core = await createCore({ threads: 1 });
+  const { config, clip: whole } = await loadModel(core, await openSource(model));
+  const clip = core.clipCreate({ ...config, text: TEXT.ROWS });
+  const row = new Uint8Array(new Float32Array(WIDTH).fill(0.5).buffer);
+  const bad = new Uint8Array(new Float32Array(WIDTH).fill(NaN).buffer);
+  assert.equal(core.clipHasToken(whole, VOCAB - 1), true);
+  assert.equal(core.clipHasToken(clip, 7), false);
+  assert.throws(() => core.clipToken(clip, VOCAB, DTYPES.F32, row), isError('argument', /vocabulary has 0 to 8191/));
+  assert.throws(() => core.clipToken(clip, 7, DTYPES.I8, row), isError('model', /expected F32, F16 or BF16/));
+  assert.throws(() => core.clipToken(clip, 7, DTYPES.F32, bad), isError('model', /NaN or infinity in row 7/));
+  assert.throws(() => core.clipToken(whole, 7, DTYPES.F32, row), isError('state', /by rows/));
+  assert.equal(core.clipHasToken(clip, 7), false);
+  for (let id = 0; id < 200; id++) core.clipToken(clip, id, DTYPES.F32, row); // more than there is room for at first
+  assert.deepEqual(
+    [7, 199, 200, -1, VOCAB].map((id) => core.clipHasToken(clip, id)),
+    [true, true, false, false, false],
+  );
+  assert.throws(() => core.clipCreate({ ...config, text: 3 }), isError('argument', /text 3 is unknown; valid/));
+  core.clipFree(clip);
+  core.dispose();
+});
+
+describe('servers with faults', () => {
+  test('no ranges: one request', () =>
+    withServer({ fault: 'no-ranges' }, async (server) => {
+      assert.deepEqual(await answer(server.url), expected);
+      assert.equal(weightsRequests(server).length, 1);
+    }));
+
+  test('ranges that are forgotten on the way', () =>
+    withServer({ fault: 'forgets-ranges' }, async (server) => assert.deepEqual(await answer(server.url), expected)));
+
+  test('every answer is cut at 60 %: each goes on where the last one ended', () =>
+    withServer({ fault: 'cut' }, async (server) => {
+      assert.deepEqual(await answer(server.url, { tokens: 'all' }), expected);
+      assert.ok(server.sent < 1.3 * size, `${server.sent} bytes were sent for ${size}`);
+    }));
+
+  test('cut once, without ranges: from the start again', () =>
+    withServer({ fault: 'cut-no-ranges', times: 1 }, async (server) => {
+      assert.deepEqual(await answer(server.url), expected);
+      assert.equal(weightsRequests(server).length, 2);
+    }));
+
+  for (const [what, fault, code, message] of [
+    ['always cut, without ranges', 'cut-no-ranges', 'network', /model\.safetensors broke off after \d+ bytes of \d+; /],
+    ['a web page for weights', 'html', 'file', /shows a web page \(HTML\) in place of model\.safetensors; /],
+    ['a file that ends early', 'short', 'model', /model\.safetensors: is cut short/],
+    ['a length that is too large', 'wrong-length', 'model', /has 1000 bytes that belong to no tensor/],
+    ['another file on the way', 'changed', 'network', /model\.safetensors changed while it was read; load it again/],
+    ['an error of its own', 'busy', 'network', /was answered with 503 Service Unavailable; .*try again later/],
+    ['no answer', 'silent', 'network', /model\.safetensors sent nothing for 0\.15 s; .*timeout/],
+    [
+      'half an answer',
+      'stall-no-ranges',
+      'network',
+      /model\.safetensors sent nothing for 0\.15 s after \d+ bytes; .*timeout/,
+    ],
+  ]) {
+    test(`refused: ${what}`, () =>
+      withServer({ fault }, async (server) => {
+        const timeout = ['silent', 'stall-no-ranges'].includes(fault) ? 150 : 20_000;
+        await assert.rejects(answer(server.url, { timeout, tokens: 'all' }), isError(code, message));
+      }));
+  }
+
+  test('a server that shows a page for what is not there', () =>
+    withServer({ fault: 'page' }, async (server) => {
+      assert.deepEqual(await answer(server.url), expected);
+      await assert.rejects(answer(`${server.url}elsewhere/`), isError('file', /shows a web page/));
+    }));
+
+  for (const fault of ['busy', 'stall', 'silent']) {
+    test(`in trouble once, and then not: ${fault}`, () =>
+      withServer({ fault, times: 1 }, async (server) =>
+        assert.deepEqual(await answer(server.url, { timeout: fault === 'busy' ? 20_000 : 300 }), expected),
+      ));
+  }
+
+  for (const [what, fault] of [
+    ['while a download stalls', 'stall'],
+    ['before there is an answer', 'silent'],
+    ['while waiting for a new attempt', 'busy'],
+  ]) {
+    test(`an abort ${what}`, () =>
+      withServer({ fault }, async (server) => {
+        const controller = new AbortController();
+        const loading = answer(server.url, { signal: controller.signal, retryDelays: [1e6] });
+        const poll = setInterval(() => {
+          const seen = fault === 'busy' ? server.requests : weightsRequests(server);
+          if (seen.length) setTimeout(() => controller.abort(), 50);
+        }, 5);
+        await assert.rejects(loading, { name: 'AbortError' }).finally(() => clearInterval(poll));
+      }));
+  }
+
+  test('an abort of the load ends nothing that comes later', () =>
+    withServer({}, async (server) => {
+      const controller = new AbortController();
+      const clip = await load(server.url, { signal: controller.signal });
+      controller.abort();
+      assert.deepEqual(await scoresOf(clip), expected.scores);
+      await clip.dispose();
+    }));
+
+  test('a server that is gone when names need it', () =>
+    withServer({}, async (server) => {
+      const clip = await load(server.url);
+      await server.close();
+      await assert.rejects(clip.zeroShot(CLASSES), isError('network', /model\.safetensors cannot be fetched any more/));
+      await clip.dispose();
+    }));
+
+  test('at most 10 events a second, the last one not counted', () =>
+    withServer({}, async (server) => {
+      const times = [];
+      const clip = await load(server.url, { onProgress: () => times.push(performance.now()) });
+      await clip.dispose();
+      assert.ok(times.length >= 2);
+      for (let i = 1; i < times.length - 1; i++) assert.ok(times[i] - times[i - 1] > 99);
+    }));
+
+  test('options that make no sense', async () => {
+    await assert.rejects(loadClip(model, { timeout: 0 }), isError('argument', /timeout is 0/));
+    await assert.rejects(loadClip(model, { tokens: 'some' }), isError('argument', /tokens must be one of needed, all/));
+    await assert.rejects(loadClip('http://'), isError('argument', /"http:\/\/" is no URL/));
+  });
+});
+
+const folder = await temporaryFolder();
+describe('the cache', () => {
+  const { MUDPT_CACHE: own } = process.env;
+  before(() => {
+    process.env.MUDPT_CACHE = folder;
+  });
+  beforeEach(() => cache.clear());
+  after(() => {
+    if (own === undefined) delete process.env.MUDPT_CACHE;
+    else process.env.MUDPT_CACHE = own;
+  });
+
+  const kept = (url, options) => answer(url, { cache: true, ...options });
+  /** Paths of all parts of weights. */
+  const parts = () =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => /-\d+-\d+$/.test(name))
+      .map((name) => path.join(folder, name));
+
+  test('what was downloaded is not downloaded again; list, delete and clear', () =>
+    withServer({}, async (server) => {
+      assert.deepEqual(await kept(server.url), expected);
+      const first = server.sent;
+      assert.deepEqual(await kept(server.url), expected);
+      assert.ok(server.sent - first < 100, `${server.sent - first} bytes were sent again`);
+
+      const list = await cache.list();
+      const names = ['config.json', 'model.safetensors', 'preprocessor_config.json', 'tokenizer.json'];
+      assert.deepEqual(
+        list.map(({ url }) => url).sort(),
+        names.map((name) => server.url + name),
+      );
+      const weights = list.find(({ url }) => url.endsWith('.safetensors'));
+      assert.equal(weights.size, size);
+      assert.equal(weights.etag, `"1-${size}"`);
+      assert.ok(weights.bytes > 0.3 * size && weights.bytes < size);
+      assert.ok(Date.now() - weights.savedAt.getTime() < 600_000);
+
+      assert.equal(await cache.delete('http://127.0.0.1:9/'), false);
+      assert.equal(await cache.delete(`${server.url}model.safetensors`), true);
+      assert.equal((await cache.list()).length, 3);
+      assert.equal(await cache.delete(server.url), true);
+      assert.deepEqual(await cache.list(), []);
+      const before = server.sent;
+      assert.deepEqual(await kept(server.url), expected);
+      assert.ok(server.sent - before > 0.3 * size);
+      await cache.clear();
+      assert.deepEqual(await cache.list(), []);
+      assert.deepEqual(readdirSync(folder), []);
+    }));
+
+  for (const fault of ['cut', 'cut-no-ranges']) {
+    test(`a download that broke off goes on in the next session: ${fault}`, () =>
+      withServer({ fault }, async (server) => {
+        await assert.rejects(kept(server.url, { tokens: 'all', retryDelays: [] }), isError('network', /broke off/));
+        server.fault = fault === 'cut' ? '' : 'no-ranges';
+        const before = server.sent;
+        assert.deepEqual(await kept(server.url, { tokens: 'all' }), expected);
+        if (fault === 'cut') assert.ok(server.sent - before < 0.7 * size, `${server.sent - before} of ${size} again`);
+        const again = server.sent;
+        assert.deepEqual(await kept(server.url, { tokens: 'all' }), expected);
+        if (fault === 'cut') assert.ok(server.sent - again < 100);
+      }));
+  }
+
+  test('a part that is damaged is fetched again, and only that', () =>
+    withServer({}, async (server) => {
+      assert.deepEqual(await kept(server.url, { tokens: 'all' }), expected);
+      const [largest] = parts().sort((a, b) => statSync(b).size - statSync(a).size);
+      const lost = statSync(largest).size;
+      truncateSync(largest, 10);
+      const before = server.sent;
+      assert.deepEqual(await kept(server.url, { tokens: 'all' }), expected);
+      assert.ok(server.sent - before >= lost && server.sent - before < lost + 100);
+      assert.equal(statSync(largest).size, lost);
+    }));
+
+  test('a model that has changed is loaded anew, and the old one goes', async () => {
+    const changing = await temporaryFolder();
+    await cp(model, changing, { recursive: true });
+    await withServer({ root: changing }, async (server) => {
+      assert.deepEqual(await kept(server.url, { tokens: 'all' }), expected);
+      await makeModel(changing, 2);
+      server.version = '2';
+      const changed = await kept(server.url, { tokens: 'all' });
+      assert.deepEqual(changed, await answer(changing));
+      assert.notDeepEqual(changed, expected);
+      const bytes = parts().reduce((sum, part) => sum + statSync(part).size, 0);
+      assert.ok(bytes < 1.1 * size, `${bytes} bytes are kept for ${size}`);
+    });
+  });
+
+  test('without a connection, what was kept is used', () =>
+    withServer({}, async (server) => {
+      assert.deepEqual(await kept(server.url), expected);
+      await server.close();
+      assert.deepEqual(await kept(server.url), expected);
+      const clip = await load(server.url, { cache: true });
+      await assert.rejects(clip.zeroShot(OTHERS), isError('network', /model\.safetensors/));
+      assert.deepEqual(await scoresOf(clip), expected.scores);
+      await clip.dispose();
+    }));
+
+  test('a cache that cannot be written fails no load', () =>
+    withServer({}, async (server) => {
+      const file = path.join(await temporaryFolder(), 'file');
+      await writeFile(file, 'in the way');
+      process.env.MUDPT_CACHE = file;
+      try {
+        assert.deepEqual(await kept(server.url), expected);
+        assert.deepEqual(await cache.list(), []);
+        await cache.clear();
+      } finally {
+        process.env.MUDPT_CACHE = folder;
+      }
+    }));
+
+  test('two processes at once leave a whole cache', () =>
+    withServer({}, async (server) => {
+      const script = `
+        import { loadClip } from ${JSON.stringify(new URL('../../js/index.js', import.meta.url).href)};
+        const clip = await loadClip(${JSON.stringify(server.url)}, { threads: 1, tokens: 'all' });
+        console.log(clip.info.fingerprint);
+        await clip.dispose();`;
+      const run = () => promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
+      for (const { stdout } of await Promise.all([run(), run()])) assert.equal(stdout.trim(), expected.fingerprint);
+      const before = server.sent;
+      assert.deepEqual(await kept(server.url, { tokens: 'all' }), expected);
+      assert.ok(server.sent - before < 100);
+      assert.ok(parts().every((part) => statSync(part).size === Number(part.split('-').at(-1))));
+    }));
+
+  test('folders on disk are not kept', async () => {
+    assert.deepEqual(await kept(model), expected);
+    assert.deepEqual(await cache.list(), []);
+  });
+});
+
+describe('addresses', () => {
+  for (const [from, base, file] of [
+    ['https://huggingface.co/openai/clip-vit-base-patch16', '/openai/clip-vit-base-patch16/resolve/main/'],
+    ['https://huggingface.co/openai/clip-vit-base-patch16/', '/openai/clip-vit-base-patch16/resolve/main/'],
+    ['https://hf.co/openai/clip/tree/v1/sub', '/openai/clip/resolve/v1/sub/'],
+    ['https://huggingface.co/openai/clip/resolve/main', '/openai/clip/resolve/main/'],
+    ['https://huggingface.co/o/n/blob/main/w.safetensors?download=true', '/o/n/resolve/main/', 'w.safetensors'],
+    ['hf:openai/clip-vit-base-patch16', '/openai/clip-vit-base-patch16/resolve/main/'],
+    ['hf:openai/clip@0123abc', '/openai/clip/resolve/0123abc/'],
+  ]) {
+    test(from, () => {
+      const address = modelAddress(from);
+      assert.equal(address.base.href.replace(/\?.*/, ''), `https://huggingface.co${base}`);
+      assert.equal(address.file, file);
+    });
+  }
+
+  test('other sites', () => {
+    const folder = modelAddress('https://example.org/a/model?key=1#x');
+    assert.deepEqual([folder.base.href, folder.file], ['https://example.org/a/model/?key=1', undefined]);
+    const file = modelAddress(new URL('https://example.org/a/w.safetensors'));
+    assert.deepEqual([file.base.href, file.file], ['https://example.org/a/', 'w.safetensors']);
+  });
+});
+
+describe('folders that a page was given', () => {
+  const names = ['config.json', 'preprocessor_config.json', 'tokenizer.json', 'model.safetensors'];
+  const fileOf = (name) => new File([readFileSync(path.join(model, name))], name);
+
+  test('picked', async () => {
+    const getFileHandle = async (name) => {
+      if (!names.includes(name)) throw new DOMException('no', 'NotFoundError');
+      return { getFile: async () => fileOf(name) };
+    };
+    assert.deepEqual(await answer({ kind: 'directory', name: 'model', getFileHandle }), expected);
+  });
+
+  test('dropped', async () => {
+    const files = names.map((name) => ({ isFile: true, file: (resolve) => resolve(fileOf(name)) }));
+    const pieces = [files.slice(0, 3), files.slice(3), []];
+    const folder = { isDirectory: true, createReader: () => ({ readEntries: (resolve) => resolve(pieces.shift()) }) };
+    const transfer = { items: [{ webkitGetAsEntry: () => folder }], files: [] };
+    assert.deepEqual((await droppedFiles(transfer)).map(({ name }) => name).sort(), [...names].sort());
+    pieces.push(files.slice(0, 3), files.slice(3), []);
+    assert.deepEqual(await answer(transfer), expected);
+  });
+});

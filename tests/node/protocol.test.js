@@ -1,0 +1,446 @@
+/** The paper's protocols: which pictures and classes, what the tables say, and sweeps that were broken off. */
+import assert from 'node:assert/strict';
+import { exec } from 'node:child_process';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { loadClip } from '../../js/index.js';
+import { idOf } from '../../js/protocol/plan.js';
+import { withOtherClasses } from '../../js/protocol/other-classes.js';
+import { cellText } from '../../js/protocol/report.js';
+import { harmonicMean, standardDeviation, summarize } from '../../js/protocol/tables.js';
+import { makeClip } from '../make-clip.js';
+import { mudpt as spawnMudpt, workFolder } from './command.js';
+
+const cwd = workFolder();
+const at = (...parts) => path.join(cwd, ...parts);
+const mudpt = (args, options) => spawnMudpt(args.split(' '), { cwd, ...options });
+const faces = fileURLToPath(new URL('../data/faces', import.meta.url));
+
+/** Data sets of some classes with 3 pictures to train on and 4 to test, and a model of random numbers. */
+const SETS = {
+  five: ['angry_face', 'clown_face', 'nauseated_face', 'sleeping_face', 'zipper_mouth_face'],
+  four: ['clown_face', 'crying_face', 'nerd_face', 'thinking_face'],
+};
+const model = '--model tiny --threads 1';
+const quick = `${model} --seeds 1,2 --shots 1 --set epochs=1`;
+
+before(async () => {
+  await makeClip(at('tiny'));
+  for (const [name, classes] of Object.entries(SETS)) {
+    const split = { classes: classes.map((each) => each.replaceAll('_', ' ')), train: [], test: [] };
+    for (const [part, count] of /** @type {[string, number][]} */ (Object.entries({ train: 3, test: 4 }))) {
+      classes.forEach((folder, label) => {
+        mkdirSync(at('sets', name, part, folder), { recursive: true });
+        for (const file of readdirSync(path.join(faces, part, folder))
+          .sort()
+          .slice(0, count)) {
+          cpSync(path.join(faces, part, folder, file), at('sets', name, part, folder, file));
+          split[part].push([`${part}/${folder}/${file}`, label]);
+        }
+      });
+    }
+    writeFileSync(at('sets', name, 'split.json'), JSON.stringify(split));
+    // Other styles: some of the classes, in another order, and no pictures to train on.
+    const some = split.classes.slice(0, 3).reverse();
+    const seen = split.train.flatMap(([file, label]) => (label < 3 ? [[file, 2 - label]] : []));
+    writeFileSync(at('sets', name, 'split-seen.json'), JSON.stringify({ classes: some, train: [], test: seen }));
+    writeFileSync(at('sets', name, 'split-twice.json'), JSON.stringify({ ...split, test: split.train }));
+  }
+  for (const folder of SETS.five.slice(0, 3))
+    cpSync(at('sets/five/train', folder), at('three', folder), { recursive: true });
+  cpSync(at('three/clown_face'), at('one/clown_face'), { recursive: true });
+});
+
+const idsIn = (folder) => readdirSync(at(folder, 'logs')).sort();
+const logsIn = (folder) => idsIn(folder).map((name) => JSON.parse(readFileSync(at(folder, 'logs', name), 'utf8')));
+const reports = (folder) =>
+  Object.fromEntries(
+    readdirSync(at(folder))
+      .filter((name) => name !== 'logs')
+      .map((name) => [name, readFileSync(at(folder, name), 'utf8')]),
+  );
+
+async function succeeds(args, options) {
+  const { code, stdout, stderr } = await mudpt(args, options);
+  assert.equal(code, 0, stderr);
+  return stdout;
+}
+
+/** @param {string} args @returns {Promise<any[]>} */
+const plan = async (args) =>
+  (await succeeds(`protocol ${args} --plan`))
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+
+// ------------------------------------------------------------------------------------------ numbers
+
+test('harmonic mean and standard deviation are those of the textbook', () => {
+  assert.equal(harmonicMean(0.6, 0.3), 0.4);
+  assert.equal(harmonicMean(0.5, 0.5), 0.5);
+  assert.equal(harmonicMean(0, 0.9), 0);
+  assert.equal(harmonicMean(0, 0), 0);
+  assert.ok(Math.abs(harmonicMean(82.71, 74.5) - 78.39) < 0.005, "the paper's own figures");
+  assert.equal(standardDeviation([2, 4, 9]), Math.sqrt(13)); // (9 + 1 + 16) / 2
+  assert.equal(standardDeviation([5]), null);
+});
+
+/** A log with these shares. */
+function log(protocol, data, method, shots, seed, shares) {
+  const results = Object.entries(shares).map(([name, accuracy]) => ({ name, accuracy }));
+  const settings = shots && { shots, seed, epochs: 10 * shots, depth: 4 };
+  const identity = { protocol, data, method, shots, seed, settings, context: { fingerprint: 'f', library: '1' } };
+  return /** @type {any} */ ({ model: 'clip', identity, results });
+}
+const rowsOf = ({ rows }) => Object.fromEntries(rows.map((row) => [row.method, row.cells.map(cellText)]));
+
+test('base-to-new: the harmonic mean of each seed, and of the averages over data sets', () => {
+  const [{ tables, plots }] = summarize([
+    log('base-to-new', 'a', 'mudpt', 16, 1, { base: 0.6, new: 0.3 }),
+    log('base-to-new', 'a', 'mudpt', 16, 2, { base: 0.8, new: 0.8 }),
+    log('base-to-new', 'a', 'zeroshot', null, null, { base: 0.5, new: 0.5 }),
+    log('base-to-new', 'b', 'mudpt', 16, 1, { base: 0.4, new: 0.7 }),
+    log('base-to-new', 'b', 'zeroshot', null, null, { base: 0.1, new: 0.7 }),
+  ]);
+  assert.deepEqual(
+    tables.map(({ data }) => data),
+    ['a', 'b', 'average'],
+  );
+  assert.deepEqual(tables[0].columns, ['base', 'new', 'harmonic mean']);
+  assert.deepEqual(rowsOf(tables[0]), {
+    zeroshot: ['50.00', '50.00', '50.00'],
+    mudpt: ['70.00 ± 14.14', '55.00 ± 35.36', '60.00 ± 28.28'], // of 40 and 80
+  });
+  assert.deepEqual(rowsOf(tables[1]).mudpt, ['40.00*', '70.00*', '50.91*']);
+  // Seed 1 alone is there on both: 50 and 50; zero-shot 30 and 60.
+  assert.deepEqual(rowsOf(tables[2]), { zeroshot: ['30.00', '60.00', '40.00'], mudpt: ['50.00*', '50.00*', '50.00*'] });
+  assert.deepEqual(plots, []);
+});
+
+test('few-shot: a table for every number of shots; no average where a data set is missing', () => {
+  const [{ tables, plots, methods }] = summarize([
+    log('few-shot', 'b', 'mudpt', 2, 1, { b: 0.5 }),
+    log('few-shot', 'a', 'mudpt', 1, 1, { a: 0.1 }),
+    log('few-shot', 'a', 'mudpt', 2, 1, { a: 0.3 }),
+    log('few-shot', 'a', 'zeroshot', null, null, { a: 0.25 }),
+  ]);
+  assert.deepEqual(
+    tables.map(({ shots, columns }) => [shots, columns]),
+    [
+      [1, ['a']],
+      [2, ['a', 'b', 'average']],
+    ],
+  );
+  assert.deepEqual(rowsOf(tables[1]), { zeroshot: ['25.00', '–', '–'], mudpt: ['30.00', '50.00', '40.00'] });
+  const [a] = plots;
+  assert.deepEqual([a.data, a.what, a.shots], ['a', 'accuracy', [1, 2]]);
+  const means = Object.fromEntries(a.series.map(({ method, cells }) => [method, cells.map((cell) => cell?.mean)]));
+  assert.deepEqual(means, { zeroshot: [25, 25], mudpt: [10, 30] });
+  assert.deepEqual(methods[1].settings, { depth: 4 }, 'what differs between shots is no setting of the table');
+});
+
+test('cross-dataset: the average leaves out the data set that was trained on', () => {
+  const [{ tables }] = summarize([log('cross-dataset', 'm', 'mudpt', 16, 1, { m: 0.9, z: 0.2, a: 0.4 })]);
+  assert.deepEqual(tables[0].columns, ['m', 'a', 'z', 'average of others']);
+  assert.deepEqual(rowsOf(tables[0]).mudpt, ['90.00', '40.00', '20.00', '30.00']);
+});
+
+test('an id is what it was, whatever the order of keys', () => {
+  const identity = {
+    ...{ context: { library: '1', fingerprint: 'f' }, protocol: 'few-shot', data: 'my pets', method: 'mudpt' },
+    ...{ shots: 16, seed: 1, settings: { epochs: 10, depth: 4 }, train: null, tests: [] },
+  };
+  assert.equal(idOf(/** @type {any} */ (identity)), 'few-shot-my-pets-mudpt-16shots-seed1-7268265e355a');
+  const turned = Object.fromEntries(Object.entries(identity).reverse());
+  assert.equal(idOf(/** @type {any} */ (turned)), idOf(/** @type {any} */ (identity)));
+});
+
+// ------------------------------------------------------------------------------------------ other classes
+
+test('tuned prompts with other class names: judged among these alone, the rest as it was', async () => {
+  const clip = await loadClip(at('tiny'), { threads: 1 });
+  const split = JSON.parse(readFileSync(at('sets/five/split.json'), 'utf8'));
+  const picture = at('sets/five', split.test[0][0]);
+  const examples = split.train.map(([file, label]) => ({ image: at('sets/five', file), label }));
+  try {
+    for (const method of /** @type {const} */ (['coop', 'cocoop', 'vpt', 'ivlp', 'mudpt'])) {
+      const tuned = await clip.tune({ method, classes: split.classes, examples, shots: 1, epochs: 2 }).finished;
+      const wide = await tuned.withClasses(['red fox', 'owl']);
+      const names = ['owl', split.classes[3], 'red fox'];
+      const some = await withOtherClasses(clip, tuned, names);
+      assert.deepEqual(some.classes, names);
+      const all = (await wide.classify(picture, { topK: 7 })).filter(({ label }) => names.includes(label));
+      const total = all.reduce((sum, { score }) => sum + score, 0);
+      const found = await some.classify(picture, { topK: 3 });
+      found.forEach(({ label, score }, i) => {
+        assert.equal(label, all[i].label, method);
+        assert.ok(Math.abs(score - all[i].score / total) < 1e-5, method);
+      });
+      await some.dispose();
+      assert.equal((await tuned.classify(picture)).length, 5, 'the tuned one can still be used');
+    }
+  } finally {
+    await clip.dispose();
+  }
+});
+
+// ------------------------------------------------------------------------------------------ the protocols
+
+test('base-to-new: halves of the classes, the same pictures for every method, zero-shot once', async () => {
+  const stdout = await succeeds(`protocol base-to-new --data sets/five ${quick} --out b2n`);
+  assert.match(stdout, /^11 runs; logs in b2n\/logs$/m);
+  assert.match(stdout, /^ +base +new +harmonic mean$/m);
+  assert.match(stdout, /^ {2}zero-shot CLIP( +\d+\.\d\d){3}$/m);
+  assert.match(stdout, /^ {2}MuDPT( +\d+\.\d\d ± \d+\.\d\d){3}$/m);
+  const logs = logsIn('b2n');
+  for (const { results, drawn, identity, lossPerEpoch } of logs) {
+    const tests = results.map(({ name, classes, pictures }) => [name, classes, pictures]);
+    assert.deepEqual(tests, [
+      ['base', 3, 12],
+      ['new', 2, 8],
+    ]);
+    assert.equal(drawn?.count ?? 0, identity.method === 'zeroshot' ? 0 : 3);
+    assert.equal(lossPerEpoch.length, identity.method === 'zeroshot' ? 0 : 1);
+  }
+  for (const seed of [1, 2]) {
+    const own = logs.filter(({ identity }) => identity.seed === seed);
+    assert.equal(own.length, 5);
+    assert.equal(new Set(own.map(({ drawn }) => drawn.hash)).size, 1, `all methods see the same of seed ${seed}`);
+  }
+  const hashes = logs.filter(({ drawn }) => drawn).map(({ drawn }) => drawn.hash);
+  assert.equal(new Set(hashes).size, 2, 'seeds draw others');
+  assert.equal(logs.filter(({ identity }) => identity.method === 'zeroshot').length, 1);
+});
+
+test('few-shot over a folder of data sets: tables, plots, and files that say the same', async () => {
+  const run = `protocol few-shot --data sets ${model} --methods mudpt,zeroshot --seeds 1 --shots 1,2 --set epochs=1`;
+  const { protocols } = JSON.parse(await succeeds(`${run} --out few --json --quiet`));
+  const [{ tables }] = protocols;
+  assert.deepEqual(tables[0].columns, ['five', 'four', 'average']);
+  const files = reports('few');
+  assert.deepEqual(
+    Object.keys(files).sort(),
+    ['average.svg', 'five.svg', 'four.svg']
+      .map((name) => `few-shot-${name}`)
+      .concat(['csv', 'json', 'md'].map((end) => `few-shot.${end}`)),
+  );
+  assert.deepEqual(JSON.parse(files['few-shot.json']), protocols[0]);
+  const lines = files['few-shot.csv'].trimEnd().split('\r\n');
+  assert.equal(lines.length, 1 + 2 * 2 * 3);
+  const [row] = tables[1].rows.filter(({ method }) => method === 'mudpt');
+  assert.ok(lines.includes(`few-shot,,2,mudpt,four,${row.cells[1].mean.toFixed(4)},,1`));
+  assert.ok(files['few-shot.md'].includes(cellText(row.cells[2])));
+  assert.match(files['few-shot-average.svg'], /<title>Few-shot recognition: average over the data sets<\/title>/);
+  const drawn = logsIn('few')
+    .filter(({ identity }) => identity.shots === 2)
+    .map((each) => each.drawn.count);
+  assert.deepEqual(new Set(drawn), new Set([8, 10]));
+});
+
+test('cross-dataset: the names of the other data set; domain generalization: those of the style', async () => {
+  await succeeds(`protocol cross-dataset --data sets --source sets/five ${quick} --methods zeroshot,mudpt --out both`);
+  await succeeds(`protocol domain-generalization --data sets/five ${quick} --methods zeroshot,ivlp --out both`);
+  spread('four', 'elsewhere');
+  const targets = '--targets elsewhere --styles twice';
+  await succeeds(`protocol domain-generalization --data sets/four ${targets} ${quick} --methods ivlp --out targets`);
+  const results = (folder, method, protocol) => {
+    const found = logsIn(folder).find(({ identity }) => identity.method === method && identity.protocol === protocol);
+    return found.results.map(({ name, classes, pictures }) => [name, classes, pictures]);
+  };
+  for (const method of ['zeroshot', 'mudpt']) {
+    assert.deepEqual(results('both', method, 'cross-dataset'), [
+      ['five', 5, 20],
+      ['four', 4, 16],
+    ]);
+  }
+  for (const method of ['zeroshot', 'ivlp']) {
+    assert.deepEqual(results('both', method, 'domain-generalization'), [
+      ['five', 5, 20],
+      ['seen', 3, 9],
+      ['twice', 5, 15],
+    ]);
+  }
+  assert.deepEqual(results('targets', 'ivlp', 'domain-generalization'), [
+    ['four', 4, 16],
+    ['elsewhere', 4, 28],
+    ['twice', 4, 12],
+  ]);
+  const made = Object.keys(reports('both'));
+  assert.ok(made.includes('cross-dataset.md') && made.includes('domain-generalization.md'));
+});
+
+/** A data set's pictures as a folder per class. */
+function spread(name, into) {
+  for (const part of ['train', 'test']) {
+    for (const folder of readdirSync(at('sets', name, part))) {
+      for (const file of readdirSync(at('sets', name, part, folder))) {
+        cpSync(at('sets', name, part, folder, file), at(into, folder, `${part}-${file}`));
+      }
+    }
+  }
+}
+
+// ------------------------------------------------------------------------------------------ sweeps
+
+const sweep = `base-to-new --data sets/five sets/four ${quick} --methods zeroshot,vpt,mudpt`;
+
+test('killed in the middle and started again: the same tables, and nothing is done twice', async () => {
+  await succeeds(`protocol ${sweep} --out whole`);
+  const { code } = await mudpt(`protocol ${sweep} --out broken`, {
+    onOutput: (text, child) => /^3 of 10 /m.test(text) && child.kill('SIGKILL'),
+  });
+  assert.equal(code, null);
+  const before = idsIn('broken');
+  assert.ok(before.length >= 3 && before.length < 10, `${before.length} runs before`);
+  assert.deepEqual(Object.keys(reports('broken')), [], 'no tables yet');
+  const past = new Date('2001-01-01');
+  for (const name of before) utimesSync(at('broken/logs', name), past, past);
+
+  const stdout = await succeeds(`protocol ${sweep} --out broken`);
+  assert.match(stdout, new RegExp(`^10 runs, ${before.length} finished before; `, 'm'));
+  assert.match(stdout, new RegExp(`^1 of ${10 - before.length} `, 'm'));
+  for (const name of before)
+    assert.equal(statSync(at('broken/logs', name)).mtimeMs, past.getTime(), `${name} repeated`);
+  assert.deepEqual(idsIn('broken'), idsIn('whole'));
+  assert.deepEqual(reports('broken'), reports('whole'));
+
+  const again = await succeeds(`protocol ${sweep} --out broken`);
+  assert.match(again, /^10 runs, all finished before; /m);
+});
+
+test('Ctrl-C keeps the present run and ends; the sweep goes on from there', async () => {
+  let asked = false;
+  const { code, stdout } = await mudpt(`protocol ${sweep} --out stopped`, {
+    onOutput(text, child) {
+      if (asked || !/^2 of 10 /m.test(text)) return;
+      asked = true;
+      child.kill('SIGINT');
+    },
+  });
+  assert.equal(code, 130);
+  assert.match(stdout, /^Stopping after this run, which is kept; /m);
+  const kept = idsIn('stopped').length;
+  assert.ok(kept >= 2 && kept < 10, `${kept} runs`);
+  await succeeds(`protocol ${sweep} --out stopped`);
+  assert.deepEqual(reports('stopped'), reports('whole'));
+});
+
+test('the plan: the same ids every time, and commands that run just one job each', async () => {
+  const first = await plan(`${sweep} --set mudpt.depth=2 --out planned`);
+  const second = await plan(`${sweep} --set mudpt.depth=2 --out planned`.replace('--threads 1', '--threads 2'));
+  assert.deepEqual(first, second);
+  assert.equal(new Set(first.map(({ id }) => id)).size, 10);
+  for (const { id, log, method, data } of first) {
+    assert.equal(log, `planned/logs/${id}.json`);
+    assert.match(id, /^[\w.-]+$/);
+    assert.ok(id.startsWith(`base-to-new-${data}-${method}-`));
+  }
+  const main = fileURLToPath(new URL('../../js/cli/main.js', import.meta.url));
+  const run = (command) =>
+    new Promise((resolve, reject) => {
+      const line = command.replace(/^mudpt /, `"${process.execPath}" "${main}" `);
+      exec(line, { cwd }, (error, stdout) => (error ? reject(error) : resolve(stdout)));
+    });
+  const chosen = first.filter(({ method, seed, data }) => data === 'five' && (seed === 1 || method === 'zeroshot'));
+  for (const { command } of chosen) await run(command);
+  assert.deepEqual(idsIn('planned'), chosen.map(({ id }) => `${id}.json`).sort());
+  assert.deepEqual(Object.keys(reports('planned')), [], 'no tables: others may be at work');
+  const same = (folder, method) =>
+    logsIn(folder).find(
+      ({ identity }) => identity.method === method && identity.data === 'five' && identity.seed === 1,
+    );
+  assert.deepEqual(same('planned', 'vpt').results, same('whole', 'vpt').results);
+
+  const ids = async (args) => (await plan(args)).map(({ id }) => id);
+  const plain = await ids(sweep);
+  const differing = async (args) => {
+    const other = await ids(args);
+    return plain.filter((id) => !other.includes(id)).map((id) => id.split('-')[4]);
+  };
+  assert.deepEqual(new Set(await differing(`${sweep} --set mudpt.depth=2`)), new Set(['mudpt']));
+  assert.deepEqual(new Set(await differing(`${sweep} --variant plain`)), new Set(['zeroshot', 'vpt', 'mudpt']));
+});
+
+test('a run counts as finished only while its data are the same', async () => {
+  cpSync(at('sets/four'), at('changing'), { recursive: true });
+  const args = `few-shot --data changing ${quick} --methods vpt --seeds 1`;
+  const [{ id }] = await plan(args);
+  const file = JSON.parse(readFileSync(at('changing/split.json'), 'utf8')).test[0][0];
+  writeFileSync(at('changing', file), Buffer.concat([readFileSync(at('changing', file)), Buffer.alloc(1)]));
+  assert.notEqual((await plan(args))[0].id, id);
+});
+
+test('report makes the same files from the logs alone', async () => {
+  mkdirSync(at('bare'));
+  cpSync(at('whole/logs'), at('bare/logs'), { recursive: true });
+  const stdout = await succeeds('report bare');
+  assert.match(stdout, /^Base-to-new generalization, average over the data sets, 1 shot$/m);
+  assert.deepEqual(reports('bare'), reports('whole'));
+  assert.ok(stdout.split('\n').every((line) => line.length <= 80));
+});
+
+// ------------------------------------------------------------------------------------------ refusals
+
+const wrong = [
+  ['few-shot', /required option '--data <path\.\.\.>' not specified/],
+  ['zero-shot --data sets', /name: "zero-shot" is not possible; choose few-shot, /],
+  ['few-shot --data nowhere', /nowhere: there is no such file or folder/],
+  ['few-shot --data sets --source sets/five', /--source means nothing to few-shot; it belongs to cross-dataset/],
+  ['base-to-new --data three', /three: has 3 classes; base-to-new needs two halves of at least two/],
+  ['few-shot --data one', /one: has one class only; /],
+  ['few-shot --data sets/five elsewhere/../sets/five/split.json', /has the name of sets\/five: five; rename/],
+  ['cross-dataset --data sets', /cross-dataset needs the data set to train on; give it with --source/],
+  ['cross-dataset --data sets/five --source sets/five', /--data holds no data set but the one of --source/],
+  ['domain-generalization --data three', /three: has no split-STYLE\.json to test on; write one, or/],
+  ['domain-generalization --data sets/five --styles chalk', /has no split-chalk\.json .*--styles can be seen, twice/],
+  [
+    'domain-generalization --data sets/five --targets sets/four',
+    /sets\/four: class "[^"]+" \(and \d more\) is not one of five; .*same classes/,
+  ],
+  ['few-shot --data sets --methods lora', /--methods: "lora" is not possible; choose from zeroshot, /],
+  ['few-shot --data sets --seeds 1,x', /--seeds: "1,x" is not possible; expected a whole number from 0/],
+  ['few-shot --data sets --set epochs', /--set: "epochs" is not possible; expected NAME=VALUE/],
+  ['few-shot --data sets --set epochs=0', /epochs is 0, expected a whole number from 1/],
+  ['few-shot --data sets --methods coop --set depth=2', /depth is no option of coop; methods that have it: /],
+  ['few-shot --data sets --set umudpt.depth=2', /there is nothing to set for umudpt; methods that train: coop, /],
+  ['few-shot --data sets --set seed=2', /seed cannot be set for a method; use --seeds/],
+  ['base-to-new --data sets --set coop.classSpecific=true', /coop with class-specific context cannot be tested on new/],
+  ['few-shot --data sets --only few-shot-x', /--only few-shot-x: these options have no such run; .* --plan/],
+];
+for (const [args, message] of /** @type {[string, RegExp][]} */ (wrong)) {
+  test(`is refused: mudpt protocol ${args}`, async () => {
+    const { code, stdout, stderr } = await mudpt(
+      `protocol ${args} ${args.includes('model') ? '' : model} --out refused`,
+    );
+    assert.equal(code, 1, stdout);
+    assert.match(stderr, /^mudpt: [^\n]+[;,] [^\n]+\n$/, 'one line that says what to do');
+    assert.match(stderr, message);
+    assert.ok(!readdirSync(cwd).includes('refused'), 'nothing is written');
+  });
+}
+
+test('runs that do not belong in one table are refused, and logs that were changed', async () => {
+  const { code, stderr } = await mudpt(`protocol ${sweep} --set epochs=2 --out whole`);
+  assert.equal(code, 1);
+  assert.match(stderr, /do not belong together: they differ in epochs; choose another --out/);
+
+  cpSync(at('whole'), at('changed'), { recursive: true });
+  const [name, other] = idsIn('changed');
+  const text = readFileSync(at('changed/logs', name), 'utf8');
+  const refuses = async (message) => {
+    const result = await mudpt('report changed');
+    assert.equal(result.code, 1);
+    assert.match(result.stderr, message);
+  };
+  writeFileSync(at('changed/logs', name), text.replace('"epochs": 1', '"epochs": 3'));
+  await refuses(/does not have the id of what it describes; remove it, and the run is repeated/);
+  writeFileSync(at('changed/logs', name), text.slice(0, 100));
+  await refuses(/is no JSON; remove it/);
+  rmSync(at('changed/logs', name));
+  writeFileSync(at('changed/logs', other), '{}');
+  await refuses(/is no log of a run; remove it/);
+  const empty = await mudpt('report sets');
+  assert.match(empty.stderr, /sets: holds no logs of finished runs; give the --out of mudpt protocol/);
+});
