@@ -9,6 +9,7 @@
 import { addClasses } from './add-classes.js';
 import { MudptError, reasonOf } from './errors.js';
 import { decodeImage, readImage } from './images.js';
+import { attentionOf, firstPrompts, nearestWords, savedPrompts } from './inside.js';
 import { argmax, measure, softmax } from './metrics.js';
 import { METHODS, promptSentences } from './methods.js';
 import { nextTurn } from './platform.js';
@@ -64,6 +65,12 @@ export function labelsOf(classes, examples) {
   });
 }
 
+/** @param {unknown} topK */
+function checkTopK(topK) {
+  if (Number.isInteger(topK) && Number(topK) >= 1) return;
+  throw new MudptError('argument', `topK is ${topK}, expected 1 or more`);
+}
+
 export class Classifier {
   /** @type {Model} */
   #model;
@@ -97,8 +104,8 @@ export class Classifier {
     return this.#details.settings ? { ...this.#details.settings } : null;
   }
 
-  /** Logits of a few pictures; each is decoded, made small and let go. @returns {Promise<Float32Array[]>} */
-  async #logits(images, names, signal) {
+  /** What the model sees of a few pictures; each is decoded, made small and let go. */
+  async #pixels(images, names, signal) {
     const { core, clip, config, upright } = this.#model;
     const size = 3 * config.image ** 2;
     const pixels = new Float32Array(images.length * size);
@@ -112,6 +119,13 @@ export class Classifier {
         core.imageFree(handle);
       }
     }
+    return pixels;
+  }
+
+  /** Logits of a few pictures. @returns {Promise<Float32Array[]>} */
+  async #logits(images, names, signal) {
+    const { core } = this.#model;
+    const pixels = await this.#pixels(images, names, signal);
     const { logits } = core.classifierLogits(this.#handle, pixels);
     const count = this.#details.classes.length;
     return images.map((_, i) => logits.subarray(i * count, (i + 1) * count));
@@ -122,7 +136,7 @@ export class Classifier {
    * @param {{ topK?: number, signal?: AbortSignal }} [options]
    */
   async classify(image, { topK = 5, signal } = {}) {
-    if (!Number.isInteger(topK) || topK < 1) throw new MudptError('argument', `topK is ${topK}, expected 1 or more`);
+    checkTopK(topK);
     signal?.throwIfAborted();
     const [logits] = await this.#logits([image], ['the picture'], signal);
     const scores = softmax(logits);
@@ -190,6 +204,26 @@ export class Classifier {
   async withClasses(names) {
     const file = new SavedFile(await this.export(), 'the classifier', [CLASSIFIER]);
     return importClassifier(this.#model, await addClasses(this.#model, file, names), 'the classifier');
+  }
+
+  /**
+   * Where the image tower looks.
+   * @param {any} image
+   * @param {{ signal?: AbortSignal }} [options]
+   */
+  async attention(image, { signal } = {}) {
+    const { core, config } = this.#model;
+    const pixels = await this.#pixels([image], ['the picture'], signal);
+    return attentionOf(config, core.classifierAttention(this.#handle, pixels));
+  }
+
+  /** The words that lie nearest to what the prompts have become. @param {{ topK?: number }} [options] */
+  async nearestWords({ topK = 5 } = {}) {
+    checkTopK(topK);
+    const { config, core } = this.#model;
+    const file = this.#saved ? new SavedFile(this.#saved, 'the classifier', [CLASSIFIER]) : null;
+    const prompts = file ? savedPrompts(file, config) : firstPrompts(core, this.#handle, this.#details.method);
+    return nearestWords(this.#model, prompts, topK);
   }
 
   /** Frees its memory; the object cannot be used any more. The model's dispose() does it too. */

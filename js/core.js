@@ -114,7 +114,7 @@ export class Core {
   #staging = 0;
   /** @type {Map<number, ClipConfig>} */
   #clips = new Map();
-  /** @type {Map<number, { config: ClipConfig, classes: number }>} */
+  /** @type {Map<number, { config: ClipConfig, classes: number, prompts: number }>} */
   #classifiers = new Map();
 
   /** @param {any} module @param {string} variant */
@@ -211,6 +211,14 @@ export class Core {
     return Boolean(this.#c._mudpt_clip_has_token(clip, id));
   }
 
+  /** Of a vector from every row of the token embedding. @param {number} clip @param {Float32Array} vector */
+  clipTokenDistances(clip, vector) {
+    return this.#memory.scoped((scratch) => {
+      const [at, { vocab }] = [scratch.put(vector), this.#clip(clip)];
+      return this.#memory.floatsFrom(vocab, (out) => this.#c._mudpt_clip_token_distances(clip, at, out));
+    });
+  }
+
   /**
    * @param {number} clip
    * @param {string} name
@@ -275,11 +283,7 @@ export class Core {
 
   // ------------------------------------------------------------------------------------------------ pictures
 
-  /**
-   * @param {Uint8Array} file JPEG, PNG, GIF or BMP
-   * @param {boolean} [upright] obey EXIF orientation
-   * @returns {number}
-   */
+  /** @param {Uint8Array} file JPEG, PNG, GIF or BMP @param {boolean} [upright] obey EXIF orientation */
   imageDecode(file, upright = false) {
     return this.#memory.scoped((scratch) => {
       const at = scratch.put(file);
@@ -382,7 +386,7 @@ export class Core {
       const sentencesAt = sentences ? this.#putSentences(scratch, sentences, classes) : 0;
       return this.#memory.handle((out) => this.#c._mudpt_classifier_create(clip, methodAt, sentencesAt, classes, out));
     });
-    this.#classifiers.set(classifier, { config, classes });
+    this.#classifiers.set(classifier, { config, classes, prompts: method.visualLength ?? 0 });
     return classifier;
   }
 
@@ -498,6 +502,16 @@ export class Core {
         logits: this.#memory.floats(logits, count * classes).slice(),
         features: this.#memory.floats(features, count * config.embed).slice(),
       };
+    });
+  }
+
+  /** What CLS attends to in the last layer, [heads, rows]. @param {number} classifier @param {Float32Array} pixels */
+  classifierAttention(classifier, pixels) {
+    const { config, prompts } = this.#classifier(classifier);
+    const count = config.visionHeads * (1 + (config.image / config.patch) ** 2 + prompts);
+    return this.#memory.scoped((scratch) => {
+      const at = scratch.put(pixels);
+      return this.#memory.floatsFrom(count, (out) => this.#c._mudpt_classifier_attention(classifier, at, out));
     });
   }
 
@@ -621,11 +635,7 @@ export class Core {
 
   /**
    * At most `shots` of each class, class by class; the same for the same seed.
-   * @param {ArrayLike<number>} labels 0 ... classes - 1
-   * @param {number} classes
-   * @param {number} shots
-   * @param {number} seed
-   * @returns {Int32Array} indices into labels
+   * @param {ArrayLike<number>} labels 0 ... classes - 1 @returns {Int32Array} indices into labels
    */
   sampleShots(labels, classes, shots, seed) {
     return this.#memory.scoped((scratch) => {

@@ -408,6 +408,22 @@ export interface Classifier {
    */
   export(options?: { raw?: boolean }): Promise<Uint8Array>;
   /**
+   * Where the image tower looks: what its last layer's class token, of which the picture's feature is made, takes from
+   * each part of the picture.
+   *
+   * @throws {MudptError} as `classify`
+   */
+  attention(image: ImageInput, options?: { transfer?: boolean; signal?: AbortSignal }): Promise<Attention>;
+  /**
+   * The words of the model's vocabulary that lie nearest to the first layer's text prompts, as the authors of CoOp read
+   * theirs; a list for each prompt, of class-specific ones class by class. Empty where no words were learned
+   * (zero-shot, VPT). Of a model from a URL only words that it has fetched are compared: load it with `tokens: 'all'`.
+   *
+   * @param options.topK how many. Default 5.
+   * @throws {MudptError} `argument`, `state`: no text tower
+   */
+  nearestWords(options?: { topK?: number }): Promise<NearWord[][]>;
+  /**
    * A classifier of some more classes, without training: their names go through the tuned text tower. Features of the
    * present classes stay as they are, to the bit. This classifier stays, too.
    *
@@ -416,6 +432,25 @@ export interface Classifier {
   withClasses(names: string[]): Promise<Classifier>;
   /** Frees its memory. The model's `dispose()` does it too. */
   dispose(): Promise<void>;
+}
+
+/** Shares of the class token's attention, mean over the heads; all of them together are 1. */
+export interface Attention {
+  /** Patches a row, and rows; they cover the middle square of the picture. */
+  readonly grid: number;
+  /** Of the patches, rows from the top: `grid * grid` numbers. */
+  readonly patches: Float32Array;
+  /** Of the class token itself. */
+  readonly self: number;
+  /** Of each visual prompt. */
+  readonly prompts: Float32Array;
+}
+
+/** A word of the vocabulary. */
+export interface NearWord {
+  readonly word: string;
+  /** Euclidean, between its embedding and the prompt. */
+  readonly distance: number;
 }
 
 export interface Evaluation {

@@ -36,6 +36,12 @@ export class ClipTokenizer {
     this.context = context;
   }
 
+  /** Whether an id stands for a word, or the end of one, and which. @param {number} id @returns {string | null} */
+  word(id) {
+    const [, word = null] = /^([\p{L}\p{N}]+)<\/w>$/u.exec(this.#tokenizer.id_to_token(id) ?? '') ?? [];
+    return word;
+  }
+
   /** Ids without the start and the end. @param {string} text @returns {number[]} */
   encode(text) {
     return this.#tokenizer.encode(text, { add_special_tokens: false }).ids;

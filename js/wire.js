@@ -24,7 +24,7 @@ export const MEMBERS = {
   Clip: { values: ['info'], methods: ['zeroShot', 'import', 'importOfficial'] },
   Classifier: {
     values: ['classes', 'method', 'settings'],
-    methods: ['classify', 'evaluate', 'export', 'withClasses', 'dispose'],
+    methods: ['classify', 'evaluate', 'export', 'withClasses', 'attention', 'nearestWords', 'dispose'],
   },
 };
 

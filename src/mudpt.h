@@ -104,6 +104,9 @@ int mudpt_clip_finish(mudpt_clip *clip);
 int mudpt_clip_token(mudpt_clip *clip, int id, int dtype, const void *data);
 /* Whether the row of an id is there: 1 or 0. */
 int mudpt_clip_has_token(const mudpt_clip *clip, int id);
+/* How far a vector [d_t] is from every row of the token embedding, by Euclid: out [vocab], infinity for rows that have
+ * not been sent. MUDPT_STATE for a model without its text side. */
+int mudpt_clip_token_distances(const mudpt_clip *clip, const float *vector, float *out);
 void mudpt_clip_free(mudpt_clip *clip); /* after everything that was made from it */
 
 /* 16 hexadecimal digits that tell models apart, whatever the names and storage of their weights. */
@@ -194,6 +197,11 @@ int mudpt_classifier_set_text_features(mudpt_classifier *classifier, const float
 /* pixels [count, 3, image, image] normalised -> logits [count, N]; features [count, e] or NULL */
 int mudpt_classifier_logits(mudpt_classifier *classifier, const float *pixels, int count, float *logits,
                             float *features);
+
+/* What the last layer of the image tower makes CLS of: the share of each head's attention that goes to CLS, to the
+ * patches (rows from the top) and to the visual prompts. pixels [3, image, image] normalised
+ * out [vision_heads, 1 + patches + visual_length], every head's sum is 1 */
+int mudpt_classifier_attention(mudpt_classifier *classifier, const float *pixels, float *out);
 
 /* Mean cross-entropy of a batch and the gradients of every parameter (replaced, not added). labels [count]
  * logits [count, N] or NULL */

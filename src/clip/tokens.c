@@ -43,6 +43,24 @@ int clip_store_token_row(mudpt_clip *clip, int row, const float *values) {
     return MUDPT_OK;
 }
 
+int mudpt_clip_token_distances(const mudpt_clip *clip, const float *vector, float *out) {
+    if (clip->config.text == MUDPT_TEXT_NONE) return fail(MUDPT_STATE, "the model was loaded without its text tower");
+    if (!clip->finished) return fail(MUDPT_STATE, "the model's weights are not complete");
+    size_t d = (size_t)clip->config.text_width;
+    float *row = malloc(d * sizeof(float));
+    if (!row) return fail_memory(d * sizeof(float), "a row of the token embedding");
+    for (int id = 0; id < clip->config.vocab; id++) {
+        out[id] = INFINITY;
+        if (!mudpt_clip_has_token(clip, id)) continue;
+        clip_token_row(clip, id, row);
+        double sum = 0;
+        for (size_t i = 0; i < d; i++) sum += (double)(row[i] - vector[i]) * (double)(row[i] - vector[i]);
+        out[id] = (float)sqrt(sum);
+    }
+    free(row);
+    return MUDPT_OK;
+}
+
 /* Room for one more row: twice as much as there was. */
 static int grow(mudpt_clip *clip) {
     if (clip->token_rows < clip->token_room) return MUDPT_OK;

@@ -1,9 +1,11 @@
 #include "vision.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/parallel.h"
 #include "kernels/layernorm.h"
+#include "kernels/softmax.h"
 
 static int patches_of(const mudpt_clip *clip) {
     int grid = clip->config.image / clip->config.patch;
@@ -151,6 +153,23 @@ void vision_forward(vision *v, float *features, const float *pixels, const float
     tower_forward(t, prompts ? prompts + n * d : NULL);
     layernorm_forward(v->rows, v->post_xhat, v->post_rstd, s->y, clip->ln_post_gain, clip->ln_post_bias, count, (int)d);
     gemm_forward(features, v->rows, &clip->vision_projection, NULL, count, 0);
+}
+
+void vision_attention(const vision *v, float *out) {
+    const tower *t = &v->tower;
+    const tower_saved *saved = t->saved ? &t->saved[t->layers - 1] : NULL;
+    const float *q = saved ? saved->q : t->scratch->dq, *kv = saved ? saved->kv : t->scratch->kv;
+    int heads = v->clip->config.vision_heads, width = t->width / heads;
+    float scale = 1 / sqrtf((float)width);
+    for (int h = 0; h < heads; h++, out += v->length) {
+        for (int row = 0; row < v->length; row++) {
+            const float *query = q + h * width, *key = kv + (size_t)row * 2 * (size_t)t->width + h * width;
+            float sum = 0;
+            for (int i = 0; i < width; i++) sum += query[i] * key[i];
+            out[row] = scale * sum;
+        }
+        softmax_row(out, out, v->length);
+    }
 }
 
 void vision_backward(vision *v, float *dprompts, const float *dfeatures, int count) {

@@ -28,6 +28,9 @@ size_t vision_mlp_floats(const mudpt_clip *clip, int prompts, int group);
 /* pixels [count, 3, image, image], prompts [depth, n, d_v] or NULL -> features [count, e], not scaled.
  * count <= group */
 void vision_forward(vision *v, float *features, const float *pixels, const float *prompts, int count);
+/* The CLS row's attention in the last layer, of the first picture of the last vision_forward: out [heads, length], the
+ * keys in the order of the rows */
+void vision_attention(const vision *v, float *out);
 /* dfeatures [count, e] of the pictures of the last vision_forward -> dprompts [depth, n, d_v], added to */
 void vision_backward(vision *v, float *dprompts, const float *dfeatures, int count);
 

@@ -407,6 +407,16 @@ int mudpt_classifier_logits(mudpt_classifier *c, const float *pixels, int count,
     return MUDPT_OK;
 }
 
+int mudpt_classifier_attention(mudpt_classifier *c, const float *pixels, float *out) {
+    int code = open_work(c, 1, 0);
+    if (code) return code;
+    prepare_prompts(c);
+    vision_forward(&c->work.vision, c->work.image_features, pixels,
+                   c->state.sizes.visual_depth ? c->state.visual : NULL, 1);
+    vision_attention(&c->work.vision, out);
+    return MUDPT_OK;
+}
+
 /* One picture's share: its loss, and the gradients of its feature (where prompts are in the image tower) and, added,
  * of the text features. unit, dunit [e] */
 static float picture_loss(mudpt_classifier *c, const float *unit, int label, int batch, float *logits,
