@@ -65,7 +65,7 @@ export class Checkpoint {
 
   /**
    * Refuses options that differ from those of the run; what is absent is as it was.
-   * @param {{ classes?: unknown, method?: unknown }} options of tune()
+   * @param {{ classes?: unknown, method?: unknown, preset?: unknown }} options of tune()
    * @param {import('./core.js').ClipConfig} config
    */
   requireSame({ classes, method, ...given }, config) {
@@ -76,7 +76,9 @@ export class Checkpoint {
         'leave it out, or begin a new run',
       );
     if (method !== undefined && method !== this.run.method) throw differs('method', method, this.run.method);
-    const { settings } = resolveSettings({ ...this.run.settings, ...defined(given), method: this.run.method }, config);
+    // A preset stands for all settings that are not given.
+    const base = given.preset === undefined ? this.run.settings : {};
+    const { settings } = resolveSettings({ ...base, ...defined(given), method: this.run.method }, config);
     for (const [key, before] of Object.entries(this.run.settings)) {
       if (settings[key] !== before) throw differs(key, JSON.stringify(settings[key]), JSON.stringify(before));
     }

@@ -183,6 +183,13 @@ export interface TuneSettings {
   seed?: number;
 }
 
+/**
+ * Settings by name; single ones may still be given. `'paper'`: those of the method's paper. The others carry the paper's
+ * over to the model's logit scale and picture size (docs/presets.md) and differ in length: `'quick'` 4 epochs,
+ * `'balanced'` 10, `'thorough'` 30.
+ */
+export type Preset = 'paper' | 'quick' | 'balanced' | 'thorough';
+
 /** Those that every method has; the others only where the method has them. */
 type SharedSettings = Omit<TuneSettings, 'depth' | 'classPosition' | 'classSpecific' | 'injection' | 'layer0Fusion'>;
 /** Every setting of a run, as it was used. */
@@ -209,6 +216,8 @@ export interface TuneOptions extends TuneSettings {
   examples: Example[];
   /** Default `'mudpt'`. */
   method?: TunableMethod;
+  /** Default `'paper'`. */
+  preset?: Preset;
   /**
    * Measures the classifier after every epoch on min(shots, 4) pictures of each class, drawn by the seed: with `true`
    * from the examples that are not trained on, or from examples given here. It changes nothing about the training;

@@ -21,7 +21,8 @@ import { MudptError } from './errors.js';
  * @property {number} smallestCrop
  * @property {number} seed
  *
- * @typedef {import('./core.js').ClipConfig} ClipConfig
+ * @typedef {Omit<import('./core.js').ClipConfig, 'mean' | 'std'> & { logitScale?: number }} ClipConfig sizes of a model;
+ *   logitScale: what cosines are multiplied by, which presets look at
  *
  * @typedef {object} MethodRow
  * @property {string} title
@@ -157,6 +158,42 @@ export const METHODS = {
   },
 };
 
+/** What the papers' settings were chosen for: OpenAI's CLIP. */
+const PAPERS = { logitScale: 100, image: 224 };
+/** Share of the area; a crop of less shows too little of most things. */
+const LARGEST_SMALLEST_CROP = 0.5;
+
+/**
+ * What carries a paper's settings over to a model of another scale or size; on OpenAI's CLIP nothing changes.
+ * Gradients grow with the logit scale, and the smallest crop keeps its number of pixels.
+ * @param {Settings} paper
+ * @param {ClipConfig} model
+ */
+const carryOver = ({ learningRate, smallestCrop }, { logitScale = PAPERS.logitScale, image }) => ({
+  learningRate: (learningRate * PAPERS.logitScale) / logitScale,
+  smallestCrop: Math.min(LARGEST_SMALLEST_CROP, smallestCrop * Math.max(1, PAPERS.image / image) ** 2),
+});
+
+/**
+ * Settings by name, on top of a method's own. docs/presets.md has what was measured.
+ * @type {Record<string, { about: string, settings: (paper: Settings, model: ClipConfig) => Partial<Settings> }>}
+ */
+export const PRESETS = {
+  paper: { about: "the settings of the method's paper", settings: () => ({}) },
+  quick: {
+    about: 'a first look in a fraction of the time',
+    settings: (paper, model) => ({ ...carryOver(paper, model), epochs: 4, batchSize: 4 }),
+  },
+  balanced: {
+    about: "the length of MuDPT's paper, carried over to the model",
+    settings: (paper, model) => ({ ...carryOver(paper, model), epochs: 10, batchSize: 4 }),
+  },
+  thorough: {
+    about: 'three times as long',
+    settings: (paper, model) => ({ ...carryOver(paper, model), epochs: 30, batchSize: 4 }),
+  },
+};
+
 /** Names of the methods that train something. */
 export const TRAINABLE = Object.keys(METHODS).filter((name) => METHODS[name].defaults);
 
@@ -201,6 +238,10 @@ function refuse(key, value, expected) {
   );
 }
 
+/** Whether a method takes an option. @param {string} method @param {string} key */
+export const hasOption = (method, key) =>
+  TRAINABLE.includes(method) && (key === 'preset' || Object.hasOwn(defaultsOf(method), key));
+
 /**
  * Refuses an option that a method does not have.
  * @param {string} method
@@ -208,28 +249,31 @@ function refuse(key, value, expected) {
  * @param {string} [name] of the option, as the user wrote it
  */
 export function checkOption(method, key, name = key) {
-  const defaults = defaultsOf(method);
-  if (Object.hasOwn(defaults, key)) return;
-  const having = TRAINABLE.filter((other) => Object.hasOwn(defaultsOf(other), key));
+  if (hasOption(method, key)) return;
+  const having = TRAINABLE.filter((other) => hasOption(other, key));
   if (having.length) {
     throw new MudptError('argument', `${name} is no option of ${method}`, `methods that have it: ${having.join(', ')}`);
   }
-  const valid = ['classes', 'examples', 'method', 'validation', 'signal', ...Object.keys(defaults)].join(', ');
+  const own = Object.keys(defaultsOf(method));
+  const valid = ['classes', 'examples', 'method', 'preset', 'validation', 'signal', ...own].join(', ');
   throw new MudptError('argument', `there is no option "${key}"`, `valid are ${valid}`);
 }
 
 const wordsOf = (phrase) => phrase.trim().split(/\s+/).filter(Boolean);
 
 /**
- * Fills in a method's defaults and checks every value.
+ * Fills in a method's defaults, or a preset's, and checks every value.
  * @param {Record<string, unknown>} options as given by the user; undefined stands for the default
  * @param {ClipConfig} model
  * @returns {{ method: string, settings: Settings }}
  */
-export function resolveSettings({ method = 'mudpt', ...options }, model) {
+export function resolveSettings({ method = 'mudpt', preset = 'paper', ...options }, model) {
   if (typeof method !== 'string' || !TRAINABLE.includes(method)) refuse('method', method, TRAINABLE.join(' or '));
+  if (typeof preset !== 'string' || !Object.hasOwn(PRESETS, preset))
+    refuse('preset', preset, Object.keys(PRESETS).join(' or '));
   const { epochsFor, textPrompts } = METHODS[method];
-  const settings = { ...defaultsOf(method) };
+  const paper = defaultsOf(method);
+  const settings = { ...paper, ...PRESETS[preset].settings(paper, model) };
   for (const [key, value] of Object.entries(options)) {
     if (value === undefined) continue;
     checkOption(method, key);
@@ -237,7 +281,7 @@ export function resolveSettings({ method = 'mudpt', ...options }, model) {
     settings[key] = value;
   }
   if (settings.depth === Infinity) settings.depth = allLayers(model);
-  if (epochsFor && options.epochs === undefined) settings.epochs = epochsFor(settings.shots);
+  if (epochsFor && preset === 'paper' && options.epochs === undefined) settings.epochs = epochsFor(settings.shots);
   // As in CoOp's code: a phrase that is given says how many prompts there are.
   const words = textPrompts ? wordsOf(settings.phrase).length : 0;
   if (words && options.promptLength === undefined) settings.promptLength = Math.min(settings.promptLength, words);

@@ -1,7 +1,7 @@
 /** Options that several commands share, and the checks of their values. */
 import { InvalidArgumentError, Option } from 'commander';
 import { fileURLToPath } from 'node:url';
-import { METHODS, TRAINABLE, checkOption } from '../methods.js';
+import { METHODS, PRESETS, TRAINABLE, checkOption } from '../methods.js';
 
 export const DEFAULT_MODEL = fileURLToPath(new URL('../../models/pictoclip', import.meta.url));
 export const DTYPES = ['f32', 'f16', 'int8'];
@@ -91,6 +91,7 @@ export function withOutput(command) {
 
 /** Options of tune() by their flags. */
 const FLAGS = {
+  preset: '--preset',
   shots: '--shots',
   epochs: '--epochs',
   batchSize: '--batch',
@@ -127,6 +128,11 @@ function explained(key, text) {
 export function withSettings(command) {
   const option = (key, argument, text) => new Option(`${FLAGS[key]} ${argument}`, explained(key, text));
   return command
+    .addOption(
+      new Option('--preset <name>', "settings by name; single ones can still be given (default: the paper's)").choices(
+        Object.keys(PRESETS),
+      ),
+    )
     .addOption(option('shots', '<n>', 'pictures a class to train on').argParser(whole(1, 1000000)))
     .addOption(option('epochs', '<n>', 'passes over them').argParser(whole(1, 100000)))
     .addOption(option('batchSize', '<n>', 'pictures a step').argParser(whole(1, 4096)))

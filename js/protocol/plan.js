@@ -8,7 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import { MudptError } from '../errors.js';
-import { checkOption, METHODS, resolveSettings, TRAINABLE } from '../methods.js';
+import { checkOption, hasOption, resolveSettings, TRAINABLE } from '../methods.js';
 import { classesOf, examplesOf, sameNames, setFault } from './sets.js';
 
 const DEFAULT_TEMPLATE = 'a photo of a {}.';
@@ -68,7 +68,7 @@ export const PROTOCOLS = {
  * All jobs, data set by data set; zero-shot first.
  * @param {Sweep} sweep
  * @param {Context} context
- * @param {import('../core.js').ClipConfig} model  sizes
+ * @param {import('../methods.js').ClipConfig} model  sizes
  * @returns {Job[]}
  */
 export function planJobs(sweep, context, model) {
@@ -178,7 +178,7 @@ function checkTransfer(method, train, tests) {
 
 /** Whether a method's default is changed. @param {Change} change @param {string} method */
 export const appliesTo = ({ method: only, key }, method) =>
-  only === undefined ? Object.hasOwn(METHODS[method].defaults ?? {}, key) : only === method;
+  only === undefined ? hasOption(method, key) : only === method;
 
 /** Every change must be one that some method of the sweep takes. */
 function checkChanges(methods, changes) {

@@ -13,6 +13,7 @@ import importlib.util
 import json
 import math
 import random
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -111,13 +112,10 @@ def train_view(img, size, rng, smallest):
     return to_tensor(out.transpose(Image.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else out)
 
 
-def few(rows, shots, seed):
-    """`shots` random pictures of every class."""
-    rng = random.Random(seed)
-    by_class = {}
-    for row in rows:
-        by_class.setdefault(row[1], []).append(row)
-    return [r for c in by_class.values() for r in (rng.sample(c, shots) if len(c) > shots else c)]
+def few(data, shots, seed):
+    """The pictures that the product draws (it must be built): runs differ in start, order and views, not in these."""
+    command = ["node", str(HERE / "shots.mjs"), str(data), str(shots), str(seed)]
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)
 
 
 class Model:
@@ -234,7 +232,7 @@ def main():
                     continue
                 begun, params, loss = time.time(), {}, None
                 if method != "zeroshot":
-                    shots = [(Image.open(data / p).convert("RGB"), l) for p, l in few(split["train"], args.shots, seed)]
+                    shots = [(Image.open(data / p).convert("RGB"), l) for p, l in few(data, args.shots, seed)]
                     params, loss = tune(model, case, clip, inputs, shots, args, seed)
                 result = {
                     "task": data.name,
