@@ -24,7 +24,7 @@ const MOST_MEASURED = 10000;
  * @typedef {object} Model what belongs to one loaded CLIP
  * @property {import('./core.js').Core} core
  * @property {number} clip handle
- * @property {import('./core.js').ClipConfig & { logitScale: number }} config
+ * @property {import('./core.js').ClipConfig} config
  * @property {import('./tokenizer.js').ClipTokenizer} tokenizer
  * @property {import('./token-rows.js').NeedTokens} needTokens must be awaited before sentences are given to the library
  * @property {string} fingerprint

@@ -61,7 +61,7 @@ export class Clip {
   /** @param {import('./classifier.js').Model} model @param {string} name */
   constructor(model, name) {
     const { core, clip, config, fingerprint } = model;
-    const { mean, std, logitScale, ...architecture } = config;
+    const { mean, std, ...architecture } = config;
     this.#model = model;
     /** What was loaded. */
     this.info = Object.freeze({
@@ -70,7 +70,7 @@ export class Clip {
       architecture: Object.freeze(architecture),
       mean,
       std,
-      logitScale,
+      logitScale: core.clipLogitScale(clip),
       weightBytes: core.clipWeightBytes(clip),
       variant: core.variant,
       threads: core.threads,

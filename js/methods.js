@@ -21,8 +21,7 @@ import { MudptError } from './errors.js';
  * @property {number} smallestCrop
  * @property {number} seed
  *
- * @typedef {Omit<import('./core.js').ClipConfig, 'mean' | 'std'> & { logitScale?: number }} ClipConfig sizes of a model;
- *   logitScale: what cosines are multiplied by, which presets look at
+ * @typedef {Omit<import('./core.js').ClipConfig, 'mean' | 'std'>} ClipConfig sizes of a model
  *
  * @typedef {object} MethodRow
  * @property {string} title
@@ -158,24 +157,24 @@ export const METHODS = {
   },
 };
 
-/** What the papers' settings were chosen for: OpenAI's CLIP. */
-const PAPERS = { logitScale: 100, image: 224 };
-/** Share of the area; a crop of less shows too little of most things. */
+/** Pixels a side of the pictures that the papers' crops were chosen for. */
+const PAPER_IMAGE = 224;
+/** Share of the area; a larger one would leave crops little to vary. */
 const LARGEST_SMALLEST_CROP = 0.5;
 
 /**
- * What carries a paper's settings over to a model of another scale or size; on OpenAI's CLIP nothing changes.
- * Gradients grow with the logit scale, and the smallest crop keeps its number of pixels.
+ * What carries a paper's settings over to a model whose pictures have another size: the smallest crop keeps its number
+ * of pixels, as far as that leaves something to crop. On pictures of 224 pixels nothing changes. The learning rate
+ * needs no change for another logit scale; docs/presets.md has what was measured.
  * @param {Settings} paper
  * @param {ClipConfig} model
  */
-const carryOver = ({ learningRate, smallestCrop }, { logitScale = PAPERS.logitScale, image }) => ({
-  learningRate: (learningRate * PAPERS.logitScale) / logitScale,
-  smallestCrop: Math.min(LARGEST_SMALLEST_CROP, smallestCrop * Math.max(1, PAPERS.image / image) ** 2),
+const carryOver = ({ smallestCrop }, { image }) => ({
+  smallestCrop: Math.min(LARGEST_SMALLEST_CROP, smallestCrop * Math.max(1, PAPER_IMAGE / image) ** 2),
 });
 
 /**
- * Settings by name, on top of a method's own. docs/presets.md has what was measured.
+ * Settings by name, on top of a method's own.
  * @type {Record<string, { about: string, settings: (paper: Settings, model: ClipConfig) => Partial<Settings> }>}
  */
 export const PRESETS = {

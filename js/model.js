@@ -258,7 +258,7 @@ async function closeAll(files) {
 /**
  * @typedef {object} LoadedModel
  * @property {number} clip the library's handle
- * @property {import('./core.js').ClipConfig & { logitScale: number }} config
+ * @property {import('./core.js').ClipConfig} config
  * @property {ClipTokenizer} tokenizer
  * @property {import('./token-rows.js').NeedTokens} needTokens must be awaited before sentences are given to the library
  *
@@ -300,8 +300,7 @@ export async function loadModel(core, source, options = {}) {
     // Only now: what it leaves behind would make garbage collectors leave the pieces of a download for longer.
     const tokenizer = vocabulary ? makeTokenizer(source, vocabulary, config) : refusingTokenizer;
     if (text === TEXT.ROWS) kept = table?.file;
-    const scaled = { ...config, logitScale: core.clipLogitScale(clip) };
-    return { clip, config: scaled, tokenizer, needTokens: tokenReader(core, clip, text, table) };
+    return { clip, config, tokenizer, needTokens: tokenReader(core, clip, text, table) };
   } catch (error) {
     if (clip && !core.disposed) core.clipFree(clip);
     throw error;

@@ -27,9 +27,6 @@ export async function openModel({ model, dtype, threads, variant }, terminal, si
   }
 }
 
-/** What settings depend on. @param {import('../index.js').ClipInfo} info */
-export const sizesOf = ({ architecture, logitScale }) => ({ ...architecture, logitScale });
-
 /** Measures a classifier on a list of { path, label }. */
 export async function evaluate(classifier, examples, title, terminal, signal) {
   try {

@@ -19,7 +19,7 @@ import { openSet } from '../protocol/sets.js';
 import { TimeLeft } from '../protocol/time-left.js';
 import { EXIT_INTERRUPTED } from './failures.js';
 import { onInterrupt } from './interrupt.js';
-import { openModel, sizesOf } from './model.js';
+import { openModel } from './model.js';
 import { DEFAULT_MODEL, given, whole, withModel, withOutput } from './options.js';
 import { report } from './report.js';
 import { duration, openTerminal, percent, plural } from './terminal.js';
@@ -84,12 +84,12 @@ async function run(protocol, options) {
   try {
     const sources = await openSources(protocol, options);
     clip = await openModel(options, terminal, interrupt.signal);
-    const { fingerprint, variant, weightBytes } = clip.info;
+    const { fingerprint, variant, weightBytes, architecture } = clip.info;
     const { methods, seeds, shots = PROTOCOLS[protocol].shots, set = [] } = options;
     /** @type {Sweep} */
     const sweep = { protocol, sources, methods, seeds, shots, changes: set };
     const context = { library: version, variant, fingerprint, dtype: options.dtype ?? 'as stored', weightBytes };
-    const jobs = planJobs(sweep, context, sizesOf(clip.info));
+    const jobs = planJobs(sweep, context, architecture);
     if (options.plan) return printPlan(jobs, protocol, folder, options);
 
     const logs = await readLogs(folder);

@@ -12,7 +12,7 @@ import { keeper, openRun, withCheckpoint } from './checkpoint.js';
 import { EXIT_INTERRUPTED } from './failures.js';
 import { checkTarget, writeWhole } from './files.js';
 import { onInterrupt } from './interrupt.js';
-import { evaluate, openModel, sizesOf } from './model.js';
+import { evaluate, openModel } from './model.js';
 import { given, templateOption, withData, withModel, withOutput, withSettings } from './options.js';
 import { sampleTask } from './sample.js';
 import { change, clock, count, cut, duration, openTerminal, percent, plural, size, table } from './terminal.js';
@@ -55,7 +55,7 @@ async function run(options, command) {
     const output = options.out ?? `${data.name}-${method}.safetensors`.replace(/[^\w.-]+/g, '-');
     await checkTarget(output);
     clip = await openModel(options, terminal, signal);
-    const { settings } = resolveSettings({ method, ...before, ...asked }, sizesOf(clip.info));
+    const { settings } = resolveSettings({ method, ...before, ...asked }, clip.info.architecture);
     introduce(terminal, clip, data, settings);
 
     const templates = options.template ?? [data.template ?? DEFAULT_TEMPLATE];

@@ -130,6 +130,7 @@ describe('refused', () => {
   const differing = [
     ['another method', { method: 'ivlp' }, /method is ivlp, and mudpt in the run/],
     ['other settings', { learningRate: 0.02 }, /learningRate is 0.02, and 0.01 in the run that is to be continued/],
+    ['another preset', { preset: 'quick' }, /in the run that is to be continued/],
     ['more epochs', { epochs: 4 }, /epochs is 4, and 3 in the run/],
     ['an option that there is not', { learningrate: 1 }, /no option "learningrate"/],
     ['other classes', { classes: ['cat', 'dog', 'x'] }, /the classes are not those of the run/],

@@ -128,6 +128,25 @@ describe('what is asked for', () => {
     assert.equal(resolveSettings({ shots: Infinity }, model).settings.shots, Infinity);
   });
 
+  test('presets keep what is the method’s own, and change length and crops', () => {
+    const paper = resolveSettings({}, model).settings;
+    assert.deepEqual(resolveSettings({ preset: 'paper' }, model).settings, paper);
+    const epochs = { quick: 4, balanced: 10, thorough: 30 };
+    for (const [preset, length] of Object.entries(epochs)) {
+      const of = (options, image) => resolveSettings({ preset, ...options }, { ...model, image }).settings;
+      // On pictures of the papers' size crops stay, on smaller ones they keep their number of pixels.
+      assert.deepEqual(of({}, 224), { ...paper, epochs: length });
+      assert.equal(of({}, 336).smallestCrop, 0.08);
+      assert.equal(of({}, 112).smallestCrop, 0.32);
+      assert.equal(of({}, 64).smallestCrop, 0.5);
+      assert.equal(of({ epochs: 3, smallestCrop: 0.2 }, 64).epochs, 3);
+      assert.equal(of({ epochs: 3, smallestCrop: 0.2 }, 64).smallestCrop, 0.2);
+      // CoOp's paper ties epochs to shots; a preset does not.
+      const { epochs: longer, batchSize, learningRate, promptLength } = of({ method: 'coop', shots: 1 }, 224);
+      assert.deepEqual([longer, batchSize, learningRate, promptLength], [length, 4, 2e-3, 16]);
+    }
+  });
+
   test('IVLP has no more layers of prompts than a tower has layers', () => {
     const { settings } = resolveSettings({ method: 'ivlp', depth: 4 }, model);
     assert.deepEqual(METHODS.ivlp.sizes(settings, model), {
@@ -139,6 +158,8 @@ describe('what is asked for', () => {
     [{ method: 'magic' }, /method is "magic", expected coop or cocoop or vpt or ivlp or mudpt or umudpt/],
     [{ method: 'toString' }, /method is "toString"/],
     [{ method: 'zeroshot' }, /method is "zeroshot"/],
+    [{ preset: 'fast' }, /preset is "fast", expected paper or quick or balanced or thorough/],
+    [{ preset: 'constructor' }, /preset is "constructor"/],
     [{ injection: 'both' }, /injection is "both", expected linear or transformer/],
     [{ injection: 'transformer', layer0Fusion: true }, /layer0Fusion is no option of transformer injection/],
     [{ method: 'coop', classPosition: 'top' }, /classPosition is "top", expected end or middle or front/],
