@@ -1,7 +1,7 @@
-/** mudpt methods: what each method trains, with its default settings and how many values that is on a model. */
+/** mudpt methods: what each method trains, its default settings, how many values that is on a model; the presets. */
 import { Command } from 'commander';
 import path from 'node:path';
-import { METHODS } from '../methods.js';
+import { METHODS, PRESETS } from '../methods.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';
 import { withModel, withOutput } from './options.js';
@@ -33,10 +33,13 @@ async function run(options) {
   try {
     clip = await openModel(options, terminal, signal);
     const methods = clip.methods();
-    show(terminal, methods, clip.info.name);
+    const { name, fingerprint, architecture } = clip.info;
+    const presets = Object.entries(PRESETS).map(([preset, { about, settings }]) => {
+      return { preset, about, settings: settings(methods[0].settings, architecture) };
+    });
+    show(terminal, methods, presets, name);
     if (options.json) {
-      const { name, fingerprint } = clip.info;
-      process.stdout.write(`${JSON.stringify({ model: { name, fingerprint }, methods })}\n`);
+      process.stdout.write(`${JSON.stringify({ model: { name, fingerprint }, methods, presets })}\n`);
     }
   } finally {
     release();
@@ -44,7 +47,7 @@ async function run(options) {
   }
 }
 
-function show(terminal, methods, model) {
+function show(terminal, methods, presets, model) {
   const { bold, dim } = terminal.colors;
   const room = terminal.columns() - 10;
   const shared = Object.entries(methods[0].settings).filter(([key, value]) =>
@@ -66,4 +69,10 @@ function show(terminal, methods, model) {
   terminal.print();
   const about = `Everywhere: ${listed(shared)}. Values are counted on ${path.basename(model)}.`;
   for (const line of wrap(about, terminal.columns())) terminal.print(dim(line));
+  terminal.print();
+  for (const { preset, about: what, settings } of presets) {
+    const changes = listed(Object.entries(settings).map(([key, value]) => [key, Number(value.toPrecision(3))]));
+    const lines = wrap(`--preset ${preset}: ${what}${changes && ` (${changes})`}`, terminal.columns());
+    for (const line of lines) terminal.print(line);
+  }
 }

@@ -365,7 +365,7 @@ describe('the command line', () => {
       lines.every((line) => line.length <= 80),
       shown.stdout,
     );
-    const { model, methods } = json(told);
+    const { model, methods, presets } = json(told);
     assert.match(model.fingerprint, /^[0-9a-f]{16}$/);
     assert.deepEqual(
       methods.map(({ method }) => method),
@@ -377,6 +377,11 @@ describe('the command line', () => {
       assert.match(shown.stdout, new RegExp(`^${method} +${row} +.* ${trainedValues.toLocaleString('en')}$`, 'm'));
     }
     assert.match(shown.stdout, /^zeroshot +zero-shot CLIP: nothing/m);
+    for (const { preset, about } of presets)
+      assert.match(shown.stdout, new RegExp(`^--preset ${preset}: ${about}`, 'm'));
+    const quick = json(await run(...train, '--preset', 'quick'));
+    // What is given by itself counts more than the preset.
+    assert.deepEqual([quick.settings.epochs, quick.settings.smallestCrop], [1, 0.5]);
   });
 
   test('every method trains; its options arrive', async () => {
