@@ -90,6 +90,9 @@ export class Clip {
   async zeroShot(classes, options = {}) {
     checkOptions(options, ['template', 'templates']);
     const { template = DEFAULT_TEMPLATE, templates = [template] } = options;
+    if (options.template !== undefined && options.templates !== undefined) {
+      throw new MudptError('argument', 'template and templates are given', 'leave out one of them');
+    }
     const { core, clip, tokenizer, needTokens } = this.#model;
     const names = checkClasses(classes);
     if (!Array.isArray(templates) || !templates.length) {

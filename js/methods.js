@@ -260,6 +260,17 @@ export function checkOption(method, key, name = key) {
 
 const wordsOf = (phrase) => phrase.trim().split(/\s+/).filter(Boolean);
 
+/** Every prompt starts from a word of the phrase. @param {Settings} settings whose phrase has words */
+function requireWords({ phrase, promptLength: n }) {
+  const { length } = wordsOf(phrase);
+  if (n <= length) return;
+  throw new MudptError(
+    'argument',
+    `promptLength is ${n}, but the phrase "${phrase}" has only ${length} words to start from`,
+    `use promptLength ${length} or less, a longer phrase, or the phrase "" for a random start`,
+  );
+}
+
 /**
  * Fills in a method's defaults, or a preset's, and checks every value.
  * @param {Record<string, unknown>} options as given by the user; undefined stands for the default
@@ -284,6 +295,7 @@ export function resolveSettings({ method = 'mudpt', preset = 'paper', ...options
   // As in CoOp's code: a phrase that is given says how many prompts there are.
   const words = textPrompts ? wordsOf(settings.phrase).length : 0;
   if (words && options.promptLength === undefined) settings.promptLength = Math.min(settings.promptLength, words);
+  if (words) requireWords(settings);
   if (settings.injection === 'transformer') {
     if (options.layer0Fusion !== undefined) {
       throw new MudptError('argument', 'layer0Fusion is no option of transformer injection', 'leave out one of them');
@@ -335,17 +347,12 @@ export function templateSentences(tokenizer, classes, templates) {
  * @returns {{ ids: number[][][], nameLengths?: number[], phrase: number[] | null }} nameLengths: tokens of each name,
  *   where the method moves it; phrase: what the prompts start from, null: random
  */
-export function promptSentences(tokenizer, classes, method, { phrase, promptLength, classPosition = 'end' }) {
+export function promptSentences(tokenizer, classes, method, settings) {
+  const { phrase, promptLength, classPosition = 'end' } = settings;
   const { textPrompts, lead } = METHODS[method];
   const words = wordsOf(phrase);
   const n = textPrompts ? promptLength : 0;
-  if (words.length && n > words.length) {
-    throw new MudptError(
-      'argument',
-      `promptLength is ${n}, but the phrase "${phrase}" has only ${words.length} words to start from`,
-      `use promptLength ${words.length} or less, a longer phrase, or the phrase "" for a random start`,
-    );
-  }
+  if (n && words.length) requireWords(settings);
   const start = n && words.length ? tokenizer.words(words) : null;
   // Without a phrase any word of one token holds the prompts' places.
   const first = words.length ? lead(words, n) : Array(n).fill('x');

@@ -87,6 +87,7 @@ export class TuneJob {
     const before = resume === undefined ? null : new Checkpoint(model, resume);
     before?.requireSame({ classes, ...rest }, config);
     const names = before ? before.classes : checkClasses(classes);
+    if (names.length < 2) throw new MudptError('argument', 'one class has nothing to be told apart from', 'give two');
     const { method, settings } = before ? before.run : resolveSettings(rest, config);
     if (typeof validation !== 'boolean' && !Array.isArray(validation)) {
       throw new MudptError('argument', `validation is ${validation}, expected true, false or an array of examples`);

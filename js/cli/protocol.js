@@ -11,7 +11,7 @@ import path from 'node:path';
 import { createCore } from '../core.js';
 import { MudptError } from '../errors.js';
 import { METHODS } from '../methods.js';
-import { findDatasets, stylesOf } from '../node/datasets.js';
+import { findDatasets, printable, stylesOf } from '../node/datasets.js';
 import { checkTogether, logFile, readLogs, writeLog } from '../protocol/logs.js';
 import { appliesTo, planJobs, PROTOCOLS } from '../protocol/plan.js';
 import { runJob } from '../protocol/run.js';
@@ -90,7 +90,7 @@ async function run(protocol, options) {
     const sweep = { protocol, sources, methods, seeds, shots, changes: set };
     const context = { library: version, variant, fingerprint, dtype: options.dtype ?? 'as stored', weightBytes };
     const jobs = planJobs(sweep, context, architecture);
-    if (options.plan) return printPlan(jobs, protocol, folder, options);
+    if (options.plan) return printPlan(jobs, sources, folder, options);
 
     const logs = await readLogs(folder);
     const chosen = options.only ? [theOne(jobs, options.only)] : jobs;
@@ -100,14 +100,13 @@ async function run(protocol, options) {
     introduce(terminal, sources, chosen, todo, folder);
     await mkdir(folder, { recursive: true });
     core = await createCore({ threads: 1 });
-    const failed = await runAll(todo, { clip, core, logs, folder, terminal, stopped: () => stopping });
+    const { done, failed } = await runAll(todo, { clip, core, logs, folder, terminal, stopped: () => stopping });
 
     if (todo.length) terminal.note();
-    const any = failed.length < todo.length || logs.length;
-    if (!options.only && any) await report(folder, terminal, options, protocol);
+    if (!options.only && logs.length + done) await report(folder, terminal, options, protocol);
     else if (options.json) process.stdout.write(`${JSON.stringify({ log: logFile(folder, options.only) })}\n`);
     if (stopping) process.exitCode = EXIT_INTERRUPTED;
-    if (failed.length) throw failed[0].error.named(failed.map(({ id }) => id).join(', '));
+    if (failed.length) throw leftOut(failed, todo);
   } finally {
     terminal.wipe();
     interrupt.release();
@@ -116,10 +115,19 @@ async function run(protocol, options) {
   }
 }
 
-/** Runs jobs one after the other and keeps their logs. What does not stay finite is left out and named at the end. */
+/** Errors of a run or its data, after which a sweep's other runs are still worth their time. */
+const OF_A_RUN = ['not-finite', 'argument', 'tokenizer', 'image', 'file'];
+
+/**
+ * Runs jobs one after the other and keeps their logs. One that fails is left out; where a test picture cannot be read,
+ * so are the further ones of its data set, which would train first and then fail over it again.
+ */
 async function runAll(jobs, { clip, core, logs, folder, terminal, stopped }) {
   const time = new TimeLeft(logs);
+  /** @type {Map<string, MudptError>} */
+  const unreadable = new Map();
   const failed = [];
+  let done = 0;
   for (const [i, job] of jobs.entries()) {
     if (stopped()) break;
     const begun = performance.now();
@@ -129,25 +137,43 @@ async function runAll(jobs, { clip, core, logs, folder, terminal, stopped }) {
       const seconds = time.left(jobs.slice(i), (performance.now() - begun) / 1000);
       return seconds === null ? '' : `  ${duration(1000 * seconds)} left`;
     };
-    try {
-      const log = await runJob(clip, job, {
-        core,
-        onProgress: ({ stage }) => terminal.progress(i / jobs.length, `run ${number}  ${name}  ${stage}${left()}`),
-      });
-      await writeLog(folder, log);
-      time.add(log);
-      const found = log.results.map((result) => `${result.name} ${percent(result.accuracy)}`).join(', ');
-      const rest = time.left(jobs.slice(i + 1), 0);
-      const toGo = rest ? `, ${duration(1000 * rest)} left` : '';
-      terminal.note(`${number}  ${name}: ${found}  (${duration(performance.now() - begun)}${toGo})`);
-    } catch (error) {
-      if (!(error instanceof MudptError)) throw error;
-      if (error.code !== 'not-finite') throw error.named(job.id);
-      terminal.note(`${number}  ${name}: ${error.message}`);
+    const fail = (error, why) => {
+      terminal.note(`${number}  ${name}: ${why}`);
       failed.push({ id: job.id, error });
+    };
+    const before = unreadable.get(job.identity.data);
+    if (before) {
+      fail(before, 'left out, as a test picture cannot be read');
+      continue;
     }
+    let testing = false;
+    const onProgress = (now) => {
+      testing = now.testing;
+      terminal.progress(i / jobs.length, `run ${number}  ${name}  ${printable(now.stage)}${left()}`);
+    };
+    const log = await runJob(clip, job, { core, onProgress }).catch((error) => {
+      if (!(error instanceof MudptError)) throw error;
+      if (!OF_A_RUN.includes(error.code)) throw error.named(job.id);
+      if (testing && ['image', 'file'].includes(error.code)) unreadable.set(job.identity.data, error);
+      fail(error, printable(error.message));
+    });
+    if (!log) continue;
+    await writeLog(folder, log);
+    done++;
+    time.add(log);
+    const found = log.results.map((result) => `${printable(result.name)} ${percent(result.accuracy)}`).join(', ');
+    const rest = time.left(jobs.slice(i + 1), 0);
+    const toGo = rest ? `, ${duration(1000 * rest)} left` : '';
+    terminal.note(`${number}  ${name}: ${found}  (${duration(performance.now() - begun)}${toGo})`);
   }
-  return failed;
+  return { done, failed };
+}
+
+/** What a sweep ends with that could not do all of its runs. */
+function leftOut(failed, jobs) {
+  const [{ id, error }] = failed;
+  if (jobs.length === 1) return error.named(id);
+  return error.named(`${failed.length} of ${plural(jobs.length, 'run')} failed, the first is ${id}`);
 }
 
 // ------------------------------------------------------------------------------------------ data
@@ -222,12 +248,12 @@ function theOne(jobs, id) {
   );
 }
 
-/** One line of JSON a run. */
-function printPlan(jobs, protocol, folder, options) {
+/** One line of JSON a run. Its command names the data that this run needs and no other, which would be read, too. */
+function printPlan(jobs, sources, folder, options) {
   const { data, source, styles, targets, set = [], model, dtype, variant } = options;
   const repeated = (flag, values) => (values?.length ? [flag, ...values] : []);
+  const needed = new Map(sources.map((each) => [each.set.name, source === undefined ? [each.set.source] : data]));
   const common = [
-    ...repeated('--data', data),
     ...repeated('--targets', targets),
     ...(source === undefined ? [] : ['--source', source]),
     ...(styles === undefined ? [] : ['--styles', styles.join(',')]),
@@ -237,7 +263,7 @@ function printPlan(jobs, protocol, folder, options) {
     ...['--out', folder],
   ];
   for (const { id, identity } of jobs) {
-    const { data: name, method, shots, seed } = identity;
+    const { protocol, data: name, method, shots, seed } = identity;
     const changed = set.filter((change) => appliesTo(change, method)).flatMap(({ text }) => ['--set', text]);
     const own = [
       ...changed,
@@ -245,7 +271,8 @@ function printPlan(jobs, protocol, folder, options) {
       method,
       ...(shots === null ? [] : ['--shots', `${shots}`, '--seeds', `${seed}`]),
     ];
-    const words = ['mudpt', 'protocol', protocol, ...common, ...own, '--only', id];
+    const words = ['mudpt', 'protocol', protocol, ...repeated('--data', needed.get(name)), ...common, ...own];
+    words.push('--only', id);
     const command = words.map(quoted).join(' ');
     const line = { id, protocol, data: name, method, shots, seed, log: logFile(folder, id), command };
     process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -268,7 +295,7 @@ function introduce(terminal, sources, chosen, todo, folder) {
 /** @param {import('../protocol/plan.js').Identity} identity */
 function nameOf({ data, method, shots, seed }) {
   const run = shots === null ? [] : [plural(shots, 'shot'), `seed ${seed}`];
-  return [data, method, ...run].join(', ');
+  return printable([data, method, ...run].join(', '));
 }
 
 // ------------------------------------------------------------------------------------------ values of options

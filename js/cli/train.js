@@ -6,6 +6,7 @@
  */
 import { Command, Option } from 'commander';
 import path from 'node:path';
+import { MudptError } from '../errors.js';
 import { resolveSettings, TRAINABLE } from '../methods.js';
 import { loadDataset } from '../node/datasets.js';
 import { keeper, openRun, withCheckpoint } from './checkpoint.js';
@@ -52,6 +53,10 @@ async function run(options, command) {
   try {
     const sample = options.data ? null : await sampleTask(options.task, terminal, signal);
     const data = await loadDataset(sample?.folder ?? options.data, options);
+    if (data.classes.length < 2) {
+      const what = `${options.data}: has one class only, ${data.classes[0]}`;
+      throw new MudptError('dataset', what, 'give a folder with a folder of pictures for each of two classes or more');
+    }
     const output = options.out ?? `${data.name}-${method}.safetensors`.replace(/[^\w.-]+/g, '-');
     await checkTarget(output);
     clip = await openModel(options, terminal, signal);

@@ -35,14 +35,17 @@ const DODGE = 3; // between the error bars of neighbouring series
  * @param {{ name: string, values: (number | null)[], deviations?: (number | null)[] }[]} plot.series  values [X], null
  *   where there is none: the line is interrupted; deviations [X] are drawn as a bar from value - deviation to
  *   value + deviation
+ * @param {[number, number]} [plot.limits]  beyond which there are no values: neither axis nor bars leave them
  * @returns {string} an SVG document
  */
-export function linePlotSvg({ title, xLabel, yLabel, xs, series }) {
+export function linePlotSvg({ title, xLabel, yLabel, xs, series, limits = [-Infinity, Infinity] }) {
   const { width, height, right, text } = PLOT;
   const heading = lines(title, width - 24, text + 2);
   const top = 20 + 20 * heading.length;
   const legend = placeLegend(series, width, text);
-  const [low, high] = rangeOf(series);
+  const [least, most] = limits;
+  const within = (value) => Math.min(most, Math.max(least, value));
+  const [low, high] = rangeOf(series).map(within);
   const values = ticks(low, high, Y_TICKS);
   const decimals = Math.max(0, -Math.floor(Math.log10(tickStep(low, high, Y_TICKS))));
   const marked = values.map((value) => value.toFixed(decimals).replace('-', '−'));
@@ -50,7 +53,7 @@ export function linePlotSvg({ title, xLabel, yLabel, xs, series }) {
   const dodge = series.some((each) => each.deviations) ? DODGE : 0;
   const step = (width - left - right) / xs.length;
   const x = (i) => left + (i + 0.5) * step;
-  const y = (value) => top + height - ((value - low) / (high - low)) * height;
+  const y = (value) => top + height - ((within(value) - low) / (high - low)) * height;
 
   const grid = values.map((value, i) => [
     element('path', { d: `M${number(left)} ${number(y(value))}H${width - right}`, stroke: GRID }),

@@ -31,8 +31,11 @@ export async function readLogs(folder) {
     if (error.code === 'ENOENT') return /** @type {string[]} */ ([]);
     throw fault(folder, `cannot be used (${error.code})`, 'give the folder of a sweep');
   });
-  const wanted = names.filter((name) => !name.startsWith('.') && name.endsWith('.json')).sort();
-  return Promise.all(wanted.map((name) => readLog(path.join(folder, FOLDER, name))));
+  const logs = [];
+  for (const name of names.sort()) {
+    if (!name.startsWith('.') && name.endsWith('.json')) logs.push(await readLog(path.join(folder, FOLDER, name)));
+  }
+  return logs;
 }
 
 async function readLog(file) {
@@ -45,10 +48,13 @@ async function readLog(file) {
   } catch {
     throw fault(file, 'is no JSON', 'remove it, and the run is repeated');
   }
-  if (log?.format !== 'mudpt-run' || log.version !== 1 || !Array.isArray(log.results)) {
+  const { format, version, identity, results, seconds } = log ?? {};
+  const measured = (result) => typeof result?.name === 'string' && result.accuracy >= 0 && result.accuracy <= 1;
+  const whole = typeof identity?.data === 'string' && Array.isArray(results) && results.every(measured) && seconds;
+  if (format !== 'mudpt-run' || version !== 1 || !whole) {
     throw fault(file, 'is no log of a run', 'remove it, and the run is repeated');
   }
-  if (log.id !== idOf(log.identity) || `${log.id}.json` !== path.basename(file)) {
+  if (log.id !== idOf(identity) || `${log.id}.json` !== path.basename(file)) {
     throw fault(file, 'does not have the id of what it describes', 'remove it, and the run is repeated');
   }
   return log;

@@ -13,6 +13,10 @@ import { classesOf, examplesOf, sameNames, setFault } from './sets.js';
 
 const DEFAULT_TEMPLATE = 'a photo of a {}.';
 
+/** Columns of the tables beside those of data sets, which therefore cannot be called so. */
+export const AVERAGE = 'average';
+export const OTHERS = 'average of others';
+
 /** Names, what they are called, and the shots that they are run with by default. */
 export const PROTOCOLS = {
   'few-shot': { title: 'Few-shot recognition', shots: [1, 2, 4, 8, 16] },
@@ -156,6 +160,9 @@ function requireSameClasses(set, target) {
 function requireDifferent(sets) {
   const seen = new Map();
   for (const set of sets) {
+    if ([AVERAGE, OTHERS].includes(set.name)) {
+      throw setFault(set, `has the name of a column of the tables, "${set.name}"`, 'rename its folder');
+    }
     const other = seen.get(set.name);
     if (other) throw setFault(set, `has the name of ${other.source}: ${set.name}`, 'rename its folder or leave it out');
     seen.set(set.name, set);

@@ -8,7 +8,8 @@ import { MudptError } from '../errors.js';
 import { linePlotSvg } from '../node/charts.js';
 import { printable } from '../node/datasets.js';
 import { checkTogether, readLogs } from './logs.js';
-import { AVERAGE, summarize } from './tables.js';
+import { AVERAGE } from './plan.js';
+import { summarize } from './tables.js';
 
 /**
  * @typedef {import('./tables.js').Summary} Summary
@@ -76,8 +77,8 @@ function markdown(summary, plots) {
   const set = summary.methods.filter(({ settings }) => settings);
   if (set.length) {
     const rows = set.map(({ title, settings }) => `| ${title} | ${said(settings)} |`);
-    const remark = 'Those that depend on the shots stand in the logs.';
-    blocks.push('## Settings', `${remark}\n\n${['| method | settings |', '|---|---|', ...rows].join('\n')}`);
+    blocks.push('## Settings', ['| method | settings |', '|---|---|', ...rows].join('\n'));
+    if (summary.plots.length) blocks.push('Those that depend on the shots stand in the logs.');
   }
   return `${blocks.join('\n\n')}\n`;
 }
@@ -88,8 +89,7 @@ function grid({ columns, rows }) {
     const texts = cells.map((cell, x) => (cell?.mean === best[x] ? `**${cellText(cell)}**` : cellText(cell)));
     return `| ${[title, ...texts].join(' | ')} |`;
   });
-  const head = `| ${['', ...columns.map(escapeCell)].join(' | ').trimStart()} |`;
-  return [head.replace(/^\| \|/, '| |'), `|---|${'--:|'.repeat(columns.length)}`, ...lines].join('\n');
+  return [`| | ${columns.map(escapeCell).join(' | ')} |`, `|---|${'--:|'.repeat(columns.length)}`, ...lines].join('\n');
 }
 
 const said = (settings) =>
@@ -132,7 +132,7 @@ function plotFiles({ protocol, title, plots }) {
     taken.add(file.toLowerCase());
     const heading = `${title}: ${data === AVERAGE ? 'average over the data sets' : data}`;
     const svg = linePlotSvg({
-      ...{ title: heading, xLabel: 'shots a class', yLabel: `${what} in %`, xs: shots },
+      ...{ title: heading, xLabel: 'shots a class', yLabel: `${what} in %`, xs: shots, limits: [0, 100] },
       series: series.map(({ title: name, cells }) => {
         const deviations = cells.map((cell) => cell?.deviation ?? null);
         return { name, values: cells.map((cell) => cell?.mean ?? null), deviations };

@@ -28,7 +28,7 @@ import { classesOf, examplesOf, insidePath, sameNames } from './sets.js';
  * @property {string} finished  when, ISO 8601
  * @property {Record<string, string | number>} environment
  *
- * @typedef {(progress: { stage: string, share: number }) => void} OnProgress  share of the stage, 0 to 1
+ * @typedef {(progress: { stage: string, testing: boolean }) => void} OnProgress  testing: training lies behind
  */
 
 /**
@@ -49,10 +49,10 @@ export async function runJob(clip, job, { core, onProgress = () => {}, signal })
       const classifier = await classifierOf(clip, trained?.classifier, test);
       try {
         const examples = examplesOf(set, part, 'test').map(({ path, label }) => ({ image: path, label }));
-        const { accuracy, macroF1, ece, count, confusion } = await classifier.evaluate(examples, {
-          signal,
-          onProgress: ({ done, total }) => onProgress({ stage: `testing ${name}`, share: done / total }),
-        });
+        const tell = () => onProgress({ stage: `testing ${name}`, testing: true });
+        tell();
+        const measured = await classifier.evaluate(examples, { signal, onProgress: tell });
+        const { accuracy, macroF1, ece, count, confusion } = measured;
         const right = confusion.reduce((sum, row, i) => sum + row[i], 0);
         results.push({ name, classes: classifier.classes.length, pictures: count, right, accuracy, macroF1, ece });
       } finally {
@@ -92,9 +92,14 @@ async function train(clip, core, { identity, train }, onProgress, signal) {
   const method = /** @type {any} */ (identity.method);
   const tuning = clip.tune({ ...settings, method, classes, examples, signal });
   const losses = [];
-  for await (const { epoch, epochs, step, steps, loss } of tuning) {
-    (losses[epoch - 1] ??= []).push(loss);
-    onProgress({ stage: `epoch ${epoch} of ${epochs}`, share: step / steps });
+  try {
+    for await (const { epoch, epochs, loss } of tuning) {
+      (losses[epoch - 1] ??= []).push(loss);
+      onProgress({ stage: `epoch ${epoch} of ${epochs}`, testing: false });
+    }
+  } catch (error) {
+    await tuning.classifier?.dispose(); // the last good prompts, where numbers were not finite
+    throw error;
   }
   const classifier = await tuning.finished;
   // What tune() draws, as it depends on these alone.

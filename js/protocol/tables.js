@@ -3,7 +3,7 @@
  * computed for each seed first; a cell is the mean and the sample standard deviation of that over the seeds.
  */
 import { METHODS } from '../methods.js';
-import { PROTOCOLS } from './plan.js';
+import { AVERAGE, OTHERS, PROTOCOLS } from './plan.js';
 
 /**
  * @typedef {import('./run.js').Log} Log
@@ -39,9 +39,7 @@ import { PROTOCOLS } from './plan.js';
  * @typedef {Map<number | null, number>} BySeed  shares by seed; zero-shot has the one seed null
  */
 
-export const AVERAGE = 'average';
 const HARMONIC = 'harmonic mean';
-const OTHERS = 'average of others';
 
 /** 2 / (1 / base + 1 / new); 0 where one of them is. @param {number} base @param {number} novel */
 export function harmonicMean(base, novel) {
@@ -205,9 +203,11 @@ function plotsOf(tables, shots) {
       return row?.cells[columnOf(table)] ?? null;
     };
     const [first] = own;
+    const column = first.columns[columnOf(first)];
+    const single = first.data === null ? 'accuracy' : `accuracy on ${column}`;
     return {
       data,
-      what: first.data === null ? 'accuracy' : first.columns.at(-1),
+      what: [HARMONIC, OTHERS].includes(column) ? column : single,
       shots,
       series: methods.map((method) => {
         return { method, title: METHODS[method].title, cells: shots.map((shot) => at(method, shot)) };

@@ -403,6 +403,8 @@ describe('pictures and measuring', () => {
       isError('argument', /valid are template, templates/),
     );
     await assert.rejects(clip.zeroShot(CLASSES, { templates: [] }), isError('argument', /templates must be an array/));
+    const both = { template: 'a {}', templates: ['the {}'] };
+    await assert.rejects(clip.zeroShot(CLASSES, both), isError('argument', /template and templates are given; leave/));
     await assert.rejects(clip.zeroShot([]), isError('argument', /classes/));
   });
 });

@@ -54,6 +54,19 @@ test('a plot says everything in words as well', () => {
   assert.ok(titles(svg).includes('CoOp, 1: 40 ± 3'));
 });
 
+test('nothing leaves the limits that values have', () => {
+  const series = [{ name: 'a', values: [99, 98], deviations: [3, 1] }];
+  const svg = linePlotSvg({ ...plot, xs: [1, 2], series, limits: [0, 100] });
+  const marks = Array.from(svg.matchAll(/text-anchor="end">(\d[\d.]*)</g), ([, text]) => Number(text));
+  assert.equal(Math.max(...marks), 100);
+  const heights = (pattern) => Array.from(svg.matchAll(pattern), ([, y]) => Number(y));
+  const top = Math.min(...heights(/d="M[\d.]+ ([\d.]+)H/g));
+  const bars = heights(/d="M[\d.]+ [\d.]+V([\d.]+)" stroke/g);
+  assert.equal(bars.length, 2);
+  for (const y of bars) assert.ok(y >= top, `${y} is above ${top}`);
+  assert.ok(svg.includes('a, 1: 99 ± 3'));
+});
+
 test('steps stand at equal distances, higher values stand higher, and all fit', () => {
   const svg = linePlotSvg({ ...plot, series: [{ name: 'a', values: [10, 20, 30, 20, 10] }] });
   const { width, height } = parse(svg);

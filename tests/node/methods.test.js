@@ -1,6 +1,6 @@
 /** Every method through the library and the command line: its defaults, a run, its file, and what it refuses. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
@@ -213,6 +213,8 @@ describe('methods', () => {
     [{ method: 'coop', context: 4 }, /^there is no option "context"; valid are .*classPosition/],
     [{ injection: 'transformer', layer0Fusion: true }, /^layer0Fusion is no option of transformer injection; /],
     [{ method: 'cocoop', phrase: 'a', promptLength: 2 }, /^promptLength is 2, but the phrase "a" has only 1 words/],
+    [{ promptLength: 5 }, /^promptLength is 5, but the phrase "a photo of a" has only 4 words/],
+    [{ classes: ['x'], examples: EXAMPLES.slice(0, 1) }, /^one class has nothing to be told apart from; give two$/],
     [{ validation: 3 }, /^validation is 3, expected true, false or an array of examples$/],
   ]) {
     test(`refused: ${JSON.stringify(options)}`, async () => {
@@ -440,6 +442,16 @@ describe('the command line', () => {
       json(await run(...classify, '--template', one, '--template', two)),
     ];
     assert.notDeepEqual(several.results, single.results);
+  });
+
+  test('a data set of one class is refused before anything is loaded', async () => {
+    const { code, stdout, stderr } = await run('train', '--data', 'faces3/train', '--model', 'nowhere');
+    assert.match(stderr, /nowhere/);
+    mkdirSync(path.join(cwd, 'one'));
+    cpSync(path.join(cwd, 'faces3/train/clown_face'), path.join(cwd, 'one/clown_face'), { recursive: true });
+    const one = await run('train', '--data', 'one', '--model', 'nowhere');
+    assert.deepEqual([code, stdout, one.code, one.stdout], [1, '', 1, '']);
+    assert.match(one.stderr, /^mudpt: one: has one class only, clown face; give a folder with a folder of pictures/);
   });
 
   for (const [words, message] of [

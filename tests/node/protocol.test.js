@@ -51,6 +51,7 @@ before(async () => {
   for (const folder of SETS.five.slice(0, 3))
     cpSync(at('sets/five/train', folder), at('three', folder), { recursive: true });
   cpSync(at('three/clown_face'), at('one/clown_face'), { recursive: true });
+  cpSync(at('three'), at('average'), { recursive: true });
 });
 
 const idsIn = (folder) => readdirSync(at(folder, 'logs')).sort();
@@ -332,7 +333,8 @@ test('the plan: the same ids every time, and commands that run just one job each
   const second = await plan(`${sweep} --set mudpt.depth=2 --out planned`.replace('--threads 1', '--threads 2'));
   assert.deepEqual(first, second);
   assert.equal(new Set(first.map(({ id }) => id)).size, 10);
-  for (const { id, log, method, data } of first) {
+  for (const { id, log, method, data, command } of first) {
+    assert.ok(command.includes(` --data sets/${data} --model `), 'it reads no data of other runs');
     assert.equal(log, `planned/logs/${id}.json`);
     assert.match(id, /^[\w.-]+$/);
     assert.ok(id.startsWith(`base-to-new-${data}-${method}-`));
@@ -372,6 +374,37 @@ test('a run counts as finished only while its data are the same', async () => {
   assert.notEqual((await plan(args))[0].id, id);
 });
 
+test('a picture that cannot be read costs the runs that need it, and no others', async () => {
+  cpSync(at('sets'), at('damaged'), { recursive: true });
+  // Four trains on all of its three pictures a class; five only tests on this one. A name must not steer terminals.
+  const { train, test } = JSON.parse(readFileSync(at('sets/five/split.json'), 'utf8'));
+  writeFileSync(at('damaged/five', test[0][0]), 'no picture');
+  cpSync(at('sets/four'), at('damaged/tw\x1b[31mo'), { recursive: true });
+  writeFileSync(at('damaged/four', train[3][0].replace('angry_face', 'clown_face')), 'no picture');
+  const args = ['protocol', 'few-shot', '--data', 'damaged', '--out', 'parts'];
+  const options = `${model} --methods zeroshot,vpt --seeds 1,2 --shots 3 --set epochs=1`.split(' ');
+  const { code, stdout, stderr } = await spawnMudpt([...args, ...options], { cwd });
+  assert.equal(code, 1);
+  assert.match(stdout, /^1 of 9 {2}five, zeroshot: damaged\/five\/test\S+: not a picture: /m);
+  assert.match(stdout, /^2 of 9 {2}five, vpt, 3 shots, seed 1: left out, as a test picture cannot be read$/m);
+  assert.match(stdout, /^4 of 9 {2}four, zeroshot: four \d+/m);
+  for (const number of [5, 6])
+    assert.match(stdout, new RegExp(`^${number} of 9 .*: damaged/four/train\\S+: not a `, 'm'));
+  assert.match(stdout, /^9 of 9 {2}tw\?\[31mo, vpt, 3 shots, seed 2: tw\?\[31mo \d+/m);
+  assert.doesNotMatch(stdout, /\x1b/);
+  assert.match(
+    stderr,
+    /^mudpt: 5 of 9 runs failed, the first is few-shot-five-zeroshot-\w+: damaged\/five\/\S+: not a /,
+  );
+  assert.equal(idsIn('parts').length, 4);
+  assert.ok(reports('parts')['few-shot.md'].includes('| zero-shot CLIP |'), 'a table of those that were done');
+
+  cpSync(at('sets/five', test[0][0]), at('damaged/five', test[0][0]));
+  const again = await spawnMudpt([...args, ...options], { cwd });
+  assert.match(again.stderr, /^mudpt: 2 of 5 runs failed, the first is few-shot-four-vpt-/, 'those of four');
+  assert.equal(idsIn('parts').length, 7);
+});
+
 test('report makes the same files from the logs alone', async () => {
   mkdirSync(at('bare'));
   cpSync(at('whole/logs'), at('bare/logs'), { recursive: true });
@@ -402,6 +435,8 @@ const wrong = [
   ['few-shot --data sets --methods lora', /--methods: "lora" is not possible; choose from zeroshot, /],
   ['few-shot --data sets --seeds 1,x', /--seeds: "1,x" is not possible; expected a whole number from 0/],
   ['few-shot --data sets --set epochs', /--set: "epochs" is not possible; expected NAME=VALUE/],
+  ['few-shot --data sets --set mudpt.promptLength=8', /promptLength is 8, but the phrase "a photo of a" has only 4/],
+  ['few-shot --data average', /average: has the name of a column of the tables, "average"; rename its folder/],
   ['few-shot --data sets --set epochs=0', /epochs is 0, expected a whole number from 1/],
   ['few-shot --data sets --methods coop --set depth=2', /depth is no option of coop; methods that have it: /],
   ['few-shot --data sets --set umudpt.depth=2', /there is nothing to set for umudpt; methods that train: coop, /],
@@ -439,8 +474,16 @@ test('runs that do not belong in one table are refused, and logs that were chang
   writeFileSync(at('changed/logs', name), text.slice(0, 100));
   await refuses(/is no JSON; remove it/);
   rmSync(at('changed/logs', name));
-  writeFileSync(at('changed/logs', other), '{}');
-  await refuses(/is no log of a run; remove it/);
+  const log = JSON.parse(readFileSync(at('changed/logs', other), 'utf8'));
+  for (const [key, value] of Object.entries({
+    results: [{ name: 'base' }],
+    identity: {},
+    seconds: null,
+    format: 'x',
+  })) {
+    writeFileSync(at('changed/logs', other), JSON.stringify({ ...log, [key]: value }));
+    await refuses(/is no log of a run; remove it/);
+  }
   const empty = await mudpt('report sets');
   assert.match(empty.stderr, /sets: holds no logs of finished runs; give the --out of mudpt protocol/);
 });
