@@ -184,9 +184,9 @@ export interface TuneSettings {
 }
 
 /**
- * Settings by name; single ones may still be given. `'paper'`: those of the method's paper. The others carry the paper's
- * over to the model's picture size (docs/presets.md) and differ in length: `'quick'` 4 epochs,
- * `'balanced'` 10, `'thorough'` 30.
+ * Settings by name; single ones may still be given. `'paper'`: those of the method's paper. The others carry the
+ * paper's over to the model's picture size (docs/presets.md) and differ in length: `'quick'` 4 epochs, `'balanced'` 10,
+ * `'thorough'` 30.
  */
 export type Preset = 'paper' | 'quick' | 'balanced' | 'thorough';
 

@@ -97,7 +97,8 @@ function inPlay(classes, confusion) {
 /** Labels of the data set as labels of the classifier, whose classes may stand in another order and be more. */
 function byName(examples, wanted, known, { classifier, data }) {
   const index = new Map(known.map((name, i) => [name.toLowerCase(), i]));
-  const labels = wanted.map((name) => index.get(name.toLowerCase()));
+  known.forEach((name, i) => index.set(name, i)); // as it is written goes first
+  const labels = wanted.map((name) => index.get(name) ?? index.get(name.toLowerCase()));
   const missing = wanted.filter((_, i) => labels[i] === undefined);
   if (missing.length) {
     const more = missing.length > 1 ? ` (${missing.length} of ${wanted.length} are not)` : '';

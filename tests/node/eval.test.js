@@ -89,6 +89,16 @@ test('a classifier of other classes is refused with the classes that it knows', 
   assert.ok(!existsSync(at('other.svg')));
 });
 
+test('classes that differ by case alone are told apart by what is written', async () => {
+  const run = (...args) => spawnMudpt(args, { cwd });
+  const added = await run('add-classes', 'three.safetensors', '--classes', 'Clown Face,zebra', '--out', 'five');
+  assert.equal(added.code, 0, added.stderr);
+  const { stdout } = await evaluate('--classifier', 'five', '--json');
+  const { perClass } = JSON.parse(stdout);
+  const counts = Object.fromEntries(perClass.map(({ label, count }) => [label, count]));
+  assert.deepEqual([counts['clown face'], counts['Clown Face']], [4, 0]);
+});
+
 // ------------------------------------------------------------------------------------------ narrow terminals
 
 /** Lines that are shown for so many classes, every second picture mistaken, on so many columns. */
