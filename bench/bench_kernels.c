@@ -143,14 +143,19 @@ static void run_gemm(void *context) {
 }
 
 static void bench_gemm(int threads, int rows, int out, int in, int cold) {
-    static const char *const storages[] = {"f32", "f16", "i8"};
+    static const struct {
+        const char *name;
+        int storage, fast;
+    } kinds[] = {{"f32", MUDPT_F32, 0}, {"f16", MUDPT_F16, 0},  {"i8", MUDPT_I8, 0},
+                 {"i16", MUDPT_I16, 0}, {"fast", MUDPT_I16, 1}, {"fast-i8", MUDPT_I8, 1}};
     float *a = numbers((size_t)rows * (size_t)(out > in ? out : in)),
           *c = numbers((size_t)rows * (size_t)(out > in ? out : in));
     float *bias = numbers((size_t)out);
     if (gemm_reserve(out > in ? out : in)) exit(2);
-    for (int storage = MUDPT_F32; storage <= MUDPT_I8; storage++) {
+    for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
         gemm_bench b = {.next = 0};
-        new_weight(&b, out, in, storage, cold);
+        new_weight(&b, out, in, kinds[kind].storage, cold);
+        b.weight.fast = kinds[kind].fast;
         for (int transposed = 0; transposed < 2; transposed++) {
             b.job = (gemm_job){.transposed = transposed,
                                .count = out,
@@ -162,7 +167,7 @@ static void bench_gemm(int threads, int rows, int out, int in, int cold) {
                                .bias = transposed ? NULL : bias};
             char name[80]; /* rows x columns x depth of the product, either way */
             snprintf(name, sizeof name, "gemm/%dx%dx%d/%s%s%s/t%d", rows, transposed ? in : out, transposed ? out : in,
-                     storages[storage], transposed ? "/transposed" : "", cold ? "/cold" : "", threads);
+                     kinds[kind].name, transposed ? "/transposed" : "", cold ? "/cold" : "", threads);
             line(name, 2.0 * rows * out * in, "FLOP", run_gemm, &b);
         }
         free(b.weight.panels);

@@ -29,6 +29,7 @@ const { values } = parseArgs({
     steps: { type: 'string', default: '3' },
     threads: { type: 'string', default: '2' },
     dtype: { type: 'string', default: 'f16' },
+    precision: { type: 'string', default: 'high' },
     variant: { type: 'string', default: 'auto' },
     json: { type: 'boolean', default: false },
     child: { type: 'boolean', default: false },
@@ -50,7 +51,10 @@ const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length 
 async function measure(count) {
   const begun = performance.now();
   const core = await createCore({ variant: values.variant, threads: Number(values.threads) });
-  const { clip, config, tokenizer } = await loadModel(core, await openSource(model), { dtype: values.dtype });
+  const { clip, config, tokenizer } = await loadModel(core, await openSource(model), {
+    dtype: values.dtype,
+    precision: values.precision,
+  });
   const loadSeconds = (performance.now() - begun) / 1000;
 
   const { method, settings } = resolveSettings({}, config);

@@ -17,7 +17,7 @@ import { TuneJob } from './tune.js';
 const DEFAULT_TEMPLATE = 'a photo of a {}.';
 const DEVICES = ['auto', 'wasm'];
 const OPTIONS = [
-  ...['device', 'dtype', 'towers', 'tokens', 'threads', 'variant', 'upright', 'cache', 'timeout'],
+  ...['device', 'dtype', 'precision', 'towers', 'tokens', 'threads', 'variant', 'upright', 'cache', 'timeout'],
   ...['assetsUrl', 'worker', 'onProgress', 'signal'],
 ];
 
@@ -61,7 +61,7 @@ export class Clip {
   /** @param {import('./classifier.js').Model} model @param {string} name */
   constructor(model, name) {
     const { core, clip, config, fingerprint } = model;
-    const { mean, std, ...architecture } = config;
+    const { mean, std, precision, ...architecture } = config;
     this.#model = model;
     /** What was loaded. */
     this.info = Object.freeze({
@@ -72,6 +72,7 @@ export class Clip {
       std,
       logitScale: core.clipLogitScale(clip),
       weightBytes: core.clipWeightBytes(clip),
+      precision: precision ? 'fast' : 'high',
       variant: core.variant,
       threads: core.threads,
     });

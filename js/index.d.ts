@@ -66,8 +66,18 @@ export interface PickedFolder {
 export interface LoadOptions {
   /** Where to compute. Default `'auto'`; today that is WebAssembly. */
   device?: 'auto' | 'wasm';
-  /** How weights are kept in memory. Default `'auto'`: as they are stored (bf16 as f32). Arithmetic is always f32. */
-  dtype?: 'auto' | 'f32' | 'f16' | 'int8';
+  /**
+   * How weights are kept in memory. Default `'auto'`: as they are stored (bf16 as f32). `'int8'` and `'int16'` (14
+   * bits, as small as `'f16'`) have a scale per output channel, and keep what is outside the blocks as f16.
+   */
+  dtype?: 'auto' | 'f32' | 'f16' | 'int8' | 'int16';
+  /**
+   * Arithmetic of the products with the blocks' matrices. `'high'`: f32. `'fast'`: integers of 13 bits in blocks of 64
+   * that share a scale, with about TF32's error and 1.5 to 2 times the speed; the matrices are then kept as `'int16'`,
+   * or as `'int8'` where that is asked for. A short measurement falls back to `'high'` where integers are no faster;
+   * {@link ClipInfo.precision} says what was chosen. Default `'high'`.
+   */
+  precision?: 'high' | 'fast';
   /**
    * `'image'`: the text tower is left out, which saves its download and memory; all that works then are classifiers
    * that were saved ({@link Clip.import}). Default `'both'`.
@@ -227,7 +237,7 @@ export interface TuneOptions extends TuneSettings {
   /**
    * What {@link TuneJob.checkpoint} gave: goes on from there, with the same bits as if the run had never been
    * interrupted. The examples must be the same in the same order; classes, method and settings may be left out, and
-   * where they are given must be those of the run. The bits also need the same `variant` and `dtype` of the model.
+   * where they are given must be those of the run. The bits also need the model's `variant`, `dtype` and `precision`.
    */
   resume?: Uint8Array | ArrayBuffer;
   /** Moves pictures' bytes and bitmaps to the worker: they cannot be used afterwards. Default `false`: copies. */
@@ -372,6 +382,7 @@ export interface ClipInfo {
   readonly logitScale: number;
   /** Bytes of the weights in memory. */
   readonly weightBytes: number;
+  readonly precision: 'high' | 'fast';
   readonly variant: 'plain' | 'relaxed';
   readonly threads: number;
 }

@@ -6,19 +6,20 @@
  * tokenizer.json: where there is no config.json, sizes are read off the tensors' shapes, with heads of width 64 as in
  * all of OpenAI's models.
  */
-import { DTYPES, TEXT } from './core.js';
+import { DTYPES, PRECISIONS, TEXT } from './core.js';
 import { MudptError, naming } from './errors.js';
 import { planRuns, readHeader, streamTensors } from './safetensors.js';
 import { absenceOf, openText, parseObject, readJson } from './source.js';
 import { refusingTokenizer, tokenReader } from './token-rows.js';
 import { ClipTokenizer } from './tokenizer.js';
 
-const STORAGE = { auto: -1, f32: DTYPES.F32, f16: DTYPES.F16, int8: DTYPES.I8 };
+const STORAGE = { auto: -1, f32: DTYPES.F32, f16: DTYPES.F16, int8: DTYPES.I8, int16: DTYPES.I16 };
 const TOWERS = ['both', 'image'];
 const TOKENS = ['needed', 'all'];
 const INDEX = 'model.safetensors.index.json';
 const PROGRESS_INTERVAL = 100; // milliseconds
 const HEAD_WIDTH = 64;
+const WORTHWHILE_GAIN = 1.1; // of precision fast, below which f32 stays
 const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073];
 const CLIP_STD = [0.26862954, 0.26130258, 0.27577711];
 
@@ -270,7 +271,8 @@ async function closeAll(files) {
  * @param {import('./core.js').Core} core
  * @param {import('./source.js').Source} source
  * @param {object} [options] as in index.d.ts
- * @param {'auto' | 'f32' | 'f16' | 'int8'} [options.dtype] how matrices are kept; `auto`: as they are stored
+ * @param {'auto' | 'f32' | 'f16' | 'int8' | 'int16'} [options.dtype] how matrices are kept; `auto`: as they are stored
+ * @param {'high' | 'fast'} [options.precision] `fast` where a measurement finds it faster
  * @param {'both' | 'image'} [options.towers]
  * @param {'needed' | 'all'} [options.tokens]
  * @param {(progress: LoadProgress) => void} [options.onProgress]
@@ -278,15 +280,24 @@ async function closeAll(files) {
  * @returns {Promise<LoadedModel>}
  */
 export async function loadModel(core, source, options = {}) {
-  const { dtype = 'auto', towers = 'both', tokens = 'needed', onProgress, signal } = options;
-  checkChoices({ dtype: [dtype, Object.keys(STORAGE)], towers: [towers, TOWERS], tokens: [tokens, TOKENS] });
+  const { dtype = 'auto', precision = 'high', towers = 'both', tokens = 'needed', onProgress, signal } = options;
+  checkChoices({
+    dtype: [dtype, Object.keys(STORAGE)],
+    precision: [precision, Object.keys(PRECISIONS)],
+    towers: [towers, TOWERS],
+    tokens: [tokens, TOKENS],
+  });
   const files = await openWeights(source);
   let clip;
   let kept;
   try {
     const headers = [];
     for (const file of files) headers.push(await readHeader(file));
-    const config = await readConfig(source, headers, files[0].name);
+    const fast = precision === 'fast' && core.fastGain() >= WORTHWHILE_GAIN;
+    const config = {
+      ...(await readConfig(source, headers, files[0].name)),
+      precision: fast ? PRECISIONS.fast : PRECISIONS.high,
+    };
     const vocabulary = towers === 'image' ? null : await readVocabulary(source);
     const table = source.remote && tokens === 'needed' ? findTokens(files, headers) : null;
     const text = towers === 'image' ? TEXT.NONE : table ? TEXT.ROWS : TEXT.WHOLE;

@@ -75,6 +75,7 @@ export const CLIP_CONFIG = struct([
   ['mean', 'f32', 3],
   ['std', 'f32', 3],
   ['text', 'i32'],
+  ['precision', 'i32'],
 ]);
 
 /** mudpt_method */

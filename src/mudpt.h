@@ -39,7 +39,19 @@ enum {
 };
 
 /* Storage types of weights, and element types of tensors that are sent. */
-enum { MUDPT_F32 = 0, MUDPT_F16 = 1, MUDPT_I8 = 2, MUDPT_BF16 = 3 /* only sent, never stored */ };
+enum {
+    MUDPT_F32 = 0,
+    MUDPT_F16 = 1,
+    MUDPT_I8 = 2,
+    MUDPT_BF16 = 3, /* only sent, never stored */
+    MUDPT_I16 = 4   /* only stored, never sent: integers of 14 bits with a scale per output channel */
+};
+
+/* Arithmetic of the products with the blocks' matrices. */
+enum {
+    MUDPT_HIGH = 0, /* f32 */
+    MUDPT_FAST = 1  /* block integers of 13 bits (kernels/integer.h), about TF32's error; everything else is f32 */
+};
 
 /* What is sent of a model's text side. */
 enum {
@@ -67,6 +79,9 @@ const char *mudpt_last_error(void);
 /* Threads that the library may use, 1 ... MUDPT_MAX_THREADS; results do not depend on it. */
 int mudpt_set_threads(int threads);
 
+/* How many times as fast as f32 the products of MUDPT_FAST are here, on one thread: measured, in some 20 ms. */
+int mudpt_fast_gain(float *gain);
+
 /* Memory for the caller's data; NULL and MUDPT_MEMORY's text on failure. mudpt_free(NULL) does nothing. */
 void *mudpt_alloc(size_t bytes);
 void mudpt_free(void *memory);
@@ -82,9 +97,11 @@ typedef struct {
     int32_t text_width, text_layers, text_heads, text_mlp;
     int32_t embed;          /* width of the joint space */
     int32_t context, vocab; /* rows of the text tower; ids */
-    int32_t storage;        /* MUDPT_F32, _F16 or _I8: how matrices are kept; -1: as they are sent */
+    int32_t storage;        /* MUDPT_F32, _F16, _I8 or _I16: how matrices are kept; -1: as they are sent */
     float mean[3], std[3];  /* of the pixels, on the scale 0 ... 1 */
     int32_t text;           /* MUDPT_TEXT_WHOLE, _ROWS or _NONE */
+    int32_t precision;      /* MUDPT_HIGH or _FAST; fast keeps the blocks' matrices as MUDPT_I16, or as _I8 where
+                               storage says or they are sent so */
 } mudpt_clip_config;
 
 int mudpt_clip_create(const mudpt_clip_config *config, mudpt_clip **out);

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { METHODS, PRESETS, TRAINABLE, checkOption } from '../methods.js';
 
 export const DEFAULT_MODEL = fileURLToPath(new URL('../../models/pictoclip', import.meta.url));
-export const DTYPES = ['f32', 'f16', 'int8'];
+export const DTYPES = ['f32', 'f16', 'int8', 'int16'];
 
 /** A whole number from `least` to `most`. */
 export const whole = (least, most) => (text) => {
@@ -71,6 +71,9 @@ export function withModel(command) {
         .default(DEFAULT_MODEL, 'pictoclip'),
     )
     .addOption(new Option('--dtype <type>', 'keep weights as (default: as stored)').choices(DTYPES))
+    .addOption(
+      new Option('--precision <name>', 'f32, or block integers where they are faster').choices(['high', 'fast']),
+    )
     .addOption(new Option('--threads <n>', 'threads (default: one a core, at most 8)').argParser(whole(1, 64)))
     .addOption(
       new Option('--variant <name>', 'WebAssembly build').choices(['auto', 'plain', 'relaxed']).default('auto'),

@@ -180,7 +180,7 @@ async function follow(job, { batchSize }, losses, validated, kept, terminal) {
 // ------------------------------------------------------------------------------------------ what is shown
 
 function introduce(terminal, clip, { name, classes, train, test, notes }, { shots }) {
-  const { weightBytes, threads, variant } = clip.info;
+  const { weightBytes, threads, variant, precision } = clip.info;
   const model = clip.info.name.split(/[\\/]/).filter(Boolean).at(-1);
   const counts = classes.map(() => 0);
   for (const { label } of train) counts[label]++;
@@ -189,7 +189,10 @@ function introduce(terminal, clip, { name, classes, train, test, notes }, { shot
     ['model', `${model}, ${size(weightBytes)}`],
     ['data', `${name}, ${plural(classes.length, 'class', 'classes')}`],
     ['pictures', `${count(used)} of ${count(train.length)} to train on, ${count(test.length)} to test`],
-    ['running on', `${plural(threads, 'thread')}, ${variant === 'relaxed' ? 'relaxed ' : ''}SIMD`],
+    [
+      'running on',
+      `${plural(threads, 'thread')}, ${variant === 'relaxed' ? 'relaxed ' : ''}SIMD, precision ${precision}`,
+    ],
   ];
   const paint = (text, _, x) => (x ? text : terminal.colors.dim(text));
   for (const line of table(rows, 'll', { indent: 0, paint })) terminal.note(line);

@@ -35,6 +35,7 @@ export const PROTOCOLS = {
  * @typedef {object} Context  what all jobs of a sweep have in common
  * @property {string} library      version
  * @property {string} variant      'plain' or 'relaxed'; they differ by rounding
+ * @property {string} precision    'high' or 'fast'
  * @property {string} fingerprint  of the model
  * @property {string} dtype        of the weights, as asked for
  * @property {number} weightBytes  tells how they are kept where that was not asked for

@@ -23,7 +23,7 @@ struct clip_tensor {
     int rows, columns; /* as kept; columns 0: a vector */
     int first_row;     /* where its rows begin in the target */
     int dims;          /* of the shape that is sent */
-    int quantized;     /* may be kept as int8 */
+    int quantized;     /* a block's matrix: may be kept as int8 or int16, and used in block integers */
     int left_out;      /* config.text asks for a model without it */
     int seen;
     int owner;                  /* index of the tensor that counts the target's rows */
@@ -183,8 +183,11 @@ static int check_config(const mudpt_clip_config *c) {
     if (c->text_width % c->text_heads || c->text_width / c->text_heads % 4)
         return fail(MUDPT_MODEL, "%d text heads do not divide width %d into multiples of 4", c->text_heads,
                     c->text_width);
-    if (c->storage < -1 || c->storage > MUDPT_I8)
-        return fail(MUDPT_ARGUMENT, "storage type %d is unknown; valid: 0 f32, 1 f16, 2 int8, -1 as sent", c->storage);
+    if (c->storage < -1 || c->storage > MUDPT_I16 || c->storage == MUDPT_BF16)
+        return fail(MUDPT_ARGUMENT, "storage type %d is unknown; valid: 0 f32, 1 f16, 2 int8, 4 int16, -1 as sent",
+                    c->storage);
+    if (c->precision != MUDPT_HIGH && c->precision != MUDPT_FAST)
+        return fail(MUDPT_ARGUMENT, "precision %d is unknown; valid: 0 high, 1 fast", c->precision);
     if (c->text < MUDPT_TEXT_WHOLE || c->text > MUDPT_TEXT_NONE)
         return fail(MUDPT_ARGUMENT, "text %d is unknown; valid: 0 whole, 1 token rows later, 2 none", c->text);
     for (int i = 0; i < 3; i++)
@@ -250,8 +253,9 @@ static const char *type_name(int type) {
 static int storage_of(const mudpt_clip *clip, const clip_tensor *t, int sent) {
     int storage = clip->config.storage;
     if (sent == MUDPT_I8) return MUDPT_I8;
+    if (clip->config.precision == MUDPT_FAST && t->quantized) return storage == MUDPT_I8 ? MUDPT_I8 : MUDPT_I16;
     if (storage == -1) return sent == MUDPT_F16 ? MUDPT_F16 : MUDPT_F32;
-    if (storage == MUDPT_I8 && !t->quantized) return MUDPT_F16;
+    if ((storage == MUDPT_I8 || storage == MUDPT_I16) && !t->quantized) return MUDPT_F16;
     return storage;
 }
 
@@ -282,10 +286,11 @@ static int open_target(mudpt_clip *clip, clip_tensor *t, int type) {
             return MUDPT_OK;
         }
         gemm_weight fresh = {.out = owner->rows, .in = owner->columns, .storage = storage};
+        fresh.fast = clip->config.precision == MUDPT_FAST && t->quantized;
         bytes = gemm_panel_bytes(fresh.out, fresh.in, storage);
         fresh.panels = aligned_take(bytes, "a weight matrix");
         if (!fresh.panels) return MUDPT_MEMORY;
-        if (storage == MUDPT_I8) {
+        if (storage == MUDPT_I8 || storage == MUDPT_I16) {
             size_t scale_bytes = ((size_t)fresh.out + 7) / 8 * 8 * sizeof(float);
             fresh.scale = aligned_take(scale_bytes, "a weight matrix's scales");
             if (!fresh.scale) {

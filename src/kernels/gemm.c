@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/parallel.h"
+#include "integer.h"
 #include "microkernel.h"
 #include "mudpt.h"
 #include "panels.h"
@@ -174,6 +175,10 @@ static void run_product(product *p) {
 
 static void simd_run(const gemm_job *job) {
     const gemm_weight *w = job->weight;
+    if (w->fast) {
+        integer_run(job, packed_a.memory);
+        return;
+    }
     product p = {
         .rows = job->rows,
         .depth = job->transposed ? job->count : w->in,
@@ -206,9 +211,11 @@ static int reserve(float **memory, size_t *bytes, size_t wanted, const char *wha
 }
 
 int gemm_reserve(int depth) {
-    int code = reserve(&packed_a.memory, &packed_a.bytes, (size_t)PACKED_ROWS * (size_t)depth * sizeof(float),
-                       "a matrix product's left side");
-    return code ? code : parallel_reserve(sizeof(float) * TILE_PANELS * CHUNK * PANEL);
+    size_t bytes = (size_t)PACKED_ROWS * (size_t)depth * sizeof(float), integers = integer_packed_bytes(depth);
+    int code =
+        reserve(&packed_a.memory, &packed_a.bytes, bytes > integers ? bytes : integers, "a matrix product's left side");
+    size_t scratch = sizeof(float) * TILE_PANELS * CHUNK * PANEL;
+    return code ? code : parallel_reserve(scratch > integer_scratch_bytes() ? scratch : integer_scratch_bytes());
 }
 
 /* ------------------------------------------------------------------------------------------------ plain matrices */

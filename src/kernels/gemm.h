@@ -12,16 +12,18 @@
 
 typedef struct {
     int out, in;
-    int storage;  /* MUDPT_F32, MUDPT_F16 or MUDPT_I8 */
-    void *panels; /* float, uint16_t (IEEE half) or int8_t [panels, in, 8], aligned to 64 */
-    float *scale; /* MUDPT_I8: [out rounded up to 8] what each output channel's integers are multiplied by */
+    int storage;  /* MUDPT_F32, MUDPT_F16, MUDPT_I8 or MUDPT_I16 */
+    void *panels; /* float, uint16_t (IEEE half) or int8_t [panels, in, 8], aligned to 64; int16_t [panels,
+                     in / 2 rounded up, 8, 2], inputs in pairs */
+    float *scale; /* MUDPT_I8, MUDPT_I16: [out rounded up to 8] what an output channel's integers are multiplied by */
+    int fast;     /* MUDPT_I8, MUDPT_I16: products in block integers (integer.h), else in f32 */
     void *device; /* a back end's own copy, or NULL */
 } gemm_weight;
 
 /* Bytes of `panels` for a weight of this size and storage. */
 size_t gemm_panel_bytes(int out, int in, int storage);
 /* Writes row o of W (values [in], f32) into the panels, converting to the weight's storage. For MUDPT_I8 the row's
- * scale is max |value| / 127, or the one given when scale > 0. Values that f16 cannot hold become infinity. */
+ * scale is max |value| / 127 (MUDPT_I16: / 8191), or the one given when scale > 0. Values that f16 cannot hold become infinity. */
 void gemm_set_row(gemm_weight *w, int o, const float *values, float scale);
 /* The opposite: what the panels hold for row o, widened. */
 void gemm_get_row(const gemm_weight *w, int o, float *values);

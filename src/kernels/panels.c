@@ -4,11 +4,12 @@
 #include <stdlib.h>
 
 #include "base/half.h"
+#include "integer.h"
 #include "microkernel.h"
 #include "mudpt.h"
 
 static size_t value_bytes(int storage) {
-    return storage == MUDPT_F32 ? 4 : storage == MUDPT_F16 ? 2 : 1;
+    return storage == MUDPT_F32 ? 4 : storage == MUDPT_I8 ? 1 : 2;
 }
 
 static int round_up(int value, int multiple) {
@@ -16,20 +17,23 @@ static int round_up(int value, int multiple) {
 }
 
 size_t gemm_panel_bytes(int out, int in, int storage) {
-    return (size_t)round_up(out, PANEL) * (size_t)in * value_bytes(storage);
+    return (size_t)round_up(out, PANEL) * (size_t)round_up(in, storage == MUDPT_I16 ? 2 : 1) * value_bytes(storage);
 }
 
 static size_t position(const gemm_weight *w, int o, int i) {
+    if (w->storage == MUDPT_I16)
+        return ((size_t)(o / PANEL) * (size_t)round_up(w->in, 2) + (size_t)(i & ~1)) * PANEL +
+               (size_t)(o % PANEL * 2 + (i & 1));
     return ((size_t)(o / PANEL) * (size_t)w->in + (size_t)i) * PANEL + (size_t)(o % PANEL);
 }
 
-/* The nearest integer that int8 has, ties to even; 0 for what is no number. */
-static int8_t to_integer(float value) {
-    return (int8_t)(value != value ? 0 : value >= 127 ? 127 : value <= -128 ? -128 : lrintf(value));
+/* The nearest integer from low to high, ties to even; 0 for what is no number. */
+static int to_integer(float value, int low, int high) {
+    return value != value ? 0 : value >= (float)high ? high : value <= (float)low ? low : (int)lrintf(value);
 }
 
 void gemm_set_row(gemm_weight *w, int o, const float *values, float scale) {
-    if (w->storage == MUDPT_I8) {
+    if (w->storage == MUDPT_I8 || w->storage == MUDPT_I16) {
         if (!(scale > 0)) {
             /* Not finite if any value is not, so that it shows in every product. */
             scale = 0;
@@ -38,7 +42,7 @@ void gemm_set_row(gemm_weight *w, int o, const float *values, float scale) {
                 if (!(size <= scale)) scale = size;
                 if (size != size) break;
             }
-            scale /= 127;
+            scale /= w->storage == MUDPT_I8 ? 127 : INTEGER_RIGHT;
         }
         w->scale[o] = scale;
     }
@@ -46,7 +50,8 @@ void gemm_set_row(gemm_weight *w, int o, const float *values, float scale) {
         size_t at = position(w, o, i);
         if (w->storage == MUDPT_F32) ((float *)w->panels)[at] = values[i];
         else if (w->storage == MUDPT_F16) ((uint16_t *)w->panels)[at] = half_from_float(values[i]);
-        else ((int8_t *)w->panels)[at] = to_integer(values[i] / scale);
+        else if (w->storage == MUDPT_I8) ((int8_t *)w->panels)[at] = (int8_t)to_integer(values[i] / scale, -128, 127);
+        else ((int16_t *)w->panels)[at] = (int16_t)to_integer(values[i] / scale, -INTEGER_RIGHT, INTEGER_RIGHT);
     }
 }
 
@@ -54,7 +59,8 @@ float panels_value(const gemm_weight *w, int o, int i) {
     size_t at = position(w, o, i);
     if (w->storage == MUDPT_F32) return ((const float *)w->panels)[at];
     if (w->storage == MUDPT_F16) return half_to_float(((const uint16_t *)w->panels)[at]);
-    return (float)((const int8_t *)w->panels)[at] * w->scale[o];
+    if (w->storage == MUDPT_I8) return (float)((const int8_t *)w->panels)[at] * w->scale[o];
+    return (float)((const int16_t *)w->panels)[at] * w->scale[o];
 }
 
 void gemm_get_row(const gemm_weight *w, int o, float *values) {
@@ -163,6 +169,52 @@ ALWAYS_INLINE int transposed(float *to, const gemm_weight *weight, int panel, in
     return transposed_rows(to, weight, input, inputs, from, depth, storage, special);
 }
 
+/* int16: inputs lie in pairs, so two rows come at a time. x [2 rows][2 halves of the 8 channels] */
+ALWAYS_INLINE void load_pair(v128_t x[4], const int16_t *pair, const float *scale) {
+    for (int half = 0; half < 2; half++) {
+        v128_t both = wasm_v128_load(pair + half * 8), factor = wasm_v128_load(scale + half * 4);
+        x[half] = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_i32x4_shr(wasm_i32x4_shl(both, 16), 16)), factor);
+        x[2 + half] = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_i32x4_shr(both, 16)), factor);
+    }
+}
+
+static const int16_t *panel_pair(const gemm_weight *w, int panel, int input) {
+    return (const int16_t *)w->panels + ((size_t)panel * (size_t)round_up(w->in, 2) + (size_t)input) * PANEL;
+}
+
+static void straight_i16(float *to, const gemm_weight *w, int panel, int from, int depth) {
+    const float *scale = w->scale + (size_t)panel * PANEL;
+    for (int k = 0; k < depth; k += 2) { /* `from` and every chunk but the last are even */
+        v128_t x[4];
+        load_pair(x, panel_pair(w, panel, from + k), scale);
+        for (int i = 0; i < 4 && k + i / 2 < depth; i++) wasm_v128_store(to + k * PANEL + i * 4, x[i]);
+    }
+}
+
+static void transposed_i16(float *to, const gemm_weight *w, int panel, int from, int depth) {
+    for (int k = 0; k < depth; k += PANEL, to += PANEL * PANEL) {
+        const float *scale = w->scale + from + k;
+        for (int half = 0; half < PANEL; half += 4) {
+            v128_t low[4], high[4]; /* of channels 0 ... 3 and 4 ... 7 */
+            for (int i = 0; i < 4; i += 2) {
+                int input = panel * PANEL + half + i;
+                v128_t zero = wasm_f32x4_splat(0), x[4] = {zero, zero, zero, zero};
+                if (input < w->in) load_pair(x, panel_pair(w, (from + k) / PANEL, input), scale);
+                low[i] = x[0];
+                high[i] = x[1];
+                low[i + 1] = x[2]; /* zeros where only the pair's first input exists */
+                high[i + 1] = x[3];
+            }
+            transpose_4x4(low);
+            transpose_4x4(high);
+            for (int o = 0; o < 4; o++) {
+                wasm_v128_store(to + o * PANEL + half, low[o]);
+                wasm_v128_store(to + (4 + o) * PANEL + half, high[o]);
+            }
+        }
+    }
+}
+
 /* f16: as if there were neither infinity nor NaN; should there be one, again with care. */
 #define UNPACKERS(name, storage)                                                                                       \
     static void straight_##name(float *to, const gemm_weight *w, int panel, int from, int depth) {                     \
@@ -176,10 +228,11 @@ UNPACKERS(f16, MUDPT_F16)
 UNPACKERS(i8, MUDPT_I8)
 
 panels_unpack panels_unpacker(int storage, int is_transposed) {
-    static const panels_unpack table[3][2] = {
+    static const panels_unpack table[5][2] = {
         [MUDPT_F32] = {straight_f32, transposed_f32},
         [MUDPT_F16] = {straight_f16, transposed_f16},
         [MUDPT_I8] = {straight_i8, transposed_i8},
+        [MUDPT_I16] = {straight_i16, transposed_i16},
     };
     return table[storage][is_transposed != 0];
 }

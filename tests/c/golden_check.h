@@ -14,6 +14,7 @@ static struct {
     int passed, failed;
     int failed_for_method; /* of the failed, those of a method that the library does not name */
     int verbose;           /* print every difference, not only a case's first */
+    int fast;              /* precision MUDPT_FAST, with tolerances of its own; models' cases only */
 } report;
 
 /* What was wrong with one case: the first fault in words, and how many. */
@@ -97,7 +98,8 @@ static int read_architecture(const char *folder, mudpt_clip_config *out) {
                                .embed = number_of(config, "projection_dim"),
                                .context = number_of(text, "max_position_embeddings"),
                                .vocab = number_of(text, "vocab_size"),
-                               .storage = -1};
+                               .storage = -1,
+                               .precision = report.fast ? MUDPT_FAST : MUDPT_HIGH};
     for (int c = 0; c < 3; c++) {
         out->mean[c] = (float)cJSON_GetNumberValue(cJSON_GetArrayItem(json_get(preprocessor, "image_mean"), c));
         out->std[c] = (float)cJSON_GetNumberValue(cJSON_GetArrayItem(json_get(preprocessor, "image_std"), c));

@@ -30,6 +30,13 @@ for (const variant of ['plain', 'relaxed']) {
   });
 }
 
+test('block integers, within their own tolerance', async () => {
+  const { code, lines } = await golden('--precision', 'fast', '--threads', '2', GOLDEN);
+  assert.deepEqual(failures(lines), []);
+  assert.match(lines.at(-1), /^\d{2,} passed, 0 failed$/);
+  assert.equal(code, 0);
+});
+
 describe('what is wrong is noticed', async () => {
   const folder = await temporaryFolder();
   const quick = (...args) => golden('--variant', 'plain', '--threads', '1', ...args);
@@ -78,7 +85,13 @@ describe('what is wrong is noticed', async () => {
   });
 
   test('bad options', async () => {
-    for (const args of [['--variant', 'other', GOLDEN], ['--threads', 'x', GOLDEN], ['--nothing', GOLDEN], []]) {
+    for (const args of [
+      ['--variant', 'other', GOLDEN],
+      ['--threads', 'x', GOLDEN],
+      ['--precision', 'x', GOLDEN],
+      ['--nothing', GOLDEN],
+      [],
+    ]) {
       const { code, lines } = await golden(...args);
       assert.equal(code, 2, args.join(' '));
       assert.match(lines.join('\n'), /usage: /);

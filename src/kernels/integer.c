@@ -1,0 +1,292 @@
+/* As in gemm.c: some hundred rows of the left side are packed, in groups of 4, then tiles of all these rows times a few
+ * panels are claimed by the threads. Both sides hold k's in pairs: [k / 2, rows or columns, 2]. */
+#include "integer.h"
+
+#include <string.h>
+
+#include "base/parallel.h"
+#include "microkernel.h"
+#include "mudpt.h"
+
+enum {
+    CHUNK = 1024,      /* k's that a panel and the packed rows meet over at a time: 16 KB of a panel */
+    TILE_PANELS = 4,   /* panels of a tile */
+    PACKED_ROWS = 416, /* rows that are packed at a time */
+    PACK_ROWS = 32     /* rows that a thread packs at a time */
+};
+
+typedef struct {
+    const gemm_job *job;
+    int depth, columns;
+    const float *factor;       /* transposed: [depth] the channels' scales; straight: NULL */
+    const float *column_scale; /* straight: [columns] the channels' scales; transposed: NULL */
+    const int16_t *panels;     /* that are read in place, or NULL */
+    int done, packed;          /* rows before those that are packed now, and how many these are */
+    int16_t *integers;         /* chunk after chunk of k, in each all groups of 4 rows, in each [k / 2, 4, 2] */
+    float *scales;             /* [depth / 64 rounded up, packed] */
+} product;
+
+static int even(int k) {
+    return k + (k & 1);
+}
+
+static int blocks_of(int depth) {
+    return (depth + INTEGER_BLOCK - 1) / INTEGER_BLOCK;
+}
+
+size_t integer_packed_bytes(int depth) {
+    size_t integers = (size_t)PACKED_ROWS * (size_t)even(depth) * sizeof(int16_t);
+    return integers + (size_t)PACKED_ROWS * (size_t)blocks_of(depth) * sizeof(float);
+}
+
+size_t integer_scratch_bytes(void) {
+    return sizeof(int16_t) * CHUNK * PANEL;
+}
+
+/* ------------------------------------------------------------------------------------------------ left side */
+
+/* One row's block of `depth` values, times factor (NULL: 1), into integers [64], with zeros behind. -> its scale */
+static float round_block(int16_t *to, const float *from, const float *factor, int depth) {
+    float values[INTEGER_BLOCK];
+    if (factor || depth < INTEGER_BLOCK) {
+        int k = 0;
+        for (; factor && k + 4 <= depth; k += 4)
+            wasm_v128_store(values + k, wasm_f32x4_mul(wasm_v128_load(from + k), wasm_v128_load(factor + k)));
+        for (; k < depth; k++) values[k] = factor ? from[k] * factor[k] : from[k];
+        for (; k < INTEGER_BLOCK; k++) values[k] = 0;
+        from = values;
+    }
+    /* Sizes compare as integers do, and NaN is larger than infinity. */
+    v128_t size_bits = wasm_i32x4_splat(0x7fffffff), most = wasm_i32x4_splat(0);
+    for (int k = 0; k < INTEGER_BLOCK; k += 4)
+        most = wasm_i32x4_max(most, wasm_v128_and(wasm_v128_load(from + k), size_bits));
+    most = wasm_i32x4_max(most, wasm_i32x4_shuffle(most, most, 2, 3, 0, 1));
+    most = wasm_i32x4_max(most, wasm_i32x4_shuffle(most, most, 1, 0, 3, 2));
+    float largest = wasm_f32x4_extract_lane(most, 0);
+    if (largest < 0x1p-100f) {
+        memset(to, 0, INTEGER_BLOCK * sizeof *to);
+        return 0;
+    }
+    /* Adding 1.5 * 2^23 leaves the nearest integer in the low bits. Infinity and NaN leave nonsense there, which a
+     * scale that is no number either makes harmless. */
+    v128_t factors = wasm_f32x4_splat(INTEGER_LEFT / largest), shift = wasm_f32x4_splat(0x1.8p23f);
+    for (int k = 0; k < INTEGER_BLOCK; k += 8) {
+        v128_t low = wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(from + k), factors), shift);
+        v128_t high = wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(from + k + 4), factors), shift);
+        wasm_v128_store(to + k, wasm_i16x8_narrow_i32x4(wasm_i32x4_sub(low, shift), wasm_i32x4_sub(high, shift)));
+    }
+    return largest / INTEGER_LEFT;
+}
+
+static int16_t *packed_rows(const product *p, int row, int k, int depth) {
+    return p->integers + (size_t)p->packed * (size_t)k + (size_t)row * (size_t)even(depth);
+}
+
+static void pack_rows(void *context, int index, int thread) {
+    const product *p = context;
+    (void)thread;
+    int end = (index + 1) * PACK_ROWS < p->packed ? (index + 1) * PACK_ROWS : p->packed;
+    for (int row = index * PACK_ROWS; row < end; row += 4) {
+        int rows = end - row < 4 ? end - row : 4;
+        for (int k = 0; k < p->depth; k += INTEGER_BLOCK) {
+            int depth = p->depth - k < INTEGER_BLOCK ? p->depth - k : INTEGER_BLOCK, chunk = k / CHUNK * CHUNK;
+            int chunk_depth = p->depth - chunk < CHUNK ? p->depth - chunk : CHUNK;
+            int16_t integers[4][INTEGER_BLOCK];
+            for (int r = 0; r < rows; r++)
+                p->scales[(size_t)(k / INTEGER_BLOCK) * (size_t)p->packed + (size_t)(row + r)] =
+                    round_block(integers[r], p->job->a + (ptrdiff_t)(p->done + row + r) * p->job->lda + k,
+                                p->factor ? p->factor + k : NULL, depth);
+            int16_t *to = packed_rows(p, row, chunk, chunk_depth) + (k - chunk) * rows;
+            for (int i = 0; i < even(depth); i += 8) {
+                v128_t x[4] = {wasm_v128_load(integers[0] + i)};
+                if (rows == 4 && i + 8 <= even(depth)) {
+                    for (int r = 1; r < 4; r++) x[r] = wasm_v128_load(integers[r] + i);
+                    transpose_4x4(x);
+                    for (int q = 0; q < 4; q++) wasm_v128_store(to + i * 4 + q * 8, x[q]);
+                } else {
+                    for (int q = i; q < i + 8 && q < even(depth); q += 2)
+                        for (int r = 0; r < rows; r++) memcpy(to + q * rows + r * 2, integers[r] + q, 4);
+                }
+            }
+        }
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ right side */
+
+/* int8, straight: rows of a panel two by two, [k / 2, 8, 2]. */
+static void widen_i8(int16_t *to, const gemm_weight *w, int panel, int from, int depth) {
+    const int8_t *row = (const int8_t *)w->panels + ((size_t)panel * (size_t)w->in + (size_t)from) * PANEL;
+    for (int k = 0; k < depth; k += 2, row += 2 * PANEL, to += 2 * PANEL) {
+        v128_t two = k + 2 <= depth ? wasm_v128_load(row) : wasm_v128_load64_zero(row);
+        two = wasm_i8x16_shuffle(two, two, 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
+        wasm_v128_store(to, wasm_i16x8_extend_low_i8x16(two));
+        wasm_v128_store(to + 8, wasm_i16x8_extend_high_i8x16(two));
+    }
+}
+
+/* Transposed: the columns are 8 inputs from panel * 8 on (zeros beyond the last), k runs over output channels. `from`
+ * is a multiple of 8; written up to depth rounded up to 8. */
+static void turn_i8(int16_t *to, const gemm_weight *w, int panel, int from, int depth) {
+    int input = panel * PANEL;
+    for (int k = 0; k < depth; k += PANEL, to += PANEL * PANEL) {
+        const int8_t *rows =
+            (const int8_t *)w->panels + ((size_t)((from + k) / PANEL) * (size_t)w->in + (size_t)input) * PANEL;
+        for (int half = 0; half < PANEL; half += 4) {
+            v128_t x[4];
+            for (int i = 0; i < 4; i++)
+                x[i] = input + half + i < w->in ? wasm_i16x8_load8x8(rows + (half + i) * PANEL) : wasm_i32x4_splat(0);
+            transpose_4x4(x);
+            for (int q = 0; q < 4; q++) wasm_v128_store(to + q * 2 * PANEL + half * 2, x[q]);
+        }
+    }
+}
+
+static void turn_i16(int16_t *to, const gemm_weight *w, int panel, int from, int depth) {
+    int input = panel * PANEL, inputs = even(w->in);
+    for (int k = 0; k < depth; k += PANEL, to += PANEL * PANEL) {
+        const int16_t *rows =
+            (const int16_t *)w->panels + ((size_t)((from + k) / PANEL) * (size_t)inputs + (size_t)input) * PANEL;
+        for (int half = 0; half < PANEL; half += 4) { /* inputs: two pairs, [4 o, 2 i] a vector */
+            v128_t zero = wasm_i32x4_splat(0), x[4] = {zero, zero, zero, zero};
+            if (input + half < inputs) x[0] = wasm_v128_load(rows), x[1] = wasm_v128_load(rows + 8);
+            if (input + half + 2 < inputs) x[2] = wasm_v128_load(rows + 16), x[3] = wasm_v128_load(rows + 24);
+            rows += 4 * PANEL;
+            for (int q = 0; q < 4; q++) { /* pairs of output channels: two pairs of inputs, turned over */
+                v128_t both = q % 2 ? wasm_i64x2_shuffle(x[q / 2], x[2 + q / 2], 1, 3)
+                                    : wasm_i64x2_shuffle(x[q / 2], x[2 + q / 2], 0, 2);
+                both = wasm_i16x8_shuffle(both, both, 0, 2, 1, 3, 4, 6, 5, 7);
+                wasm_v128_store(to + q * 2 * PANEL + half * 2, both);
+            }
+        }
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ tiles */
+
+/* c [rows, 8] of one panel over one chunk. scales: of the rows' blocks, `packed` apart. */
+ALWAYS_INLINE void tile(const product *p, float *c, ptrdiff_t ldc, const float *bias, const float *column_scale,
+                        int accumulate, const int16_t *a, const float *scales, const int16_t *b, int depth,
+                        const int rows) {
+    v128_t total[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < rows * 2; i++) total[i] = wasm_f32x4_splat(0);
+    for (; depth > 0; depth -= INTEGER_BLOCK, scales += p->packed) {
+        v128_t sum[8];
+        const int16_t *end = b + (size_t)(even(depth < INTEGER_BLOCK ? depth : INTEGER_BLOCK) * PANEL);
+#pragma GCC unroll 8
+        for (int i = 0; i < rows * 2; i++) sum[i] = wasm_i32x4_splat(0);
+        do {
+            v128_t low = wasm_v128_load(b), high = wasm_v128_load(b + 8);
+#pragma GCC unroll 4
+            for (int r = 0; r < rows; r++) {
+                v128_t pair = wasm_v128_load32_splat(a + r * 2);
+                sum[2 * r] = wasm_i32x4_add(sum[2 * r], wasm_i32x4_dot_i16x8(pair, low));
+                sum[2 * r + 1] = wasm_i32x4_add(sum[2 * r + 1], wasm_i32x4_dot_i16x8(pair, high));
+            }
+            a += 2 * rows;
+            b += 2 * PANEL;
+        } while (b != end);
+#pragma GCC unroll 4
+        for (int r = 0; r < rows; r++) {
+            v128_t scale = wasm_v128_load32_splat(scales + r);
+#pragma GCC unroll 2
+            for (int j = 0; j < 2; j++)
+                total[2 * r + j] = SIMD_MADD(wasm_f32x4_convert_i32x4(sum[2 * r + j]), scale, total[2 * r + j]);
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < rows * 2; i++) {
+        float *target = c + i / 2 * ldc + i % 2 * 4;
+        v128_t x = total[i];
+        if (column_scale) x = wasm_f32x4_mul(x, wasm_v128_load(column_scale + i % 2 * 4));
+        if (bias) x = wasm_f32x4_add(x, wasm_v128_load(bias + i % 2 * 4));
+        wasm_v128_store(target, accumulate ? wasm_f32x4_add(wasm_v128_load(target), x) : x);
+    }
+}
+
+#define TILE(rows)                                                                                                     \
+    static void tile_##rows(const product *p, float *c, ptrdiff_t ldc, const float *bias, const float *column_scale,   \
+                            int accumulate, const int16_t *a, const float *scales, const int16_t *b, int depth) {      \
+        tile(p, c, ldc, bias, column_scale, accumulate, a, scales, b, depth, rows);                                    \
+    }
+TILE(1)
+TILE(2)
+TILE(3)
+TILE(4)
+
+typedef void tile_function(const product *p, float *c, ptrdiff_t ldc, const float *bias, const float *column_scale,
+                           int accumulate, const int16_t *a, const float *scales, const int16_t *b, int depth);
+
+static tile_function *const tiles[5] = {0, tile_1, tile_2, tile_3, tile_4};
+
+/* All packed rows times one panel, over the chunk of k that begins at k. */
+static void rows_times_panel(const product *p, int panel, const int16_t *b, int k, int depth) {
+    int column = panel * PANEL, columns = p->columns - column < PANEL ? p->columns - column : PANEL;
+    int accumulate = k > 0 || p->job->accumulate;
+    const float *bias = k == 0 && p->job->bias && !p->job->transposed ? p->job->bias + p->job->first + column : NULL;
+    const float *column_scale = p->column_scale ? p->column_scale + column : NULL;
+    const float *scales = p->scales + (size_t)(k / INTEGER_BLOCK) * (size_t)p->packed;
+    for (int row = 0; row < p->packed; row += 4) {
+        int rows = p->packed - row < 4 ? p->packed - row : 4;
+        ptrdiff_t ldc = p->job->ldc;
+        float *c = p->job->c + (p->done + row) * ldc + column;
+        const int16_t *a = packed_rows(p, row, k, depth);
+        if (columns == PANEL) {
+            tiles[rows](p, c, ldc, bias, column_scale, accumulate, a, scales + row, b, depth);
+            continue;
+        }
+        float whole[4 * PANEL] = {0}, whole_bias[PANEL] = {0};
+        for (int j = 0; j < columns; j++) {
+            if (bias) whole_bias[j] = bias[j];
+            for (int r = 0; r < rows && accumulate; r++) whole[r * PANEL + j] = c[r * ldc + j];
+        }
+        tiles[rows](p, whole, PANEL, bias ? whole_bias : NULL, column_scale, accumulate, a, scales + row, b, depth);
+        for (int r = 0; r < rows; r++)
+            for (int j = 0; j < columns; j++) c[r * ldc + j] = whole[r * PANEL + j];
+    }
+}
+
+static void run_tile(void *context, int index, int thread) {
+    const product *p = context;
+    const gemm_weight *w = p->job->weight;
+    int panels = (p->columns + PANEL - 1) / PANEL, end = (index + 1) * TILE_PANELS;
+    if (end > panels) end = panels;
+    int k = 0;
+    do { /* a sum over nothing is zero, but still written */
+        int depth = p->depth - k < CHUNK ? p->depth - k : CHUNK;
+        for (int panel = index * TILE_PANELS; panel < end; panel++) {
+            const int16_t *b = parallel_scratch(thread);
+            if (p->panels) {
+                b = p->panels + (size_t)panel * (size_t)even(p->depth) * PANEL + (size_t)k * PANEL;
+            } else if (p->job->transposed) {
+                (w->storage == MUDPT_I16 ? turn_i16 : turn_i8)(parallel_scratch(thread), w, panel, p->job->first + k,
+                                                               depth);
+            } else {
+                widen_i8(parallel_scratch(thread), w, p->job->first / PANEL + panel, k, depth);
+            }
+            rows_times_panel(p, panel, b, k, depth);
+        }
+        k += depth;
+    } while (k < p->depth);
+}
+
+void integer_run(const gemm_job *job, void *packed) {
+    const gemm_weight *w = job->weight;
+    product p = {.job = job,
+                 .depth = job->transposed ? job->count : w->in,
+                 .columns = job->transposed ? w->in : job->count,
+                 .factor = job->transposed ? w->scale + job->first : NULL,
+                 .column_scale = job->transposed ? NULL : w->scale + job->first,
+                 .integers = packed};
+    if (job->rows <= 0 || p.columns <= 0) return;
+    if (w->storage == MUDPT_I16 && !job->transposed)
+        p.panels = (const int16_t *)w->panels + (size_t)job->first * (size_t)even(w->in);
+    p.scales = (float *)(void *)(p.integers + (size_t)PACKED_ROWS * (size_t)even(p.depth));
+    int parts = (job->rows + PACKED_ROWS - 1) / PACKED_ROWS, step = ((job->rows + parts - 1) / parts + 3) / 4 * 4;
+    for (p.done = 0; p.done < job->rows; p.done += step) {
+        p.packed = job->rows - p.done < step ? job->rows - p.done : step;
+        parallel_for((p.packed + PACK_ROWS - 1) / PACK_ROWS, pack_rows, &p);
+        parallel_for((p.columns + TILE_PANELS * PANEL - 1) / (TILE_PANELS * PANEL), run_tile, &p);
+    }
+}

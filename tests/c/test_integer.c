@@ -1,0 +1,250 @@
+/* Products in block integers against a twin that rounds as integer.h says and sums in double precision; the f32
+ * products with weights of 16-bit integers; and what holds for both: sums that just fit, NaN that is not lost, the same
+ * bits for any company of rows and number of threads. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "kernel_data.h"
+#include "kernels/gemm.h"
+#include "kernels/integer.h"
+#include "mudpt.h"
+
+static gemm_weight new_weight(int out, int in, int storage, int fast) {
+    gemm_weight w = {.out = out, .in = in, .storage = storage, .fast = fast};
+    size_t bytes = gemm_panel_bytes(out, in, storage), scale_bytes = ((size_t)out + 7) / 8 * 8 * sizeof(float);
+    w.panels = memset(take(bytes), 0, bytes);
+    w.scale = memset(take(scale_bytes), 0, scale_bytes);
+    for (int o = 0; o < out; o++) {
+        float *row = random_floats((size_t)in);
+        for (int i = 0; i < in; i++) row[i] *= (float)(1 + o % 5); /* channels of different size */
+        gemm_set_row(&w, o, row, 0);
+        free(row);
+    }
+    return w;
+}
+
+static void free_weight(gemm_weight *w) {
+    free(w->panels);
+    free(w->scale);
+}
+
+/* The integers of a weight, as numbers. */
+static double integer_of(const gemm_weight *w, const float *row, int o, int i) {
+    return w->scale[o] > 0 ? nearbyint((double)row[i] / w->scale[o]) : 0;
+}
+
+/* gemm_run as integer.h describes it. */
+static void twin(const gemm_job *job) {
+    const gemm_weight *w = job->weight;
+    int depth = job->transposed ? job->count : w->in, columns = job->transposed ? w->in : job->count;
+    float *rows = floats((size_t)w->out * w->in);
+    for (int o = 0; o < w->out; o++) gemm_get_row(w, o, rows + (size_t)o * w->in);
+    for (int r = 0; r < job->rows; r++) {
+        for (int j = 0; j < columns; j++) {
+            double sum = 0;
+            for (int k = 0; k < depth; k += INTEGER_BLOCK) {
+                int end = k + INTEGER_BLOCK < depth ? k + INTEGER_BLOCK : depth;
+                float values[INTEGER_BLOCK], largest = 0;
+                for (int i = k; i < end; i++) {
+                    float x = job->a[(size_t)r * job->lda + i];
+                    values[i - k] = job->transposed ? x * w->scale[job->first + i] : x;
+                    largest = fmaxf(largest, fabsf(values[i - k]));
+                }
+                if (largest == 0) continue;
+                double block = 0;
+                for (int i = k; i < end; i++) {
+                    int o = job->first + (job->transposed ? i : j), input = job->transposed ? j : i;
+                    float factor = INTEGER_LEFT / largest, scaled = values[i - k] * factor;
+                    block += nearbyint(scaled) * integer_of(w, rows + (size_t)o * w->in, o, input);
+                }
+                sum += block * (largest / INTEGER_LEFT);
+            }
+            float *c = &job->c[(size_t)r * job->ldc + j];
+            if (!job->transposed) sum *= w->scale[job->first + j];
+            if (job->bias && !job->transposed) sum += job->bias[job->first + j];
+            *c = (float)(job->accumulate ? *c + sum : sum);
+        }
+    }
+    free(rows);
+}
+
+/* One job by the twin and, with f32's tolerance or integers', by the definition; then row by row. */
+static void check_job(const gemm_weight *w, int transposed, int first, int count, int rows, int with_bias,
+                      int accumulate, int padding) {
+    int columns = transposed ? w->in : count, depth = transposed ? count : w->in;
+    int lda = depth + padding, ldc = columns + padding;
+    size_t a_size = rows ? (size_t)(rows - 1) * lda + depth : 0, c_size = rows ? (size_t)(rows - 1) * ldc + columns : 0;
+    float *a = random_floats(a_size), *c = random_floats(c_size), *bias = random_floats((size_t)w->out);
+    float *want = copy_of(c, c_size), *close = copy_of(c, c_size), *alone = copy_of(c, c_size);
+    gemm_job job = {.weight = w,
+                    .transposed = transposed,
+                    .first = first,
+                    .count = count,
+                    .rows = rows,
+                    .a = a,
+                    .lda = lda,
+                    .c = want,
+                    .ldc = ldc,
+                    .bias = with_bias && !transposed ? bias : NULL,
+                    .accumulate = accumulate};
+    gemm_naive.run(&job);
+    job.c = close;
+    if (w->fast) twin(&job);
+    else gemm_naive.run(&job);
+    job.c = c;
+    gemm_simd.run(&job);
+    char what[160];
+    snprintf(what, sizeof what, "storage %d, fast %d, %s, rows %d, weight %d x %d, channels %d + %d, accumulate %d",
+             w->storage, w->fast, transposed ? "transposed" : "straight", rows, w->out, w->in, first, count,
+             accumulate);
+    check_close(what, c, close, c_size, 3e-6 * sqrt(depth + 1));
+    check_close(what, c, want, c_size, w->fast ? 6e-4 * sqrt(depth + 1) : 3e-6 * sqrt(depth + 1));
+    for (int r = 0; r < rows; r++) {
+        job.rows = 1;
+        job.a = a + (size_t)r * lda;
+        job.c = alone + (size_t)r * ldc;
+        gemm_simd.run(&job);
+    }
+    CHECK(same_bits(c, alone, c_size), "%s: a row depends on the other rows", what);
+    free(a);
+    free(c);
+    free(want);
+    free(close);
+    free(alone);
+    free(bias);
+}
+
+static const struct { int storage, fast; } kinds[] = {{MUDPT_I16, 0}, {MUDPT_I16, 1}, {MUDPT_I8, 1}};
+
+static void test_products(void) {
+    for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
+        for (int i = 0; i < 100; i++) {
+            gemm_weight w = new_weight(random_int(1, 150), random_int(1, 150), kinds[kind].storage, kinds[kind].fast);
+            int first = random_int(0, (w.out - 1) / 8) * 8, count = random_int(1, w.out - first);
+            if (i % 3 == 0) first = 0, count = w.out;
+            for (int transposed = 0; transposed < 2; transposed++)
+                check_job(&w, transposed, first, count, random_int(0, 40), random_int(0, 1), random_int(0, 1),
+                          random_int(0, 1) * 5);
+            free_weight(&w);
+        }
+        /* Several chunks of k, blocks of rows, groups of panels. */
+        static const int big[][3] = {{1, 70, 2061}, {3, 1100, 77}, {423, 40, 130}};
+        for (size_t i = 0; i < sizeof big / sizeof *big; i++) {
+            gemm_weight w = new_weight(big[i][1], big[i][2], kinds[kind].storage, kinds[kind].fast);
+            for (int transposed = 0; transposed < 2; transposed++)
+                check_job(&w, transposed, 0, w.out, big[i][0], 1, i % 2 == 0, 0);
+            check_job(&w, 1, 8, 0, 2, 0, 0, 0);
+            free_weight(&w);
+        }
+    }
+}
+
+/* All values the largest there are, all of one sign: a block's sum is 64 * 4095 * 8191. */
+static void test_largest_sums(void) {
+    enum { DEPTH = 3 * INTEGER_BLOCK };
+    float row[DEPTH], a[DEPTH], c[DEPTH];
+    for (int i = 0; i < DEPTH; i++) row[i] = -INTEGER_RIGHT, a[i] = i < 64 ? INTEGER_LEFT : -INTEGER_LEFT;
+    gemm_weight w = new_weight(1, DEPTH, MUDPT_I16, 1);
+    gemm_set_row(&w, 0, row, 0);
+    gemm_run(&(gemm_job){.weight = &w, .count = 1, .rows = 1, .a = a, .lda = DEPTH, .c = c, .ldc = 1});
+    CHECK(c[0] == (float)(64.0 * INTEGER_LEFT * INTEGER_RIGHT), "the largest sums: %.9g", c[0]);
+    free_weight(&w);
+    /* Into 64 channels, and back: a sum over channels. */
+    gemm_weight turned = new_weight(INTEGER_BLOCK, 3, MUDPT_I16, 1);
+    for (int o = 0; o < INTEGER_BLOCK; o++) gemm_set_row(&turned, o, row, 0);
+    gemm_run(
+        &(gemm_job){.weight = &turned, .transposed = 1, .count = 64, .rows = 1, .a = a, .lda = 64, .c = c, .ldc = 3});
+    for (int i = 0; i < 3; i++)
+        CHECK(c[i] == (float)(-64.0 * INTEGER_LEFT * INTEGER_RIGHT), "the largest sums, transposed: %.9g", c[i]);
+    free_weight(&turned);
+}
+
+static void test_not_finite(void) {
+    enum { DEPTH = 150, OUT = 11 };
+    for (int storage = MUDPT_I8; storage <= MUDPT_I16; storage += MUDPT_I16 - MUDPT_I8) {
+        gemm_weight w = new_weight(OUT, DEPTH, storage, 1);
+        const float values[] = {NAN, INFINITY, -INFINITY};
+        for (int v = 0; v < 3; v++) {
+            float *a = random_floats(2 * DEPTH), *c = floats(2 * DEPTH);
+            a[DEPTH + 77] = values[v];
+            gemm_forward(c, a, &w, NULL, 2, 0);
+            int finite = 0;
+            for (int i = 0; i < OUT; i++) finite += isfinite(c[OUT + i]) != 0;
+            CHECK(finite == 0 && !any_nan(c, OUT), "%d of %d results are finite where one operand is %g", finite, OUT,
+                  values[v]);
+            a[OUT + 7] = values[v];
+            gemm_backward(c, a, &w, 2, 0);
+            for (int i = 0; i < DEPTH; i++) finite += isfinite(c[DEPTH + i]) != 0;
+            CHECK(finite == 0 && !any_nan(c, DEPTH), "transposed: %d of %d results are finite where one operand is %g",
+                  finite, DEPTH, values[v]);
+            free(a);
+            free(c);
+        }
+        free_weight(&w);
+    }
+    /* Very small and very large, and nothing at all. */
+    gemm_weight w = new_weight(3, 70, MUDPT_I16, 1);
+    float a[70] = {0}, c[3];
+    gemm_forward(c, a, &w, NULL, 1, 0);
+    CHECK(c[0] == 0 && c[1] == 0 && c[2] == 0, "zeros");
+    for (int i = 0; i < 70; i++) a[i] = 1e-44f;
+    gemm_forward(c, a, &w, NULL, 1, 0);
+    CHECK(c[0] == 0, "what is all but zero: %g", c[0]);
+    for (int i = 0; i < 70; i++) a[i] = 1e30f;
+    float *want = floats(3);
+    gemm_naive.run(&(gemm_job){.weight = &w, .count = 3, .rows = 1, .a = a, .lda = 70, .c = want, .ldc = 3});
+    gemm_forward(c, a, &w, NULL, 1, 0);
+    for (int i = 0; i < 3; i++) CHECK_CLOSE(c[i] / 1e30, want[i] / 1e30, 1e-3, "large values");
+    free(want);
+    free_weight(&w);
+}
+
+/* A row of NaN cannot be kept as integers; it must show. */
+static void test_weights(void) {
+    gemm_weight w = new_weight(2, 5, MUDPT_I16, 0);
+    float back[5];
+    gemm_set_row(&w, 0, (float[]){-2 * 8191.0f, 2, 1, 0, 8191}, 0);
+    gemm_get_row(&w, 0, back);
+    CHECK(w.scale[0] == 2 && back[0] == -16382 && back[1] == 2 && back[2] == 0 && back[4] == 8192, "int16 rounds");
+    gemm_set_row(&w, 1, (float[]){0, NAN, 1, 2, 3}, 0);
+    gemm_get_row(&w, 1, back);
+    CHECK(all_nan(back, 5), "int16 loses NaN");
+    free_weight(&w);
+}
+
+static void test_threads(void) {
+    enum { ROWS = 201, OUT = 300, IN = 520 };
+    gemm_weight w = new_weight(OUT, IN, MUDPT_I16, 1);
+    float *x = random_floats(ROWS * IN), *one = floats(ROWS * IN), *many = floats(ROWS * IN);
+    for (int threads = 2; threads <= 4; threads++) {
+        for (int back = 0; back < 2; back++) {
+            CHECK(parallel_start(1) == MUDPT_OK, "one thread");
+            if (back) gemm_backward(one, x, &w, ROWS, 0);
+            else gemm_forward(one, x, &w, NULL, ROWS, 0);
+            CHECK(parallel_start(threads) == MUDPT_OK, "%d threads", threads);
+            if (back) gemm_backward(many, x, &w, ROWS, 0);
+            else gemm_forward(many, x, &w, NULL, ROWS, 0);
+            CHECK(same_bits(one, many, ROWS * (size_t)(back ? IN : OUT)), "%d threads give other bits", threads);
+        }
+    }
+    parallel_start(1);
+    float gain = 0;
+    CHECK(mudpt_fast_gain(&gain) == MUDPT_OK && gain > 0 && gain < 1000, "a gain of %g", gain);
+    free(x);
+    free(one);
+    free(many);
+    free_weight(&w);
+}
+
+int main(void) {
+    rng_seed(&random_numbers, 3, 0);
+    CHECK(gemm_reserve(2061) == MUDPT_OK, "gemm_reserve");
+    test_weights();
+    test_products();
+    test_largest_sums();
+    test_not_finite();
+    test_threads();
+    return check_report();
+}
