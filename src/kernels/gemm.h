@@ -23,7 +23,8 @@ typedef struct {
 /* Bytes of `panels` for a weight of this size and storage. */
 size_t gemm_panel_bytes(int out, int in, int storage);
 /* Writes row o of W (values [in], f32) into the panels, converting to the weight's storage. For MUDPT_I8 the row's
- * scale is max |value| / 127 (MUDPT_I16: / 8191), or the one given when scale > 0. Values that f16 cannot hold become infinity. */
+ * scale is max |value| / 127 (MUDPT_I16: / 8191), or the one given when scale > 0. Values that f16 cannot hold become
+ * infinity. */
 void gemm_set_row(gemm_weight *w, int o, const float *values, float scale);
 /* The opposite: what the panels hold for row o, widened. */
 void gemm_get_row(const gemm_weight *w, int o, float *values);
