@@ -10,7 +10,7 @@ enum { ROWS = 96, WIDTH = 256, REPETITIONS = 12 };
 
 static double seconds(void) {
     struct timespec t;
-    timespec_get(&t, TIME_UTC);
+    clock_gettime(CLOCK_MONOTONIC, &t); /* which Emscripten has to the microsecond; its timespec_get has milliseconds */
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -49,7 +49,7 @@ int mudpt_fast_gain(float *gain) {
         for (int i = 0; i < 2; i++)
             for (int o = 0; o < WIDTH; o++) gemm_set_row(&weights[i], o, a + o % ROWS * WIDTH, 0);
         double f32 = shortest(&weights[0], c, a), integer = shortest(&weights[1], c, a);
-        *gain = integer > 0 ? (float)(f32 / integer) : 1;
+        *gain = f32 > 0 && integer > 0 ? (float)(f32 / integer) : 1; /* 1: a clock too coarse to tell */
     }
     arena_close(&memory);
     return code;
