@@ -28,46 +28,12 @@ export const PRECISIONS = Object.freeze({ high: 0, fast: 1 });
 export const VARIANTS = Object.freeze(['plain', 'relaxed']);
 
 /**
- * @typedef {object} ClipConfig sizes of a model, as in src/mudpt.h
- * @property {number} image
- * @property {number} patch
- * @property {number} visionWidth
- * @property {number} visionLayers
- * @property {number} visionHeads
- * @property {number} visionMlp
- * @property {number} textWidth
- * @property {number} textLayers
- * @property {number} textHeads
- * @property {number} textMlp
- * @property {number} embed
- * @property {number} context
- * @property {number} vocab
- * @property {number} [storage] a value of DTYPES, or -1 (default): as sent
- * @property {number[]} mean
- * @property {number[]} std
- * @property {number} [text] a value of TEXT
- * @property {number} [precision] a value of PRECISIONS
- *
- * @typedef {object} Method what a method uses; what is absent is 0
- * @property {string} method
- * @property {number} [textLength]
- * @property {number} [textDepth]
- * @property {number} [visualLength]
- * @property {number} [visualDepth]
- * @property {number | boolean} [layer0Fusion]
- * @property {number} [classPosition]
- * @property {number | boolean} [classSpecific]
- *
- * @typedef {object} Sentences
- * @property {ArrayLike<number>[][]} ids [templates][classes]: the ids of a sentence, both specials included
- * @property {ArrayLike<number>} [nameLengths] [classes]
- *
- * @typedef {{ name: string, shape: number[], count: number, value: number, gradient: number, velocity: number }}
- *   Parameter value, gradient and velocity are addresses; 0 where there are none yet
- *
- * @typedef {{ top: number, left: number, height: number, width: number, flip?: boolean }} Box pixels of the picture
- *
- * @typedef {{ epoch: number, epochs: number, step: number, steps: number, loss: number, rate: number }} Progress
+ * @typedef {import('./structs.js').ClipConfig} ClipConfig
+ * @typedef {import('./structs.js').Method} Method
+ * @typedef {import('./structs.js').Sentences} Sentences
+ * @typedef {import('./structs.js').Parameter} Parameter
+ * @typedef {import('./structs.js').Box} Box
+ * @typedef {import('./structs.js').Progress} Progress
  */
 
 /**
