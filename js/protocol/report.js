@@ -76,9 +76,8 @@ function markdown(summary, plots) {
   for (const { file, title } of plots) blocks.push(`![${escapeCell(title)}](${encodeURI(file)})`);
   const set = summary.methods.filter(({ settings }) => settings);
   if (set.length) {
-    const rows = set.map(({ title, settings }) => `| ${title} | ${said(settings)} |`);
+    const rows = set.map(({ title, ...settings }) => `| ${title} | ${said(settings)} |`);
     blocks.push('## Settings', ['| method | settings |', '|---|---|', ...rows].join('\n'));
-    if (summary.plots.length) blocks.push('Those that depend on the shots stand in the logs.');
   }
   return `${blocks.join('\n\n')}\n`;
 }
@@ -92,10 +91,12 @@ function grid({ columns, rows }) {
   return [`| | ${columns.map(escapeCell).join(' | ')} |`, `|---|${'--:|'.repeat(columns.length)}`, ...lines].join('\n');
 }
 
-const said = (settings) =>
-  Object.entries(settings)
-    .map(([key, value]) => `${key} ${typeof value === 'string' ? `"${escapeCell(value)}"` : value}`)
-    .join(', ');
+const said = ({ settings, varying }) => {
+  const values = Object.entries(settings).map(([key, value]) => {
+    return `${key} ${typeof value === 'string' ? `"${escapeCell(value)}"` : value}`;
+  });
+  return [...values, ...varying.map((key) => `${key} as in the logs`)].join(', ');
+};
 
 /** Names come from folders. */
 const escapeCell = (text) => printable(text).replace(/[\\`*_<>[\]|#]/g, '\\$&');

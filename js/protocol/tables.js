@@ -32,7 +32,8 @@ import { AVERAGE, OTHERS, PROTOCOLS } from './plan.js';
  * @property {string} model
  * @property {import('./plan.js').Context} context
  * @property {number[]} seeds
- * @property {{ method: string, title: string, settings: object | null }[]} methods
+ * @property {{ method: string, title: string, settings: object | null, varying: string[] }[]} methods  settings: what
+ *   all runs of it have in common; varying: names of the others
  * @property {Table[]} tables
  * @property {Plot[]} plots
  *
@@ -217,17 +218,19 @@ function plotsOf(tables, shots) {
 }
 
 /**
- * A method and its settings; those that depend on the shots are left to the logs.
+ * A method and its settings. Some may depend on the shots (CoOp's epochs), or be set for one data set alone.
  * @param {string} method
  * @param {Log[]} logs
  */
 function describe(method, logs) {
   const all = logs.filter(({ identity }) => identity.method === method).map(({ identity }) => identity.settings);
   const { title } = METHODS[method];
-  if (!all[0]) return { method, title, settings: null };
+  if (!all[0]) return { method, title, settings: null, varying: [] };
   const { shots: _, seed: __, ...rest } = all[0];
-  const same = Object.entries(rest).filter(([key, value]) => all.every((each) => each?.[key] === value));
-  return { method, title, settings: Object.fromEntries(same) };
+  const isSame = ([key, value]) => all.every((each) => each?.[key] === value);
+  const entries = Object.entries(rest);
+  const varying = entries.filter((entry) => !isSame(entry)).map(([key]) => key);
+  return { method, title, settings: Object.fromEntries(entries.filter(isSame)), varying };
 }
 
 /** @template T @param {(T | null)[]} list @returns {T[]} without null and what comes again */

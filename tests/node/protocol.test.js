@@ -139,7 +139,8 @@ test('few-shot: a table for every number of shots; no average where a data set i
   assert.deepEqual([a.data, a.what, a.shots], ['a', 'accuracy', [1, 2]]);
   const means = Object.fromEntries(a.series.map(({ method, cells }) => [method, cells.map((cell) => cell?.mean)]));
   assert.deepEqual(means, { zeroshot: [25, 25], mudpt: [10, 30] });
-  assert.deepEqual(methods[1].settings, { depth: 4 }, 'what differs between shots is no setting of the table');
+  const { settings, varying } = methods[1];
+  assert.deepEqual([settings, varying], [{ depth: 4 }, ['epochs']], 'what differs between shots is named alone');
 });
 
 test('cross-dataset: the average leaves out the data set that was trained on', () => {
