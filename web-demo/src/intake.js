@@ -1,0 +1,90 @@
+/**
+ * Pictures and files that a visitor gives: dropped, pasted, picked, or whole folders. Large photographs are made smaller,
+ * since the model looks at a few hundred pixels and the session is kept on this device.
+ */
+const MOST_PIXELS_A_SIDE = 640;
+const MOST_BYTES = 400_000;
+const PICTURE = /\.(jpe?g|png|gif|bmp|webp|avif)$/i;
+const MODEL_FILES = /^(config\.json|model.*\.safetensors|tokenizer\.json)$/;
+
+/** @typedef {{ path: string, file: File }} Found */
+
+/** A folder's files, with its own name in their paths. @returns {Promise<Found[]>} */
+async function filesBelow(entry, path) {
+  if (entry.isFile) return [{ path, file: await new Promise((resolve, reject) => entry.file(resolve, reject)) }];
+  const reader = entry.createReader();
+  const entries = [];
+  for (;;) {
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!some.length) break;
+    entries.push(...some);
+  }
+  const lists = await Promise.all(entries.map((one) => filesBelow(one, `${path}/${one.name}`)));
+  return lists.flat();
+}
+
+/** Must be called before anything is awaited. @param {DataTransfer} transfer @returns {Promise<Found[]>} */
+export async function foundIn(transfer) {
+  const entries = Array.from(transfer.items ?? [], (item) => item.webkitGetAsEntry?.() ?? null);
+  if (entries.some((entry) => entry)) {
+    const lists = await Promise.all(entries.map((entry) => (entry ? filesBelow(entry, entry.name) : [])));
+    return lists.flat();
+  }
+  return foundFiles(transfer.files);
+}
+
+/** @param {Iterable<File>} files of an input or a clipboard @returns {Found[]} */
+export const foundFiles = (files) =>
+  Array.from(files, (file) => ({ path: file.webkitRelativePath || file.name, file }));
+
+const isPicture = ({ file }) => file.type.startsWith('image/') || PICTURE.test(file.name);
+const isHidden = ({ path }) => path.split('/').some((part) => part.startsWith('.'));
+
+/**
+ * What was given, by what it is good for.
+ * @param {Found[]} found
+ * @returns {{ model: File[], classifiers: File[], folders: Map<string, File[]>, loose: File[], others: number }}
+ */
+export function sorted(found) {
+  const seen = found.filter((one) => !isHidden(one));
+  const files = seen.map(({ file }) => file);
+  const sorts = { model: [], classifiers: [], folders: new Map(), loose: [], others: 0 };
+  if (files.filter(({ name }) => MODEL_FILES.test(name)).length >= 2) return { ...sorts, model: files };
+  for (const one of seen) {
+    const parts = one.path.split('/');
+    if (one.file.name.endsWith('.safetensors')) sorts.classifiers.push(one.file);
+    else if (!isPicture(one)) sorts.others++;
+    else if (parts.length > 1) {
+      const folder = parts.at(-2) ?? '';
+      sorts.folders.set(folder, [...(sorts.folders.get(folder) ?? []), one.file]);
+    } else sorts.loose.push(one.file);
+  }
+  return sorts;
+}
+
+/** A picture as it is kept. @param {File} file @returns {Promise<Blob>} */
+export async function prepared(file) {
+  if (file.size <= MOST_BYTES) return file;
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file);
+  } catch {
+    return file; // the library says what is wrong with it
+  }
+  try {
+    const scale = Math.min(1, MOST_PIXELS_A_SIDE / Math.max(bitmap.width, bitmap.height));
+    const size = [Math.round(bitmap.width * scale), Math.round(bitmap.height * scale)];
+    const canvas = new OffscreenCanvas(size[0], size[1]);
+    const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext('2d'));
+    context.fillStyle = '#fff';
+    context.fillRect(0, 0, size[0], size[1]);
+    context.imageSmoothingQuality = 'high';
+    context.drawImage(bitmap, 0, 0, size[0], size[1]);
+    return new File([await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.92 })], file.name, { type: 'image/jpeg' });
+  } finally {
+    bitmap.close();
+  }
+}
+
+/** @param {ClipboardEvent} event @returns {Found[]} */
+export const pasted = (event) => foundFiles(event.clipboardData?.files ?? []);

@@ -1,0 +1,44 @@
+/** Sample tasks: a zip of pictures each, made when the page was built. */
+import { unzipSync } from 'fflate';
+import { signal } from '@preact/signals';
+
+import { replaceAll } from './store.js';
+
+/** @type {import('@preact/signals').Signal<{ id: string, classes: string[], authors: any[] }[]>} */
+export const samples = signal([]);
+/** The one that is being fetched. */
+export const fetching = signal('');
+/** @type {import('@preact/signals').Signal<any>} */
+export const sampleError = signal(null);
+
+async function get(file) {
+  const response = await fetch(new URL(`samples/${file}`, document.baseURI));
+  if (!response.ok) throw new Error(`samples/${file}: ${response.status}`);
+  return response;
+}
+
+export async function listSamples() {
+  samples.value = await get('index.json').then((response) => response.json());
+}
+
+/** Puts a sample's classes and pictures in place of what there is. @param {string} id */
+export async function openSample(id) {
+  fetching.value = id;
+  sampleError.value = null;
+  try {
+    const bytes = new Uint8Array(await (await get(`${id}.zip`)).arrayBuffer());
+    if (fetching.value !== id) return;
+    const { classes = [] } = samples.value.find((sample) => sample.id === id) ?? {};
+    const added = Object.entries(unzipSync(bytes)).flatMap(([file, content]) => {
+      const [part, folder] = file.split('/');
+      if (!folder) return [];
+      const blob = new File([content], `${id}-${file.replaceAll('/', '-')}`, { type: 'image/png' });
+      return [{ name: folder.replaceAll('_', ' '), blob, origin: /** @type {const} */ ('sample'), held: part === 'test' }];
+    });
+    replaceAll({ names: classes, added, sample: id });
+  } catch (error) {
+    sampleError.value = { id, error };
+  } finally {
+    if (fetching.value === id) fetching.value = '';
+  }
+}

@@ -1,0 +1,324 @@
+/** Every word on the page. */
+const percent = (share) => `${Math.round(100 * share)} %`;
+const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
+const megabytes = (bytes) => (bytes < 9.95e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.round(bytes / 1e6)} MB`);
+
+/** @param {number} ms */
+function duration(ms) {
+  const seconds = Math.max(1, Math.round(ms / 1000));
+  if (seconds < 90) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 90 ? `${minutes} min` : `${(minutes / 60).toFixed(1)} h`;
+}
+
+export const format = { percent, plural, megabytes, duration };
+
+export const text = {
+  title: 'Teach CLIP your classes',
+  tagline: 'A few pictures each, a few seconds, right here.',
+  privacy: 'Pictures never leave this page.',
+  skip: 'Skip to the content',
+  close: 'Close',
+  cancel: 'Cancel',
+  undo: 'Undo',
+  views: { pictures: 'Pictures', train: 'Train', compare: 'Compare', inside: 'Inside', keep: 'Keep' },
+  viewsLabel: 'Views',
+  theme: { label: 'Colours', auto: 'as the device', light: 'light', dark: 'dark' },
+  before: 'Before',
+  after: 'After',
+  beforeLong: 'Before: zero-shot, from the names alone',
+  afterLong: 'After: tuned on your pictures',
+
+  score: {
+    label: 'How many held-out pictures are named rightly',
+    none: '–',
+    of: (right, count) => `${right} of ${plural(count, 'picture')} right`,
+    waiting: 'looking at the pictures …',
+    noClasses: 'Name two classes to begin',
+    untrained: 'Press Train',
+    training: (epoch, epochs) => `epoch ${epoch} of ${epochs}`,
+    points: (points) => `${points > 0 ? '+' : points < 0 ? '−' : '±'}${Math.abs(points)} points`,
+    stale: 'trained for other classes',
+  },
+
+  model: {
+    button: 'Choose a model',
+    title: 'Model',
+    intro: 'What knows the world before you teach it anything. Everything runs on this device.',
+    names: {
+      'pictoclip': 'pictoclip',
+      'vit-b-32': 'CLIP ViT-B/32',
+      'vit-b-16': 'CLIP ViT-B/16',
+    },
+    about: {
+      'pictoclip': 'Built in. Knows pictograms such as emoji and icons, nothing else. Made to train in seconds.',
+      'vit-b-32': "OpenAI's CLIP. Knows photographs, drawings, nearly everything. The faster of the two.",
+      'vit-b-16': "OpenAI's CLIP. Sees finer detail and takes about four times as long.",
+    },
+    custom: 'Your model',
+    size: (bytes) => `${megabytes(bytes)} to load`,
+    kept: (bytes) => `${megabytes(bytes)} kept on this device`,
+    forget: 'Remove from this device',
+    use: 'Load',
+    inUse: 'In use',
+    address: 'Address of another model',
+    addressHint: 'A folder or a Hugging Face repository with a CLIP that has a ViT',
+    addressPlaceholder: 'https://huggingface.co/…',
+    folder: 'Choose a folder',
+    folderHint: 'or drop one here: config.json, preprocessor_config.json, tokenizer.json, model.safetensors',
+    progress: (loaded, total) => (total ? `${megabytes(loaded)} of ${megabytes(total)}` : 'asking …'),
+    loading: (name) => `Loading ${name}`,
+    failed: (name) => `${name} could not be loaded`,
+    retry: 'Try again',
+    threads: (count) =>
+      count > 1
+        ? `Computes on ${count} threads.`
+        : 'Computes on one thread, since this site does not send the headers that allow more, or this browser has none.',
+    large: 'A large model needs about 300 MB of memory, and training takes minutes instead of seconds.',
+    changed: 'The classifier belonged to the model before. Train again for this one.',
+  },
+
+  world: {
+    title: 'The built-in model knows pictograms only',
+    body: 'Photos and doodles are outside its world, so expect poor guesses. A real CLIP knows them.',
+    action: 'Load CLIP ViT-B/32',
+  },
+
+  samples: {
+    title: 'Samples',
+    names: { travel: 'Travel', zoo: 'Zoo', food: 'Food', faces: 'Faces' },
+    empty: 'Start empty',
+    emptied: 'Everything was removed',
+    credit: 'Pictograms, altered:',
+    authors: 'Authors and licences',
+    failed: 'The sample could not be fetched. Check the connection and try again.',
+  },
+
+  pictures: {
+    title: 'Pictures',
+    lead: 'What CLIP says of every picture',
+    legendHeld: 'held out: not trained on, used to measure',
+    showing: 'Show answers',
+    name: 'Name of the class',
+    namePlaceholder: 'Name it',
+    repeated: 'This name is there already',
+    unnamed: 'Give it a name',
+    count: (train, held) => `${train} to train${held ? `, ${held} held out` : ''}`,
+    add: (name) => `Add pictures to ${name || 'this class'}`,
+    upload: 'Files',
+    folder: 'Folder',
+    webcam: 'Webcam',
+    draw: 'Draw',
+    remove: (name) => `Remove the class ${name}`,
+    removed: (name) => `${name || 'The class'} was removed`,
+    addClass: 'Add a class',
+    addFolders: 'Folder of folders',
+    addFoldersHint: 'a class for each folder',
+    dropHere: 'Drop pictures here',
+    dropAnywhere: 'Drop: folders become classes',
+    empty: 'Drop, paste or draw some pictures',
+    nothing: 'No classes yet',
+    nothingHint: 'Add a class and give it pictures, drop folders, or try a sample.',
+    open: (name, answer, held) => `${name}${held ? ', held out' : ''}: ${answer}`,
+    unanswered: 'no answer yet',
+    right: (name, share) => `rightly named ${name}, ${percent(share)}`,
+    wrong: (name, share) => `taken for ${name}, ${percent(share)}`,
+    more: (count) => `Show ${count} more`,
+    less: 'Show fewer',
+    skipped: (count) => `${plural(count, 'file was', 'files were')} no picture and left out`,
+    unreadable: 'cannot be read',
+    added: (count, name) => `${plural(count, 'picture')} added to ${name}`,
+    addedClasses: (count, classes) => `${plural(count, 'picture')} in ${plural(classes, 'class', 'classes')} added`,
+    pasteHint: 'Paste goes to the class that you used last.',
+    namesError: 'These names cannot be used',
+  },
+
+  picture: {
+    title: 'Picture',
+    belongs: 'Belongs to',
+    held: 'Hold out: measure with it, do not train on it',
+    remove: 'Remove the picture',
+    removed: 'The picture was removed',
+    moved: (name) => `The picture was moved to ${name}`,
+    inside: 'Look inside',
+  },
+
+  webcam: {
+    title: (name) => `Webcam: ${name || 'new class'}`,
+    start: 'Turn the webcam on',
+    hold: 'Hold to record',
+    holding: 'Recording …',
+    recorded: (count) => plural(count, 'picture'),
+    denied: 'The browser was not allowed to use the webcam. Allow it beside the address, then try again.',
+    missing: 'No webcam was found. Connect one, or use files instead.',
+    impossible: 'This page cannot use a webcam here: browsers allow it on https pages only. Use files instead.',
+    other: (why) => `The webcam does not start: ${why}`,
+    stop: 'Turn off',
+  },
+
+  draw: {
+    title: (name) => `Draw: ${name || 'new class'}`,
+    canvas: 'Drawing area. With the keyboard: use files instead.',
+    clear: 'Clear',
+    use: 'Add the drawing',
+    colour: (name) => `Colour: ${name}`,
+    colours: { '#17161c': 'black', '#e0392b': 'red', '#f2a50c': 'yellow', '#1d9a5b': 'green', '#2c6fe0': 'blue' },
+    hint: 'Draw something',
+  },
+
+  train: {
+    title: 'Train',
+    preset: 'How long',
+    presets: { quick: 'Quick', balanced: 'Balanced', thorough: 'Thorough' },
+    estimate: (ms) => (ms ? `about ${duration(ms)}` : ' '),
+    method: 'Method',
+    advanced: 'Advanced',
+    reset: 'Back to the preset',
+    start: 'Train',
+    again: 'Train again',
+    pause: 'Pause',
+    stop: 'Stop here',
+    goOn: 'Continue',
+    starting: 'Reading the pictures …',
+    pausing: 'Pausing …',
+    left: (ms) => `${duration(ms)} left`,
+    paused: 'Paused. Continue when you like, also after a reload.',
+    step: (step, steps) => `step ${step} of ${steps}`,
+    done: (points, share) =>
+      points === null ? 'Done. Try it below.' : `Done: ${percent(share)} right, ${text.score.points(points)}.`,
+    failed: 'Training ended early',
+    trainedValues: (count) => `${count.toLocaleString('en')} numbers are trained; CLIP itself stays as it is.`,
+    obstacles: {
+      noModel: 'The model is still loading.',
+      fewClasses: 'Two classes with a name are needed.',
+      emptyClass: 'Every class needs at least one picture to train on.',
+    },
+    chart: 'Loss and accuracy while training',
+    chartNow: (loss, share) =>
+      `Loss ${loss.toFixed(2)}${share === null ? '' : `, accuracy on held-out pictures ${percent(share)}`}`,
+    loss: 'Loss',
+    accuracy: 'Held-out accuracy',
+    smoothed: 'Loss, smoothed',
+    emptyChart: 'The curve appears here',
+    settings: {
+      shots: ['Pictures a class', 'At most so many are drawn of each class'],
+      epochs: ['Epochs', 'How often every picture is seen'],
+      batchSize: ['Pictures a step', ''],
+      learningRate: ['Learning rate', 'Of the presets: chosen for this model'],
+      promptLength: ['Prompt tokens', 'A layer'],
+      depth: ['Layers with prompts', ''],
+      smallestCrop: ['Smallest crop', 'As a share of the picture'],
+      seed: ['Seed', 'The same seed gives the same result'],
+      augment: ['Random crops and mirror images', ''],
+      classSpecific: ['A context for each class', ''],
+      layer0Fusion: ['Couple the first layer too', ''],
+      injection: ['Coupling', ''],
+      classPosition: ['Class name', 'Among the words that are learned'],
+      phrase: ['Words to start from', ''],
+    },
+    choices: { linear: 'linear', transformer: 'transformer', end: 'at the end', middle: 'in the middle', front: 'in front' },
+  },
+
+  tryIt: {
+    title: 'Try it',
+    sources: { draw: 'Draw', webcam: 'Webcam', file: 'File' },
+    source: 'Where the picture comes from',
+    drop: 'Drop or choose a picture',
+    empty: 'Answers appear here',
+    untrained: 'not trained yet',
+    noNames: 'Name two classes first.',
+  },
+
+  compare: {
+    title: 'Compare',
+    lead: (fixed, broken) =>
+      `${fixed} mended, ${broken} lost: ${fixed === 0 && broken === 0 ? 'nothing changed sides' : 'changed sides first'}`,
+    noTuned: 'Train first, then see what changed',
+    noTunedHint: 'Left of each picture stays what CLIP said before; the tuned answer appears beside it.',
+    filter: 'Which pictures',
+    filters: { changed: 'Changed sides', wrong: 'Still wrong', all: 'All' },
+    truth: (name) => `is ${name}`,
+    none: 'None of the pictures.',
+    perClass: 'Per class',
+    confusion: 'Confusion',
+    confusionHint: 'Rows are what a picture is, columns what it was taken for.',
+    cell: (truth, found, count) => `${plural(count, 'picture')} of ${truth} taken for ${found}`,
+    mended: 'mended',
+    lost: 'lost',
+    same: 'unchanged',
+    onTraining: 'No picture is held out: these are the training pictures, which flatters the tuned answers.',
+  },
+
+  inside: {
+    title: 'Look inside',
+    attention: 'Where it looks',
+    attentionHint:
+      'What the class token, of which the answer is made, takes from each patch in the last layer; the brighter, the more. Before and after share one scale.',
+    pick: 'Choose a picture',
+    unanswered: 'Choose a picture above.',
+    rest: (self, prompts) =>
+      `${percent(self)} stays with the class token${prompts ? `, ${percent(prompts)} goes to the learned prompts` : ''}.`,
+    words: 'Nearest words',
+    wordsHint:
+      'The words of the vocabulary that lie nearest to each learned text prompt. Prompts mean more than words can say: far distances are normal.',
+    wordsPartly: 'Of this model only words are compared that were fetched for class names.',
+    noWords: 'This method learns no words.',
+    noTuned: 'Train, and the learned prompts appear here.',
+    prompt: (number) => `Prompt ${number}`,
+    distance: 'distance',
+    columns: { prompt: 'Prompt', words: 'Nearest words, with their distance' },
+  },
+
+  keep: {
+    title: 'Keep it',
+    exportTitle: 'Classifier',
+    exportBody: (size) => `One small file (${size}): prompts and text features. It works with the model that it was trained on.`,
+    export: 'Download .safetensors',
+    importTitle: 'Use one again',
+    importBody: 'A .safetensors file from here or from the command line.',
+    import: 'Open a file',
+    imported: (count) => `The classifier is in use: ${plural(count, 'class', 'classes')}`,
+    importFailed: 'The file cannot be used',
+    zipTitle: 'A page of its own',
+    zipBody: 'A zip with the classifier, the library and a page of ten lines that uses it.',
+    zipModel: 'The model is in it.',
+    zipNoModel: 'The model is loaded from its address.',
+    zip: 'Download the page',
+    zipping: 'Packing …',
+    zipFailed: 'The page could not be packed',
+    codeTitle: 'In your own app',
+    install: 'npm install mudpt',
+    copy: 'Copy',
+    copied: 'Copied',
+    sessionTitle: 'This session',
+    sessionBody: 'Classes, pictures and what was trained are kept on this device and survive a reload. Nothing is sent anywhere.',
+    sessionNot: 'This browser does not let the page store anything: a reload starts over. Download what you want to keep.',
+    clear: 'Remove everything',
+    nothing: 'Nothing is trained yet.',
+    readme: (withModel) =>
+      [
+        'A classifier made with mudpt, and a page that uses it.',
+        '',
+        'Browsers load modules from web servers only, so start one in this folder:',
+        '',
+        '    npx serve        or        python3 -m http.server',
+        '',
+        withModel
+          ? 'The model is in the folder model/ (licence: model/LICENSE).'
+          : 'The model is loaded from its address; the browser keeps it.',
+        'Library and notices: mudpt/LICENSE, mudpt/THIRD-PARTY-NOTICES.md.',
+        '',
+      ].join('\n'),
+  },
+
+  footer: {
+    about: 'Multi-modal prompt tuning (MuDPT) of CLIP, in WebAssembly.',
+    threads: (count, variant) => `${plural(count, 'thread')}, ${variant} SIMD`,
+  },
+
+  errors: {
+    title: 'Something went wrong',
+    wasm: 'This browser lacks WebAssembly with SIMD, which the page needs. Use a browser from 2023 or later.',
+    unexpected: 'An unexpected error',
+  },
+};
