@@ -9,7 +9,15 @@ import { Classifier, importClassifier } from './classifier.js';
 import { createCore } from './core.js';
 import { MudptError } from './errors.js';
 import { readOfficial } from './exchange.js';
-import { METHODS, TRAINABLE, checkClasses, countTrained, resolveSettings, templateSentences } from './methods.js';
+import {
+  METHODS,
+  PRESETS,
+  TRAINABLE,
+  checkClasses,
+  countTrained,
+  resolveSettings,
+  templateSentences,
+} from './methods.js';
 import { loadModel } from './model.js';
 import { openSource } from './source.js';
 import { TuneJob } from './tune.js';
@@ -111,7 +119,11 @@ export class Clip {
     return TRAINABLE.map((method) => {
       const { settings } = resolveSettings({ method }, config);
       const { title, trains, from } = METHODS[method];
-      return { method, title, trains, from, settings, trainedValues: countTrained(this.#model, method, settings) };
+      const presets = Object.fromEntries(
+        Object.keys(PRESETS).map((preset) => [preset, resolveSettings({ method, preset }, config).settings]),
+      );
+      const trainedValues = countTrained(this.#model, method, settings);
+      return { method, title, trains, from, settings, presets, trainedValues };
     });
   }
 

@@ -215,6 +215,8 @@ export interface MethodInfo {
   readonly from: string;
   /** Its defaults on this model. These are all the settings that it has. */
   readonly settings: UsedSettings;
+  /** The same with each preset. */
+  readonly presets: Readonly<Record<Preset, UsedSettings>>;
   /** Numbers that are trained with them; `null` where the model's sentences have no room for so many prompts. */
   readonly trainedValues: number | null;
 }

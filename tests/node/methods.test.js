@@ -112,6 +112,16 @@ describe('methods', () => {
     assert.deepEqual(methods.ivlp.settings, { ...deep, promptLength: 2, epochs: 5 });
     assert.deepEqual(methods.mudpt.settings, { ...deep, injection: 'linear', layer0Fusion: true });
     assert.deepEqual(methods.umudpt.settings, deep);
+    const { paper, ...presets } = methods.mudpt.presets;
+    assert.deepEqual(paper, methods.mudpt.settings);
+    assert.deepEqual(
+      Object.entries(presets).map(([name, { epochs }]) => [name, epochs]),
+      [
+        ['quick', 4],
+        ['balanced', 10],
+        ['thorough', 30],
+      ],
+    );
     // Widths 64 and 128, 3 layers, embedding 48: counted by hand.
     const linear = (to, from) => to * from + to;
     assert.equal(methods.coop.trainedValues, 16 * 64);

@@ -80,7 +80,9 @@ export async function prepared(file) {
     context.fillRect(0, 0, size[0], size[1]);
     context.imageSmoothingQuality = 'high';
     context.drawImage(bitmap, 0, 0, size[0], size[1]);
-    return new File([await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.92 })], file.name, { type: 'image/jpeg' });
+    return new File([await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.92 })], file.name, {
+      type: 'image/jpeg',
+    });
   } finally {
     bitmap.close();
   }

@@ -79,7 +79,9 @@ export async function selfContained(file, classifier) {
 /** Uses a classifier's file; classes that are not there yet get a card. @param {File | Blob} file */
 export async function importFile(file) {
   const bytes = new Uint8Array(await file.arrayBuffer());
-  const classifier = await /** @type {any} */ (clip.value).import(bytes, { name: file instanceof File ? file.name : '' });
+  const classifier = await /** @type {any} */ (clip.value).import(bytes, {
+    name: file instanceof File ? file.name : '',
+  });
   batch(() => {
     run.value = { state: 'done' };
     curve.value = { losses: [], accuracies: [], steps: 0 };
@@ -92,4 +94,9 @@ export async function importFile(file) {
 
 /** @param {string[]} names */
 export const fileName = (names = named.value.map(({ id }) => nameOf(id))) =>
-  `${names.slice(0, 3).join('-').replace(/[^\p{L}\p{N}-]+/gu, '_') || 'classifier'}.safetensors`;
+  `${
+    names
+      .slice(0, 3)
+      .join('-')
+      .replace(/[^\p{L}\p{N}-]+/gu, '_') || 'classifier'
+  }.safetensors`;

@@ -5,7 +5,13 @@ import { cache, loadClip } from 'mudpt';
 /** Weights of OpenAI's models as Hugging Face has them; sizes are what is downloaded, without the token embedding. */
 export const MODELS = [
   { id: 'pictoclip', from: new URL('model/', document.baseURI).href, bytes: 5.9e6, photos: false },
-  { id: 'vit-b-32', from: 'https://huggingface.co/openai/clip-vit-base-patch32', bytes: 504e6, photos: true },
+  {
+    id: 'vit-b-32',
+    // The repository's own branch has no .safetensors; this request to add it does.
+    from: 'https://huggingface.co/openai/clip-vit-base-patch32/resolve/refs%2Fpr%2F15/',
+    bytes: 504e6,
+    photos: true,
+  },
   { id: 'vit-b-16', from: 'https://huggingface.co/openai/clip-vit-base-patch16', bytes: 499e6, photos: true },
 ];
 export const BUILT_IN = MODELS[0];
@@ -70,7 +76,9 @@ export async function readKept() {
 
 /** @param {string} from */
 export const keptBytes = (from) => {
-  const name = String(from).replace(/^hf:/, '').replace(/\/+$/, '').replace('https://huggingface.co/', '');
+  const name = String(from)
+    .replace(/^hf:|\/resolve\/.*$|\/+$/g, '')
+    .replace('https://huggingface.co/', '');
   return kept.value.filter(({ url }) => url.includes(`${name}/`)).reduce((sum, { bytes }) => sum + bytes, 0);
 };
 

@@ -33,7 +33,9 @@ export async function openSample(id) {
       const [part, folder] = file.split('/');
       if (!folder) return [];
       const blob = new File([content], `${id}-${file.replaceAll('/', '-')}`, { type: 'image/png' });
-      return [{ name: folder.replaceAll('_', ' '), blob, origin: /** @type {const} */ ('sample'), held: part === 'test' }];
+      return [
+        { name: folder.replaceAll('_', ' '), blob, origin: /** @type {const} */ ('sample'), held: part === 'test' },
+      ];
     });
     replaceAll({ names: classes, added, sample: id });
   } catch (error) {

@@ -24,7 +24,14 @@ let saving = Promise.resolve();
 const stored = new Set();
 const storedFiles = { tuned: null, checkpoint: null };
 
-const rowOf = ({ id, classId, origin, held, blob }) => ({ id, classId, origin, held, type: blob.type, name: blob.name });
+const rowOf = ({ id, classId, origin, held, blob }) => ({
+  id,
+  classId,
+  origin,
+  held,
+  type: blob.type,
+  name: blob.name,
+});
 
 function described() {
   const entry = tuned.value;
@@ -62,7 +69,11 @@ async function save() {
   // One transaction: a reload in the middle finds the state before or after.
   await setMany([...rows, ['session', now]], store);
   fresh.forEach(({ id }) => stored.add(id));
-  if (gone.length) await delMany(gone.map((id) => PICTURE + id), store);
+  if (gone.length)
+    await delMany(
+      gone.map((id) => PICTURE + id),
+      store,
+    );
   gone.forEach((id) => stored.delete(id));
 }
 

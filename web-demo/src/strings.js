@@ -46,12 +46,12 @@ export const text = {
     title: 'Model',
     intro: 'What knows the world before you teach it anything. Everything runs on this device.',
     names: {
-      'pictoclip': 'pictoclip',
+      pictoclip: 'pictoclip',
       'vit-b-32': 'CLIP ViT-B/32',
       'vit-b-16': 'CLIP ViT-B/16',
     },
     about: {
-      'pictoclip': 'Built in. Knows pictograms such as emoji and icons, nothing else. Made to train in seconds.',
+      pictoclip: 'Built in. Knows pictograms such as emoji and icons, nothing else. Made to train in seconds.',
       'vit-b-32': "OpenAI's CLIP. Knows photographs, drawings, nearly everything. The faster of the two.",
       'vit-b-16': "OpenAI's CLIP. Sees finer detail and takes about four times as long.",
     },
@@ -197,7 +197,7 @@ export const text = {
     chartNow: (loss, share) =>
       `Loss ${loss.toFixed(2)}${share === null ? '' : `, accuracy on held-out pictures ${percent(share)}`}`,
     loss: 'Loss',
-    accuracy: 'Held-out accuracy',
+    accuracy: 'Accuracy, up to 4 held out a class',
     smoothed: 'Loss, smoothed',
     emptyChart: 'The curve appears here',
     settings: {
@@ -216,7 +216,13 @@ export const text = {
       classPosition: ['Class name', 'Among the words that are learned'],
       phrase: ['Words to start from', ''],
     },
-    choices: { linear: 'linear', transformer: 'transformer', end: 'at the end', middle: 'in the middle', front: 'in front' },
+    choices: {
+      linear: 'linear',
+      transformer: 'transformer',
+      end: 'at the end',
+      middle: 'in the middle',
+      front: 'in front',
+    },
   },
 
   tryIt: {
@@ -272,7 +278,8 @@ export const text = {
   keep: {
     title: 'Keep it',
     exportTitle: 'Classifier',
-    exportBody: (size) => `One small file (${size}): prompts and text features. It works with the model that it was trained on.`,
+    exportBody: (size) =>
+      `One small file (${size}): prompts and text features. It works with the model that it was trained on.`,
     export: 'Download .safetensors',
     importTitle: 'Use one again',
     importBody: 'A .safetensors file from here or from the command line.',
@@ -291,8 +298,10 @@ export const text = {
     copy: 'Copy',
     copied: 'Copied',
     sessionTitle: 'This session',
-    sessionBody: 'Classes, pictures and what was trained are kept on this device and survive a reload. Nothing is sent anywhere.',
-    sessionNot: 'This browser does not let the page store anything: a reload starts over. Download what you want to keep.',
+    sessionBody:
+      'Classes, pictures and what was trained are kept on this device and survive a reload. Nothing is sent anywhere.',
+    sessionNot:
+      'This browser does not let the page store anything: a reload starts over. Download what you want to keep.',
     clear: 'Remove everything',
     nothing: 'Nothing is trained yet.',
     readme: (withModel) =>

@@ -2,7 +2,6 @@
 import { batch, computed, signal } from '@preact/signals';
 
 import { clip } from './models.js';
-import { presetSettings } from './presets.js';
 import { pictureMs, tuned } from './predict.js';
 import { heldPictures, named, nameOf, trainPictures } from './store.js';
 
@@ -31,6 +30,9 @@ export const checkpoint = signal(null);
 /** The trained classifier as a file. @type {import('@preact/signals').Signal<Uint8Array | null>} */
 export const tunedFile = signal(null);
 
+/** Milliseconds that a picture took in the last run's steps; 0 before the first. */
+const trainedMs = signal(0);
+
 let job = null;
 
 export const busy = computed(() => ['starting', 'running', 'pausing'].includes(run.value.state));
@@ -40,9 +42,7 @@ export const methodInfo = computed(() => methods.value.find((one) => one.method 
 /** All settings of the next run. */
 export const settings = computed(() => {
   const info = methodInfo.value;
-  if (!clip.value || !info) return null;
-  const all = { ...info.settings, ...presetSettings(preset.value, clip.value.info), ...chosen.value };
-  return Object.fromEntries(Object.entries(all).filter(([key]) => key in info.settings));
+  return info && { ...info.presets[preset.value], ...chosen.value };
 });
 
 const examplesKey = () => trainPictures.value.map(({ id, classId }) => `${id} ${nameOf(classId)}`).join('\n');
@@ -56,14 +56,15 @@ export const obstacle = computed(() => {
   return [...counts.values()].every((count) => count > 0) ? '' : 'emptyClass';
 });
 
-/** Milliseconds that the next run will take, as far as can be told. */
+/** Milliseconds that a run with a preset will take, as far as can be told. @param {string} name */
 export const estimate = (name) => {
-  if (!settings.value || !clip.value || !pictureMs.value) return 0;
-  const { shots, epochs } = { ...settings.value, ...presetSettings(name, clip.value.info), ...chosen.value };
+  const cost = trainedMs.value || STEP_COST * pictureMs.value;
+  if (!methodInfo.value || !cost) return 0;
+  const { shots, epochs } = { ...methodInfo.value.presets[name], ...chosen.value };
   const counts = new Map();
   for (const { classId } of trainPictures.value) counts.set(classId, (counts.get(classId) ?? 0) + 1);
   const trained = [...counts.values()].reduce((sum, count) => sum + Math.min(count, shots), 0);
-  return trained * epochs * pictureMs.value * STEP_COST;
+  return trained * epochs * cost;
 };
 
 /** Whether the run that was stopped can go on: nothing that it trains on has changed. */
@@ -83,14 +84,18 @@ export async function train({ resume } = {}) {
   const key = examplesKey();
   const options = resume
     ? { resume }
-    : { classes: ids.map(nameOf), method: method.value, ...settings.value };
+    : { classes: ids.map(nameOf), method: method.value, preset: preset.value, ...chosen.value };
   batch(() => {
     run.value = { state: 'starting', examples: key };
     curve.value = { losses: [], accuracies: resume ? curve.value.accuracies : [], steps: 0 };
     if (!resume) checkpoint.value = null;
   });
   const held = examplesOf(heldPictures.value);
-  const mine = model.tune({ ...options, examples: examplesOf(trainPictures.value), validation: held.length ? held : false });
+  const mine = model.tune({
+    ...options,
+    examples: examplesOf(trainPictures.value),
+    validation: held.length ? held : false,
+  });
   job = mine;
   try {
     await follow(mine, key);
@@ -108,11 +113,18 @@ export async function train({ resume } = {}) {
 async function follow(mine, key) {
   const losses = [];
   const accuracies = [];
+  const pictures = settings.value?.batchSize ?? 1;
   let told = 0;
+  let start = 0;
+  let counted = 0;
   const tell = (progress) =>
     batch(() => {
       const known = curve.value.accuracies.filter(([step]) => step <= progress.step);
-      curve.value = { losses: losses.slice(), accuracies: accuracies.length ? accuracies.slice() : known, steps: progress.steps };
+      curve.value = {
+        losses: losses.slice(),
+        accuracies: accuracies.length ? accuracies.slice() : known,
+        steps: progress.steps,
+      };
       const state = run.value.state === 'pausing' ? 'pausing' : 'running';
       run.value = { ...run.value, state, progress, examples: key };
     });
@@ -121,6 +133,10 @@ async function follow(mine, key) {
   for await (const step of mine) {
     last = step;
     losses.push(step.loss);
+    if (!step.replayed) {
+      start ||= performance.now();
+      if (++counted > 1) trainedMs.value = (performance.now() - start) / (counted - 1) / pictures;
+    }
     const accuracy = step.validationAccuracy ?? (step.replayed ? known.get(step.step) : undefined);
     if (accuracy !== undefined) accuracies.push([step.step, accuracy]);
     if (performance.now() - told < TELL_MS) continue;
@@ -163,6 +179,7 @@ export const goOn = () => checkpoint.value && train({ resume: checkpoint.value }
 /** Nothing is trained any more, for instance since there is another model. */
 export function forgetTraining() {
   batch(() => {
+    trainedMs.value = 0;
     tuned.value?.classifier.dispose().catch(() => {});
     tuned.value = null;
     tunedFile.value = null;
