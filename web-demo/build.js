@@ -78,5 +78,11 @@ await build({
   resolve: { alias: { mudpt: inTree('js/index.js') } },
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   worker: { format: 'es' },
-  build: { outDir: inTree('build/site'), emptyOutDir: true, target: 'es2022', assetsInlineLimit: 0 },
+  build: {
+    outDir: inTree('build/site'),
+    emptyOutDir: true,
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    license: { fileName: 'licences.md' },
+  },
 });

@@ -43,13 +43,14 @@ const POLICY = [
  * @param {boolean} [options.isolated]
  * @param {number} [options.port] 0: any
  * @param {string} [options.below] the path that the site is served under
+ * @param {string} [options.policy] Content-Security-Policy; '' for none
  * @returns {Promise<{ url: string, close(): Promise<void> }>}
  */
-export async function serve({ folder = SITE, isolated = false, port = 0, below = '/' } = {}) {
+export async function serve({ folder = SITE, isolated = false, port = 0, below = '/', policy = POLICY } = {}) {
   const server = http.createServer(async (request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
     const headers = {
-      'Content-Security-Policy': POLICY,
+      ...(policy && { 'Content-Security-Policy': policy }),
       'X-Content-Type-Options': 'nosniff',
       'Cache-Control': 'no-cache',
       ...(isolated && ISOLATION),

@@ -22,6 +22,7 @@ const SCRIPT_MS = 300_000;
  * @property {(url: string) => Promise<void>} open
  * @property {(body: string) => Promise<any>} evaluate
  * @property {() => Promise<void>} close
+ * @property {import('puppeteer-core').Page} [page] Puppeteer's, where it drives the engine
  */
 
 /** @param {import('puppeteer-core').LaunchOptions} options @returns {Promise<Browser>} */
@@ -39,15 +40,18 @@ async function throughPuppeteer(options) {
     },
     evaluate: (body) => page.evaluate(`(async () => { ${body} })()`),
     close: () => browser.close(),
+    page,
   };
 }
 
-const chromium = () =>
+/** @param {string[]} [more] further command-line options */
+const chromium = (more = []) =>
   throughPuppeteer({
     executablePath: '/usr/bin/chromium',
     args: [
       ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
       ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],
+      ...more,
     ],
   });
 
@@ -154,5 +158,5 @@ async function webkit() {
   };
 }
 
-/** @type {Record<string, () => Promise<Browser>>} */
+/** @type {Record<string, (more?: string[]) => Promise<Browser>>} */
 export const ENGINES = { chromium, firefox, webkit };

@@ -322,6 +322,7 @@ export const text = {
 
   footer: {
     about: 'Multi-modal prompt tuning (MuDPT) of CLIP, in WebAssembly.',
+    licences: 'Licences',
     threads: (count, variant) => `${plural(count, 'thread')}, ${variant} SIMD`,
   },
 

@@ -244,7 +244,8 @@ export function App() {
             <footer class="foot">
                 <p>
                     {text.footer.about}
-                    {clip.value && ` ${text.footer.threads(clip.value.info.threads, clip.value.info.variant)}.`}
+                    {clip.value && ` ${text.footer.threads(clip.value.info.threads, clip.value.info.variant)}.`}{' '}
+                    <a href="licences.md">{text.footer.licences}</a>
                 </p>
             </footer>
             {dialog.value === 'model' && <ModelDialog />}

@@ -1,7 +1,6 @@
 /** The live chart of a run: loss of every step, and accuracy on held-out pictures after every epoch. */
 import { useEffect, useRef } from 'preact/hooks';
 import { effect } from '@preact/signals';
-import uPlot from 'uplot';
 
 import { format, text } from '../strings.js';
 import { isDark } from '../theme.js';
@@ -33,7 +32,21 @@ function dataOf({ losses, accuracies, steps }) {
     return [x, losses, smooth, shares];
 }
 
-function make(element) {
+/**
+ * The library, when a first chart is drawn. While it is loaded it asks for number formats of the browser's language,
+ * which some Linux set-ups call "C": that is none, and it would throw.
+ */
+async function library() {
+    try {
+        new Intl.NumberFormat(navigator.language);
+    } catch {
+        Object.defineProperty(navigator, 'language', { value: 'en', configurable: true });
+    }
+    return (await import('uplot')).default;
+}
+
+/** @param {typeof import('uplot').default} uPlot @param {HTMLElement} element */
+function make(uPlot, element) {
     const [ink, grid, loss, tuned] = ['--ink-soft', '--line', '--zero', '--tuned'].map(colour);
     const font = '12px Figtree Variable, system-ui, sans-serif';
     const axis = { stroke: ink, font, grid: { stroke: grid, width: 1 }, ticks: { show: false } };
@@ -84,22 +97,31 @@ export function Chart() {
     useEffect(() => {
         const element = /** @type {HTMLDivElement} */ (place.current);
         let plot = null;
-        const stopTheme = effect(() => {
-            isDark();
-            plot?.destroy();
-            plot = make(element);
-            plot.setData(dataOf(curve.peek()));
+        let stop = () => {};
+        let gone = false;
+        library().then((uPlot) => {
+            if (gone) return;
+            const stopTheme = effect(() => {
+                isDark();
+                plot?.destroy();
+                plot = make(uPlot, element);
+                plot.setData(dataOf(curve.peek()));
+            });
+            const stopData = effect(() => plot?.setData(dataOf(curve.value)));
+            const observer = new ResizeObserver(() => {
+                if (element.clientWidth) plot?.setSize({ width: element.clientWidth, height: HEIGHT });
+            });
+            observer.observe(element);
+            stop = () => {
+                stopTheme();
+                stopData();
+                observer.disconnect();
+                plot?.destroy();
+            };
         });
-        const stopData = effect(() => plot?.setData(dataOf(curve.value)));
-        const observer = new ResizeObserver(() => {
-            if (element.clientWidth) plot?.setSize({ width: element.clientWidth, height: HEIGHT });
-        });
-        observer.observe(element);
         return () => {
-            stopTheme();
-            stopData();
-            observer.disconnect();
-            plot?.destroy();
+            gone = true;
+            stop();
         };
     }, []);
     const { losses, accuracies } = curve.value;
