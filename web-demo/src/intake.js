@@ -1,6 +1,6 @@
 /**
- * Pictures and files that a visitor gives: dropped, pasted, picked, or whole folders. Large photographs are made smaller,
- * since the model looks at a few hundred pixels and the session is kept on this device.
+ * Pictures and files that a visitor gives: dropped, pasted, picked, or whole folders. Large photographs are made
+ * smaller, since the model looks at a few hundred pixels and the session is kept on this device.
  */
 const MOST_PIXELS_A_SIDE = 640;
 const MOST_BYTES = 400_000;

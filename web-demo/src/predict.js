@@ -90,7 +90,7 @@ export function startPredicting() {
   effect(() => {
     const model = clip.value;
     const list = named.value;
-    const key = model ? `${model.info.fingerprint}\n${list.map(({ id }) => `${id} ${nameOf(id)}`).join('\n')}` : '';
+    const key = model ? [model.info.fingerprint, ...list.map(({ id }) => `${id} ${nameOf(id)}`)].join('\n') : '';
     if (key === wanted) return;
     const first = !zeroShot.peek();
     wanted = key;
@@ -110,7 +110,11 @@ const listOf = (picture, kind) => {
   return answer && answer.by === ENTRIES[kind].value ? answer.list : null;
 };
 
-/** @param {any} picture @param {'zero' | 'tuned'} kind @returns {{ id: string, score: number, right: boolean } | null} */
+/**
+ * @param {any} picture
+ * @param {'zero' | 'tuned'} kind
+ * @returns {{ id: string, score: number, right: boolean } | null}
+ */
 export function bestOf(picture, kind) {
   const best = listOf(picture, kind)?.[0];
   return best ? { ...best, right: best.id === picture.classId } : null;

@@ -73,7 +73,8 @@ export const text = {
     threads: (count) =>
       count > 1
         ? `Computes on ${count} threads.`
-        : 'Computes on one thread, since this site does not send the headers that allow more, or this browser has none.',
+        : 'Computes on one thread, since this site does not send the headers that allow more, or this ' +
+          'browser has none.',
     large: 'A large model needs about 300 MB of memory, and training takes minutes instead of seconds.',
     changed: 'The classifier belonged to the model before. Train again for this one.',
   },
@@ -238,7 +239,7 @@ export const text = {
   compare: {
     title: 'Compare',
     lead: (fixed, broken) =>
-      `${fixed} mended, ${broken} lost: ${fixed === 0 && broken === 0 ? 'nothing changed sides' : 'changed sides first'}`,
+      fixed + broken === 0 ? 'Nothing changed sides' : `${fixed} mended, ${broken} lost: what changed sides first`,
     noTuned: 'Train first, then see what changed',
     noTunedHint: 'Left of each picture stays what CLIP said before; the tuned answer appears beside it.',
     filter: 'Which pictures',
@@ -259,14 +260,16 @@ export const text = {
     title: 'Look inside',
     attention: 'Where it looks',
     attentionHint:
-      'What the class token, of which the answer is made, takes from each patch in the last layer; the brighter, the more. Before and after share one scale.',
+      'What the class token, of which the answer is made, takes from each patch in the last layer; ' +
+      'the brighter, the more. Before and after share one scale.',
     pick: 'Choose a picture',
     unanswered: 'Choose a picture above.',
     rest: (self, prompts) =>
-      `${percent(self)} stays with the class token${prompts ? `, ${percent(prompts)} goes to the learned prompts` : ''}.`,
+      `${percent(self)} stays with the class token${prompts ? `, ${percent(prompts)} goes to learned prompts` : ''}.`,
     words: 'Nearest words',
     wordsHint:
-      'The words of the vocabulary that lie nearest to each learned text prompt. Prompts mean more than words can say: far distances are normal.',
+      'The words of the vocabulary that lie nearest to each learned text prompt. Prompts mean more ' +
+      'than words can say: far distances are normal.',
     wordsPartly: 'Of this model only words are compared that were fetched for class names.',
     noWords: 'This method learns no words.',
     noTuned: 'Train, and the learned prompts appear here.',
