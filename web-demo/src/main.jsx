@@ -28,23 +28,23 @@ startPredicting();
 const session = restore();
 const listed = listSamples().catch(() => {});
 session.then(async (before) => {
-    const loaded = loadFirst(before?.model);
-    if (!before) await listed.then(() => samples.value.length && openSample(samples.value[0].id));
-    await loaded;
-    if (before && clip.value) await before.restoreTuned().catch(() => {});
-    startSaving();
-    readKept();
-    // A classifier belongs to its model.
-    let known = clip.value;
-    effect(() => {
-        if (clip.value === known) return;
-        known = clip.value;
-        if (tuned.peek()) tell(text.model.changed);
-        forgetTraining();
-    });
+  const loaded = loadFirst(before?.model);
+  if (!before) await listed.then(() => samples.value.length && openSample(samples.value[0].id));
+  await loaded;
+  if (before && clip.value) await before.restoreTuned().catch(() => {});
+  startSaving();
+  readKept();
+  // A classifier belongs to its model.
+  let known = clip.value;
+  effect(() => {
+    if (clip.value === known) return;
+    known = clip.value;
+    if (tuned.peek()) tell(text.model.changed);
+    forgetTraining();
+  });
 });
 
 // For tests and for whoever looks: how far the page is.
 effect(() => {
-    document.documentElement.dataset.model = loadError.value ? 'failed' : (model.value?.id ?? 'none');
+  document.documentElement.dataset.model = loadError.value ? 'failed' : (model.value?.id ?? 'none');
 });

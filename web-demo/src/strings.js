@@ -26,8 +26,6 @@ export const text = {
   theme: { label: 'Colours', auto: 'as the device', light: 'light', dark: 'dark' },
   before: 'Before',
   after: 'After',
-  beforeLong: 'Before: zero-shot, from the names alone',
-  afterLong: 'After: tuned on your pictures',
 
   score: {
     label: 'How many held-out pictures are named rightly',
@@ -146,7 +144,6 @@ export const text = {
 
   webcam: {
     title: (name) => `Webcam: ${name || 'new class'}`,
-    start: 'Turn the webcam on',
     hold: 'Hold to record',
     holding: 'Recording …',
     recorded: (count) => plural(count, 'picture'),
@@ -154,7 +151,6 @@ export const text = {
     missing: 'No webcam was found. Connect one, or use files instead.',
     impossible: 'This page cannot use a webcam here: browsers allow it on https pages only. Use files instead.',
     other: (why) => `The webcam does not start: ${why}`,
-    stop: 'Turn off',
   },
 
   draw: {
@@ -164,7 +160,6 @@ export const text = {
     use: 'Add the drawing',
     colour: (name) => `Colour: ${name}`,
     colours: { '#17161c': 'black', '#e0392b': 'red', '#f2a50c': 'yellow', '#1d9a5b': 'green', '#2c6fe0': 'blue' },
-    hint: 'Draw something',
   },
 
   train: {
@@ -199,8 +194,6 @@ export const text = {
       `Loss ${loss.toFixed(2)}${share === null ? '' : `, accuracy on held-out pictures ${percent(share)}`}`,
     loss: 'Loss',
     accuracy: 'Accuracy, up to 4 held out a class',
-    smoothed: 'Loss, smoothed',
-    emptyChart: 'The curve appears here',
     settings: {
       shots: ['Pictures a class', 'At most so many are drawn of each class'],
       epochs: ['Epochs', 'How often every picture is seen'],
@@ -257,13 +250,11 @@ export const text = {
   },
 
   inside: {
-    title: 'Look inside',
     attention: 'Where it looks',
     attentionHint:
       'What the class token, of which the answer is made, takes from each patch in the last layer; ' +
       'the brighter, the more. Before and after share one scale.',
     pick: 'Choose a picture',
-    unanswered: 'Choose a picture above.',
     rest: (self, prompts) =>
       `${percent(self)} stays with the class token${prompts ? `, ${percent(prompts)} goes to learned prompts` : ''}.`,
     words: 'Nearest words',
@@ -274,8 +265,6 @@ export const text = {
     noWords: 'This method learns no words.',
     noTuned: 'Train, and the learned prompts appear here.',
     prompt: (number) => `Prompt ${number}`,
-    distance: 'distance',
-    columns: { prompt: 'Prompt', words: 'Nearest words, with their distance' },
   },
 
   keep: {
@@ -331,7 +320,5 @@ export const text = {
 
   errors: {
     title: 'Something went wrong',
-    wasm: 'This browser lacks WebAssembly with SIMD, which the page needs. Use a browser from 2023 or later.',
-    unexpected: 'An unexpected error',
   },
 };

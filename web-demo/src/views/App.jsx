@@ -30,245 +30,243 @@ export const view = signal(fromAddress());
 const dragging = signal(false);
 
 function usePageEvents() {
-    useEffect(() => {
-        const hasFiles = (event) => event.dataTransfer?.types.includes('Files');
-        const on = {
-            hashchange: () => (view.value = fromAddress()),
-            dragover: (event) => {
-                if (!hasFiles(event)) return;
-                event.preventDefault();
-                dragging.value = true;
-            },
-            dragleave: (event) => {
-                if (!event.relatedTarget) dragging.value = false;
-            },
-            drop: (event) => {
-                dragging.value = false;
-                if (!hasFiles(event) || event.defaultPrevented) return;
-                event.preventDefault();
-                takeDrop(event.dataTransfer);
-            },
-            paste: (event) => {
-                const found = pasted(event);
-                if (!found.length) return;
-                event.preventDefault();
-                take(found);
-            },
-            keydown: (event) => {
-                const typing = /^(input|textarea)$/i.test(event.target?.tagName ?? '') && event.target.type !== 'radio';
-                if (typing || event.key !== 'z' || !(event.ctrlKey || event.metaKey) || !undoable.value) return;
-                event.preventDefault();
-                undoable.value.back();
-            },
-        };
-        for (const [name, listener] of Object.entries(on)) addEventListener(name, listener);
-        return () => Object.entries(on).forEach(([name, listener]) => removeEventListener(name, listener));
-    }, []);
+  useEffect(() => {
+    const hasFiles = (event) => event.dataTransfer?.types.includes('Files');
+    const on = {
+      hashchange: () => (view.value = fromAddress()),
+      dragover: (event) => {
+        if (!hasFiles(event)) return;
+        event.preventDefault();
+        dragging.value = true;
+      },
+      dragleave: (event) => {
+        if (!event.relatedTarget) dragging.value = false;
+      },
+      drop: (event) => {
+        dragging.value = false;
+        if (!hasFiles(event) || event.defaultPrevented) return;
+        event.preventDefault();
+        takeDrop(event.dataTransfer);
+      },
+      paste: (event) => {
+        const found = pasted(event);
+        if (!found.length) return;
+        event.preventDefault();
+        take(found);
+      },
+      keydown: (event) => {
+        const typing = /^(input|textarea)$/i.test(event.target?.tagName ?? '') && event.target.type !== 'radio';
+        if (typing || event.key !== 'z' || !(event.ctrlKey || event.metaKey) || !undoable.value) return;
+        event.preventDefault();
+        undoable.value.back();
+      },
+    };
+    for (const [name, listener] of Object.entries(on)) addEventListener(name, listener);
+    return () => Object.entries(on).forEach(([name, listener]) => removeEventListener(name, listener));
+  }, []);
 }
 
 function ThemeButton() {
-    const icon = { auto: SunMoon, light: Sun, dark: Moon }[theme.value] ?? SunMoon;
-    const next = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length];
-    return (
-        <button
-            type="button"
-            class="quiet round"
-            aria-label={`${text.theme.label}: ${text.theme[theme.value]}`}
-            title={`${text.theme.label}: ${text.theme[theme.value]}`}
-            onClick={() => (theme.value = next)}
-        >
-            <Icon of={icon} size={20} />
-        </button>
-    );
+  const icon = { auto: SunMoon, light: Sun, dark: Moon }[theme.value] ?? SunMoon;
+  const next = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length];
+  return (
+    <button
+      type="button"
+      class="quiet round"
+      aria-label={`${text.theme.label}: ${text.theme[theme.value]}`}
+      title={`${text.theme.label}: ${text.theme[theme.value]}`}
+      onClick={() => (theme.value = next)}
+    >
+      <Icon of={icon} size={20} />
+    </button>
+  );
 }
 
 function ModelButton() {
-    const load = loading.value;
-    const share = load?.total ? load.loaded / load.total : 0;
-    const name = load ? text.model.loading(modelName(load.model)) : model.value ? modelName(model.value) : '…';
-    return (
-        <button type="button" class="model-button" aria-haspopup="dialog" onClick={() => (dialog.value = 'model')}>
-            <span class={`lamp ${load ? 'waiting' : loadError.value ? 'bad' : 'good'}`} aria-hidden="true" />
-            <span class="visually-hidden">{text.model.button}: </span>
-            <span class="model-name">{name}</span>
-            {load && <span class="model-share">{load.total ? format.percent(share) : ''}</span>}
-        </button>
-    );
+  const load = loading.value;
+  const share = load?.total ? load.loaded / load.total : 0;
+  const name = load ? text.model.loading(modelName(load.model)) : model.value ? modelName(model.value) : '…';
+  return (
+    <button type="button" class="model-button" aria-haspopup="dialog" onClick={() => (dialog.value = 'model')}>
+      <span class={`lamp ${load ? 'waiting' : loadError.value ? 'bad' : 'good'}`} aria-hidden="true" />
+      <span class="visually-hidden">{text.model.button}: </span>
+      <span class="model-name">{name}</span>
+      {load && <span class="model-share">{load.total ? format.percent(share) : ''}</span>}
+    </button>
+  );
 }
 
 /** What it is all about, in two numbers. */
 function Score() {
-    const zero = zeroAccuracy.value;
-    const after = tunedAccuracy.value;
-    const { state, progress } = run.value;
-    const live = busy.value && progress;
-    const untold = named.value.length < 2 ? text.score.noClasses : text.score.waiting;
-    const told = (one) => (one && one.count === one.total ? text.score.of(one.right, one.count) : untold);
-    const afterNote = live
-        ? text.score.training(progress.epoch, progress.epochs)
-        : !tuned.value
-          ? text.score.untrained
-          : tunedFits.value
-            ? told(after)
-            : text.score.stale;
-    const points =
-        zero?.count && after?.count && !live ? Math.round(100 * after.share) - Math.round(100 * zero.share) : null;
-    return (
-        <section class="score" aria-label={text.score.label}>
-            <Meter kind="zero" label={text.before} share={zero?.count ? zero.share : null} note={told(zero)} />
-            <span class={points === null ? 'score-points none' : points >= 0 ? 'score-points' : 'score-points lost'}>
-                {points === null ? <span aria-hidden="true">→</span> : text.score.points(points)}
-            </span>
-            <Meter
-                kind="tuned"
-                label={text.after}
-                share={after?.count && !live ? after.share : null}
-                note={afterNote}
-                progress={live ? progress.step / progress.steps : state === 'starting' ? 0 : null}
-            />
-        </section>
-    );
+  const zero = zeroAccuracy.value;
+  const after = tunedAccuracy.value;
+  const { state, progress } = run.value;
+  const live = busy.value && progress;
+  const untold = named.value.length < 2 ? text.score.noClasses : text.score.waiting;
+  const told = (one) => (one && one.count === one.total ? text.score.of(one.right, one.count) : untold);
+  const afterNote = live
+    ? text.score.training(progress.epoch, progress.epochs)
+    : !tuned.value
+      ? text.score.untrained
+      : tunedFits.value
+        ? told(after)
+        : text.score.stale;
+  const points =
+    zero?.count && after?.count && !live ? Math.round(100 * after.share) - Math.round(100 * zero.share) : null;
+  return (
+    <section class="score" aria-label={text.score.label}>
+      <Meter kind="zero" label={text.before} share={zero?.count ? zero.share : null} note={told(zero)} />
+      <span class={points === null ? 'score-points none' : points >= 0 ? 'score-points' : 'score-points lost'}>
+        {points === null ? <span aria-hidden="true">→</span> : text.score.points(points)}
+      </span>
+      <Meter
+        kind="tuned"
+        label={text.after}
+        share={after?.count && !live ? after.share : null}
+        note={afterNote}
+        progress={live ? progress.step / progress.steps : state === 'starting' ? 0 : null}
+      />
+    </section>
+  );
 }
 
 function Meter({ kind, label, share, note, progress = null }) {
-    return (
-        <div class={`meter ${kind}`}>
-            <div class="meter-head">
-                <span class="meter-label">{label}</span>
-                <span class="meter-note">{note}</span>
-            </div>
-            <div class="meter-row">
-                <span class="meter-share">{share === null ? text.score.none : format.percent(share)}</span>
-                <span class={progress === null ? 'meter-bar' : 'meter-bar working'} aria-hidden="true">
-                    <i style={{ transform: `scaleX(${progress ?? share ?? 0})` }} />
-                </span>
-            </div>
-        </div>
-    );
+  return (
+    <div class={`meter ${kind}`}>
+      <div class="meter-head">
+        <span class="meter-label">{label}</span>
+        <span class="meter-note">{note}</span>
+      </div>
+      <div class="meter-row">
+        <span class="meter-share">{share === null ? text.score.none : format.percent(share)}</span>
+        <span class={progress === null ? 'meter-bar' : 'meter-bar working'} aria-hidden="true">
+          <i style={{ transform: `scaleX(${progress ?? share ?? 0})` }} />
+        </span>
+      </div>
+    </div>
+  );
 }
 
 function Tabs() {
-    return (
-        <nav class="tabs" aria-label={text.viewsLabel}>
-            {VIEWS.map((name) => (
-                <a
-                    key={name}
-                    class={`tab tab-${name}`}
-                    href={`#${name}`}
-                    aria-current={view.value === name ? 'page' : undefined}
-                >
-                    <Icon of={ICONS[name]} size={20} />
-                    <span>{text.views[name]}</span>
-                </a>
-            ))}
-        </nav>
-    );
+  return (
+    <nav class="tabs" aria-label={text.viewsLabel}>
+      {VIEWS.map((name) => (
+        <a
+          key={name}
+          class={`tab tab-${name}`}
+          href={`#${name}`}
+          aria-current={view.value === name ? 'page' : undefined}
+        >
+          <Icon of={ICONS[name]} size={20} />
+          <span>{text.views[name]}</span>
+        </a>
+      ))}
+    </nav>
+  );
 }
 
 /** What was done last, and the way back. */
 function Toast() {
-    const undo = undoable.value;
-    const message = notice.value;
-    useEffect(() => {
-        if (!undo && !message) return undefined;
-        const timer = setTimeout(
-            () => {
-                if (undoable.value === undo) undoable.value = null;
-                if (notice.value === message) notice.value = null;
-            },
-            message?.error || undo ? 10_000 : 4_000,
-        );
-        return () => clearTimeout(timer);
-    }, [undo, message]);
-    const shown = undo ? undo.what : message?.message;
-    return (
-        <div class="toast-place" role="status">
-            {shown && (
-                <div class={message?.error && !undo ? 'toast bad' : 'toast'}>
-                    <span>{shown}</span>
-                    {undo && (
-                        <button type="button" class="quiet" onClick={undo.back}>
-                            {text.undo}
-                        </button>
-                    )}
-                </div>
-            )}
-        </div>
+  const undo = undoable.value;
+  const message = notice.value;
+  useEffect(() => {
+    if (!undo && !message) return undefined;
+    const timer = setTimeout(
+      () => {
+        if (undoable.value === undo) undoable.value = null;
+        if (notice.value === message) notice.value = null;
+      },
+      message?.error || undo ? 10_000 : 4_000,
     );
+    return () => clearTimeout(timer);
+  }, [undo, message]);
+  const shown = undo ? undo.what : message?.message;
+  return (
+    <div class="toast-place" role="status">
+      {shown && (
+        <div class={message?.error && !undo ? 'toast bad' : 'toast'}>
+          <span>{shown}</span>
+          {undo && (
+            <button type="button" class="quiet" onClick={undo.back}>
+              {text.undo}
+            </button>
+          )}
+        </div>
+      )}
+    </div>
+  );
 }
 
 export function App() {
-    usePageEvents();
-    const Main = MAIN[view.value];
-    const failed = loadError.value;
-    return (
-        <div class={`app view-${view.value}`}>
-            <a
-                class="skip"
-                href="#content"
-                onClick={(event) => (event.preventDefault(), document.getElementById('content')?.focus())}
-            >
-                {text.skip}
-            </a>
-            <header class="top">
-                <div class="brand">
-                    <Logo />
-                    <div>
-                        <h1>{text.title}</h1>
-                        <p>
-                            {text.tagline} <span class="privacy">{text.privacy}</span>
-                        </p>
-                    </div>
-                </div>
-                <div class="top-actions">
-                    <ModelButton />
-                    <ThemeButton />
-                </div>
-            </header>
-            <div class="strip">
-                <Score />
-                <Tabs />
-            </div>
-            {failed && !clip.value && !loading.value && (
-                <Problem title={text.model.failed(modelName(failed.model))}>{failed.error.message}</Problem>
-            )}
-            <div class="columns">
-                <main id="content" tabIndex={-1}>
-                    <Main />
-                </main>
-                <aside class="side" aria-label={text.train.title}>
-                    <Train />
-                    <TryIt />
-                </aside>
-            </div>
-            <footer class="foot">
-                <p>
-                    {text.footer.about}
-                    {clip.value && ` ${text.footer.threads(clip.value.info.threads, clip.value.info.variant)}.`}{' '}
-                    <a href="licences.md">{text.footer.licences}</a>
-                </p>
-            </footer>
-            {dialog.value === 'model' && <ModelDialog />}
-            {opened.value && pictures.value.some(({ id }) => id === opened.value) && (
-                <PictureDialog id={opened.value} />
-            )}
-            {dragging.value && classes.value.length === 0 && <div class="drop-veil">{text.pictures.dropAnywhere}</div>}
-            <Toast />
+  usePageEvents();
+  const Main = MAIN[view.value];
+  const failed = loadError.value;
+  return (
+    <div class={`app view-${view.value}`}>
+      <a
+        class="skip"
+        href="#content"
+        onClick={(event) => (event.preventDefault(), document.getElementById('content')?.focus())}
+      >
+        {text.skip}
+      </a>
+      <header class="top">
+        <div class="brand">
+          <Logo />
+          <div>
+            <h1>{text.title}</h1>
+            <p>
+              {text.tagline} <span class="privacy">{text.privacy}</span>
+            </p>
+          </div>
         </div>
-    );
+        <div class="top-actions">
+          <ModelButton />
+          <ThemeButton />
+        </div>
+      </header>
+      <div class="strip">
+        <Score />
+        <Tabs />
+      </div>
+      {failed && !clip.value && !loading.value && (
+        <Problem title={text.model.failed(modelName(failed.model))}>{failed.error.message}</Problem>
+      )}
+      <div class="columns">
+        <main id="content" tabIndex={-1}>
+          <Main />
+        </main>
+        <aside class="side" aria-label={text.train.title}>
+          <Train />
+          <TryIt />
+        </aside>
+      </div>
+      <footer class="foot">
+        <p>
+          {text.footer.about}
+          {clip.value && ` ${text.footer.threads(clip.value.info.threads, clip.value.info.variant)}.`}{' '}
+          <a href="licences.md">{text.footer.licences}</a>
+        </p>
+      </footer>
+      {dialog.value === 'model' && <ModelDialog />}
+      {opened.value && pictures.value.some(({ id }) => id === opened.value) && <PictureDialog id={opened.value} />}
+      {dragging.value && classes.value.length === 0 && <div class="drop-veil">{text.pictures.dropAnywhere}</div>}
+      <Toast />
+    </div>
+  );
 }
 
 function Logo() {
-    return (
-        <svg class="logo" viewBox="0 0 32 32" width="40" height="40" aria-hidden="true">
-            <rect width="32" height="32" rx="9" class="logo-ground" />
-            <g class="logo-ink">
-                <rect x="7" y="6" width="5" height="20" rx="2.5" />
-                <rect x="20" y="6" width="5" height="20" rx="2.5" />
-                <rect x="11" y="9.5" width="10" height="3" rx="1.5" opacity=".65" />
-                <rect x="11" y="14.5" width="10" height="3" rx="1.5" opacity=".65" />
-                <rect x="11" y="19.5" width="10" height="3" rx="1.5" opacity=".65" />
-            </g>
-        </svg>
-    );
+  return (
+    <svg class="logo" viewBox="0 0 32 32" width="40" height="40" aria-hidden="true">
+      <rect width="32" height="32" rx="9" class="logo-ground" />
+      <g class="logo-ink">
+        <rect x="7" y="6" width="5" height="20" rx="2.5" />
+        <rect x="20" y="6" width="5" height="20" rx="2.5" />
+        <rect x="11" y="9.5" width="10" height="3" rx="1.5" opacity=".65" />
+        <rect x="11" y="14.5" width="10" height="3" rx="1.5" opacity=".65" />
+        <rect x="11" y="19.5" width="10" height="3" rx="1.5" opacity=".65" />
+      </g>
+    </svg>
+  );
 }

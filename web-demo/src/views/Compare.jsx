@@ -13,171 +13,166 @@ const filter = signal('changed');
 
 /** 2 mended, 1 lost, 0 otherwise. */
 function changeOf(picture) {
-    const [before, after] = [bestOf(picture, 'zero'), bestOf(picture, 'tuned')];
-    if (!before || !after || before.right === after.right) return 'same';
-    return after.right ? 'mended' : 'lost';
+  const [before, after] = [bestOf(picture, 'zero'), bestOf(picture, 'tuned')];
+  if (!before || !after || before.right === after.right) return 'same';
+  return after.right ? 'mended' : 'lost';
 }
 
 const MARKS = { mended: TrendingUp, lost: TrendingDown, same: Minus };
 const RANK = { mended: 0, lost: 1, same: 2 };
 
 function Row({ picture }) {
-    const change = changeOf(picture);
-    return (
-        <li class={`compare-row ${change}`}>
-            <button type="button" class="compare-picture" onClick={() => (opened.value = picture.id)}>
-                <img
-                    src={picture.url}
-                    alt={text.compare.truth(nameOf(picture.classId))}
-                    loading="lazy"
-                    decoding="async"
-                />
-            </button>
-            <div class="compare-truth">
-                <ClassName id={picture.classId} strong />
-                <span class={`change ${change}`}>
-                    <Icon of={MARKS[change]} size={14} /> {text.compare[change]}
-                </span>
-            </div>
-            <Bars list={answersOf(picture, 'zero')} kind="zero" truth={picture.classId} most={3} />
-            <Bars list={answersOf(picture, 'tuned')} kind="tuned" truth={picture.classId} most={3} />
-        </li>
-    );
+  const change = changeOf(picture);
+  return (
+    <li class={`compare-row ${change}`}>
+      <button type="button" class="compare-picture" onClick={() => (opened.value = picture.id)}>
+        <img src={picture.url} alt={text.compare.truth(nameOf(picture.classId))} loading="lazy" decoding="async" />
+      </button>
+      <div class="compare-truth">
+        <ClassName id={picture.classId} strong />
+        <span class={`change ${change}`}>
+          <Icon of={MARKS[change]} size={14} /> {text.compare[change]}
+        </span>
+      </div>
+      <Bars list={answersOf(picture, 'zero')} kind="zero" truth={picture.classId} most={3} />
+      <Bars list={answersOf(picture, 'tuned')} kind="tuned" truth={picture.classId} most={3} />
+    </li>
+  );
 }
 
 function PerClass() {
-    const rows = named.value.map(({ id }) => {
-        const own = judged.value.filter(({ classId }) => classId === id);
-        const share = (kind) =>
-            own.length ? own.filter((picture) => bestOf(picture, kind)?.right).length / own.length : 0;
-        return { id, zero: share('zero'), tuned: share('tuned'), count: own.length };
-    });
-    return (
-        <section class="panel" aria-labelledby="per-class">
-            <h3 id="per-class">{text.compare.perClass}</h3>
-            <ul class="per-class">
-                {rows.map(({ id, zero, tuned: after }) => (
-                    <li key={id}>
-                        <ClassName id={id} />
-                        <span class="twin">
-                            {[
-                                ['zero', zero, text.before],
-                                ['tuned', after, text.after],
-                            ].map(([kind, share, label]) => (
-                                <span class={`twin-bar ${kind}`} key={kind}>
-                                    <span class="visually-hidden">{label} </span>
-                                    <span class="bar" aria-hidden="true">
-                                        <i style={{ transform: `scaleX(${share})` }} />
-                                    </span>
-                                    <span class="bar-share">{format.percent(share)}</span>
-                                </span>
-                            ))}
-                        </span>
-                    </li>
-                ))}
-            </ul>
-        </section>
-    );
+  const rows = named.value.map(({ id }) => {
+    const own = judged.value.filter(({ classId }) => classId === id);
+    const share = (kind) =>
+      own.length ? own.filter((picture) => bestOf(picture, kind)?.right).length / own.length : 0;
+    return { id, zero: share('zero'), tuned: share('tuned'), count: own.length };
+  });
+  return (
+    <section class="panel" aria-labelledby="per-class">
+      <h3 id="per-class">{text.compare.perClass}</h3>
+      <ul class="per-class">
+        {rows.map(({ id, zero, tuned: after }) => (
+          <li key={id}>
+            <ClassName id={id} />
+            <span class="twin">
+              {[
+                ['zero', zero, text.before],
+                ['tuned', after, text.after],
+              ].map(([kind, share, label]) => (
+                <span class={`twin-bar ${kind}`} key={kind}>
+                  <span class="visually-hidden">{label} </span>
+                  <span class="bar" aria-hidden="true">
+                    <i style={{ transform: `scaleX(${share})` }} />
+                  </span>
+                  <span class="bar-share">{format.percent(share)}</span>
+                </span>
+              ))}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
 }
 
 function Matrix({ kind, title }) {
-    const counts = confusionOf(kind);
-    const most = Math.max(1, ...counts.map((row) => row.reduce((a, b) => a + b, 0)));
-    const ids = named.value.map(({ id }) => id);
-    return (
-        <div class={`matrix ${kind}`} tabIndex={0} role="region" aria-label={`${text.compare.confusion}: ${title}`}>
-            <table>
-                <caption class={`kind ${kind}`}>{title}</caption>
-                <thead>
-                    <tr>
-                        <td />
-                        {ids.map((id) => (
-                            <th scope="col" key={id}>
-                                <span>{nameOf(id)}</span>
-                            </th>
-                        ))}
-                    </tr>
-                </thead>
-                <tbody>
-                    {counts.map((row, i) => (
-                        <tr key={ids[i]}>
-                            <th scope="row">{nameOf(ids[i])}</th>
-                            {row.map((count, j) => (
-                                <td
-                                    key={ids[j]}
-                                    class={`${i === j ? 'right' : 'wrong'}${count / most > 0.45 ? ' deep' : ''}`}
-                                    style={{ '--share': count / most }}
-                                    title={text.compare.cell(nameOf(ids[i]), nameOf(ids[j]), count)}
-                                >
-                                    {count || ''}
-                                </td>
-                            ))}
-                        </tr>
-                    ))}
-                </tbody>
-            </table>
-        </div>
-    );
+  const counts = confusionOf(kind);
+  const most = Math.max(1, ...counts.map((row) => row.reduce((a, b) => a + b, 0)));
+  const ids = named.value.map(({ id }) => id);
+  return (
+    <div class={`matrix ${kind}`} tabIndex={0} role="region" aria-label={`${text.compare.confusion}: ${title}`}>
+      <table>
+        <caption class={`kind ${kind}`}>{title}</caption>
+        <thead>
+          <tr>
+            <td />
+            {ids.map((id) => (
+              <th scope="col" key={id}>
+                <span>{nameOf(id)}</span>
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {counts.map((row, i) => (
+            <tr key={ids[i]}>
+              <th scope="row">{nameOf(ids[i])}</th>
+              {row.map((count, j) => (
+                <td
+                  key={ids[j]}
+                  class={`${i === j ? 'right' : 'wrong'}${count / most > 0.45 ? ' deep' : ''}`}
+                  style={{ '--share': count / most }}
+                  title={text.compare.cell(nameOf(ids[i]), nameOf(ids[j]), count)}
+                >
+                  {count || ''}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
 }
 
 export function Compare() {
-    if (!tuned.value || !zeroShot.value) {
-        return (
-            <section aria-label={text.compare.title}>
-                <Empty icon={BarChart3} title={text.compare.noTuned}>
-                    <p>{text.compare.noTunedHint}</p>
-                    <a class="button" href="#train">
-                        {text.views.train} <Icon of={ArrowRight} size={16} />
-                    </a>
-                </Empty>
-            </section>
-        );
-    }
-    const list = judged.value
-        .map((picture) => ({ picture, change: changeOf(picture) }))
-        .sort((a, b) => RANK[a.change] - RANK[b.change]);
-    const count = (change) => list.filter((one) => one.change === change).length;
-    const kept = list.filter(({ picture, change }) => {
-        if (filter.value === 'changed') return change !== 'same';
-        return filter.value === 'all' || bestOf(picture, 'tuned')?.right === false;
-    });
+  if (!tuned.value || !zeroShot.value) {
     return (
-        <section class="compare" aria-labelledby="compare-title">
-            {!tunedFits.value && <Problem title={text.score.stale}>{text.compare.noTuned}</Problem>}
-            {!heldPictures.value.length && <p class="fine">{text.compare.onTraining}</p>}
-            <div class="panel">
-                <div class="compare-head">
-                    <h2 id="compare-title">{text.compare.lead(count('mended'), count('lost'))}</h2>
-                    <Segments
-                        label={text.compare.filter}
-                        value={filter.value}
-                        options={Object.entries(text.compare.filters)}
-                        onChange={(value) => (filter.value = value)}
-                    />
-                </div>
-                <div class="compare-columns" aria-hidden="true">
-                    <span class="kind zero">{text.before}</span>
-                    <span class="kind tuned">{text.after}</span>
-                </div>
-                {kept.length > 0 ? (
-                    <ul class="compare-rows">
-                        {kept.slice(0, MOST_ROWS).map(({ picture }) => (
-                            <Row key={picture.id} picture={picture} />
-                        ))}
-                    </ul>
-                ) : (
-                    <p class="fine">{text.compare.none}</p>
-                )}
-            </div>
-            <PerClass />
-            <section class="panel" aria-labelledby="confusion">
-                <h3 id="confusion">{text.compare.confusion}</h3>
-                <p class="fine">{text.compare.confusionHint}</p>
-                <div class="matrices">
-                    <Matrix kind="zero" title={text.before} />
-                    <Matrix kind="tuned" title={text.after} />
-                </div>
-            </section>
-        </section>
+      <section aria-label={text.compare.title}>
+        <Empty icon={BarChart3} title={text.compare.noTuned}>
+          <p>{text.compare.noTunedHint}</p>
+          <a class="button" href="#train">
+            {text.views.train} <Icon of={ArrowRight} size={16} />
+          </a>
+        </Empty>
+      </section>
     );
+  }
+  const list = judged.value
+    .map((picture) => ({ picture, change: changeOf(picture) }))
+    .sort((a, b) => RANK[a.change] - RANK[b.change]);
+  const count = (change) => list.filter((one) => one.change === change).length;
+  const kept = list.filter(({ picture, change }) => {
+    if (filter.value === 'changed') return change !== 'same';
+    return filter.value === 'all' || bestOf(picture, 'tuned')?.right === false;
+  });
+  return (
+    <section class="compare" aria-labelledby="compare-title">
+      {!tunedFits.value && <Problem title={text.score.stale}>{text.compare.noTuned}</Problem>}
+      {!heldPictures.value.length && <p class="fine">{text.compare.onTraining}</p>}
+      <div class="panel">
+        <div class="compare-head">
+          <h2 id="compare-title">{text.compare.lead(count('mended'), count('lost'))}</h2>
+          <Segments
+            label={text.compare.filter}
+            value={filter.value}
+            options={Object.entries(text.compare.filters)}
+            onChange={(value) => (filter.value = value)}
+          />
+        </div>
+        <div class="compare-columns" aria-hidden="true">
+          <span class="kind zero">{text.before}</span>
+          <span class="kind tuned">{text.after}</span>
+        </div>
+        {kept.length > 0 ? (
+          <ul class="compare-rows">
+            {kept.slice(0, MOST_ROWS).map(({ picture }) => (
+              <Row key={picture.id} picture={picture} />
+            ))}
+          </ul>
+        ) : (
+          <p class="fine">{text.compare.none}</p>
+        )}
+      </div>
+      <PerClass />
+      <section class="panel" aria-labelledby="confusion">
+        <h3 id="confusion">{text.compare.confusion}</h3>
+        <p class="fine">{text.compare.confusionHint}</p>
+        <div class="matrices">
+          <Matrix kind="zero" title={text.before} />
+          <Matrix kind="tuned" title={text.after} />
+        </div>
+      </section>
+    </section>
+  );
 }

@@ -12,14 +12,14 @@ const COLOURS = Object.keys(text.draw.colours);
 
 /** @param {HTMLCanvasElement} canvas @returns {Promise<File>} */
 const fileOf = (canvas) =>
-    new Promise((resolve) => {
-        canvas.toBlob((blob) => resolve(new File([/** @type {Blob} */ (blob)], 'drawing.png', { type: 'image/png' })));
-    });
+  new Promise((resolve) => {
+    canvas.toBlob((blob) => resolve(new File([/** @type {Blob} */ (blob)], 'drawing.png', { type: 'image/png' })));
+  });
 
 function wipe(canvas) {
-    const context = canvas.getContext('2d');
-    context.fillStyle = '#fff';
-    context.fillRect(0, 0, SIDE, SIDE);
+  const context = canvas.getContext('2d');
+  context.fillStyle = '#fff';
+  context.fillRect(0, 0, SIDE, SIDE);
 }
 
 /**
@@ -29,103 +29,100 @@ function wipe(canvas) {
  * @param {(file: File) => void} [props.onUse]
  */
 export function DrawPad({ onDraw, onClear, onUse }) {
-    const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
-    const [colour, setColour] = useState(COLOURS[0]);
-    const [drawn, setDrawn] = useState(false);
-    const last = useRef(/** @type {[number, number] | null} */ (null));
-    useEffect(() => wipe(canvas.current), []);
+  const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
+  const [colour, setColour] = useState(COLOURS[0]);
+  const [drawn, setDrawn] = useState(false);
+  const last = useRef(/** @type {[number, number] | null} */ (null));
+  useEffect(() => wipe(canvas.current), []);
 
-    const at = (event) => {
-        const box = event.currentTarget.getBoundingClientRect();
-        const scale = SIDE / box.width;
-        return /** @type {[number, number]} */ ([
-            (event.clientX - box.left) * scale,
-            (event.clientY - box.top) * scale,
-        ]);
-    };
-    const stroke = (from, to) => {
-        const context = canvas.current?.getContext('2d');
-        if (!context) return;
-        Object.assign(context, { strokeStyle: colour, lineWidth: WIDTH, lineCap: 'round', lineJoin: 'round' });
-        context.beginPath();
-        context.moveTo(...from);
-        context.lineTo(...to);
-        context.stroke();
-        setDrawn(true);
-        if (canvas.current) onDraw?.(canvas.current);
-    };
-    return (
-        <div class="draw">
-            <canvas
-                ref={canvas}
-                class="draw-canvas"
-                width={SIDE}
-                height={SIDE}
-                role="img"
-                aria-label={text.draw.canvas}
-                onPointerDown={(event) => {
-                    event.currentTarget.setPointerCapture(event.pointerId);
-                    last.current = at(event);
-                    stroke(last.current, last.current);
-                }}
-                onPointerMove={(event) => {
-                    if (!last.current) return;
-                    const to = at(event);
-                    stroke(last.current, to);
-                    last.current = to;
-                }}
-                onPointerUp={() => (last.current = null)}
-                onPointerCancel={() => (last.current = null)}
-            />
-            <div class="draw-tools">
-                <div class="inks" role="radiogroup" aria-label={text.draw.colour('')}>
-                    {COLOURS.map((one) => (
-                        <label key={one} class={one === colour ? 'ink chosen' : 'ink'} style={{ background: one }}>
-                            <input
-                                type="radio"
-                                name={onUse ? 'ink' : 'try-ink'}
-                                checked={one === colour}
-                                aria-label={text.draw.colour(text.draw.colours[one])}
-                                onChange={() => setColour(one)}
-                            />
-                        </label>
-                    ))}
-                </div>
-                <button
-                    type="button"
-                    class="quiet"
-                    onClick={() => {
-                        wipe(canvas.current);
-                        setDrawn(false);
-                        onClear?.();
-                    }}
-                >
-                    <Icon of={Eraser} size={16} /> {text.draw.clear}
-                </button>
-            </div>
-            {onUse && (
-                <button
-                    type="button"
-                    class="main"
-                    disabled={!drawn}
-                    onClick={async () => {
-                        const file = await fileOf(/** @type {HTMLCanvasElement} */ (canvas.current));
-                        wipe(canvas.current);
-                        setDrawn(false);
-                        onUse(file);
-                    }}
-                >
-                    <Icon of={Plus} /> {text.draw.use}
-                </button>
-            )}
+  const at = (event) => {
+    const box = event.currentTarget.getBoundingClientRect();
+    const scale = SIDE / box.width;
+    return /** @type {[number, number]} */ ([(event.clientX - box.left) * scale, (event.clientY - box.top) * scale]);
+  };
+  const stroke = (from, to) => {
+    const context = canvas.current?.getContext('2d');
+    if (!context) return;
+    Object.assign(context, { strokeStyle: colour, lineWidth: WIDTH, lineCap: 'round', lineJoin: 'round' });
+    context.beginPath();
+    context.moveTo(...from);
+    context.lineTo(...to);
+    context.stroke();
+    setDrawn(true);
+    if (canvas.current) onDraw?.(canvas.current);
+  };
+  return (
+    <div class="draw">
+      <canvas
+        ref={canvas}
+        class="draw-canvas"
+        width={SIDE}
+        height={SIDE}
+        role="img"
+        aria-label={text.draw.canvas}
+        onPointerDown={(event) => {
+          event.currentTarget.setPointerCapture(event.pointerId);
+          last.current = at(event);
+          stroke(last.current, last.current);
+        }}
+        onPointerMove={(event) => {
+          if (!last.current) return;
+          const to = at(event);
+          stroke(last.current, to);
+          last.current = to;
+        }}
+        onPointerUp={() => (last.current = null)}
+        onPointerCancel={() => (last.current = null)}
+      />
+      <div class="draw-tools">
+        <div class="inks" role="radiogroup" aria-label={text.draw.colour('')}>
+          {COLOURS.map((one) => (
+            <label key={one} class={one === colour ? 'ink chosen' : 'ink'} style={{ background: one }}>
+              <input
+                type="radio"
+                name={onUse ? 'ink' : 'try-ink'}
+                checked={one === colour}
+                aria-label={text.draw.colour(text.draw.colours[one])}
+                onChange={() => setColour(one)}
+              />
+            </label>
+          ))}
         </div>
-    );
+        <button
+          type="button"
+          class="quiet"
+          onClick={() => {
+            wipe(canvas.current);
+            setDrawn(false);
+            onClear?.();
+          }}
+        >
+          <Icon of={Eraser} size={16} /> {text.draw.clear}
+        </button>
+      </div>
+      {onUse && (
+        <button
+          type="button"
+          class="main"
+          disabled={!drawn}
+          onClick={async () => {
+            const file = await fileOf(/** @type {HTMLCanvasElement} */ (canvas.current));
+            wipe(canvas.current);
+            setDrawn(false);
+            onUse(file);
+          }}
+        >
+          <Icon of={Plus} /> {text.draw.use}
+        </button>
+      )}
+    </div>
+  );
 }
 
 export function DrawDialog({ id, onClose, onPicture }) {
-    return (
-        <Dialog title={text.draw.title(nameOf(id))} onClose={onClose} class="draw-dialog">
-            <DrawPad onUse={onPicture} />
-        </Dialog>
-    );
+  return (
+    <Dialog title={text.draw.title(nameOf(id))} onClose={onClose} class="draw-dialog">
+      <DrawPad onUse={onPicture} />
+    </Dialog>
+  );
 }

@@ -18,170 +18,164 @@ export const inspected = signal('');
 
 /** Colour and cover by strength: night where nothing is taken, then violet, orange, and light that lets all through. */
 const STOPS = [
-    [0, [12, 8, 38, 205]],
-    [0.3, [88, 34, 140, 175]],
-    [0.65, [235, 96, 60, 120]],
-    [1, [255, 224, 120, 70]],
+  [0, [12, 8, 38, 205]],
+  [0.3, [88, 34, 140, 175]],
+  [0.65, [235, 96, 60, 120]],
+  [1, [255, 224, 120, 70]],
 ];
 function heat(share) {
-    const next = Math.max(
-        1,
-        STOPS.findIndex(([at]) => at >= share),
-    );
-    const [[from, a], [to, b]] = /** @type {any} */ ([STOPS[next - 1], STOPS[next]]);
-    const t = (share - from) / (to - from);
-    return a.map((value, i) => Math.round(value + t * (b[i] - value)));
+  const next = Math.max(
+    1,
+    STOPS.findIndex(([at]) => at >= share),
+  );
+  const [[from, a], [to, b]] = /** @type {any} */ ([STOPS[next - 1], STOPS[next]]);
+  const t = (share - from) / (to - from);
+  return a.map((value, i) => Math.round(value + t * (b[i] - value)));
 }
 
 /** The picture's middle square, as the model sees it, under what is taken from each patch. */
 async function paint(canvas, url, { grid, patches }, most) {
-    const image = new Image();
-    image.src = url;
-    await image.decode();
-    const context = canvas.getContext('2d');
-    const side = Math.min(image.naturalWidth, image.naturalHeight);
-    const [left, top] = [(image.naturalWidth - side) / 2, (image.naturalHeight - side) / 2];
-    const small = new OffscreenCanvas(grid, grid);
-    const pixels = new ImageData(grid, grid);
-    patches.forEach((share, i) => {
-        pixels.data.set(heat(Math.min(1, (share / most) ** 0.6)), 4 * i);
-    });
-    /** @type {any} */ (small.getContext('2d')).putImageData(pixels, 0, 0);
-    context.drawImage(image, left, top, side, side, 0, 0, SIDE, SIDE);
-    context.imageSmoothingQuality = 'high';
-    context.drawImage(small, 0, 0, SIDE, SIDE);
+  const image = new Image();
+  image.src = url;
+  await image.decode();
+  const context = canvas.getContext('2d');
+  const side = Math.min(image.naturalWidth, image.naturalHeight);
+  const [left, top] = [(image.naturalWidth - side) / 2, (image.naturalHeight - side) / 2];
+  const small = new OffscreenCanvas(grid, grid);
+  const pixels = new ImageData(grid, grid);
+  patches.forEach((share, i) => {
+    pixels.data.set(heat(Math.min(1, (share / most) ** 0.6)), 4 * i);
+  });
+  /** @type {any} */ (small.getContext('2d')).putImageData(pixels, 0, 0);
+  context.drawImage(image, left, top, side, side, 0, 0, SIDE, SIDE);
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(small, 0, 0, SIDE, SIDE);
 }
 
 function Look({ picture, kind, title, attention, most }) {
-    const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
-    useEffect(() => {
-        if (attention) paint(canvas.current, picture.url, attention, most).catch(() => {});
-    }, [attention, most, picture.url]);
-    const best = bestOf(picture, kind);
-    const prompts = attention ? attention.prompts.reduce((sum, share) => sum + share, 0) : 0;
-    const answer = best ? `${nameOf(best.id)} ${format.percent(best.score)}` : '';
-    return (
-        <figure class={`look ${kind}`}>
-            <canvas
-                ref={canvas}
-                width={SIDE}
-                height={SIDE}
-                role="img"
-                aria-label={`${text.inside.attention}: ${title}`}
-            />
-            <figcaption>
-                <strong class={`kind ${kind}`}>{title}</strong>
-                <span class={best ? (best.right ? 'good-text' : 'bad-text') : ''}>
-                    {best && (best.right ? '✓ ' : '✗ ')}
-                    {answer}
-                </span>
-                {attention && <small>{text.inside.rest(attention.self, prompts)}</small>}
-            </figcaption>
-        </figure>
-    );
+  const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
+  useEffect(() => {
+    if (attention) paint(canvas.current, picture.url, attention, most).catch(() => {});
+  }, [attention, most, picture.url]);
+  const best = bestOf(picture, kind);
+  const prompts = attention ? attention.prompts.reduce((sum, share) => sum + share, 0) : 0;
+  const answer = best ? `${nameOf(best.id)} ${format.percent(best.score)}` : '';
+  return (
+    <figure class={`look ${kind}`}>
+      <canvas ref={canvas} width={SIDE} height={SIDE} role="img" aria-label={`${text.inside.attention}: ${title}`} />
+      <figcaption>
+        <strong class={`kind ${kind}`}>{title}</strong>
+        <span class={best ? (best.right ? 'good-text' : 'bad-text') : ''}>
+          {best && (best.right ? '✓ ' : '✗ ')}
+          {answer}
+        </span>
+        {attention && <small>{text.inside.rest(attention.self, prompts)}</small>}
+      </figcaption>
+    </figure>
+  );
 }
 
 function Attention({ picture }) {
-    const [found, setFound] = useState(/** @type {any} */ ({}));
-    const [before, after] = [zeroShot.value, tuned.value];
-    useEffect(() => {
-        let current = true;
-        const look = async () => {
-            const zero = before && (await before.classifier.attention(picture.blob));
-            const trained = after && (await after.classifier.attention(picture.blob));
-            if (current) setFound({ zero, tuned: trained });
-        };
-        look().catch((error) => current && setFound({ error }));
-        return () => {
-            current = false;
-        };
-    }, [picture.id, before, after]);
-    if (found.error) return <Problem title={text.errors.title}>{reasonOf(found.error)}</Problem>;
-    const most = Math.max(...[found.zero, found.tuned].flatMap((one) => (one ? [...one.patches] : [])), 1e-6);
-    return (
-        <div class="looks">
-            <figure class="look">
-                <img src={picture.url} alt={nameOf(picture.classId)} />
-                <figcaption>
-                    <strong>{nameOf(picture.classId)}</strong>
-                </figcaption>
-            </figure>
-            <Look picture={picture} kind="zero" title={text.before} attention={found.zero} most={most} />
-            {after && <Look picture={picture} kind="tuned" title={text.after} attention={found.tuned} most={most} />}
-        </div>
-    );
+  const [found, setFound] = useState(/** @type {any} */ ({}));
+  const [before, after] = [zeroShot.value, tuned.value];
+  useEffect(() => {
+    let current = true;
+    const look = async () => {
+      const zero = before && (await before.classifier.attention(picture.blob));
+      const trained = after && (await after.classifier.attention(picture.blob));
+      if (current) setFound({ zero, tuned: trained });
+    };
+    look().catch((error) => current && setFound({ error }));
+    return () => {
+      current = false;
+    };
+  }, [picture.id, before, after]);
+  if (found.error) return <Problem title={text.errors.title}>{reasonOf(found.error)}</Problem>;
+  const most = Math.max(...[found.zero, found.tuned].flatMap((one) => (one ? [...one.patches] : [])), 1e-6);
+  return (
+    <div class="looks">
+      <figure class="look">
+        <img src={picture.url} alt={nameOf(picture.classId)} />
+        <figcaption>
+          <strong>{nameOf(picture.classId)}</strong>
+        </figcaption>
+      </figure>
+      <Look picture={picture} kind="zero" title={text.before} attention={found.zero} most={most} />
+      {after && <Look picture={picture} kind="tuned" title={text.after} attention={found.tuned} most={most} />}
+    </div>
+  );
 }
 
 function Words() {
-    const [lists, setLists] = useState(/** @type {any} */ (null));
-    const after = tuned.value;
-    useEffect(() => {
-        let current = true;
-        setLists(null);
-        after?.classifier.nearestWords({ topK: WORDS }).then(
-            (found) => current && setLists(found),
-            (error) => current && setLists({ error }),
-        );
-        return () => {
-            current = false;
-        };
-    }, [after]);
-    return (
-        <section class="panel" aria-labelledby="words-title">
-            <h3 id="words-title">{text.inside.words}</h3>
-            <p class="fine">
-                {text.inside.wordsHint} {model.value?.id !== BUILT_IN.id && text.inside.wordsPartly}
-            </p>
-            {!after && <p>{text.inside.noTuned}</p>}
-            {lists?.error && <Problem title={text.errors.title}>{reasonOf(lists.error)}</Problem>}
-            {Array.isArray(lists) && lists.length === 0 && <p>{text.inside.noWords}</p>}
-            {Array.isArray(lists) && lists.length > 0 && (
-                <ol class="words">
-                    {lists.slice(0, 16).map((words, i) => (
-                        <li key={i}>
-                            <strong>{text.inside.prompt(i + 1)}</strong>
-                            <ul>
-                                {words.map(({ word, distance }, rank) => (
-                                    <li key={word} class={rank === 0 ? 'word first' : 'word'}>
-                                        {word} <small>{distance.toFixed(2)}</small>
-                                    </li>
-                                ))}
-                            </ul>
-                        </li>
-                    ))}
-                </ol>
-            )}
-        </section>
+  const [lists, setLists] = useState(/** @type {any} */ (null));
+  const after = tuned.value;
+  useEffect(() => {
+    let current = true;
+    setLists(null);
+    after?.classifier.nearestWords({ topK: WORDS }).then(
+      (found) => current && setLists(found),
+      (error) => current && setLists({ error }),
     );
+    return () => {
+      current = false;
+    };
+  }, [after]);
+  return (
+    <section class="panel" aria-labelledby="words-title">
+      <h3 id="words-title">{text.inside.words}</h3>
+      <p class="fine">
+        {text.inside.wordsHint} {model.value?.id !== BUILT_IN.id && text.inside.wordsPartly}
+      </p>
+      {!after && <p>{text.inside.noTuned}</p>}
+      {lists?.error && <Problem title={text.errors.title}>{reasonOf(lists.error)}</Problem>}
+      {Array.isArray(lists) && lists.length === 0 && <p>{text.inside.noWords}</p>}
+      {Array.isArray(lists) && lists.length > 0 && (
+        <ol class="words">
+          {lists.slice(0, 16).map((words, i) => (
+            <li key={i}>
+              <strong>{text.inside.prompt(i + 1)}</strong>
+              <ul>
+                {words.map(({ word, distance }, rank) => (
+                  <li key={word} class={rank === 0 ? 'word first' : 'word'}>
+                    {word} <small>{distance.toFixed(2)}</small>
+                  </li>
+                ))}
+              </ul>
+            </li>
+          ))}
+        </ol>
+      )}
+    </section>
+  );
 }
 
 export function Inside() {
-    const all = judged.value;
-    const found = pictures.value.find(({ id }) => id === inspected.value) ?? all[0];
-    const picks = all.slice(0, MOST_PICKS);
-    const shown = found && !picks.includes(found) ? [found, ...picks] : picks;
-    return (
-        <section class="inside" aria-labelledby="inside-title">
-            <div class="panel">
-                <h2 id="inside-title">{text.inside.attention}</h2>
-                <p class="fine">{text.inside.attentionHint}</p>
-                {found ? <Attention picture={found} /> : <p>{text.pictures.nothingHint}</p>}
-                <div class="picks" role="radiogroup" aria-label={text.inside.pick}>
-                    {shown.map((picture) => (
-                        <label class={picture === found ? 'pick chosen' : 'pick'} key={picture.id}>
-                            <input
-                                type="radio"
-                                name="pick"
-                                checked={picture === found}
-                                aria-label={nameOf(picture.classId)}
-                                onChange={() => (inspected.value = picture.id)}
-                            />
-                            <img src={picture.url} alt="" loading="lazy" decoding="async" />
-                        </label>
-                    ))}
-                </div>
-            </div>
-            <Words />
-        </section>
-    );
+  const all = judged.value;
+  const found = pictures.value.find(({ id }) => id === inspected.value) ?? all[0];
+  const picks = all.slice(0, MOST_PICKS);
+  const shown = found && !picks.includes(found) ? [found, ...picks] : picks;
+  return (
+    <section class="inside" aria-labelledby="inside-title">
+      <div class="panel">
+        <h2 id="inside-title">{text.inside.attention}</h2>
+        <p class="fine">{text.inside.attentionHint}</p>
+        {found ? <Attention picture={found} /> : <p>{text.pictures.nothingHint}</p>}
+        <div class="picks" role="radiogroup" aria-label={text.inside.pick}>
+          {shown.map((picture) => (
+            <label class={picture === found ? 'pick chosen' : 'pick'} key={picture.id}>
+              <input
+                type="radio"
+                name="pick"
+                checked={picture === found}
+                aria-label={nameOf(picture.classId)}
+                onChange={() => (inspected.value = picture.id)}
+              />
+              <img src={picture.url} alt="" loading="lazy" decoding="async" />
+            </label>
+          ))}
+        </div>
+      </div>
+      <Words />
+    </section>
+  );
 }

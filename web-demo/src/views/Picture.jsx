@@ -9,70 +9,66 @@ import { Bars, Dialog, Icon } from './bits.jsx';
 import { inspected } from './Inside.jsx';
 
 export function PictureDialog({ id }) {
-    const picture = /** @type {import('../store.js').Picture} */ (pictures.value.find((one) => one.id === id));
-    const close = () => (opened.value = '');
-    return (
-        <Dialog title={nameOf(picture.classId) || text.picture.title} onClose={close} class="picture-dialog">
-            <div class="picture-large">
-                <img src={picture.url} alt={nameOf(picture.classId)} />
-                <div>
-                    {picture.fault.value && <p class="bad-text">{picture.fault.value}</p>}
-                    <h3 class="kind zero">{text.before}</h3>
-                    <Bars list={answersOf(picture, 'zero')} kind="zero" truth={picture.classId} />
-                    <h3 class="kind tuned">{text.after}</h3>
-                    {tuned.value ? (
-                        <Bars list={answersOf(picture, 'tuned')} kind="tuned" truth={picture.classId} />
-                    ) : (
-                        <p class="fine">{text.tryIt.untrained}</p>
-                    )}
-                </div>
-            </div>
-            <label class="field">
-                <span>{text.picture.belongs}</span>
-                <select
-                    value={picture.classId}
-                    onChange={(event) => {
-                        const to = event.currentTarget.value;
-                        movePicture(id, to, text.picture.moved(nameOf(to)));
-                    }}
-                >
-                    {classes.value.map((one) => (
-                        <option key={one.id} value={one.id}>
-                            {nameOf(one.id) || text.pictures.namePlaceholder}
-                        </option>
-                    ))}
-                </select>
-            </label>
-            <label class="check">
-                <input
-                    type="checkbox"
-                    checked={picture.held}
-                    onChange={(event) => setHeld(id, event.currentTarget.checked)}
-                />
-                {text.picture.held}
-            </label>
-            <div class="dialog-actions">
-                <button
-                    type="button"
-                    onClick={() => {
-                        inspected.value = id;
-                        close();
-                        location.hash = 'inside';
-                    }}
-                >
-                    <Icon of={Eye} /> {text.picture.inside}
-                </button>
-                <button
-                    type="button"
-                    class="danger"
-                    onClick={() => {
-                        close();
-                        removePicture(id, text.picture.removed);
-                    }}
-                >
-                    <Icon of={Trash2} /> {text.picture.remove}
-                </button>
-            </div>
-        </Dialog>
-    );
+  const picture = /** @type {import('../store.js').Picture} */ (pictures.value.find((one) => one.id === id));
+  const close = () => (opened.value = '');
+  return (
+    <Dialog title={nameOf(picture.classId) || text.picture.title} onClose={close} class="picture-dialog">
+      <div class="picture-large">
+        <img src={picture.url} alt={nameOf(picture.classId)} />
+        <div>
+          {picture.fault.value && <p class="bad-text">{picture.fault.value}</p>}
+          <h3 class="kind zero">{text.before}</h3>
+          <Bars list={answersOf(picture, 'zero')} kind="zero" truth={picture.classId} />
+          <h3 class="kind tuned">{text.after}</h3>
+          {tuned.value ? (
+            <Bars list={answersOf(picture, 'tuned')} kind="tuned" truth={picture.classId} />
+          ) : (
+            <p class="fine">{text.tryIt.untrained}</p>
+          )}
+        </div>
+      </div>
+      <label class="field">
+        <span>{text.picture.belongs}</span>
+        <select
+          value={picture.classId}
+          onChange={(event) => {
+            const to = event.currentTarget.value;
+            movePicture(id, to, text.picture.moved(nameOf(to)));
+          }}
+        >
+          {classes.value.map((one) => (
+            <option key={one.id} value={one.id}>
+              {nameOf(one.id) || text.pictures.namePlaceholder}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label class="check">
+        <input type="checkbox" checked={picture.held} onChange={(event) => setHeld(id, event.currentTarget.checked)} />
+        {text.picture.held}
+      </label>
+      <div class="dialog-actions">
+        <button
+          type="button"
+          onClick={() => {
+            inspected.value = id;
+            close();
+            location.hash = 'inside';
+          }}
+        >
+          <Icon of={Eye} /> {text.picture.inside}
+        </button>
+        <button
+          type="button"
+          class="danger"
+          onClick={() => {
+            close();
+            removePicture(id, text.picture.removed);
+          }}
+        >
+          <Icon of={Trash2} /> {text.picture.remove}
+        </button>
+      </div>
+    </Dialog>
+  );
 }

@@ -9,17 +9,18 @@ import { BUILT_IN, MODELS, loadModel, model } from '../models.js';
 import { bestOf, namesError, tuned } from '../predict.js';
 import { fetching, openSample, sampleError, samples } from '../samples.js';
 import {
-    addClass,
-    classes,
-    clearAll,
-    hasOwnPictures,
-    isRepeated,
-    movePicture,
-    nameOf,
-    picturesOf,
-    removeClass,
-    renameClass,
-    sampleId,
+  addClass,
+  classes,
+  clearAll,
+  hasOwnPictures,
+  isRepeated,
+  movePicture,
+  nameOf,
+  picturesOf,
+  removeClass,
+  removePicture,
+  renameClass,
+  sampleId,
 } from '../store.js';
 import { text } from '../strings.js';
 import { Empty, FileButton, Icon, Problem, Segments, answerText } from './bits.jsx';
@@ -39,256 +40,255 @@ const fresh = signal('');
 const shownKind = () => (tuned.value ? showing.value : 'zero');
 
 function Thumb({ picture }) {
-    const kind = shownKind();
-    const best = bestOf(picture, kind);
-    const mark = picture.fault.value ? 'fault' : best ? (best.right ? 'right' : 'wrong') : 'none';
-    const label = text.pictures.open(nameOf(picture.classId), answerText(picture, kind), picture.held);
-    return (
-        <li>
-            <button
-                type="button"
-                class={`thumb ${mark}${picture.held ? ' held' : ''}`}
-                aria-label={label}
-                title={label}
-                draggable
-                onDragStart={(event) => event.dataTransfer?.setData(DRAGGED, picture.id)}
-                onClick={() => (opened.value = picture.id)}
-            >
-                <img src={picture.url} alt="" loading="lazy" decoding="async" draggable={false} />
-                {picture.held && (
-                    <span class="held-mark" aria-hidden="true">
-                        <Icon of={Eye} size={12} />
-                    </span>
-                )}
-                {mark !== 'none' && (
-                    <span class="verdict" aria-hidden="true">
-                        <Icon of={mark === 'right' ? Check : X} size={12} />
-                    </span>
-                )}
-                <span class="thumb-name" aria-hidden="true">
-                    {best ? nameOf(best.id) : mark === 'fault' ? '!' : '…'}
-                </span>
-            </button>
-        </li>
-    );
+  const kind = shownKind();
+  const best = bestOf(picture, kind);
+  const mark = picture.fault.value ? 'fault' : best ? (best.right ? 'right' : 'wrong') : 'none';
+  const label = text.pictures.open(nameOf(picture.classId), answerText(picture, kind), picture.held);
+  return (
+    <li>
+      <button
+        type="button"
+        class={`thumb ${mark}${picture.held ? ' held' : ''}`}
+        aria-label={label}
+        title={label}
+        draggable
+        onDragStart={(event) => event.dataTransfer?.setData(DRAGGED, picture.id)}
+        onClick={() => (opened.value = picture.id)}
+        onKeyDown={(event) => event.key === 'Delete' && removePicture(picture.id, text.picture.removed)}
+      >
+        <img src={picture.url} alt="" loading="lazy" decoding="async" draggable={false} />
+        {picture.held && (
+          <span class="held-mark" aria-hidden="true">
+            <Icon of={Eye} size={12} />
+          </span>
+        )}
+        {mark !== 'none' && (
+          <span class="verdict" aria-hidden="true">
+            <Icon of={mark === 'right' ? Check : X} size={12} />
+          </span>
+        )}
+        <span class="thumb-name" aria-hidden="true">
+          {best ? nameOf(best.id) : mark === 'fault' ? '!' : '…'}
+        </span>
+      </button>
+    </li>
+  );
 }
 
 function Card({ one }) {
-    const [over, setOver] = useState(false);
-    const [all, setAll] = useState(false);
-    const own = picturesOf(one.id);
-    const held = own.filter((picture) => picture.held).length;
-    const shown = all ? own : own.slice(0, SHOWN);
-    const repeated = isRepeated(one);
-    const unnamed = !one.name.trim();
-    const note = repeated ? text.pictures.repeated : unnamed && own.length ? text.pictures.unnamed : '';
-    const use = () => (lastClass.value = one.id);
-    const drop = (event) => {
-        setOver(false);
-        const id = event.dataTransfer?.getData(DRAGGED);
-        if (id) movePicture(id, one.id, text.picture.moved(nameOf(one.id)));
-        else if (event.dataTransfer?.types.includes('Files')) takeDrop(event.dataTransfer, one.id);
-        else return;
+  const [over, setOver] = useState(false);
+  const [all, setAll] = useState(false);
+  const own = picturesOf(one.id);
+  const held = own.filter((picture) => picture.held).length;
+  const shown = all ? own : own.slice(0, SHOWN);
+  const repeated = isRepeated(one);
+  const unnamed = !one.name.trim();
+  const note = repeated ? text.pictures.repeated : unnamed && own.length ? text.pictures.unnamed : '';
+  const use = () => (lastClass.value = one.id);
+  const drop = (event) => {
+    setOver(false);
+    const id = event.dataTransfer?.getData(DRAGGED);
+    if (id) movePicture(id, one.id, text.picture.moved(nameOf(one.id)));
+    else if (event.dataTransfer?.types.includes('Files')) takeDrop(event.dataTransfer, one.id);
+    else return;
+    event.preventDefault();
+  };
+  return (
+    <li
+      class={over ? `card c${one.colour} over` : `card c${one.colour}`}
+      onDragOver={(event) => {
         event.preventDefault();
-    };
-    return (
-        <li
-            class={over ? `card c${one.colour} over` : `card c${one.colour}`}
-            onDragOver={(event) => {
-                event.preventDefault();
-                setOver(true);
-            }}
-            onDragLeave={(event) => !event.currentTarget.contains(event.relatedTarget) && setOver(false)}
-            onDrop={drop}
-            onFocusIn={use}
+        setOver(true);
+      }}
+      onDragLeave={(event) => !event.currentTarget.contains(event.relatedTarget) && setOver(false)}
+      onDrop={drop}
+      onFocusIn={use}
+    >
+      <div class="card-head">
+        <i class={`swatch c${one.colour}`} aria-hidden="true" />
+        <input
+          class="card-name"
+          type="text"
+          aria-label={text.pictures.name}
+          aria-invalid={Boolean(note)}
+          placeholder={text.pictures.namePlaceholder}
+          value={one.name}
+          maxLength={60}
+          ref={(input) => {
+            if (!input || fresh.value !== one.id) return;
+            fresh.value = '';
+            input.focus();
+          }}
+          onInput={(event) => renameClass(one.id, event.currentTarget.value)}
+        />
+        <button
+          type="button"
+          class="quiet round small"
+          aria-label={text.pictures.remove(nameOf(one.id))}
+          onClick={() => removeClass(one.id, text.pictures.removed(nameOf(one.id)))}
         >
-            <div class="card-head">
-                <i class={`swatch c${one.colour}`} aria-hidden="true" />
-                <input
-                    class="card-name"
-                    type="text"
-                    aria-label={text.pictures.name}
-                    aria-invalid={Boolean(note)}
-                    placeholder={text.pictures.namePlaceholder}
-                    value={one.name}
-                    maxLength={60}
-                    ref={(input) => {
-                        if (!input || fresh.value !== one.id) return;
-                        fresh.value = '';
-                        input.focus();
-                    }}
-                    onInput={(event) => renameClass(one.id, event.currentTarget.value)}
-                />
-                <button
-                    type="button"
-                    class="quiet round small"
-                    aria-label={text.pictures.remove(nameOf(one.id))}
-                    onClick={() => removeClass(one.id, text.pictures.removed(nameOf(one.id)))}
-                >
-                    <Icon of={X} size={16} />
-                </button>
-            </div>
-            <p class={note ? 'card-note bad' : 'card-note'}>{note || text.pictures.count(own.length - held, held)}</p>
-            {own.length > 0 ? (
-                <ul class="thumbs">
-                    {shown.map((picture) => (
-                        <Thumb key={picture.id} picture={picture} />
-                    ))}
-                </ul>
-            ) : (
-                <p class="card-empty">{text.pictures.empty}</p>
-            )}
-            {own.length > SHOWN && (
-                <button type="button" class="quiet more" onClick={() => setAll(!all)}>
-                    {all ? text.pictures.less : text.pictures.more(own.length - SHOWN)}
-                </button>
-            )}
-            <div class="card-tools" role="group" aria-label={text.pictures.add(nameOf(one.id))}>
-                <FileButton class="tool" accept="image/*" onFiles={(files) => take(foundFiles(files), one.id)}>
-                    <Icon of={Upload} size={16} /> {text.pictures.upload}
-                </FileButton>
-                <FileButton class="tool" folder onFiles={(files) => take(foundFiles(files), one.id)}>
-                    <Icon of={FolderOpen} size={16} /> {text.pictures.folder}
-                </FileButton>
-                <button type="button" class="tool" onClick={() => (tool.value = { kind: 'webcam', id: one.id })}>
-                    <Icon of={Camera} size={16} /> {text.pictures.webcam}
-                </button>
-                <button type="button" class="tool" onClick={() => (tool.value = { kind: 'draw', id: one.id })}>
-                    <Icon of={Pencil} size={16} /> {text.pictures.draw}
-                </button>
-            </div>
-            {over && <div class="card-over">{text.pictures.dropHere}</div>}
-        </li>
-    );
+          <Icon of={X} size={16} />
+        </button>
+      </div>
+      <p class={note ? 'card-note bad' : 'card-note'}>{note || text.pictures.count(own.length - held, held)}</p>
+      {own.length > 0 ? (
+        <ul class="thumbs">
+          {shown.map((picture) => (
+            <Thumb key={picture.id} picture={picture} />
+          ))}
+        </ul>
+      ) : (
+        <p class="card-empty">{text.pictures.empty}</p>
+      )}
+      {own.length > SHOWN && (
+        <button type="button" class="quiet more" onClick={() => setAll(!all)}>
+          {all ? text.pictures.less : text.pictures.more(own.length - SHOWN)}
+        </button>
+      )}
+      <div class="card-tools" role="group" aria-label={text.pictures.add(nameOf(one.id))}>
+        <FileButton class="tool" accept="image/*" onFiles={(files) => take(foundFiles(files), one.id)}>
+          <Icon of={Upload} size={16} /> {text.pictures.upload}
+        </FileButton>
+        <FileButton class="tool" folder onFiles={(files) => take(foundFiles(files), one.id)}>
+          <Icon of={FolderOpen} size={16} /> {text.pictures.folder}
+        </FileButton>
+        <button type="button" class="tool" onClick={() => (tool.value = { kind: 'webcam', id: one.id })}>
+          <Icon of={Camera} size={16} /> {text.pictures.webcam}
+        </button>
+        <button type="button" class="tool" onClick={() => (tool.value = { kind: 'draw', id: one.id })}>
+          <Icon of={Pencil} size={16} /> {text.pictures.draw}
+        </button>
+      </div>
+      {over && <div class="card-over">{text.pictures.dropHere}</div>}
+    </li>
+  );
 }
 
 function Samples() {
-    const credits = samples.value.find(({ id }) => id === sampleId.value)?.authors;
-    return (
-        <div class="samples">
-            <div class="chips" role="group" aria-label={text.samples.title}>
-                <span class="chips-label" aria-hidden="true">
-                    {text.samples.title}
-                </span>
-                {samples.value.map(({ id }) => (
-                    <button
-                        type="button"
-                        class={id === sampleId.value ? 'chip chosen' : 'chip'}
-                        aria-pressed={id === sampleId.value}
-                        aria-busy={fetching.value === id}
-                        key={id}
-                        onClick={() => openSample(id)}
-                    >
-                        {text.samples.names[id] ?? id}
-                    </button>
-                ))}
-                <button type="button" class="chip" onClick={() => clearAll(text.samples.emptied)}>
-                    {text.samples.empty}
-                </button>
-            </div>
-            {credits && (
-                <details class="credits">
-                    <summary>{text.samples.authors}</summary>
-                    <p>
-                        {text.samples.credit}{' '}
-                        {credits.map(({ title, author, url, licence, licenceUrl }, i) => (
-                            <span key={title}>
-                                {i > 0 && '; '}
-                                <a href={url}>{title}</a>, {author} (<a href={licenceUrl}>{licence}</a>)
-                            </span>
-                        ))}
-                    </p>
-                </details>
-            )}
-            {sampleError.value && <Problem title={text.errors.title}>{text.samples.failed}</Problem>}
-        </div>
-    );
+  const credits = samples.value.find(({ id }) => id === sampleId.value)?.authors;
+  return (
+    <div class="samples">
+      <div class="chips" role="group" aria-label={text.samples.title}>
+        <span class="chips-label" aria-hidden="true">
+          {text.samples.title}
+        </span>
+        {samples.value.map(({ id }) => (
+          <button
+            type="button"
+            class={id === sampleId.value ? 'chip chosen' : 'chip'}
+            aria-pressed={id === sampleId.value}
+            aria-busy={fetching.value === id}
+            key={id}
+            onClick={() => openSample(id)}
+          >
+            {text.samples.names[id] ?? id}
+          </button>
+        ))}
+        <button type="button" class="chip" onClick={() => clearAll(text.samples.emptied)}>
+          {text.samples.empty}
+        </button>
+      </div>
+      {credits && (
+        <details class="credits">
+          <summary>{text.samples.authors}</summary>
+          <p>
+            {text.samples.credit}{' '}
+            {credits.map(({ title, author, url, licence, licenceUrl }, i) => (
+              <span key={title}>
+                {i > 0 && '; '}
+                <a href={url}>{title}</a>, {author} (<a href={licenceUrl}>{licence}</a>)
+              </span>
+            ))}
+          </p>
+        </details>
+      )}
+      {sampleError.value && <Problem title={text.errors.title}>{text.samples.failed}</Problem>}
+    </div>
+  );
 }
 
 /** The small model's world ends where the samples do. */
 export function World() {
-    if (model.value?.id !== BUILT_IN.id || !hasOwnPictures.value) return null;
-    return (
-        <div class="world" role="note">
-            <Icon of={Shapes} size={22} />
-            <div>
-                <strong>{text.world.title}</strong>
-                <p>{text.world.body}</p>
-            </div>
-            <button
-                type="button"
-                onClick={() => {
-                    dialog.value = 'model';
-                    loadModel(MODELS[1]);
-                }}
-            >
-                {text.world.action}
-            </button>
-        </div>
-    );
+  if (model.value?.id !== BUILT_IN.id || !hasOwnPictures.value) return null;
+  return (
+    <div class="world" role="note">
+      <Icon of={Shapes} size={22} />
+      <div>
+        <strong>{text.world.title}</strong>
+        <p>{text.world.body}</p>
+      </div>
+      <button
+        type="button"
+        onClick={() => {
+          dialog.value = 'model';
+          loadModel(MODELS[1]);
+        }}
+      >
+        {text.world.action}
+      </button>
+    </div>
+  );
 }
 
 export function Pictures() {
-    const open = tool.value;
-    const close = () => (tool.value = null);
-    return (
-        <section class="pictures" aria-label={text.pictures.title}>
-            <Samples />
-            <World />
-            {namesError.value && <Problem title={text.pictures.namesError}>{namesError.value.message}</Problem>}
-            {classes.value.length > 0 ? (
-                <div class="pictures-head">
-                    <h2>{text.pictures.lead}</h2>
-                    {tuned.value && (
-                        <Segments
-                            label={text.pictures.showing}
-                            value={showing.value}
-                            options={[
-                                ['zero', text.before],
-                                ['tuned', text.after],
-                            ]}
-                            onChange={(value) => (showing.value = value)}
-                        />
-                    )}
-                    <span class="legend">
-                        <span class="held-mark">
-                            <Icon of={Eye} size={12} />
-                        </span>{' '}
-                        {text.pictures.legendHeld}
-                    </span>
-                </div>
-            ) : (
-                !fetching.value && (
-                    <Empty icon={ImagePlus} title={text.pictures.nothing}>
-                        <p>{text.pictures.nothingHint}</p>
-                    </Empty>
-                )
-            )}
-            <ul class="cards">
-                {classes.value.map((one) => (
-                    <Card key={one.id} one={one} />
-                ))}
-                {classes.value.length === 0 &&
-                    fetching.value &&
-                    [0, 1, 2, 3].map((i) => <li class="card ghost" key={i} />)}
-                <li class="card-add">
-                    <button type="button" class="add-button" onClick={() => (fresh.value = addClass())}>
-                        <Icon of={Plus} size={22} /> {text.pictures.addClass}
-                    </button>
-                    <FileButton class="quiet" folder onFiles={(files) => take(foundFiles(files))}>
-                        <Icon of={FolderOpen} size={16} /> {text.pictures.addFolders}
-                    </FileButton>
-                    <p class="fine">
-                        {text.pictures.addFoldersHint}. {text.pictures.pasteHint}
-                    </p>
-                </li>
-            </ul>
-            {open?.kind === 'draw' && (
-                <DrawDialog id={open.id} onClose={close} onPicture={(file) => addFiles(open.id, [file], 'drawing')} />
-            )}
-            {open?.kind === 'webcam' && (
-                <WebcamDialog id={open.id} onClose={close} onPicture={(file) => addFiles(open.id, [file], 'webcam')} />
-            )}
-        </section>
-    );
+  const open = tool.value;
+  const close = () => (tool.value = null);
+  return (
+    <section class="pictures" aria-label={text.pictures.title}>
+      <Samples />
+      <World />
+      {namesError.value && <Problem title={text.pictures.namesError}>{namesError.value.message}</Problem>}
+      {classes.value.length > 0 ? (
+        <div class="pictures-head">
+          <h2>{text.pictures.lead}</h2>
+          {tuned.value && (
+            <Segments
+              label={text.pictures.showing}
+              value={showing.value}
+              options={[
+                ['zero', text.before],
+                ['tuned', text.after],
+              ]}
+              onChange={(value) => (showing.value = value)}
+            />
+          )}
+          <span class="legend">
+            <span class="held-mark">
+              <Icon of={Eye} size={12} />
+            </span>{' '}
+            {text.pictures.legendHeld}
+          </span>
+        </div>
+      ) : (
+        !fetching.value && (
+          <Empty icon={ImagePlus} title={text.pictures.nothing}>
+            <p>{text.pictures.nothingHint}</p>
+          </Empty>
+        )
+      )}
+      <ul class="cards">
+        {classes.value.map((one) => (
+          <Card key={one.id} one={one} />
+        ))}
+        {classes.value.length === 0 && fetching.value && [0, 1, 2, 3].map((i) => <li class="card ghost" key={i} />)}
+        <li class="card-add">
+          <button type="button" class="add-button" onClick={() => (fresh.value = addClass())}>
+            <Icon of={Plus} size={22} /> {text.pictures.addClass}
+          </button>
+          <FileButton class="quiet" folder onFiles={(files) => take(foundFiles(files))}>
+            <Icon of={FolderOpen} size={16} /> {text.pictures.addFolders}
+          </FileButton>
+          <p class="fine">
+            {text.pictures.addFoldersHint}. {text.pictures.pasteHint}
+          </p>
+        </li>
+      </ul>
+      {open?.kind === 'draw' && (
+        <DrawDialog id={open.id} onClose={close} onPicture={(file) => addFiles(open.id, [file], 'drawing')} />
+      )}
+      {open?.kind === 'webcam' && (
+        <WebcamDialog id={open.id} onClose={close} onPicture={(file) => addFiles(open.id, [file], 'webcam')} />
+      )}
+    </section>
+  );
 }

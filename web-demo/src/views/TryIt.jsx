@@ -21,100 +21,97 @@ let busy = false;
 
 /** Answers for the newest picture only; while one is computed the others are passed over. */
 async function look(picture) {
-    waiting = picture;
-    if (busy) return;
-    busy = true;
-    while (waiting) {
-        const now = waiting;
-        waiting = null;
-        try {
-            const [before, after] = [zeroShot.value, tuned.value];
-            const zero = before && (await answerOf(before, now));
-            answers.value = { zero, tuned: after && (await answerOf(after, now)) };
-        } catch (error) {
-            if (error.code === 'image') tell(error.message, true);
-        }
+  waiting = picture;
+  if (busy) return;
+  busy = true;
+  while (waiting) {
+    const now = waiting;
+    waiting = null;
+    try {
+      const [before, after] = [zeroShot.value, tuned.value];
+      const zero = before && (await answerOf(before, now));
+      answers.value = { zero, tuned: after && (await answerOf(after, now)) };
+    } catch (error) {
+      if (error.code === 'image') tell(error.message, true);
     }
-    busy = false;
+  }
+  busy = false;
 }
 
 const forget = () => {
-    waiting = null;
-    answers.value = { zero: null, tuned: null };
+  waiting = null;
+  answers.value = { zero: null, tuned: null };
 };
 
 function show(file) {
-    if (!file) return;
-    URL.revokeObjectURL(shown.value);
-    shown.value = URL.createObjectURL(file);
-    look(file);
+  if (!file) return;
+  URL.revokeObjectURL(shown.value);
+  shown.value = URL.createObjectURL(file);
+  look(file);
+}
+
+/** A picture that is dropped anywhere on the box is for trying, not for a class. */
+function drop(event) {
+  const [file] = event.dataTransfer?.files ?? [];
+  if (!file) return;
+  event.preventDefault();
+  forget();
+  source.value = 'file';
+  show(file);
 }
 
 function FileBox() {
-    const drop = (event) => {
-        const [file] = event.dataTransfer?.files ?? [];
-        if (!file) return;
-        event.preventDefault();
-        event.stopPropagation();
-        show(file);
-    };
-    return (
-        <div class="try-file" onDragOver={(event) => event.preventDefault()} onDrop={drop}>
-            {shown.value && <img src={shown.value} alt={text.tryIt.title} />}
-            <FileButton accept="image/*" multiple={false} onFiles={([file]) => show(file)}>
-                <Icon of={Upload} size={16} /> {text.tryIt.drop}
-            </FileButton>
-        </div>
-    );
+  return (
+    <div class="try-file">
+      {shown.value && <img src={shown.value} alt={text.tryIt.title} />}
+      <FileButton accept="image/*" multiple={false} onFiles={([file]) => show(file)}>
+        <Icon of={Upload} size={16} /> {text.tryIt.drop}
+      </FileButton>
+    </div>
+  );
 }
 
 export function TryIt() {
-    const kind = source.value;
-    const { zero, tuned: after } = answers.value;
-    const label = (icon, words) => (
-        <>
-            <Icon of={icon} size={16} /> {words}
-        </>
-    );
-    return (
-        <section class="panel try" aria-labelledby="try-title">
-            <h2 id="try-title">{text.tryIt.title}</h2>
-            <Segments
-                label={text.tryIt.source}
-                value={kind}
-                options={[
-                    ['draw', label(Pencil, text.tryIt.sources.draw)],
-                    ['webcam', label(Camera, text.tryIt.sources.webcam)],
-                    ['file', label(Upload, text.tryIt.sources.file)],
-                ]}
-                onChange={(value) => {
-                    forget();
-                    source.value = value;
-                }}
-            />
-            {named.value.length < 2 && <p class="fine">{text.tryIt.noNames}</p>}
-            {kind === 'draw' && <DrawPad onDraw={look} onClear={forget} />}
-            {kind === 'webcam' && <Webcam every={150} onFrame={look} />}
-            {kind === 'file' && <FileBox />}
-            <div class="try-answers" aria-live="polite">
-                {zero ? (
-                    <>
-                        <h3 class="kind zero">{text.before}</h3>
-                        <Bars list={zero} kind="zero" most={3} />
-                        <h3 class="kind tuned">{text.after}</h3>
-                        {after ? (
-                            <Bars list={after} kind="tuned" most={3} />
-                        ) : (
-                            <p class="fine">{text.tryIt.untrained}</p>
-                        )}
-                    </>
-                ) : (
-                    <p class="fine">{text.tryIt.empty}</p>
-                )}
-            </div>
-            {model.value?.id === BUILT_IN.id && (
-                <p class="fine world-note">{`${text.world.title}. ${text.world.body}`}</p>
-            )}
-        </section>
-    );
+  const kind = source.value;
+  const { zero, tuned: after } = answers.value;
+  const label = (icon, words) => (
+    <>
+      <Icon of={icon} size={16} /> {words}
+    </>
+  );
+  return (
+    <section class="panel try" aria-labelledby="try-title" onDragOver={(event) => event.preventDefault()} onDrop={drop}>
+      <h2 id="try-title">{text.tryIt.title}</h2>
+      <Segments
+        label={text.tryIt.source}
+        value={kind}
+        options={[
+          ['draw', label(Pencil, text.tryIt.sources.draw)],
+          ['webcam', label(Camera, text.tryIt.sources.webcam)],
+          ['file', label(Upload, text.tryIt.sources.file)],
+        ]}
+        onChange={(value) => {
+          forget();
+          source.value = value;
+        }}
+      />
+      {named.value.length < 2 && <p class="fine">{text.tryIt.noNames}</p>}
+      {kind === 'draw' && <DrawPad onDraw={look} onClear={forget} />}
+      {kind === 'webcam' && <Webcam every={150} onFrame={look} />}
+      {kind === 'file' && <FileBox />}
+      <div class="try-answers" aria-live="polite">
+        {zero ? (
+          <>
+            <h3 class="kind zero">{text.before}</h3>
+            <Bars list={zero} kind="zero" most={3} />
+            <h3 class="kind tuned">{text.after}</h3>
+            {after ? <Bars list={after} kind="tuned" most={3} /> : <p class="fine">{text.tryIt.untrained}</p>}
+          </>
+        ) : (
+          <p class="fine">{text.tryIt.empty}</p>
+        )}
+      </div>
+      {model.value?.id === BUILT_IN.id && <p class="fine world-note">{`${text.world.title}. ${text.world.body}`}</p>}
+    </section>
+  );
 }
