@@ -37,8 +37,11 @@ async function shoot(name, view) {
     else if (view) await evaluate(`await hands.view('${view}')`);
     await page.setViewport({ width, height });
     for (const theme of THEMES) {
-      await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }]);
-      await evaluate(`scrollTo(0, 0); await new Promise((resolve) => setTimeout(resolve, 350))`);
+      await page.emulateMediaFeatures([
+        { name: 'prefers-color-scheme', value: theme },
+        { name: 'prefers-reduced-motion', value: 'reduce' }, // nothing is caught half-way
+      ]);
+      await evaluate(`scrollTo(0, 0); await new Promise((resolve) => setTimeout(resolve, 250))`);
       const file = path.join(folder, `${name}-${width}x${height}-${theme}.png`);
       await page.screenshot({ path: /** @type {any} */ (file) });
       count++;

@@ -85,13 +85,13 @@ function ThemeButton() {
 function ModelButton() {
   const load = loading.value;
   const share = load?.total ? load.loaded / load.total : 0;
-  const name = load ? text.model.loading(modelName(load.model)) : model.value ? modelName(model.value) : '…';
+  const name = load ? modelName(load.model) : model.value ? modelName(model.value) : '…';
   return (
     <button type="button" class="model-button" aria-haspopup="dialog" onClick={() => (dialog.value = 'model')}>
       <span class={`lamp ${load ? 'waiting' : loadError.value ? 'bad' : 'good'}`} aria-hidden="true" />
-      <span class="visually-hidden">{text.model.button}: </span>
+      <span class="visually-hidden">{load ? text.model.loading('') : `${text.model.button}: `}</span>
       <span class="model-name">{name}</span>
-      {load && <span class="model-share">{load.total ? format.percent(share) : ''}</span>}
+      {load && <span class="model-share">{load.total ? format.percent(share) : '…'}</span>}
     </button>
   );
 }

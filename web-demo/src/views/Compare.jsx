@@ -1,11 +1,12 @@
 /** Zero-shot and tuned on the same pictures: what changed sides, per class, and who is taken for whom. */
 import { signal } from '@preact/signals';
-import { ArrowRight, BarChart3, Minus, TrendingDown, TrendingUp } from 'lucide';
+import { BarChart3, Minus, Sparkles, TrendingDown, TrendingUp } from 'lucide';
 
 import { opened } from '../actions.js';
 import { answersOf, bestOf, confusionOf, tuned, tunedFits, zeroShot } from '../predict.js';
 import { heldPictures, judged, named, nameOf } from '../store.js';
 import { format, text } from '../strings.js';
+import { busy, obstacle, train } from '../training.js';
 import { Bars, ClassName, Empty, Icon, Problem, Segments } from './bits.jsx';
 
 const MOST_ROWS = 60;
@@ -121,9 +122,9 @@ export function Compare() {
       <section aria-label={text.compare.title}>
         <Empty icon={BarChart3} title={text.compare.noTuned}>
           <p>{text.compare.noTunedHint}</p>
-          <a class="button" href="#train">
-            {text.views.train} <Icon of={ArrowRight} size={16} />
-          </a>
+          <button type="button" class="main" disabled={busy.value || obstacle.value !== ''} onClick={() => train()}>
+            <Icon of={Sparkles} size={18} /> {text.train.start}
+          </button>
         </Empty>
       </section>
     );
