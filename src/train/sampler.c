@@ -18,18 +18,27 @@ int mudpt_sample_shots(const int32_t *labels, int count, int classes, int shots,
     for (int i = 0; i < count; i++)
         if (labels[i] < 0 || labels[i] >= classes)
             return fail(MUDPT_ARGUMENT, "picture %d has label %d; expected 0 to %d", i, labels[i], classes - 1);
+    /* Pictures by class, in their order: own[start[c]] ... own[start[c + 1] - 1] */
     int32_t *own = malloc((size_t)(count ? count : 1) * sizeof *own);
-    if (!own) return fail_memory((size_t)count * sizeof *own, "sampling shots");
+    int32_t *start = calloc((size_t)classes + 2, sizeof *start);
+    if (!own || !start) {
+        free(own);
+        free(start);
+        return fail_memory(((size_t)count + (size_t)classes + 2) * sizeof *own, "sampling shots");
+    }
+    for (int i = 0; i < count; i++) start[labels[i] + 2]++;
+    for (int class = 0; class < classes; class ++) start[class + 2] += start[class + 1];
+    for (int i = 0; i < count; i++) own[start[labels[i] + 1]++] = i;
     int total = 0;
     for (int class = 0; class < classes; class ++) {
-        int found = 0;
-        for (int i = 0; i < count; i++)
-            if (labels[i] == class) own[found++] = i;
+        int32_t *first = own + start[class];
+        int found = start[class + 1] - start[class];
         rng r;
         rng_seed(&r, seed, (uint64_t) class);
-        if (found > shots) rng_shuffle(&r, own, found);
-        for (int i = 0; i < found && i < shots; i++) chosen[total++] = own[i];
+        if (found > shots) rng_shuffle(&r, first, found);
+        for (int i = 0; i < found && i < shots; i++) chosen[total++] = first[i];
     }
     free(own);
+    free(start);
     return total;
 }
