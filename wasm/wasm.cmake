@@ -35,6 +35,21 @@ endfunction()
 add_variant(plain)
 add_variant(relaxed -mrelaxed-simd)
 
+# bench/gemm.c, for Node alone and in no package: products without the library around them.
+function(add_bench name)
+    file(GLOB kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/kernels/*.c ${PROJECT_SOURCE_DIR}/src/base/*.c)
+    add_executable(gemm-${name} EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/bench/gemm.c ${kernels})
+    configure_target(gemm-${name})
+    target_compile_options(gemm-${name} PRIVATE -pthread -msimd128 ${ARGN})
+    target_link_options(gemm-${name} PRIVATE -pthread --no-entry -sMODULARIZE -sEXPORT_ES6 -sENVIRONMENT=node,worker
+                        -sINITIAL_MEMORY=256MB -sPTHREAD_POOL_SIZE=1 -msimd128 ${ARGN})
+    set_target_properties(gemm-${name} PROPERTIES LINKER_LANGUAGE C SUFFIX .mjs)
+    add_dependencies(bench gemm-${name})
+endfunction()
+add_custom_target(bench)
+add_bench(plain)
+add_bench(relaxed -mrelaxed-simd)
+
 # The run-time code does not depend on the variant, which is checked.
 add_custom_command(
     OUTPUT ${MUDPT_WASM_FOLDER}/mudpt.mjs ${MUDPT_WASM_FOLDER}/mudpt.wasm ${MUDPT_WASM_FOLDER}/mudpt-relaxed.wasm

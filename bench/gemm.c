@@ -1,0 +1,53 @@
+/* Matrix products alone, for bench/ours.js: opened once, run as often as wanted. And the limit: multiply-adds in
+ * registers, without any memory. One problem at a time. */
+#include <emscripten.h>
+#include <stdlib.h>
+
+#include "base/parallel.h"
+#include "base/rng.h"
+#include "base/simd.h"
+#include "kernels/gemm.h"
+#include "mudpt.h"
+
+enum { LIMIT_STEPS = 2000000 };
+
+static gemm_weight weight;
+static gemm_job job;
+
+static float *numbers(size_t count) {
+    rng r;
+    rng_seed(&r, 1, 0);
+    float *x = aligned_alloc(64, (count * sizeof *x + 63) / 64 * 64);
+    for (size_t i = 0; x && i < count; i++) x[i] = (float)(rng_uniform(&r) - 0.5);
+    return x;
+}
+
+/* [rows, in] x [out, in]'; 0 when it can be run. */
+EMSCRIPTEN_KEEPALIVE int bench_gemm_open(int rows, int in, int out, int storage, int fast, int threads) {
+    float *row = numbers((size_t)in), *a = numbers((size_t)rows * (size_t)in), *c = numbers((size_t)rows * (size_t)out);
+    weight = (gemm_weight){.out = out, .in = in, .storage = storage, .fast = fast, .scale = numbers((size_t)out + 8)};
+    weight.panels = aligned_alloc(64, (gemm_panel_bytes(out, in, storage) + 63) / 64 * 64);
+    if (!row || !a || !c || !weight.panels || !weight.scale) return MUDPT_MEMORY;
+    for (int o = 0; o < out; o++) gemm_set_row(&weight, o, row, 0);
+    job = (gemm_job){.weight = &weight, .count = out, .rows = rows, .a = a, .lda = in, .c = c, .ldc = out};
+    int code = parallel_start(threads);
+    return code ? code : gemm_reserve(in);
+}
+
+EMSCRIPTEN_KEEPALIVE void bench_gemm_run(void) {
+    gemm_run(&job);
+}
+
+/* -> FLOP */
+EMSCRIPTEN_KEEPALIVE double bench_limit(void) {
+    enum { CHAINS = 10 };
+    static float memory[4 * (CHAINS + 2)];
+    v128_t x = wasm_v128_load(memory), y = wasm_v128_load(memory + 4), sum[CHAINS];
+    for (int i = 0; i < CHAINS; i++) sum[i] = wasm_v128_load(memory + 8 + i * 4);
+    for (int step = 0; step < LIMIT_STEPS; step++) {
+#pragma GCC unroll 16
+        for (int i = 0; i < CHAINS; i++) sum[i] = SIMD_MADD(sum[i], x, y);
+    }
+    for (int i = 0; i < CHAINS; i++) wasm_v128_store(memory + 8 + i * 4, sum[i]);
+    return 8.0 * CHAINS * LIMIT_STEPS;
+}
