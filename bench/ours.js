@@ -69,7 +69,8 @@ const CASES = {
     const sizes = { method, ...METHODS[method].sizes(chosen, config) };
     const classifier = core.classifierCreate(clip, sizes, { ids });
     core.classifierInit(classifier, 1, phrase);
-    const { batch = 4 } = settings;
+    const { batch = 4, recompute = false } = settings;
+    core.classifierRecompute(classifier, recompute);
     const pixels = pictures(batch, config);
     const labels = Array.from({ length: batch }, (_, i) => i % names.length);
     const once = () => {

@@ -10,8 +10,8 @@ const RELAXED = '--experimental-wasm-relaxed-simd'; // which later versions of N
 
 /**
  * The process's own side.
- * @param {() => Promise<{ once: () => any, about?: () => object, warm?: number }>} open  prepares; `once` is what is timed,
- *   `about` what else there is to tell at the end, `warm` how often it is done before it counts
+ * @param {() => Promise<{ once: () => any, about?: () => object, warm?: number }>} open  prepares; `once` is what is
+ *   timed, `about` what else there is to tell at the end, `warm` how often it is done before it counts
  */
 export async function serve(open) {
   const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);

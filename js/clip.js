@@ -15,10 +15,12 @@ import {
   TRAINABLE,
   checkClasses,
   countTrained,
+  promptSentences,
   resolveSettings,
   templateSentences,
 } from './methods.js';
 import { loadModel } from './model.js';
+import { planTraining } from './plan.js';
 import { openSource } from './source.js';
 import { TuneJob } from './tune.js';
 
@@ -125,6 +127,28 @@ export class Clip {
       const trainedValues = countTrained(this.#model, method, settings);
       return { method, title, trains, from, settings, presets, trainedValues };
     });
+  }
+
+  /**
+   * What training would take. What the options mean is in index.d.ts.
+   * @param {Record<string, any>} options
+   * @returns {Promise<import('./plan.js').TrainingPlan>}
+   */
+  async plan({ classes, pictures, recompute = false, dtype, ...rest }) {
+    const { core, clip, config, tokenizer, needTokens } = this.#model;
+    const names = checkClasses(classes);
+    const { method, settings } = resolveSettings(rest, config);
+    const { ids, nameLengths } = promptSentences(tokenizer, names, method, settings);
+    await needTokens(ids.flat(2));
+    const sizes = { method, ...METHODS[method].sizes(settings, config) };
+    const handle = core.classifierCreate(clip, sizes, { ids, nameLengths });
+    try {
+      const { batchSize, shots } = settings;
+      const count = pictures ?? Math.min(shots, 1e6) * names.length;
+      return planTraining(this.#model, handle, { batchSize, pictures: count, recompute, dtype });
+    } finally {
+      core.classifierFree(handle);
+    }
   }
 
   /** Starts a training run. What the options mean is in index.d.ts. @param {Record<string, any>} options */

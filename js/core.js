@@ -250,6 +250,11 @@ export class Core {
     return this.#c._mudpt_clip_weight_bytes(clip) >>> 0;
   }
 
+  /** As if blocks' matrices were kept as another type. @param {number} clip @param {number} storage of DTYPES */
+  clipWeightBytesAs(clip, storage) {
+    return this.#c._mudpt_clip_weight_bytes_as(clip, storage) >>> 0;
+  }
+
   /** @param {number} clip @returns {number} what cosines are multiplied by */
   clipLogitScale(clip) {
     return this.#c._mudpt_clip_logit_scale(clip);
@@ -538,6 +543,25 @@ export class Core {
   /** @param {number} classifier @returns {number} */
   classifierBytes(classifier) {
     return this.#c._mudpt_classifier_bytes(classifier) >>> 0;
+  }
+
+  /** Training keeps less and computes it again, from the next gradients on. @param {number} classifier */
+  classifierRecompute(classifier, on) {
+    this.#c._mudpt_classifier_recompute(classifier, Number(on));
+  }
+
+  /**
+   * Bytes that training on batches takes, the pictures to train on not counted.
+   * @param {number} classifier
+   * @param {number} batch pictures
+   * @param {boolean} recompute
+   */
+  classifierPlan(classifier, batch, recompute) {
+    return this.#memory.scoped((scratch) => {
+      const at = scratch.take(structs.PLAN.bytes);
+      this.#memory.check(this.#c._mudpt_classifier_plan(classifier, batch, Number(recompute), at));
+      return /** @type {import('./structs.js').Plan} */ (readStruct(structs.PLAN, this.#memory.view, at));
+    });
   }
 
   // ------------------------------------------------------------------------------------------------ training

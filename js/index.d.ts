@@ -242,6 +242,10 @@ export interface TuneOptions extends TuneSettings {
    * where they are given must be those of the run. The bits also need the model's `variant`, `dtype` and `precision`.
    */
   resume?: Uint8Array | ArrayBuffer;
+  /** Keeps little and computes it again: less memory ({@link Clip.plan}), the same bits, more time. Default `false`. */
+  recompute?: boolean;
+  /** Bytes. A run that would take more is refused (`memory`) before it starts, with what would fit. */
+  memoryLimit?: number;
   /** Moves pictures' bytes and bitmaps to the worker: they cannot be used afterwards. Default `false`: copies. */
   transfer?: boolean;
   /** Ends the run, which then has no result. To keep what was trained use {@link TuneJob.stop}. */
@@ -288,6 +292,35 @@ export interface TuneJob extends AsyncIterable<TuneProgress> {
   checkpoint(): Promise<Uint8Array>;
 }
 
+export interface PlanOptions extends TuneSettings {
+  classes: string[];
+  method?: TunableMethod;
+  preset?: Preset;
+  pictures?: number;
+  recompute?: boolean;
+  /** As if the blocks' matrices were kept so. */
+  dtype?: 'f16' | 'int8' | 'int16';
+}
+
+/** Bytes. */
+export interface TrainingPlan {
+  /** The model's, each once. */
+  weights: number;
+  /** Of both towers for one group of pictures and all sentences, and the kernels' scratch. */
+  activations: number;
+  /** Parameters, the prompts of every layer and their gradients, text features. */
+  prompts: number;
+  /** Gradients, velocity, and the values to go back to. */
+  optimizer: number;
+  /** The pictures to train on, and one batch's pixels. */
+  examples: number;
+  /** The WebAssembly module itself. */
+  runtime: number;
+  total: number;
+  /** Pictures that go through the image tower together; no bytes. */
+  group: number;
+}
+
 /** A loaded model. */
 export interface Clip {
   readonly info: ClipInfo;
@@ -302,6 +335,8 @@ export interface Clip {
   zeroShot(classes: string[], options?: ZeroShotOptions): Promise<Classifier>;
   /** The methods that train something, with their defaults on this model. */
   methods(): MethodInfo[];
+  /** What training would take; `pictures` to train on, by default `shots` a class. */
+  plan(options: PlanOptions): Promise<TrainingPlan>;
   /** Starts to tune prompts to some pictures of each class. What is wrong is said by the job. */
   tune(options: TuneOptions): TuneJob;
   /**

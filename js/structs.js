@@ -111,6 +111,16 @@ export const PARAMETER = struct([
   ['velocity', 'u32'],
 ]);
 
+/** mudpt_plan */
+export const PLAN = struct([
+  ['weights', 'u32'],
+  ['activations', 'u32'],
+  ['pixels', 'u32'],
+  ['prompts', 'u32'],
+  ['optimizer', 'u32'],
+  ['group', 'i32'],
+]);
+
 /** mudpt_train_config */
 export const TRAIN_CONFIG = struct([
   ['epochs', 'i32'],
@@ -176,6 +186,9 @@ export const PROGRESS = struct([
  *   Parameter value, gradient and velocity are addresses; 0 where there are none yet
  *
  * @typedef {{ top: number, left: number, height: number, width: number, flip?: boolean }} Box pixels of the picture
+ *
+ * @typedef {{ weights: number, activations: number, pixels: number, prompts: number, optimizer: number,
+ *   group: number }} Plan bytes
  *
  * @typedef {{ epoch: number, epochs: number, step: number, steps: number, loss: number, rate: number }} Progress
  */

@@ -7,6 +7,7 @@ import { Classifier, labelsOf } from './classifier.js';
 import { MudptError } from './errors.js';
 import { decodeImage, readImage } from './images.js';
 import { METHODS, checkClasses, promptSentences, resolveSettings } from './methods.js';
+import { requireMemory } from './plan.js';
 import { nextTurn } from './platform.js';
 import { drawShots, drawValidation } from './shots.js';
 import { Steps } from './steps.js';
@@ -81,7 +82,17 @@ export class TuneJob {
   async #run(model, options) {
     await nextTurn();
     // transfer matters only on the way to a worker
-    const { classes, examples, validation = false, resume, signal, transfer: _, ...rest } = options;
+    const {
+      classes,
+      examples,
+      validation = false,
+      resume,
+      signal,
+      transfer: _,
+      recompute = false,
+      memoryLimit,
+      ...rest
+    } = options;
     signal?.throwIfAborted();
     const { core, clip, config, tokenizer, needTokens, upright } = model;
     const before = resume === undefined ? null : new Checkpoint(model, resume);
@@ -108,6 +119,8 @@ export class TuneJob {
     try {
       core.classifierInit(handle, settings.seed, phrase);
       const { batchSize: batch, learningRate: rate } = settings;
+      requireMemory(model, handle, { batchSize: batch, pictures: drawn.train.length, recompute, memoryLimit });
+      core.classifierRecompute(handle, recompute);
       trainer = core.trainerCreate(handle, { ...settings, batch, rate, upright, warmupRate: WARMUP_RATE });
       before?.restore(core, handle);
       for (const index of drawn.train) {

@@ -66,6 +66,7 @@ enum {
     MUDPT_MAX_IMAGE_SIDE = 32768,     /* pixels a side of a picture */
     MUDPT_MAX_IMAGE_PIXELS = 1 << 27, /* pixels in all of a picture, 384 MiB decoded */
     MUDPT_MAX_CLASSES = 100000,
+    MUDPT_MAX_BATCH = 4096,
     MUDPT_MAX_PROMPTS = 1024, /* prompt tokens of a layer */
     MUDPT_MAX_WIDTH = 8192,
     MUDPT_MAX_LAYERS = 128
@@ -234,6 +235,25 @@ void mudpt_classifier_folded_shape(const mudpt_classifier *classifier, int32_t *
                                    int32_t *visual_depth, int32_t *visual_length);
 /* Bytes that the classifier holds now, the model's weights not counted. */
 size_t mudpt_classifier_bytes(const mudpt_classifier *classifier);
+
+/* Training with little memory: of every block only its input is kept and the rest computed again on the way back, with
+ * the same bits; two thirds of a forward more work. From the next gradients on. */
+void mudpt_classifier_recompute(mudpt_classifier *classifier, int on);
+
+/* Bytes that training takes, the pictures to train on not counted. */
+typedef struct {
+    size_t weights;     /* of the model, once */
+    size_t activations; /* both towers' for one group of pictures and all sentences, and the kernels' scratch */
+    size_t pixels;      /* one batch */
+    size_t prompts;     /* parameters, prompts of every layer and their gradients, text features */
+    size_t optimizer;   /* gradients and velocity of parameters, and their last good values */
+    int32_t group;      /* pictures that go through the image tower together */
+} mudpt_plan;
+
+/* What training on batches of `count` pictures takes, on as many threads as there are now; nothing is taken. */
+int mudpt_classifier_plan(mudpt_classifier *classifier, int count, int recompute, mudpt_plan *out);
+/* Bytes of the model's weights if its blocks' matrices were kept as MUDPT_F32, _F16, _I8 or _I16. */
+size_t mudpt_clip_weight_bytes_as(const mudpt_clip *clip, int storage);
 
 /* ------------------------------------------------------------------------------------------------ training */
 

@@ -12,7 +12,8 @@ set(link_options
     -sMODULARIZE -sEXPORT_ES6 -sENVIRONMENT=web,worker -sFILESYSTEM=0 -sDYNAMIC_EXECUTION=0
     -sEXPORTED_FUNCTIONS=@${exports} -sEXPORTED_RUNTIME_METHODS=wasmMemory,PThread
     -sINCOMING_MODULE_JS_API=instantiateWasm
-    -sINITIAL_MEMORY=16MB -sALLOW_MEMORY_GROWTH -sMAXIMUM_MEMORY=4GB -sABORTING_MALLOC=0 -Wno-pthreads-mem-growth
+    -sINITIAL_MEMORY=16MB -sALLOW_MEMORY_GROWTH -sMEMORY_GROWTH_LINEAR_STEP=4MB -sMAXIMUM_MEMORY=4GB
+    -sABORTING_MALLOC=0 -Wno-pthreads-mem-growth
     -sSTACK_SIZE=1MB -sDEFAULT_PTHREAD_STACK_SIZE=1MB -sSUPPORT_LONGJMP=0
     # As many workers as were asked for start before the module is ready. A further thread is refused, never waited for.
     "SHELL:-sPTHREAD_POOL_SIZE='(Module[\"threads\"]||1)-1'" -sPTHREAD_POOL_SIZE_STRICT=2)

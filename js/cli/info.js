@@ -1,5 +1,5 @@
 /** mudpt info: what a model, a saved classifier or a checkpoint is. */
-import { Argument, Command } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import { stat } from 'node:fs/promises';
 import { MudptError } from '../errors.js';
 import { openFile } from '../node/files.js';
@@ -8,7 +8,7 @@ import { CHECKPOINT, CLASSIFIER } from '../saved.js';
 import { openSource } from '../source.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';
-import { DEFAULT_MODEL, given, withOutput } from './options.js';
+import { DEFAULT_MODEL, given, whole, withOutput } from './options.js';
 import { countLayers, familyOf, layout } from './tensor-names.js';
 import { count, openTerminal, plural, size, table, wrap } from './terminal.js';
 
@@ -20,13 +20,16 @@ export function infoCommand() {
         new Argument('[file]', 'model (folder, file or URL), classifier or checkpoint')
           .argParser(given)
           .default(DEFAULT_MODEL, 'pictoclip'),
-      ),
+      )
+      .option('--plan', 'also how much memory training would take, kept in several ways')
+      .addOption(new Option('--classes <n>', 'of the plan').argParser(whole(2, 100000)).default(10))
+      .addOption(new Option('--batch <n>', 'pictures a step, of the plan').argParser(whole(1, 4096)).default(4)),
   ).action(run);
 }
 
 async function run(name, options) {
   const terminal = openTerminal(options);
-  const { rows, result } = (await describeSaved(name)) ?? (await describeModel(name, terminal));
+  const { rows, result } = (await describeSaved(name)) ?? (await describeModel(name, terminal, options));
   const room = terminal.columns() - 20;
   const paint = (text, _, x) => (x ? text : terminal.colors.dim(text));
   const shown = rows.flatMap(([key, value]) =>
@@ -105,12 +108,13 @@ function placeOf({ epoch, step }, { epochs }) {
   return `before step ${Number(step) + 1} of epoch ${Number(epoch) + 1}`;
 }
 
-async function describeModel(name, terminal) {
+async function describeModel(name, terminal, options) {
   const { signal, release } = onInterrupt();
   let clip;
   try {
     const { parameters, dtypes, names, bytes } = await readWeights(name);
     clip = await openModel({ model: name, threads: 1, variant: 'auto' }, terminal, signal);
+    const plan = options.plan ? await plans(clip, options) : undefined;
     const { architecture: a, fingerprint, logitScale, weightBytes } = clip.info;
     const tower = (width, layers, heads) => `width ${width}, ${plural(layers, 'layer')}, ${plural(heads, 'head')}`;
     return {
@@ -130,6 +134,7 @@ async function describeModel(name, terminal) {
         ['stored as', `${dtypes.join(', ')}, names of ${names}${bytes ? `, ${size(bytes)}` : ''}`],
         ['in memory', size(weightBytes)],
         ['fingerprint', fingerprint],
+        ...(plan ? planRows(plan, options) : []),
       ],
       result: {
         kind: 'model',
@@ -142,12 +147,39 @@ async function describeModel(name, terminal) {
         bytes,
         weightBytes,
         fingerprint,
+        ...(plan && { plan }),
       },
     };
   } finally {
     release();
     await clip?.dispose();
   }
+}
+
+/** @type {[string, { recompute?: boolean, dtype?: "int8" }][]} */
+const WAYS = [
+  ['as loaded', {}],
+  ['recompute', { recompute: true }],
+  ['int8', { dtype: 'int8' }],
+  ['int8, recompute', { dtype: 'int8', recompute: true }],
+];
+
+/** What training would take, kept in several ways. */
+async function plans(clip, { classes, batch: batchSize }) {
+  const names = Array.from({ length: classes }, (_, i) => `thing ${i + 1}`);
+  const all = [];
+  for (const [way, changes] of WAYS) all.push({ way, ...(await clip.plan({ classes: names, batchSize, ...changes })) });
+  return all;
+}
+
+/** @returns {[string, string][]} */
+function planRows(all, { classes, batch }) {
+  const parts = ['weights', 'activations', 'prompts', 'optimizer', 'examples'];
+  const told = (plan) => `${size(plan.total)}: ${parts.map((part) => `${part} ${size(plan[part])}`).join(', ')}`;
+  return [
+    ['to train', `MuDPT, ${count(classes)} classes of 16 pictures, ${batch} a step`],
+    ...all.map((plan) => [plan.way, told(plan)]),
+  ];
 }
 
 /** What the header of the weights tells without reading them. What makes no sense is left to loading to refuse. */

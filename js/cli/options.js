@@ -80,6 +80,12 @@ export function withModel(command) {
     );
 }
 
+/** What training may take. */
+export const memoryOption = () =>
+  new Option('--memory <MB>', 'refuse to train where it would take more, and say what would fit').argParser(
+    (text) => whole(1, 1000000)(text) * 1e6,
+  );
+
 export function withData(command) {
   return command
     .addOption(new Option('--images <dir>', 'folder that the paths of a split file start from').argParser(given))

@@ -14,7 +14,7 @@ import { EXIT_INTERRUPTED } from './failures.js';
 import { checkTarget, writeWhole } from './files.js';
 import { onInterrupt } from './interrupt.js';
 import { evaluate, openModel } from './model.js';
-import { given, templateOption, withData, withModel, withOutput, withSettings } from './options.js';
+import { given, memoryOption, templateOption, withData, withModel, withOutput, withSettings } from './options.js';
 import { sampleTask } from './sample.js';
 import { change, clock, count, cut, duration, openTerminal, percent, plural, size, table } from './terminal.js';
 
@@ -32,6 +32,8 @@ export function trainCommand() {
     new Option('--method <name>', 'how to tune; see mudpt methods').choices(TRAINABLE).default('mudpt'),
   );
   withCheckpoint(withSettings(command))
+    .option('--recompute', 'keep less in memory and compute it again: slower, the same numbers')
+    .addOption(memoryOption())
     .option('--val', 'also hold out min(shots, 4) pictures a class, and measure on them')
     .addOption(templateOption())
     .addOption(new Option('--out <file>', 'where to save (default: <data>-<method>.safetensors)').argParser(given))
@@ -71,7 +73,9 @@ async function run(options, command) {
 
     const examples = toExamples(data.train);
     const validation = options.val && (data.val?.length ? toExamples(data.val) : true);
-    job = clip.tune({ method, ...asked, classes: data.classes, examples, validation, resume });
+    const { recompute, memory: memoryLimit } = options;
+    const room = { recompute, memoryLimit };
+    job = clip.tune({ method, ...asked, ...room, classes: data.classes, examples, validation, resume });
     const losses = [];
     const validated = [];
     const classifier = await follow(job, settings, losses, validated, keeper(job, target), terminal).catch(

@@ -60,8 +60,8 @@ static void fill_layout(text *t, tower_layout *layout, arena *a, const int *star
     if (outs == rows) layout->out_rows = NULL;
 }
 
-void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *s, int prompts, int depth, int backward,
-               tower_scratch *scratch) {
+void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *s, int prompts, int depth,
+               tower_mode mode, tower_scratch *scratch) {
     const mudpt_clip_config *c = &clip->config;
     size_t d = (size_t)c->text_width;
     *t = (text){.clip = clip, .count = s->count, .prefix = common_prefix(s)};
@@ -114,10 +114,10 @@ void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *
         fill_layout(t, &w->layouts[i], a, starts, leaves[i]);
     }
     t->rows = arena_floats(a, (size_t)s->count * d);
-    if (!backward) return;
+    if (mode == TOWER_FORWARD) return;
     t->xhat = arena_floats(a, (size_t)s->count * d);
     t->rstd = arena_floats(a, (size_t)s->count);
-    tower_take_saved(w, a);
+    tower_take_saved(w, a, mode);
 }
 
 void text_forward(text *t, float *features, const float *first, const float *deep) {

@@ -30,7 +30,7 @@ int text_row_count(const text_sentences *sentences);
 /* Takes memory (a counts on the first pass). prompts: rows of the first layer's prompts; depth: layers that get prompts
  * (at most 1: only the first). With depth > 1 every layer has the same prompt rows. */
 void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *sentences, int prompts, int depth,
-               int backward, tower_scratch *scratch);
+               tower_mode mode, tower_scratch *scratch);
 
 /* first [prompts, d_t], deep [depth - 1, prompts, d_t] -> features [count, e], not scaled */
 void text_forward(text *t, float *features, const float *first, const float *deep);

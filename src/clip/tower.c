@@ -16,11 +16,16 @@ void tower_take_scratch(tower_scratch *s, arena *a, size_t row_floats, size_t ml
     s->g = arena_floats(a, mlp_floats);
 }
 
-void tower_take_saved(tower *t, arena *a) {
+void tower_take_saved(tower *t, arena *a, tower_mode mode) {
+    t->mode = mode;
+    t->saved = NULL;
+    if (mode == TOWER_FORWARD) return;
     size_t rows = (size_t)t->rows, d = (size_t)t->width, mlp = (size_t)t->mlp;
-    tower_saved *saved = arena_take(a, (size_t)t->layers * sizeof *saved);
-    for (int l = 0; l < t->layers; l++) {
-        size_t outs = (size_t)tower_layout_of(t, l)->outs;
+    int again = mode == TOWER_RECOMPUTE, count = again ? 1 : t->layers;
+    if (again) t->inputs = arena_floats(a, (size_t)t->layers * rows * d);
+    tower_saved *saved = arena_take(a, (size_t)count * sizeof *saved);
+    for (int l = 0; l < count; l++) {
+        size_t outs = again ? rows : (size_t)tower_layout_of(t, l)->outs;
         tower_saved s = {
             .xhat_1 = arena_floats(a, rows * d),
             .rstd_1 = arena_floats(a, rows),
@@ -54,14 +59,18 @@ static void add_row(float *out, const float *in, int width) {
     for (int i = 0; i < width; i++) out[i] += in[i];
 }
 
-/* y [outs, d] = block(x [rows, d]) */
-static void block_forward(const tower *t, int l, float *y, const float *x) {
+const tower_saved *tower_saved_of(const tower *t, int l) {
+    return &t->saved[t->mode == TOWER_RECOMPUTE ? 0 : l];
+}
+
+/* y [outs, d] = block(x [rows, d]); only what is kept: y is used for that and holds nothing afterwards. */
+static void block_forward(const tower *t, int l, float *y, const float *x, int only_kept) {
     const clip_block *b = &t->blocks[l];
     const tower_layout *layout = tower_layout_of(t, l);
     const tower_scratch *s = t->scratch;
     int d = t->width, rows = t->rows, outs = layout->outs;
     tower_saved kept = {.q = s->dq, .kv = s->kv, .u = s->g};
-    if (t->saved) kept = t->saved[l];
+    if (t->saved) kept = *tower_saved_of(t, l);
 
     layernorm_forward(s->h, kept.xhat_1, kept.rstd_1, x, b->ln_1_gain, b->ln_1_bias, rows, d);
     const float *queries = s->h;
@@ -96,6 +105,7 @@ static void block_forward(const tower *t, int l, float *y, const float *x) {
 
     layernorm_forward(s->h, kept.xhat_2, kept.rstd_2, y, b->ln_2_gain, b->ln_2_bias, outs, d);
     gemm_forward(kept.u, s->h, &b->fc, b->fc_bias, outs, 0);
+    if (only_kept) return;
     quickgelu_forward(s->g, kept.u, (size_t)outs * (size_t)b->mlp);
     gemm_forward(y, s->g, &b->proj, b->proj_bias, outs, 1);
 }
@@ -105,7 +115,7 @@ static void block_backward(const tower *t, int l, float *dx, float *dy) {
     const clip_block *b = &t->blocks[l];
     const tower_layout *layout = tower_layout_of(t, l);
     const tower_scratch *s = t->scratch;
-    const tower_saved *kept = &t->saved[l];
+    const tower_saved *kept = tower_saved_of(t, l);
     int d = t->width, rows = t->rows, outs = layout->outs, first_key = l ? 0 : t->first_key;
 
     gemm_backward(s->g, dy, &b->proj, outs, 0);
@@ -178,7 +188,9 @@ void tower_forward(const tower *t, const float *deep) {
     const tower_scratch *s = t->scratch;
     size_t d = (size_t)t->width, n = (size_t)t->prompts;
     for (int l = 0; l < t->layers; l++) {
-        block_forward(t, l, s->y, s->x);
+        float *input = t->mode == TOWER_RECOMPUTE ? t->inputs + (size_t)l * (size_t)t->rows * d : NULL;
+        if (input) memcpy(input, s->x, (size_t)t->rows * d * sizeof(float));
+        block_forward(t, l, s->y, s->x, 0);
         if (l == t->layers - 1) return;
         const tower_layout *layout = tower_layout_of(t, l);
         if (!layout->out_rows) {
@@ -197,6 +209,8 @@ void tower_backward(const tower *t, float *ddeep) {
     const tower_scratch *s = t->scratch;
     size_t d = (size_t)t->width, n = (size_t)t->prompts;
     for (int l = t->layers - 1; l >= 0; l--) {
+        if (t->mode == TOWER_RECOMPUTE && l < t->layers - 1) /* the last block's is still there */
+            block_forward(t, l, s->x, t->inputs + (size_t)l * (size_t)t->rows * d, 1);
         block_backward(t, l, s->x, s->y);
         if (l == 0) return;
         const tower_layout *before = tower_layout_of(t, l - 1);

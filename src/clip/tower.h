@@ -7,6 +7,8 @@
  *   - the first block's backward computes gradients for the prompt rows only,
  *   - weights are frozen, so backward needs no layer's input: per row x-hat of both LayerNorms, q, k, v and what enters
  *     QuickGELU are kept, 9 widths in all.
+ * To save memory only every block's input may be kept instead, 1 width, and the rest computed again, with the same
+ * bits, when backward comes to the block: two thirds of a forward more.
  */
 #ifndef CLIP_TOWER_H
 #define CLIP_TOWER_H
@@ -23,6 +25,9 @@ typedef struct {
     int calls;
     attention_shape attention[2]; /* text: the shared prefix by itself, then the classes; images: one */
 } tower_layout;
+
+/* What a tower keeps for backward. */
+typedef enum { TOWER_FORWARD, TOWER_BACKWARD, TOWER_RECOMPUTE } tower_mode;
 
 typedef enum { LAYOUT_ALL, LAYOUT_DROP, LAYOUT_LAST, LAYOUTS } tower_layout_kind;
 
@@ -54,14 +59,18 @@ typedef struct {
     int *prompt_of;       /* [prompt_row_count] which one, 0 ... n-1 */
     int first_key;        /* first block's backward: own keys below this index need no gradient */
     tower_layout layouts[LAYOUTS];
-    tower_saved *saved; /* [layers]; NULL: no backward */
+    tower_mode mode;
+    tower_saved *saved; /* [layers], or one that all blocks share; NULL: no backward */
+    float *inputs;      /* TOWER_RECOMPUTE: [layers, rows, d] */
     tower_scratch *scratch;
 } tower;
 
 /* Floats of scratch for a tower of this size, then the scratch itself; rows * width and rows * mlp may be maxima. */
 void tower_take_scratch(tower_scratch *s, arena *a, size_t row_floats, size_t mlp_floats);
-/* Takes what backward needs, saved[layers] included. Layouts must be set. */
-void tower_take_saved(tower *t, arena *a);
+/* Takes what backward needs in this mode. Layouts must be set. */
+void tower_take_saved(tower *t, arena *a, tower_mode mode);
+/* What block l keeps; TOWER_RECOMPUTE: that of the block which ran last. */
+const tower_saved *tower_saved_of(const tower *t, int l);
 /* Which layout block l has. */
 const tower_layout *tower_layout_of(const tower *t, int l);
 

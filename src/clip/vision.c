@@ -52,7 +52,7 @@ static void fill_layout(vision *v, tower_layout *layout, arena *a, int outs_each
     if (outs_each == v->length) layout->out_rows = NULL;
 }
 
-void vision_open(vision *v, arena *a, const mudpt_clip *clip, int prompts, int depth, int group, int backward,
+void vision_open(vision *v, arena *a, const mudpt_clip *clip, int prompts, int depth, int group, tower_mode mode,
                  tower_scratch *scratch) {
     const mudpt_clip_config *c = &clip->config;
     size_t d = (size_t)c->vision_width;
@@ -82,12 +82,12 @@ void vision_open(vision *v, arena *a, const mudpt_clip *clip, int prompts, int d
     size_t most = (size_t)group;
     v->columns = arena_floats(a, most * (size_t)v->patches * 3 * (size_t)c->patch * (size_t)c->patch);
     v->rows = arena_floats(a, most * d);
-    if (!backward) return;
+    if (mode == TOWER_FORWARD) return;
     v->pre_xhat = arena_floats(a, most * (size_t)prompts * d);
     v->pre_rstd = arena_floats(a, most * (size_t)prompts);
     v->post_xhat = arena_floats(a, most * d);
     v->post_rstd = arena_floats(a, most);
-    tower_take_saved(t, a);
+    tower_take_saved(t, a, mode);
 }
 
 /* The tower's sizes for `count` of the group's pictures. */
@@ -157,7 +157,7 @@ void vision_forward(vision *v, float *features, const float *pixels, const float
 
 void vision_attention(const vision *v, float *out) {
     const tower *t = &v->tower;
-    const tower_saved *saved = t->saved ? &t->saved[t->layers - 1] : NULL;
+    const tower_saved *saved = t->saved ? tower_saved_of(t, t->layers - 1) : NULL;
     const float *q = saved ? saved->q : t->scratch->dq, *kv = saved ? saved->kv : t->scratch->kv;
     int heads = v->clip->config.vision_heads, width = t->width / heads;
     float scale = 1 / sqrtf((float)width);

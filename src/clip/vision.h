@@ -18,8 +18,8 @@ typedef struct {
 
 /* How many pictures go through the tower together: enough rows for full products, no more. */
 int vision_group(const mudpt_clip *clip, int prompts, int batch);
-/* Takes memory (a counts on the first pass): n prompts in `depth` layers (0: none), backward or not. */
-void vision_open(vision *v, arena *a, const mudpt_clip *clip, int prompts, int depth, int group, int backward,
+/* Takes memory (a counts on the first pass): n prompts in `depth` layers (0: none), and what backward needs. */
+void vision_open(vision *v, arena *a, const mudpt_clip *clip, int prompts, int depth, int group, tower_mode mode,
                  tower_scratch *scratch);
 /* Floats of scratch rows and MLP rows that it needs. */
 size_t vision_row_floats(const mudpt_clip *clip, int prompts, int group);

@@ -589,6 +589,20 @@ size_t mudpt_clip_weight_bytes(const mudpt_clip *clip) {
     return clip->bytes;
 }
 
+size_t mudpt_clip_weight_bytes_as(const mudpt_clip *clip, int storage) {
+    size_t bytes = clip->bytes;
+    for (int i = 0; i < clip->tensor_count; i++) {
+        const clip_tensor *t = &clip->tensors[i];
+        if (t->owner != i || !t->quantized || t->left_out) continue;
+        const gemm_weight *w = t->target;
+        size_t scales = ((size_t)w->out + 7) / 8 * 8 * sizeof(float);
+        int had = w->storage == MUDPT_I8 || w->storage == MUDPT_I16, has = storage == MUDPT_I8 || storage == MUDPT_I16;
+        bytes -= gemm_panel_bytes(w->out, w->in, w->storage) + (had ? scales : 0);
+        bytes += gemm_panel_bytes(w->out, w->in, storage) + (has ? scales : 0);
+    }
+    return bytes;
+}
+
 float mudpt_clip_logit_scale(const mudpt_clip *clip) {
     return clip->finished ? expf(*clip->logit_scale) : 0;
 }

@@ -210,12 +210,19 @@ static int reserve(float **memory, size_t *bytes, size_t wanted, const char *wha
     return MUDPT_OK;
 }
 
-int gemm_reserve(int depth) {
+size_t gemm_packed_bytes(int depth) {
     size_t bytes = (size_t)PACKED_ROWS * (size_t)depth * sizeof(float), integers = integer_packed_bytes(depth);
-    int code =
-        reserve(&packed_a.memory, &packed_a.bytes, bytes > integers ? bytes : integers, "a matrix product's left side");
-    size_t scratch = sizeof(float) * TILE_PANELS * CHUNK * PANEL;
-    return code ? code : parallel_reserve(scratch > integer_scratch_bytes() ? scratch : integer_scratch_bytes());
+    return bytes > integers ? bytes : integers;
+}
+
+size_t gemm_scratch_bytes(void) {
+    size_t bytes = sizeof(float) * TILE_PANELS * CHUNK * PANEL;
+    return bytes > integer_scratch_bytes() ? bytes : integer_scratch_bytes();
+}
+
+int gemm_reserve(int depth) {
+    int code = reserve(&packed_a.memory, &packed_a.bytes, gemm_packed_bytes(depth), "a matrix product's left side");
+    return code ? code : parallel_reserve(gemm_scratch_bytes());
 }
 
 /* ------------------------------------------------------------------------------------------------ plain matrices */

@@ -56,6 +56,8 @@ const gemm_backend *gemm_current(void);
 
 /* Scratch for any job whose sum runs over at most `depth` values; must precede the job. -> MUDPT_OK, MUDPT_MEMORY */
 int gemm_reserve(int depth);
+size_t gemm_packed_bytes(int depth); /* of what it takes: once, */
+size_t gemm_scratch_bytes(void);     /* and for every thread */
 static inline void gemm_run(const gemm_job *job) {
     gemm_current()->run(job);
 }

@@ -10,7 +10,8 @@
 typedef struct {
     arena memory;
     int training;
-    int group; /* most pictures at once */
+    int recompute; /* in training: blocks' inputs alone are kept */
+    int group;     /* most pictures at once */
     tower_scratch scratch;
     vision vision;
     text text;              /* only while training text prompts, and for conditional methods */
@@ -36,6 +37,7 @@ struct mudpt_classifier {
     float *text_norms;           /* [N] lengths before that */
     int prompts_ready;           /* state.text and state.visual belong to the values */
     int text_ready;              /* text_features belong to the values */
+    int recompute;               /* asked for: as in classifier_work */
     int text_given;              /* by the caller: there are no sentences */
 };
 

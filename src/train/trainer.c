@@ -63,7 +63,8 @@ static void hash_example(mudpt_trainer *t, const mudpt_image *image, int32_t lab
 int mudpt_trainer_create(mudpt_classifier *classifier, const mudpt_train_config *config, mudpt_trainer **out) {
     const mudpt_train_config *c = config;
     if (c->epochs < 1 || c->epochs > 100000) return fail(MUDPT_ARGUMENT, "%d epochs; expected 1 to 100000", c->epochs);
-    if (c->batch < 1 || c->batch > 4096) return fail(MUDPT_ARGUMENT, "batch size %d; expected 1 to 4096", c->batch);
+    if (c->batch < 1 || c->batch > MUDPT_MAX_BATCH)
+        return fail(MUDPT_ARGUMENT, "batch size %d; expected 1 to %d", c->batch, MUDPT_MAX_BATCH);
     if (!(c->rate > 0 && c->rate <= 1000))
         return fail(MUDPT_ARGUMENT, "learning rate %g; expected above 0, at most 1000", (double)c->rate);
     if (!(c->warmup_rate >= 0 && c->warmup_rate <= 1000))

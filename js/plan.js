@@ -1,0 +1,72 @@
+/**
+ * How much memory training takes, told before it starts, and what would fit where it does not.
+ */
+import { DTYPES } from './core.js';
+import { MudptError } from './errors.js';
+
+/** All that 32-bit WebAssembly can have. */
+const MOST = 2 ** 32;
+/** The module itself: code's data, stacks. */
+const RUNTIME = { once: 3 * 2 ** 20, thread: 2 ** 20 };
+/** Pictures are kept decoded up to this size in all, the others as files (src/train/trainer.c). */
+const DECODED = 64 * 2 ** 20;
+
+const megabytes = (bytes) => `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB`;
+
+/**
+ * @typedef {object} TrainingPlan bytes
+ * @property {number} weights of the model
+ * @property {number} activations of the towers, and scratch
+ * @property {number} prompts parameters and prompts of every layer
+ * @property {number} optimizer gradients, velocity, last good values
+ * @property {number} examples the pictures to train on, and one batch's pixels
+ * @property {number} runtime
+ * @property {number} total
+ * @property {number} group pictures that go through the image tower together
+ */
+
+/**
+ * @param {import('./classifier.js').Model} model
+ * @param {number} handle a classifier
+ * @param {{ batchSize: number, pictures: number, recompute?: boolean, dtype?: 'f16' | 'int8' | 'int16' }} options
+ *   `dtype`: as if blocks' matrices were kept so
+ * @returns {TrainingPlan}
+ */
+export function planTraining({ core, clip, config }, handle, { batchSize, pictures, recompute = false, dtype }) {
+  const { pixels, ...plan } = core.classifierPlan(handle, batchSize, recompute);
+  const storage = { f16: DTYPES.F16, int8: DTYPES.I8, int16: DTYPES.I16 }[dtype ?? ''];
+  if (storage !== undefined) plan.weights = core.clipWeightBytesAs(clip, storage);
+  const examples = pixels + Math.min(DECODED, pictures * 3 * config.image ** 2);
+  const runtime = RUNTIME.once + RUNTIME.thread * core.threads;
+  const total = plan.weights + plan.activations + plan.prompts + plan.optimizer + examples + runtime;
+  return /** @type {TrainingPlan} */ ({ ...plan, examples, runtime, total });
+}
+
+/**
+ * Refuses a run that would not fit, with what would.
+ * @param {import('./classifier.js').Model} model
+ * @param {number} handle
+ * @param {{ batchSize: number, pictures: number, recompute: boolean, memoryLimit?: number }} options
+ */
+export function requireMemory(model, handle, { memoryLimit = MOST, ...options }) {
+  if (!(memoryLimit > 0)) throw new MudptError('argument', `memoryLimit must be above 0 bytes, not ${memoryLimit}`);
+  const { total, weights } = planTraining(model, handle, options);
+  if (total <= memoryLimit) return;
+  /** @type {[string, { recompute?: boolean, dtype?: 'int8', batchSize?: number }][]} */
+  const ways = [
+    ['recompute', { recompute: true }],
+    ["the model loaded with dtype 'int8'", { dtype: 'int8' }],
+    ["recompute and dtype 'int8'", { recompute: true, dtype: 'int8' }],
+    ["recompute, dtype 'int8' and one picture a step", { recompute: true, dtype: 'int8', batchSize: 1 }],
+  ];
+  const offers = ways.flatMap(([name, changes]) => {
+    const { total: bytes } = planTraining(model, handle, { ...options, ...changes });
+    return bytes <= memoryLimit && bytes < total ? [`${name} (${megabytes(bytes)})`] : [];
+  });
+  throw new MudptError(
+    'memory',
+    `training would take ${megabytes(total)}, of which ${megabytes(weights)} are the model's weights; ` +
+      `${megabytes(memoryLimit)} are allowed`,
+    offers.length ? `this would fit: ${offers.join('; ')}` : 'use fewer classes or a smaller model',
+  );
+}
