@@ -40,15 +40,17 @@ static void check_model_refusals(void) {
         FIELD(text_width, 0),     FIELD(text_width, 36),     FIELD(text_width, 1 << 30), FIELD(text_layers, 0),
         FIELD(text_layers, 129),  FIELD(text_heads, 0),      FIELD(text_heads, 3),       FIELD(text_mlp, 0),
         FIELD(embed, 0),          FIELD(embed, -20),         FIELD(context, 0),          FIELD(context, -1),
-        FIELD(vocab, 0),          FIELD(vocab, -1),          FIELD(storage, 3),          FIELD(storage, 4),
-        FIELD(storage, -2),
+        FIELD(vocab, 0),          FIELD(vocab, -1),          FIELD(storage, 3),          FIELD(storage, 5),
+        FIELD(storage, -2),       FIELD(precision, -1),      FIELD(precision, 2),
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         mudpt_clip_config config = odd_config;
         mudpt_clip *clip = NULL;
         memcpy((char *)&config + wrong[i].offset, &wrong[i].value, sizeof(int32_t));
         int code = mudpt_clip_create(&config, &clip);
-        int expected = wrong[i].offset == offsetof(mudpt_clip_config, storage) ? MUDPT_ARGUMENT : MUDPT_MODEL;
+        int is_choice = wrong[i].offset == offsetof(mudpt_clip_config, storage) ||
+                        wrong[i].offset == offsetof(mudpt_clip_config, precision);
+        int expected = is_choice ? MUDPT_ARGUMENT : MUDPT_MODEL;
         CHECK(code == expected && !clip, "%s: got code %d", wrong[i].what, code);
         if (clip) mudpt_clip_free(clip);
     }
