@@ -342,6 +342,32 @@ for (const engine of wanted) {
       }
     }
 
+    await step('loads a model from its address, and from the files of a folder', async () => {
+      const found = await evaluate(`
+        const loads = async (start) => {
+          document.querySelector('.model-button').click();
+          await hands.until('the dialog', () => document.querySelector('dialog[open]'));
+          const before = document.documentElement.dataset.model;
+          await start();
+          await hands.until('the model', () => document.documentElement.dataset.model !== before);
+          await hands.press('Close', 'dialog');
+          return document.documentElement.dataset.model;
+        };
+        const names = ['config.json', 'preprocessor_config.json', 'tokenizer.json', 'model.safetensors'];
+        const get = async (name) => new File([await (await fetch('model/' + name)).blob()], name);
+        const files = await Promise.all(names.map(get));
+        const byAddress = await loads(() => {
+          hands.write(document.querySelector('#model-address'), 'model/');
+          document.querySelector('.model-own button').click();
+        });
+        const byFiles = await loads(() => hands.give(document.querySelector('.drop-box input'), files));
+        await hands.view('pictures');
+        await hands.answered();
+        return [byAddress, byFiles, hands.text('.meter.zero .meter-note'), hands.text('.meter.tuned .meter-note')];`);
+      assert.deepEqual([found[0], found[1], found[3]], ['address', 'folder', 'Press Train']);
+      assert.match(found[2], /of 64 pictures right/);
+    });
+
     await step('nothing was printed or thrown in the page', async () => {
       assert.deepEqual(await evaluate(`return watched.errors`), []);
     });
