@@ -54,21 +54,9 @@ async function shoot(name, view) {
 }
 
 try {
-  // A download that does not come on, until it is let go.
-  let letGo = () => {};
-  const held = new Promise((resolve) => (letGo = () => resolve(undefined)));
-  await page.setRequestInterception(true);
-  page.on('request', async (request) => {
-    if (request.url().endsWith('model.safetensors')) await held;
-    await request.continue().catch(() => {});
-  });
   await browser.open(site.url);
-  await evaluate(`await hands.until('the sample', () => hands.all('.thumb').length)`);
-  await shoot('loading', 'pictures');
-  letGo();
   await evaluate(`await hands.until('zero-shot', () => / right$/.test(hands.text('.meter.zero .meter-note')))`);
   await evaluate(`await hands.answered()`);
-  await page.setRequestInterception(false);
   await shoot('zero-shot', 'pictures');
   await shoot('train', 'train');
   await shoot('compare-untrained', 'compare');
