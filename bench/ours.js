@@ -25,6 +25,26 @@ async function open() {
 const pictures = (count, config) =>
   Float32Array.from({ length: count * 3 * config.image ** 2 }, (_, i) => Math.sin(i * 0.37));
 
+/** What is timed, with the work that one turn of it does. */
+function counted(core, once, more = {}) {
+  let turns = 0;
+  const before = core.work();
+  const about = () => {
+    const { products, attention, weightBytes } = core.work();
+    const each = (now, then) => (now - then) / turns;
+    const flop = each(products + attention, before.products + before.attention);
+    const read = each(weightBytes, before.weightBytes);
+    return {
+      flop,
+      attentionFlop: each(attention, before.attention),
+      readBytes: read,
+      wasmBytes: core.memoryBytes,
+      ...more,
+    };
+  };
+  return { once: () => (turns++, once()), about };
+}
+
 const CASES = {
   async gemm() {
     const { shape, storage, fast, module } = settings;
@@ -47,7 +67,7 @@ const CASES = {
     const ids = templateSentences(tokenizer, ['owl'], ['{}']);
     const classifier = core.classifierCreate(clip, { method: 'zeroshot' }, { ids });
     const pixels = pictures(settings.batch, config);
-    return { once: () => core.classifierLogits(classifier, pixels), about: () => ({ wasmBytes: core.memoryBytes }) };
+    return counted(core, () => core.classifierLogits(classifier, pixels));
   },
 
   async text() {
@@ -58,7 +78,7 @@ const CASES = {
       core.classifierTextFeatures(classifier);
       core.classifierFree(classifier);
     };
-    return { once, about: () => ({ wasmBytes: core.memoryBytes }) };
+    return counted(core, once);
   },
 
   async step() {
@@ -77,10 +97,7 @@ const CASES = {
       core.classifierGradients(classifier, pixels, labels);
       core.classifierSgd(classifier, 2.5e-3, 0.9, 5e-4);
     };
-    return {
-      once,
-      about: () => ({ wasmBytes: core.memoryBytes, weightBytes: core.clipWeightBytes(clip) }),
-    };
+    return counted(core, once, { weightBytes: core.clipWeightBytes(clip) });
   },
 
   /** A whole run of the command line, which is a process of its own. */

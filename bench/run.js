@@ -279,9 +279,10 @@ function show({ name, ours: own, peers }) {
       ? `${who} failed`
       : `${(own.medianMs / theirs.medianMs).toFixed(2)} x ${who} (${ms(theirs.medianMs)})`,
   );
-  const speed = own.gflops ? `${own.gflops.toFixed(1)} GFLOP/s` : `${(own.peakBytes / 1e6).toFixed(0)} MB`;
+  const rate = own.gflops ? `${own.gflops.toFixed(1)} GFLOP/s, ` : '';
+  const speed = own.peakBytes ? `${rate}${(own.peakBytes / 1e6).toFixed(0)} MB` : '';
   const times = `${ms(own.medianMs).padStart(9)} (best ${ms(own.minMs)})`;
-  return console.log(`${name.padEnd(36)} ${times.padEnd(28)} ${speed.padStart(14)}   ${ratios.join(', ')}`);
+  return console.log(`${name.padEnd(36)} ${times.padEnd(28)} ${speed.padStart(24)}   ${ratios.join(', ')}`);
 }
 
 async function runGroup(group) {
@@ -297,7 +298,7 @@ async function runGroup(group) {
   const others = Object.fromEntries(peers.map(({ name }) => [name, results[name]]));
   return chosen.map(({ name }) => {
     const { flop, ...own } = results[name];
-    const one = { name, ours: flop ? { ...own, gflops: flop / own.medianMs / 1e6 } : own, peers: others };
+    const one = { name, ours: flop ? { ...own, flop, gflops: flop / own.medianMs / 1e6 } : own, peers: others };
     show(one);
     return one;
   });

@@ -150,6 +150,13 @@ export class Core {
     return this.#memory.floatsFrom(1, (out) => this.#c._mudpt_fast_gain(out))[0];
   }
 
+  /** Counted so far: FLOP of products and of attention, bytes of weights that were read. */
+  work() {
+    const bytes = this.#memory.bytesFrom(24, (out) => this.#c._mudpt_work(out) ?? 0);
+    const [products, attention, weightBytes] = new Float64Array(bytes.buffer);
+    return { products, attention, weightBytes };
+  }
+
   /** @returns {string[]} */
   methodNames() {
     const names = [];
@@ -550,12 +557,7 @@ export class Core {
     this.#c._mudpt_classifier_recompute(classifier, Number(on));
   }
 
-  /**
-   * Bytes that training on batches takes, the pictures to train on not counted.
-   * @param {number} classifier
-   * @param {number} batch pictures
-   * @param {boolean} recompute
-   */
+  /** Bytes that training on batches takes, the pictures to train on not counted. @param {number} classifier */
   classifierPlan(classifier, batch, recompute) {
     return this.#memory.scoped((scratch) => {
       const at = scratch.take(structs.PLAN.bytes);

@@ -83,6 +83,10 @@ int mudpt_set_threads(int threads);
 /* How many times as fast as f32 the products of MUDPT_FAST are here, on one thread: measured, in some 20 ms. */
 int mudpt_fast_gain(float *gain);
 
+/* Work done so far: FLOP (multiply-adds times 2) of matrix products and of attention, bytes of weights that products
+ * have read. */
+void mudpt_work(double counts[3]);
+
 /* Memory for the caller's data; NULL and MUDPT_MEMORY's text on failure. mudpt_free(NULL) does nothing. */
 void *mudpt_alloc(size_t bytes);
 void mudpt_free(void *memory);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "base/work.h"
 #include "exp.h"
 #include "microkernel.h"
 
@@ -357,6 +358,11 @@ static void run(attention *a) {
     if (shape->sequences <= 0) return;
     int queries = shape->query_start[shape->sequences] - shape->query_start[0];
     if (queries <= 0) return;
+    for (int s = 0; s < shape->sequences; s++) { /* two products forward, five backward */
+        double queries_each = shape->query_start[s + 1] - shape->query_start[s];
+        int keys = shape->prefix + shape->key_start[s + 1] - shape->key_start[s];
+        work_done.attention += (a->out ? 4 : 10) * queries_each * keys * shape->heads * shape->head_width;
+    }
     a->chunk = (int)((long long)CHUNK_QUERIES * shape->sequences / queries);
     if (a->chunk < 1) a->chunk = 1;
     /* The prefix's gradients are sums over all sequences, in their order. */

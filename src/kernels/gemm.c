@@ -243,6 +243,7 @@ static void pack_panel(void *context, int index, int thread) {
 void gemm_dense(float *c, int ldc, const float *a, int a_row, int a_col, const float *b, int b_row, int b_col, int m,
                 int n, int k, int accumulate) {
     if (m <= 0 || n <= 0) return;
+    work_done.products += 2.0 * m * n * k;
     right_side right = {.b = b, .b_row = b_row, .b_col = b_col, .columns = n, .depth = k};
     parallel_for((n + PANEL - 1) / PANEL, pack_panel, &right);
     run_product(&(product){

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/work.h"
+
 typedef struct {
     int out, in;
     int storage;  /* MUDPT_F32, MUDPT_F16, MUDPT_I8 or MUDPT_I16 */
@@ -59,6 +61,9 @@ int gemm_reserve(int depth);
 size_t gemm_packed_bytes(int depth); /* of what it takes: once, */
 size_t gemm_scratch_bytes(void);     /* and for every thread */
 static inline void gemm_run(const gemm_job *job) {
+    const gemm_weight *w = job->weight;
+    work_done.products += 2.0 * job->rows * job->count * w->in;
+    work_done.weight_bytes += job->rows > 0 ? (double)gemm_panel_bytes(job->count, w->in, w->storage) : 0;
     gemm_current()->run(job);
 }
 
