@@ -351,6 +351,7 @@ for (const engine of wanted) {
           await start();
           await hands.until('the model', () => document.documentElement.dataset.model !== before);
           await hands.press('Close', 'dialog');
+          await hands.until('it to close', () => !document.querySelector('dialog'));
           return document.documentElement.dataset.model;
         };
         const names = ['config.json', 'preprocessor_config.json', 'tokenizer.json', 'model.safetensors'];
