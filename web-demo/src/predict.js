@@ -30,20 +30,21 @@ const ENTRIES = { zero: zeroShot, tuned };
 
 // ------------------------------------------------------------------------------------------------ keeping up to date
 
-let wanted = '';
+/** What the zero-shot classifier is made of, or will be: names, and a model, which may be the same one loaded anew. */
+let wanted = { key: '', model: /** @type {any} */ (null) };
 let timer = 0;
 
 async function makeZeroShot(model, list) {
-  const key = wanted;
+  const mine = wanted;
   try {
     const classifier = await model.zeroShot(list.map(({ id }) => nameOf(id)));
-    if (key !== wanted) return classifier.dispose();
+    if (mine !== wanted) return classifier.dispose();
     const before = zeroShot.value;
     zeroShot.value = { classifier, ids: list.map(({ id }) => id) };
     namesError.value = null;
     before?.classifier.dispose().catch(() => {});
   } catch (error) {
-    if (key === wanted) namesError.value = error;
+    if (mine === wanted) namesError.value = error;
   }
 }
 
@@ -93,10 +94,10 @@ export function startPredicting() {
   effect(() => {
     const model = clip.value;
     const list = named.value;
-    const key = model ? [model.info.fingerprint, ...list.map(({ id }) => `${id} ${nameOf(id)}`)].join('\n') : '';
-    if (key === wanted) return;
+    const key = model ? list.map(({ id }) => `${id} ${nameOf(id)}`).join('\n') : '';
+    if (key === wanted.key && model === wanted.model) return;
     const first = !zeroShot.peek();
-    wanted = key;
+    wanted = { key, model };
     clearTimeout(timer);
     if (!model || list.length < 2) zeroShot.value = null;
     else timer = window.setTimeout(() => makeZeroShot(model, list), first ? 0 : NAMES_SETTLE_MS);
