@@ -16,6 +16,8 @@ const isError = (code, message) => (error) => {
   return true;
 };
 
+const other = (change) => ({ model: { ...json('tokenizer/tokenizer.json').model, ...change } });
+
 describe('CLIP’s tokenizer', () => {
   const { cases, context } = json('tokenizer/cases.json');
   const tokenizer = new ClipTokenizer(json('tokenizer/tokenizer.json'), { vocab: 49408, context });
@@ -52,10 +54,48 @@ describe('CLIP’s tokenizer', () => {
     );
   });
 
+  test('merges as pairs, and a post-processor of the other form, are the same', () => {
+    const file = json('tokenizer/tokenizer.json');
+    const { merges } = file.model;
+    const pairs = merges.map((pair) => (Array.isArray(pair) ? pair.join(' ') : pair.split(' ')));
+    const names = ['<|startoftext|>', '<|endoftext|>'];
+    const around = {
+      type: 'TemplateProcessing',
+      single: [{ SpecialToken: { id: names[0] } }, { Sequence: { id: 'A' } }, { SpecialToken: { id: names[1] } }],
+      special_tokens: { [names[0]]: { ids: [49406] }, [names[1]]: { ids: [49407] } },
+    };
+    const same = new ClipTokenizer(
+      { ...file, ...other({ merges: pairs }), post_processor: around },
+      { vocab: 49408, context },
+    );
+    for (const { text } of cases.slice(0, 50)) assert.deepEqual(same.encode(text), tokenizer.encode(text));
+    assert.deepEqual(same.sentence('a cat', 'it'), tokenizer.sentence('a cat', 'it'));
+  });
+
+  test('a text of many letters without a space takes no long time', () => {
+    assert.ok(tokenizer.encode('abcdefghij'.repeat(5000)).length > 1000);
+  });
+
+  test('characters that the vocabulary lacks are refused', () => {
+    const few = new ClipTokenizer(
+      { ...json('tokenizer/tokenizer.json'), ...other({ vocab: { a: 0 }, unk_token: null }) },
+      { vocab: 49408, context },
+    );
+    assert.throws(() => few.sentence('owl', 'class "owl"'), isError('tokenizer', /does not know/));
+  });
+
   for (const [what, file, limits, message] of [
     ['nothing', {}, {}, /cannot be used/],
     ['no vocabulary', { ...json('tokenizer/tokenizer.json'), model: { type: 'BPE' } }, {}, /cannot be used/],
-    ['another kind', { ...json('tokenizer/tokenizer.json'), post_processor: null }, {}, /0 special tokens/],
+    ['another kind', { ...json('tokenizer/tokenizer.json'), normalizer: null }, {}, /lower case, as CLIP does/],
+    [
+      'no end of words',
+      { ...json('tokenizer/tokenizer.json'), ...other({ end_of_word_suffix: '' }) },
+      {},
+      /kind that CLIP/,
+    ],
+    ['no pattern', { ...json('tokenizer/tokenizer.json'), pre_tokenizer: null }, {}, /no pattern of words/],
+    ['no sentence', { ...json('tokenizer/tokenizer.json'), post_processor: null }, {}, /0 special tokens/],
     [
       'more ids than the model',
       json('tokenizer/tokenizer.json'),
