@@ -15,6 +15,7 @@ import { readStruct } from './structs.js';
 
 const DONE = 1;
 const SKIP = 2;
+const MORE = 3;
 const MAX_THREADS = 64;
 const DEFAULT_THREADS = 8;
 const STAGING_BYTES = 256 * 1024;
@@ -600,6 +601,20 @@ export class Core {
       const out = scratch.take(structs.PROGRESS.bytes);
       if (this.#memory.check(this.#c._mudpt_trainer_step(trainer, out)) === DONE) return null;
       return /** @type {Progress} */ (readStruct(structs.PROGRESS, this.#memory.view, out));
+    });
+  }
+
+  /**
+   * A part of a batch, a few pictures at most. While there is more of it nothing else may use the classifier.
+   * @param {number} trainer
+   * @returns {Progress | null | undefined} undefined: there is more of the batch; null: the run is complete
+   */
+  trainerAdvance(trainer) {
+    return this.#memory.scoped((scratch) => {
+      const out = scratch.take(structs.PROGRESS.bytes);
+      const code = this.#memory.check(this.#c._mudpt_trainer_advance(trainer, out));
+      if (code === MORE) return undefined;
+      return code === DONE ? null : /** @type {Progress} */ (readStruct(structs.PROGRESS, this.#memory.view, out));
     });
   }
 

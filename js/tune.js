@@ -175,7 +175,7 @@ export class TuneJob {
       await nextTurn();
       signal?.throwIfAborted();
       if (this.#stopped) return;
-      const done = core.trainerStep(trainer);
+      const done = await stepOf(core, trainer, signal);
       if (!done) return;
       const { epoch, epochs, step, steps, loss, rate: learningRate } = done;
       const state = /** @type {import('./checkpoint.js').RunState} */ (this.#state);
@@ -185,6 +185,15 @@ export class TuneJob {
       const etaMs = ((performance.now() - start) / ++count) * (steps - step);
       this.#steps.push({ epoch: epoch + 1, epochs, step, steps, loss, learningRate, etaMs, ...last });
     }
+  }
+}
+
+/** One step; others get a turn, and an abort ends it, after every few pictures. */
+async function stepOf(core, trainer, signal) {
+  for (let done; ; await nextTurn()) {
+    signal?.throwIfAborted();
+    done = core.trainerAdvance(trainer);
+    if (done !== undefined) return done;
   }
 }
 

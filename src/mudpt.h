@@ -30,6 +30,7 @@ enum {
     MUDPT_OK = 0,
     MUDPT_DONE = 1,        /* the training run is complete: there is no further step */
     MUDPT_SKIP = 2,        /* this tensor is not needed: its bytes need not be sent */
+    MUDPT_MORE = 3,        /* a part of a step is done: go on with the next */
     MUDPT_ARGUMENT = -1,   /* a value outside its range; the text lists what is valid */
     MUDPT_MEMORY = -2,     /* out of memory; the text says how many bytes were wanted */
     MUDPT_MODEL = -3,      /* weights that are missing, foreign, misshapen or not finite */
@@ -282,12 +283,16 @@ typedef struct {
 int mudpt_trainer_create(mudpt_classifier *classifier, const mudpt_train_config *config, mudpt_trainer **out);
 /* Adds one picture file (copied, kept compressed) with its label 0 ... N-1; refused when it cannot be decoded. */
 int mudpt_trainer_add(mudpt_trainer *trainer, const void *file, size_t bytes, int label);
-/* Adds one decoded picture (copied). */
+/* Adds one decoded picture (copied, made smaller by a whole number where it would take more than 512 KiB). */
 int mudpt_trainer_add_image(mudpt_trainer *trainer, const mudpt_image *image, int label);
 /* One batch: MUDPT_OK with out filled, MUDPT_DONE when the run is complete. After MUDPT_NOT_FINITE the classifier has
  * the parameters of the last step whose loss was finite. The last batch of an epoch is dropped when it is not full
  * (unless it is the only one). */
 int mudpt_trainer_step(mudpt_trainer *trainer, mudpt_progress *out);
+/* The same in parts, a few pictures at most each, for callers who have other things to do: MUDPT_MORE until the step is
+ * complete, then as mudpt_trainer_step. Meanwhile only the trainer may use the classifier, but its parameters may be
+ * read. */
+int mudpt_trainer_advance(mudpt_trainer *trainer, mudpt_progress *out);
 
 /* A run can be interrupted between any two steps and continued by another trainer, with the same bits. Its state is
  * where it stands, every parameter's value and velocity (mudpt_parameter), and nothing else; classifier, settings and

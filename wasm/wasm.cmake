@@ -33,6 +33,13 @@ function(add_variant name)
         LINK_DEPENDS "${exports};${PROJECT_SOURCE_DIR}/wasm/library.js")
 endfunction()
 
+# What does not compute in long loops is compiled for size: the module is downloaded.
+file(GLOB small RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS
+    ${PROJECT_SOURCE_DIR}/src/base/*.c ${PROJECT_SOURCE_DIR}/src/methods/*.c ${PROJECT_SOURCE_DIR}/src/train/*.c
+    ${PROJECT_SOURCE_DIR}/src/clip/*.c ${PROJECT_SOURCE_DIR}/src/image/*.c)
+list(FILTER small EXCLUDE REGEX "/(resize|jpeg_arithmetic|stb)[.]c$")
+set_source_files_properties(${small} PROPERTIES COMPILE_OPTIONS -Os)
+
 add_variant(plain)
 add_variant(relaxed -mrelaxed-simd)
 

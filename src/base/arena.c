@@ -10,13 +10,14 @@
 enum { ALIGNMENT = 64 };
 
 void *arena_take(arena *a, size_t bytes) {
-    size_t start = a->used;
-    a->used += (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    size_t start = a->used, room = SIZE_MAX - ALIGNMENT - start;
+    /* More than can be addressed stays too much, so that arena_open refuses it. */
+    a->used = bytes > room ? SIZE_MAX - ALIGNMENT : start + (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     return a->base ? a->base + start : NULL;
 }
 
 float *arena_floats(arena *a, size_t count) {
-    return arena_take(a, count * sizeof(float));
+    return arena_take(a, count > SIZE_MAX / sizeof(float) ? SIZE_MAX : count * sizeof(float));
 }
 
 int arena_open(arena *a, const char *what) {

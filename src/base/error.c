@@ -1,5 +1,6 @@
 #include "error.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,10 +23,11 @@ int fail(int code, const char *format, ...) {
     return code;
 }
 
-int fail_memory(size_t bytes, const char *what) {
+int fail_memory(uint64_t bytes, const char *what) {
     return fail(MUDPT_MEMORY,
-                "out of memory: %s needs %zu bytes; use a smaller storage type, fewer classes or a smaller batch", what,
-                bytes);
+                "out of memory: %s needs %" PRIu64
+                " bytes; use a smaller storage type, fewer classes or a smaller batch",
+                what, bytes);
 }
 
 const char *mudpt_last_error(void) {

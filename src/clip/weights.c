@@ -273,7 +273,10 @@ static int open_target(mudpt_clip *clip, clip_tensor *t, int type) {
     } else if (t->kind == TABLE) {
         void **table = t->target;
         if (*table) return MUDPT_OK;
-        bytes = (size_t)t->rows * (size_t)t->columns * (storage == MUDPT_F32 ? sizeof(float) : sizeof(uint16_t));
+        /* Of all tensors only this one can be larger than what 32 bits address. */
+        uint64_t wanted = (uint64_t)t->rows * (uint64_t)t->columns * (storage == MUDPT_F32 ? 4 : 2);
+        if (wanted > PTRDIFF_MAX) return fail_memory(wanted, "the token embedding");
+        bytes = (size_t)wanted;
         *table = aligned_take(bytes, "the token embedding");
         if (!*table) return MUDPT_MEMORY;
         clip->token_storage = storage;

@@ -540,8 +540,7 @@ static int check_finite(const method_state *s, float loss) {
     return MUDPT_OK;
 }
 
-int classifier_gradients(mudpt_classifier *c, const float *pixels, const float *units, const int32_t *labels, int count,
-                         float *loss, float *logits) {
+int classifier_gradients_begin(mudpt_classifier *c, const int32_t *labels, int count) {
     if (count < 1) return fail(MUDPT_ARGUMENT, "a batch of %d pictures; expected at least 1", count);
     for (int i = 0; i < count; i++)
         if (labels[i] < 0 || labels[i] >= c->classes)
@@ -550,36 +549,49 @@ int classifier_gradients(mudpt_classifier *c, const float *pixels, const float *
     if (code) return code;
     const mudpt_clip_config *config = &c->clip->config;
     method_state *s = &c->state;
-    classifier_work *w = &c->work;
-    size_t picture = 3 * (size_t)config->image * (size_t)config->image, e = (size_t)config->embed;
+    size_t e = (size_t)config->embed;
     size_t dtext = (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)config->text_width;
     size_t dvisual = (size_t)s->sizes.visual_depth * (size_t)s->sizes.visual_length * (size_t)config->vision_width;
 
     prepare_prompts(c);
     if (s->method->text && !s->method->conditional) train_text_forward(c);
     else if (!s->method->text && (code = prepare_text(c))) return code;
-    memset(w->dunit_text, 0, (size_t)c->classes * e * sizeof(float));
+    memset(c->work.dunit_text, 0, (size_t)c->classes * e * sizeof(float));
     memset(s->dtext, 0, dtext * sizeof(float));
     memset(s->dvisual, 0, dvisual * sizeof(float));
     memset(s->gradients, 0, s->total * sizeof(float));
+    return MUDPT_OK;
+}
 
-    double sum = 0;
-    for (int first = 0; first < count; first += w->group) {
-        int now = count - first < w->group ? count - first : w->group;
-        const float *group = units ? units + (size_t)first * e : w->image_features;
-        if (!units) encode_group(c, pixels + (size_t)first * picture, now, w->image_features, w->image_norms);
-        sum += group_gradients(c, group, w->image_norms, labels + first, now, count,
-                               logits ? logits + (size_t)first * (size_t)c->classes : NULL);
-    }
+int classifier_gradients_group(mudpt_classifier *c, const float *pixels, const float *units, const int32_t *labels,
+                               int first, int count, float *logits, double *loss) {
+    const mudpt_clip_config *config = &c->clip->config;
+    classifier_work *w = &c->work;
+    size_t picture = 3 * (size_t)config->image * (size_t)config->image, e = (size_t)config->embed;
+    int now = count - first < w->group ? count - first : w->group;
+    const float *group = units ? units + (size_t)first * e : w->image_features;
+    if (!units) encode_group(c, pixels + (size_t)first * picture, now, w->image_features, w->image_norms);
+    *loss += group_gradients(c, group, w->image_norms, labels + first, now, count,
+                             logits ? logits + (size_t)first * (size_t)c->classes : NULL);
+    return now;
+}
+
+int classifier_gradients_end(mudpt_classifier *c, int count, double loss, float *mean) {
+    method_state *s = &c->state;
     if (s->method->text && !s->method->conditional) train_text_backward(c);
     s->method->backward(s);
-    *loss = (float)(sum / count);
-    return check_finite(s, *loss);
+    *mean = (float)(loss / count);
+    return check_finite(s, *mean);
 }
 
 int mudpt_classifier_gradients(mudpt_classifier *c, const float *pixels, const int32_t *labels, int count, float *loss,
                                float *logits) {
-    return classifier_gradients(c, pixels, NULL, labels, count, loss, logits);
+    int code = classifier_gradients_begin(c, labels, count);
+    if (code) return code;
+    double sum = 0;
+    for (int first = 0; first < count;)
+        first += classifier_gradients_group(c, pixels, NULL, labels, first, count, logits, &sum);
+    return classifier_gradients_end(c, count, sum, loss);
 }
 
 int mudpt_classifier_sgd(mudpt_classifier *c, float rate, float momentum, float decay) {

@@ -15,6 +15,8 @@
 
 /* Decoded pictures are kept up to this size in all; others are decoded at every use. */
 enum { DECODED_BYTES = 64 << 20 };
+/* A picture that was given as pixels is kept as pixels, but of no more bytes than this. */
+enum { PIXEL_BYTES = 512 << 10 };
 
 /* Streams of the seed: parameters use small numbers, these lie far above. */
 #define ORDER_STREAM (1ULL << 40)
@@ -44,6 +46,8 @@ struct mudpt_trainer {
     char *known;           /* [count] whether units has the picture */
     int batch, steps_each; /* as they are with this many pictures */
     int epoch, step;       /* next step, within its epoch */
+    int begun, done;       /* whether the next step has begun, and how many of its pictures are done */
+    double loss;           /* the sum of theirs */
     int ordered;           /* the epoch that order belongs to; -1: none yet */
     uint64_t hash;         /* FNV-1a of the pictures and labels so far */
     char pictures[17];     /* the same as text */
@@ -120,7 +124,7 @@ void mudpt_trainer_free(mudpt_trainer *t) {
 }
 
 static int check_add(mudpt_trainer *t, int label) {
-    if (t->epoch || t->step) return fail(MUDPT_STATE, "pictures cannot be added once training has begun");
+    if (t->epoch || t->step || t->begun) return fail(MUDPT_STATE, "pictures cannot be added once training has begun");
     if (label < 0 || label >= t->classifier->classes)
         return fail(MUDPT_ARGUMENT, "label %d; expected 0 to %d", label, t->classifier->classes - 1);
     if (t->count < t->room) return MUDPT_OK;
@@ -159,11 +163,40 @@ int mudpt_trainer_add(mudpt_trainer *t, const void *file, size_t bytes, int labe
     return MUDPT_OK;
 }
 
+static int pieces_of(int length, int piece) {
+    return (length + piece - 1) / piece;
+}
+
+/* A copy; of a large picture each square of k x k pixels becomes their mean, as PIL's reduce(k) does. */
+static int copy_bounded(const mudpt_image *image, mudpt_image **out) {
+    int k = 1, width = image->width, height = image->height;
+    while (3 * (size_t)pieces_of(width, k) * (size_t)pieces_of(height, k) > PIXEL_BYTES) k++;
+    if (k == 1) return mudpt_image_from_pixels(image->rgb, width, height, 3, out);
+    int columns = pieces_of(width, k), rows = pieces_of(height, k);
+    size_t bytes = 3 * (size_t)columns * (size_t)rows;
+    uint8_t *rgb = malloc(bytes);
+    if (!rgb) return fail_memory(bytes, "a picture");
+    for (int row = 0; row < rows; row++)
+        for (int column = 0; column < columns; column++) {
+            unsigned sum[3] = {0}, count = 0;
+            for (int y = row * k; y < (row + 1) * k && y < height; y++)
+                for (int x = column * k; x < (column + 1) * k && x < width; x++, count++) {
+                    const uint8_t *pixel = image->rgb + 3 * ((size_t)y * (size_t)width + (size_t)x);
+                    for (int c = 0; c < 3; c++) sum[c] += pixel[c];
+                }
+            uint8_t *mean = rgb + 3 * ((size_t)row * (size_t)columns + (size_t)column);
+            for (int c = 0; c < 3; c++) mean[c] = (uint8_t)((sum[c] + count / 2) / count);
+        }
+    int code = mudpt_image_from_pixels(rgb, columns, rows, 3, out);
+    free(rgb);
+    return code;
+}
+
 int mudpt_trainer_add_image(mudpt_trainer *t, const mudpt_image *image, int label) {
     int code = check_add(t, label);
     if (code) return code;
     example e = {.label = label};
-    code = mudpt_image_from_pixels(image->rgb, image->width, image->height, 3, &e.image);
+    code = copy_bounded(image, &e.image);
     if (code) return code;
     t->decoded += decoded_bytes(e.image);
     hash_example(t, e.image, label);
@@ -189,7 +222,7 @@ void mudpt_trainer_place(const mudpt_trainer *t, int32_t *epoch, int32_t *step) 
 
 int mudpt_trainer_resume(mudpt_trainer *t, int epoch, int step) {
     if (t->count == 0) return fail(MUDPT_STATE, "there are no pictures to train on");
-    if (t->epoch || t->step) return fail(MUDPT_STATE, "a run that has begun cannot be put elsewhere");
+    if (t->epoch || t->step || t->begun) return fail(MUDPT_STATE, "a run that has begun cannot be put elsewhere");
     set_batches(t);
     int done = epoch == t->config.epochs, steps = done ? 1 : t->steps_each;
     if (epoch < 0 || epoch > t->config.epochs || step < 0 || step >= steps)
@@ -260,25 +293,32 @@ static int prepare_batch(mudpt_trainer *t) {
     return MUDPT_OK;
 }
 
-int mudpt_trainer_step(mudpt_trainer *t, mudpt_progress *out) {
-    const mudpt_train_config *c = &t->config;
-    if (t->count == 0) return fail(MUDPT_STATE, "there are no pictures to train on");
-    if (t->epoch == c->epochs) return MUDPT_DONE;
+/* The next step's batch, and its text features. */
+static int begin_step(mudpt_trainer *t) {
     set_batches(t);
     if (t->ordered != t->epoch) {
         for (int i = 0; i < t->count; i++) t->order[i] = i;
         rng r;
-        rng_seed(&r, c->seed, ORDER_STREAM + (uint64_t)t->epoch);
+        rng_seed(&r, t->config.seed, ORDER_STREAM + (uint64_t)t->epoch);
         rng_shuffle(&r, t->order, t->count);
         t->ordered = t->epoch;
     }
     int code = open_units(t);
     if (!code) code = prepare_batch(t);
-    if (code) return code;
-    float loss;
+    if (!code) code = classifier_gradients_begin(t->classifier, t->labels, t->batch);
+    t->begun = !code;
+    t->done = 0;
+    t->loss = 0;
+    return code;
+}
+
+/* All its pictures are done: the parameters change. */
+static int end_step(mudpt_trainer *t, mudpt_progress *out) {
+    const mudpt_train_config *c = &t->config;
     method_state *s = &t->classifier->state;
-    code = classifier_gradients(t->classifier, t->pixels, t->units ? t->batch_units : NULL, t->labels, t->batch, &loss,
-                                NULL);
+    float loss;
+    t->begun = 0;
+    int code = classifier_gradients_end(t->classifier, t->batch, t->loss, &loss);
     if (code == MUDPT_NOT_FINITE) { /* the step before is to blame */
         memcpy(s->values, t->good, s->total * sizeof *t->good);
         mudpt_classifier_changed(t->classifier);
@@ -299,4 +339,23 @@ int mudpt_trainer_step(mudpt_trainer *t, mudpt_progress *out) {
         t->epoch++;
     }
     return MUDPT_OK;
+}
+
+int mudpt_trainer_advance(mudpt_trainer *t, mudpt_progress *out) {
+    if (t->count == 0) return fail(MUDPT_STATE, "there are no pictures to train on");
+    if (t->epoch == t->config.epochs) return MUDPT_DONE;
+    if (!t->begun) {
+        int code = begin_step(t);
+        return code ? code : MUDPT_MORE;
+    }
+    if (t->done == t->batch) return end_step(t, out);
+    t->done += classifier_gradients_group(t->classifier, t->pixels, t->units ? t->batch_units : NULL, t->labels,
+                                          t->done, t->batch, NULL, &t->loss);
+    return MUDPT_MORE;
+}
+
+int mudpt_trainer_step(mudpt_trainer *t, mudpt_progress *out) {
+    int code;
+    while ((code = mudpt_trainer_advance(t, out)) == MUDPT_MORE) continue;
+    return code;
 }

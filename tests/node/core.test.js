@@ -175,6 +175,31 @@ for (const way of WAYS) {
       core.classifierFree(tuned);
     });
 
+    test('a step in parts is the same step', () => {
+      const { core, clip, tokenizer } = model;
+      const ids = [['red', 'blue'].map((name) => tokenizer.sentence(`a photo ${name}.`, name))];
+      const sizes = { textLength: 2, textDepth: 2, visualLength: 2, visualDepth: 2 };
+      const run = (next) => {
+        const classifier = core.classifierCreate(clip, { method: 'mudpt', ...sizes }, { ids });
+        core.classifierInit(classifier, 5, tokenizer.words(['a', 'photo']));
+        const trainer = core.trainerCreate(classifier, { epochs: 2, batch: 64, rate: 0.02 });
+        for (let i = 0; i < 64; i++) core.trainerAdd(trainer, readFileSync(PICTURES[i % PICTURES.length]), i % 2);
+        const all = [];
+        for (let done; (done = next(trainer)) !== null;) all.push(done);
+        assert.throws(() => core.trainerAdd(trainer, readFileSync(PICTURES[0]), 0), isError('state', /has begun/));
+        core.trainerFree(trainer);
+        core.classifierFree(classifier);
+        return all;
+      };
+      const whole = run((trainer) => core.trainerStep(trainer));
+      const parts = run((trainer) => core.trainerAdvance(trainer));
+      assert.ok(parts.length > whole.length + 4, `${parts.length} parts of ${whole.length} steps`);
+      assert.deepEqual(
+        parts.filter((done) => done !== undefined),
+        whole,
+      );
+    });
+
     test('a training run: steps, rates, the end, and a lower loss', () => {
       const { core, clip, tokenizer } = model;
       const ids = [['red', 'blue'].map((name) => tokenizer.sentence(`a photo ${name}.`, name))];
