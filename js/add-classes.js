@@ -11,9 +11,10 @@ import { idsTensor } from './saved.js';
  * @param {import('./classifier.js').Model} model
  * @param {import('./saved.js').SavedFile} file of a classifier of this model
  * @param {string[]} names
+ * @param {AbortSignal} [signal]
  * @returns {Promise<Uint8Array>} the file with these classes behind its own
  */
-export async function addClasses(model, file, names) {
+export async function addClasses(model, file, names, signal) {
   const details = file.details();
   const count = details.classes.length;
   const classes = checkClasses([...details.classes, ...checkClasses(names)]);
@@ -29,7 +30,7 @@ export async function addClasses(model, file, names) {
   const fresh = sentencesOf(model, file, details, classes.slice(count), prompts?.shape[1]);
   const tensor = METHODS[details.method].perPicture
     ? idsTensor([...file.ids(count), ...fresh.ids[0]])
-    : await moreFeatures(model, file, details, fresh, prompts);
+    : await moreFeatures(model, file, details, fresh, prompts, signal);
   const tensors = file.contents().map((old) => (old.name === tensor.name ? tensor : old));
   return writeSafetensors(tensors, { ...file.metadata, classes: JSON.stringify(classes) });
 }
@@ -52,7 +53,7 @@ function sentencesOf({ tokenizer }, file, { method, templates, settings }, names
 }
 
 /** text_features with a row for each of the fresh sentences as well. */
-async function moreFeatures(model, file, details, fresh, prompts) {
+async function moreFeatures(model, file, details, fresh, prompts, signal) {
   const { core, config, needTokens } = model;
   const count = details.classes.length;
   const total = count + fresh.ids[0].length;
@@ -60,7 +61,7 @@ async function moreFeatures(model, file, details, fresh, prompts) {
   if (!old) throw file.bad('has no tensor text_features');
   const data = new Float32Array(total * config.embed);
   data.set(floatsOf(file.bytes, old));
-  await needTokens(fresh.ids.flat(2));
+  await needTokens(fresh.ids.flat(2), signal);
   const handle = textOnly(model, details, fresh, prompts);
   try {
     data.set(core.classifierTextFeatures(handle), count * config.embed);

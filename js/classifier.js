@@ -13,6 +13,7 @@ import { attentionOf, firstPrompts, nearestWords, savedPrompts } from './inside.
 import { argmax, measure, softmax } from './metrics.js';
 import { METHODS, promptSentences } from './methods.js';
 import { nextTurn } from './platform.js';
+import { seldom } from './progress.js';
 import { writeSafetensors } from './safetensors.js';
 import { CLASSIFIER, SavedFile, describe, idsTensor, rawTensors } from './saved.js';
 
@@ -160,6 +161,7 @@ export class Classifier {
         'classify the pictures and count',
       );
     }
+    const tell = seldom(onProgress);
     const predictions = [];
     const scores = [];
     for (let start = 0; start < examples.length; start += PICTURES_AT_ONCE) {
@@ -172,7 +174,8 @@ export class Classifier {
         predictions.push(best);
         scores.push(softmax(logits)[best]);
       }
-      onProgress?.({ done: predictions.length, total: examples.length });
+      const done = predictions.length;
+      tell({ done, total: examples.length }, done === examples.length);
       await nextTurn();
     }
     return measure(classes, labels, predictions, scores);
@@ -199,11 +202,13 @@ export class Classifier {
    * A classifier of these classes as well, which are not trained: their names go through the tuned text tower. What
    * there is of the present classes stays as it is, to the bit.
    * @param {string[]} names
+   * @param {{ signal?: AbortSignal }} [options]
    * @returns {Promise<Classifier>}
    */
-  async withClasses(names) {
+  async withClasses(names, { signal } = {}) {
+    signal?.throwIfAborted();
     const file = new SavedFile(await this.export(), 'the classifier', [CLASSIFIER]);
-    return importClassifier(this.#model, await addClasses(this.#model, file, names), 'the classifier');
+    return importClassifier(this.#model, await addClasses(this.#model, file, names, signal), 'the classifier');
   }
 
   /**
@@ -273,9 +278,10 @@ function savedWith(bytes, raw) {
  * @param {Model} model
  * @param {Uint8Array} bytes
  * @param {string} name of the file, for messages
+ * @param {AbortSignal} [signal]
  * @returns {Promise<Classifier>}
  */
-export async function importClassifier(model, bytes, name) {
+export async function importClassifier(model, bytes, name, signal) {
   const file = new SavedFile(bytes, name, [CLASSIFIER]);
   file.requireModel(model);
   const details = file.details();
@@ -284,7 +290,7 @@ export async function importClassifier(model, bytes, name) {
     const context = file.find('context', 'F32', [-1, config.textWidth]);
     if (!context) throw file.bad('has no tensor context');
     const ids = file.ids(details.classes.length);
-    await model.needTokens(ids.flat());
+    await model.needTokens(ids.flat(), signal);
     const handle = restore(model, details.method, context.shape[0], ids, file);
     return new Classifier(model, handle, details, new Uint8Array(bytes));
   }

@@ -21,10 +21,14 @@ import {
 } from './methods.js';
 import { loadModel } from './model.js';
 import { planTraining } from './plan.js';
+import { nextTurn } from './platform.js';
+import { seldom } from './progress.js';
 import { openSource } from './source.js';
 import { TuneJob } from './tune.js';
 
 const DEFAULT_TEMPLATE = 'a photo of a {}.';
+/** Whose features are computed without a turn for anything else. */
+const NAMES_AT_ONCE = 64;
 const DEVICES = ['auto', 'wasm'];
 const OPTIONS = [
   ...['device', 'dtype', 'precision', 'towers', 'tokens', 'threads', 'variant', 'upright', 'cache', 'timeout'],
@@ -65,6 +69,33 @@ export async function loadClip(from, options = {}) {
   }
 }
 
+/**
+ * Features of the classes' sentences, a few classes at a time: what each of them gets does not depend on the others.
+ * @param {import('./classifier.js').Model} model
+ * @param {number[][][]} ids [templates][classes]
+ * @param {((progress: { done: number, total: number }) => void)} [onProgress]
+ * @param {AbortSignal} [signal]
+ */
+async function textFeatures({ core, clip, config }, ids, onProgress, signal) {
+  const total = ids[0].length;
+  const features = new Float32Array(total * config.embed);
+  const tell = seldom(onProgress);
+  for (let done = 0; done < total;) {
+    const some = ids.map((rows) => rows.slice(done, done + NAMES_AT_ONCE));
+    const handle = core.classifierCreate(clip, { method: 'zeroshot' }, { ids: some });
+    try {
+      features.set(core.classifierTextFeatures(handle), done * config.embed);
+    } finally {
+      core.classifierFree(handle);
+    }
+    done += some[0].length;
+    tell({ done, total }, done === total);
+    await nextTurn();
+    signal?.throwIfAborted();
+  }
+  return features;
+}
+
 export class Clip {
   #model;
 
@@ -95,24 +126,32 @@ export class Clip {
 
   /**
    * @param {string[]} classes
-   * @param {{ template?: string, templates?: string[] }} [options]
+   * @param {Record<string, any>} [options]
    * @returns {Promise<Classifier>}
    */
   async zeroShot(classes, options = {}) {
-    checkOptions(options, ['template', 'templates']);
-    const { template = DEFAULT_TEMPLATE, templates = [template] } = options;
+    checkOptions(options, ['template', 'templates', 'onProgress', 'signal']);
+    const { template = DEFAULT_TEMPLATE, templates = [template], onProgress, signal } = options;
     if (options.template !== undefined && options.templates !== undefined) {
       throw new MudptError('argument', 'template and templates are given', 'leave out one of them');
     }
+    signal?.throwIfAborted();
     const { core, clip, tokenizer, needTokens } = this.#model;
     const names = checkClasses(classes);
     if (!Array.isArray(templates) || !templates.length) {
       throw new MudptError('argument', 'templates must be an array of at least one text');
     }
     const ids = templateSentences(tokenizer, names, templates);
-    await needTokens(ids.flat(2));
-    const handle = core.classifierCreate(clip, { method: 'zeroshot' }, { ids });
-    return new Classifier(this.#model, handle, { method: 'zeroshot', classes: names, templates });
+    await needTokens(ids.flat(2), signal);
+    const features = await textFeatures(this.#model, ids, onProgress, signal);
+    const handle = core.classifierCreate(clip, { method: 'zeroshot' }, null, names.length);
+    try {
+      core.classifierSetTextFeatures(handle, features);
+      return new Classifier(this.#model, handle, { method: 'zeroshot', classes: names, templates });
+    } catch (error) {
+      core.classifierFree(handle);
+      throw error;
+    }
   }
 
   /** The methods that train something, with their defaults on this model. */
@@ -158,12 +197,13 @@ export class Clip {
 
   /**
    * @param {Uint8Array | ArrayBuffer} bytes of a file that a classifier's export() gave
-   * @param {{ name?: string }} [options] name of the file, for messages
+   * @param {{ name?: string, signal?: AbortSignal }} [options] name of the file, for messages
    * @returns {Promise<Classifier>}
    */
-  async import(bytes, { name = 'the classifier file' } = {}) {
+  async import(bytes, { name = 'the classifier file', signal } = {}) {
+    signal?.throwIfAborted();
     const file = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
-    if (file instanceof Uint8Array) return importClassifier(this.#model, file, name);
+    if (file instanceof Uint8Array) return importClassifier(this.#model, file, name, signal);
     throw new MudptError('argument', `${name} must be given as its bytes: a Uint8Array or an ArrayBuffer`);
   }
 

@@ -47,9 +47,16 @@ export const isDrawable = (image) =>
     (type) => typeof globalThis[type] === 'function' && image instanceof globalThis[type],
   );
 
-/** What a drawable shows now. @param {any} image @param {string} name @returns {Promise<ImageBitmap>} */
+/**
+ * What a drawable shows now; an image that still loads is waited for.
+ * @param {any} image
+ * @param {string} name
+ * @returns {Promise<ImageBitmap>}
+ */
 export async function bitmapOf(image, name) {
   try {
+    const loads = typeof HTMLImageElement === 'function' && image instanceof HTMLImageElement && !image.complete;
+    if (loads) await image.decode();
     return await createImageBitmap(image, AS_STORED);
   } catch (cause) {
     throw unreadable(name, cause);

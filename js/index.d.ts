@@ -15,7 +15,8 @@
  *   browsers decode other formats that they know
  * - `ImageData`, or any `{ data, width, height }` with 1 (grey), 3 (RGB) or 4 (RGBA) bytes a pixel, rows from the top
  * - `ImageBitmap`, `<img>`, `<canvas>`, `OffscreenCanvas`, `<video>`, `VideoFrame`: what it shows at the time of the
- *   call; from another site it must have been loaded with `crossorigin="anonymous"`
+ *   call (an `<img>` that still loads is waited for); from another site it must have been loaded with
+ *   `crossorigin="anonymous"`
  *
  * Alpha is dropped, not blended; what a browser draws has lost the colour of pixels that cannot be seen. Of an
  * animation the first frame counts. Where the library is in a worker, bytes and bitmaps are copied there, or moved
@@ -44,12 +45,18 @@ export interface Example {
  * Where a model is: the URL of a folder or of a `.safetensors` file in it (in Node also a path), or the files
  * themselves. Of a Hugging Face model repository, the URL of its page or `hf:ORGANISATION/NAME`, each perhaps with
  * `@REVISION`. In pages also what a visitor has dropped (give `event.dataTransfer` before anything is awaited) or
- * picked (a `FileSystemDirectoryHandle`).
+ * picked (a `FileSystemDirectoryHandle`). Where files do not lie beside each other, each one's URL by its name; the
+ * embedded model is given so: `import { pictoclip } from 'mudpt/pictoclip'`.
  *
  * A model folder has `config.json`, `preprocessor_config.json`, `tokenizer.json` and `model.safetensors` (or the
  * shards that `model.safetensors.index.json` lists). Tensors may have Hugging Face's, OpenAI's or open_clip's names.
  */
-export type ModelSource = string | URL | Blob | Iterable<Blob> | DroppedFiles | PickedFolder;
+export type ModelSource = string | URL | Blob | Iterable<Blob> | DroppedFiles | PickedFolder | ModelAddresses;
+
+/** URLs by file name: `{ 'model.safetensors': …, 'tokenizer.json': …, … }`. */
+export interface ModelAddresses {
+  readonly [name: string]: string | URL;
+}
 
 /** `DataTransfer`. */
 export interface DroppedFiles {
@@ -150,6 +157,9 @@ export interface ZeroShotOptions {
   template?: string;
   /** Several sentences, whose features are averaged. */
   templates?: string[];
+  /** Told at most 10 times a second and at the end: names whose features are there, and all names. */
+  onProgress?: (progress: { done: number; total: number }) => void;
+  signal?: AbortSignal;
 }
 
 /** A method that trains something. `mudpt methods` and {@link Clip.methods} say what each is. */
@@ -224,7 +234,10 @@ export interface MethodInfo {
 export interface TuneOptions extends TuneSettings {
   /** Class names; `_` is read as a space. Needed unless there is `resume`. */
   classes?: string[];
-  /** At least one per class. */
+  /**
+   * At least one per class. The library keeps files compressed, and decoded pictures (elements, bitmaps, pixels, and
+   * formats that only the browser knows) as pixels: large ones made smaller by a whole number, to 512 KiB each at most.
+   */
   examples: Example[];
   /** Default `'mudpt'`. */
   method?: TunableMethod;
@@ -248,7 +261,7 @@ export interface TuneOptions extends TuneSettings {
   memoryLimit?: number;
   /** Moves pictures' bytes and bitmaps to the worker: they cannot be used afterwards. Default `false`: copies. */
   transfer?: boolean;
-  /** Ends the run, which then has no result. To keep what was trained use {@link TuneJob.stop}. */
+  /** Ends the run within a few pictures; it then has no result. To keep what was trained use {@link TuneJob.stop}. */
   signal?: AbortSignal;
 }
 
@@ -345,7 +358,7 @@ export interface Clip {
    * @param options.name of the file, for messages
    * @throws {MudptError} `classifier`: damaged, or made with another model
    */
-  import(bytes: Uint8Array | ArrayBuffer, options?: { name?: string }): Promise<Classifier>;
+  import(bytes: Uint8Array | ArrayBuffer, options?: { name?: string; signal?: AbortSignal }): Promise<Classifier>;
   /**
    * A classifier from what the authors' PyTorch code has trained: a `.safetensors` file with the names of their state
    * dictionaries (docs/exchange.md), of the prompts alone or of the whole model. F32, F16 and BF16 are read.
@@ -445,6 +458,7 @@ export interface Classifier {
   /**
    * Measures it on examples, a few pictures at a time.
    *
+   * @param options.onProgress told at most 10 times a second, and at the end: pictures
    * @throws {MudptError} as `classify`, and `argument` for a label that is no class, or for more than 10,000 classes
    */
   evaluate(
@@ -486,7 +500,7 @@ export interface Classifier {
    *
    * @throws {MudptError} `argument`: a name is there already; `tokenizer`; `state`: each class has a context of its own
    */
-  withClasses(names: string[]): Promise<Classifier>;
+  withClasses(names: string[], options?: { signal?: AbortSignal }): Promise<Classifier>;
   /** Frees its memory. The model's `dispose()` does it too. */
   dispose(): Promise<void>;
 }

@@ -8,6 +8,7 @@
  */
 import { DTYPES, PRECISIONS, TEXT } from './core.js';
 import { MudptError, naming } from './errors.js';
+import { seldom } from './progress.js';
 import { planRuns, readHeader, streamTensors } from './safetensors.js';
 import { absenceOf, openText, parseObject, readJson } from './source.js';
 import { refusingTokenizer, tokenReader } from './token-rows.js';
@@ -17,7 +18,6 @@ const STORAGE = { auto: -1, f32: DTYPES.F32, f16: DTYPES.F16, int8: DTYPES.I8, i
 const TOWERS = ['both', 'image'];
 const TOKENS = ['needed', 'all'];
 const INDEX = 'model.safetensors.index.json';
-const PROGRESS_INTERVAL = 100; // milliseconds
 const HEAD_WIDTH = 64;
 const WORTHWHILE_GAIN = 1.1; // of precision fast, below which f32 stays
 const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073];
@@ -288,10 +288,10 @@ export async function loadModel(core, source, options = {}) {
     tokens: [tokens, TOKENS],
   });
   const files = await openWeights(source);
+  const headers = [];
   let clip;
   let kept;
   try {
-    const headers = [];
     for (const file of files) headers.push(await readHeader(file));
     const fast = precision === 'fast' && core.fastGain() >= WORTHWHILE_GAIN;
     const config = {
@@ -314,11 +314,25 @@ export async function loadModel(core, source, options = {}) {
     return { clip, config, tokenizer, needTokens: tokenReader(core, clip, text, table) };
   } catch (error) {
     if (clip && !core.disposed) core.clipFree(clip);
-    throw error;
+    throw error instanceof MudptError && error.code === 'memory' ? withSizes(error, headers) : error;
   } finally {
     source.settle?.();
     await closeAll(files.filter((file) => file !== kept));
   }
+}
+
+/**
+ * A failure for want of memory, with what would fit.
+ * @param {MudptError} error
+ * @param {import('./safetensors.js').Header[]} headers
+ */
+function withSizes(error, headers) {
+  const tensors = headers.flatMap((header) => header.tensors);
+  const values = tensors.reduce((sum, { shape }) => sum + shape.reduce((size, side) => size * side, 1), 0);
+  const [f32, f16, int8] = [4, 2, 1].map((bytes) => `${Math.ceil((values * bytes) / 1e6)} MB`);
+  const what = error.message.slice(0, -error.hint.length - 2);
+  const sizes = `its weights take ${f32} as f32, ${f16} as f16, ${int8} as int8`;
+  return new MudptError('memory', what, `${sizes}: choose dtype, or a smaller model`, { cause: error });
 }
 
 /** @param {Record<string, [value: string, valid: string[]]>} choices */
@@ -386,13 +400,11 @@ const makeTokenizer = (source, vocabulary, config) =>
 async function sendWeights(core, clip, files, runs, { onProgress, signal }) {
   const total = runs.flat().reduce((sum, { begin, end }) => sum + end - begin, 0);
   let loaded = 0;
-  let told = -Infinity;
+  const tell = seldom(onProgress);
   const progress = (count) => {
     signal?.throwIfAborted();
     loaded += count;
-    if (!onProgress || (performance.now() - told < PROGRESS_INTERVAL && loaded < total)) return;
-    told = performance.now();
-    onProgress({ loaded, total });
+    tell({ loaded, total }, loaded === total);
   };
   progress(0);
   for (const [i, file] of files.entries()) {

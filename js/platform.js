@@ -12,7 +12,7 @@ export const isNode = typeof globalThis.process?.versions?.node === 'string';
  */
 export async function nodePart(file) {
   const specifier = `./node/${file}`;
-  return import(/* webpackIgnore: true */ /* @vite-ignore */ specifier);
+  return import(/* webpackIgnore: true */ /* turbopackIgnore: true */ /* @vite-ignore */ specifier);
 }
 
 /** Whether threads can share memory: in browsers only where the page is cross-origin isolated. */

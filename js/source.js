@@ -23,7 +23,7 @@ const RETRY_DELAYS = [250, 1000, 3000];
  * @property {() => Promise<void>} close
  *
  * @typedef {string | URL | Blob | Iterable<Blob> | object} From a URL (text in browsers), a path (text in Node), files,
- *   or in browsers a FileSystemDirectoryHandle or a DataTransfer
+ *   URLs by file name, or in browsers a FileSystemDirectoryHandle or a DataTransfer
  *
  * @typedef {object} Source
  * @property {string} name for messages
@@ -52,16 +52,25 @@ export async function openSource(from, { signal, cache = true, timeout = TIMEOUT
   }
   if (typeof from === 'string') return (await nodePart('files.js')).openPath(from);
   const given = /** @type {any} */ (from);
+  if (isAddresses(given)) return addressesSource(given, { signal, cache, timeout, retryDelays });
   if (given?.kind === 'directory' && given.getFileHandle) return folderSource(given);
   const isDrop = given?.items && given.files;
   const files = isDrop ? await droppedFiles(given) : from instanceof Blob ? [from] : listOf(given);
   if (files.length && files.every((file) => file instanceof Blob)) return blobSource(files);
   throw new MudptError(
     'argument',
-    'a model must be given as a URL, as an array of File, or in Node as a folder',
+    'a model must be given as a URL, as an array of File, as URLs by file name, or in Node as a folder',
     'for instance loadClip("https://…/clip-vit-base-patch16/")',
   );
 }
+
+/** @param {any} given */
+const isAddresses = (given) =>
+  given !== null &&
+  typeof given === 'object' &&
+  [Object.prototype, null].includes(Object.getPrototypeOf(given)) &&
+  Object.keys(given).some((name) => /\.(safetensors|json)$/.test(name)) &&
+  Object.values(given).every((address) => typeof address === 'string' || address instanceof URL);
 
 /** @returns {any[]} */
 const listOf = (given) => (given?.[Symbol.iterator] ? [...given] : []);
@@ -135,14 +144,45 @@ export const absenceOf = (/** @type {Source} */ source, /** @type {string} */ pa
 /** @param {string | URL} from @param {import('./download.js').Link} link @returns {Source} */
 function urlSource(from, link) {
   const { base, file: weights } = modelAddress(from);
+  return webSource(new URL(weights ?? '', base).href, weights, link, (path) => {
+    const url = new URL(path, base);
+    url.search = base.search;
+    return url;
+  });
+}
+
+/**
+ * Files that each have an address of their own, by name.
+ * @param {Record<string, string | URL>} addresses
+ * @param {import('./download.js').Link} link
+ * @returns {Source}
+ */
+function addressesSource(addresses, link) {
+  const names = Object.keys(addresses);
+  const weights = names.filter((name) => name.endsWith('.safetensors'));
+  const { href } = addressOf(addresses[weights[0] ?? names[0]]);
+  return webSource(href, weights.length === 1 ? weights[0] : undefined, link, (path) =>
+    Object.hasOwn(addresses, path) ? addressOf(addresses[path]) : null,
+  );
+}
+
+/**
+ * @param {string} name
+ * @param {string | undefined} weights
+ * @param {import('./download.js').Link} link
+ * @param {(path: string) => URL | null} addressIn null where there is no such file
+ * @returns {Source}
+ */
+function webSource(name, weights, link, addressIn) {
   const pages = new Set();
   return {
-    name: new URL(weights ?? '', base).href,
+    name,
     weights,
-    remote: true,
+    remote: !name.startsWith('file:'),
     async open(path) {
-      const url = new URL(path, base);
-      url.search = base.search;
+      const url = addressIn(path);
+      if (!url) return null;
+      if (url.protocol === 'file:') return (await nodePart('files.js')).openAddress(url);
       const file = await openKept(url.href, link);
       if (file !== 'page') return file;
       pages.add(path);

@@ -38,6 +38,9 @@ export async function openPath(from) {
   };
 }
 
+/** @param {URL} url of a file */
+export const openAddress = (url) => openFile(fileURLToPath(url));
+
 /** @param {string} name @returns {Promise<import('../source.js').SourceFile | null>} null when there is no such file */
 export async function openFile(name) {
   let handle;

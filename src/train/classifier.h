@@ -48,11 +48,12 @@ int classifier_open_training(mudpt_classifier *c, int count);
 int classifier_trains_images(const mudpt_classifier *c);
 /* pixels [count, 3, image, image] -> units [count, e], the pictures' features scaled to length one */
 void classifier_encode(mudpt_classifier *c, const float *pixels, int count, float *units);
-/* mudpt_classifier_gradients in parts, between which the caller may go away: begin; then the batch, a group of pictures
- * at a time, from `first` = 0 until all of `count` are done; then end. Nothing else may use this classifier meanwhile. */
+/* mudpt_classifier_gradients in parts, between which the caller may go away: begin; then the batch, a group of
+ * pictures at a time, from `first` = 0 until all of `count` are done; then end. Nothing else may use this classifier
+ * meanwhile. */
 int classifier_gradients_begin(mudpt_classifier *c, const int32_t *labels, int count);
-/* Returns how many pictures were done. units, where not NULL, are what classifier_encode gave, and pixels are not looked
- * at. loss: the sum so far */
+/* Returns how many pictures were done. units, where not NULL, are what classifier_encode gave, and pixels are not
+ * looked at. loss: the sum so far */
 int classifier_gradients_group(mudpt_classifier *c, const float *pixels, const float *units, const int32_t *labels,
                                int first, int count, float *logits, double *loss);
 int classifier_gradients_end(mudpt_classifier *c, int count, double loss, float *mean);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -11,7 +11,7 @@ import { pathToFileURL } from 'node:url';
 import { MudptError } from '../../js/errors.js';
 import { loadClip } from '../../js/index.js';
 import { architectureFromConfig, preprocessing } from '../../js/model.js';
-import { headerOf, writeSafetensors } from '../../js/safetensors.js';
+import { headerOf, writeHeader, writeSafetensors } from '../../js/safetensors.js';
 import { openSource } from '../../js/source.js';
 import { makeClip } from '../make-clip.js';
 import { GOLDEN, PICTURES, TINY_A, TINY_B, difference, temporaryFolder } from './models.js';
@@ -103,6 +103,16 @@ describe('where models come from', () => {
     const files = FILES.map((name) => new File([readFileSync(path.join(TINY_B, name))], name));
     assert.deepEqual(await answer(files), expected);
     assert.deepEqual(await answer(new Set(files)), expected);
+  });
+
+  test('an address for each file, as bundlers give them', async () => {
+    const named = (names, addressOf) => Object.fromEntries(names.map((name) => [name, addressOf(name)]));
+    assert.deepEqual(await answer(named(FILES, (name) => `${base}/plain/${name}`)), expected);
+    assert.deepEqual(await answer(named(FILES, (name) => pathToFileURL(path.join(TINY_B, name)))), expected);
+    await assert.rejects(answer(named(FILES.slice(0, 3), String)), isError('argument', /"config\.json" is no URL/));
+    const noWeights = named(FILES.slice(0, 3), (name) => `${base}/plain/${name}`);
+    await assert.rejects(answer(noWeights), isError('file', /has no model\.safetensors/));
+    await assert.rejects(answer({ model: `${base}/plain/` }), isError('argument', /must be given as a URL/));
   });
 
   for (const kind of ['plain', 'chunked']) {
@@ -338,6 +348,23 @@ const replaceTensor = (name, change) => async (at) => {
 const NORM = 'text_model.final_layer_norm.weight';
 
 describe('models that are wrong', () => {
+  test('too large for memory: how many bytes, and what would be smaller', async () => {
+    const folder = await changed(async (copy) => {
+      const vocab = 9_000_000; // 4.6 GB of f32: more than WebAssembly can address
+      const list = weights(copy).map((tensor) => {
+        const isTable = tensor.name.includes('token_embedding');
+        return { ...tensor, shape: isTable ? [vocab, tensor.shape[1]] : tensor.shape };
+      });
+      const { header, size } = writeHeader(list);
+      const file = path.join(copy, 'model.safetensors');
+      await writeFile(file, header);
+      await truncate(file, size); // a hole, no bytes
+      await edit(copy, 'config.json', (document) => void (document.text_config.vocab_size = vocab));
+    });
+    const message = /the token embedding needs 4608000000 bytes; its weights take 46\d\d MB as f32, 23\d\d MB as f16/;
+    await assert.rejects(loadClip(folder, { threads: 1, dtype: 'f32' }), isError('memory', message));
+  });
+
   for (const [what, code, message, change] of [
     ['no weights', 'file', /has no model\.safetensors/, (at) => rm(path.join(at, 'model.safetensors'))],
     ['no tokenizer', 'tokenizer', /no tokenizer\.json/, (at) => rm(path.join(at, 'tokenizer.json'))],

@@ -1,0 +1,109 @@
+/** An app that uses every part of the types, and every kind of value that they promise to take. */
+import {
+  ERROR_CODES,
+  MudptError,
+  cache,
+  exportOfficial,
+  loadClip,
+  type Classifier,
+  type Clip,
+  type ErrorCode,
+  type Evaluation,
+  type Example,
+  type ImageInput,
+  type KeptFile,
+  type ModelSource,
+  type TuneJob,
+  type TuneProgress,
+} from 'mudpt';
+import { pictoclip } from 'mudpt/pictoclip';
+
+const controller = new AbortController();
+
+export const sources = (files: FileList, drop: DataTransfer, folder: FileSystemDirectoryHandle): ModelSource[] => [
+  pictoclip,
+  'hf:openai/clip-vit-base-patch16',
+  new URL('https://example.org/model/'),
+  files,
+  [...files],
+  drop,
+  folder,
+  { 'model.safetensors': '/a.safetensors', 'tokenizer.json': new URL('https://example.org/b.json') },
+];
+
+export const pictures = (video: HTMLVideoElement, frame: VideoFrame): ImageInput[] => [
+  'picture.png',
+  new URL('https://example.org/picture.png'),
+  new Blob([]),
+  new File([], 'picture.png'),
+  new ArrayBuffer(8),
+  new Uint8Array(8),
+  new ImageData(1, 1),
+  { data: new Uint8Array(3), width: 1, height: 1 },
+  document.createElement('canvas'),
+  new Image(),
+  video,
+  frame,
+];
+
+export async function tune(clip: Clip, examples: Example[]): Promise<Classifier> {
+  const job: TuneJob = clip.tune({
+    classes: ['owl', 'fox'],
+    examples,
+    method: 'mudpt',
+    injection: 'linear',
+    shots: Infinity,
+    validation: true,
+    signal: controller.signal,
+  });
+  for await (const progress of job) {
+    const { step, steps, loss, etaMs, validationAccuracy }: TuneProgress = progress;
+    console.log(`${step}/${steps} ${loss.toFixed(3)} ${(etaMs / 1000).toFixed(0)} s`, validationAccuracy?.toFixed(2));
+  }
+  const checkpoint: Uint8Array = await job.checkpoint();
+  const more = clip.tune({ examples, resume: checkpoint });
+  more.stop();
+  return (await more.finished) satisfies Classifier;
+}
+
+export async function main(source: ModelSource, image: ImageInput): Promise<string> {
+  const clip = await loadClip(source, {
+    dtype: 'int8',
+    towers: 'both',
+    threads: 2,
+    assetsUrl: '/mudpt/js/',
+    signal: controller.signal,
+    onProgress: ({ loaded, total }) => console.log(loaded / total),
+  });
+  try {
+    const { architecture, fingerprint } = clip.info;
+    const width: number = architecture.visionWidth;
+    const zeroShot = await clip.zeroShot(['owl', 'fox'], { templates: ['a {}', 'a drawing of a {}'] });
+    const [best] = await zeroShot.classify(image, { topK: 1, transfer: true });
+    const wider = await zeroShot.withClasses(['snail']);
+    const measured: Evaluation = await wider.evaluate([{ image, label: 'owl' }]);
+    const official: Uint8Array = exportOfficial(await wider.export({ raw: true }));
+    const again = await clip.importOfficial(official, { method: 'coop', classes: ['owl'] });
+    await again.dispose();
+    const kept: KeptFile[] = await cache.list();
+    const methods = clip.methods().map(({ title, settings }) => `${title} ${settings.epochs}`);
+    return [best?.label, width, fingerprint, measured.macroF1, kept.length, ...methods].join();
+  } catch (error) {
+    if (!(error instanceof MudptError)) throw error;
+    const code: ErrorCode = error.code;
+    return `${ERROR_CODES[code]}: ${error.message} ${error.hint}`;
+  } finally {
+    await clip.dispose();
+  }
+}
+
+export async function wrong(clip: Clip): Promise<void> {
+  // @ts-expect-error there is no such method
+  clip.tune({ classes: [], examples: [], method: 'nonsense' });
+  // @ts-expect-error classes are needed
+  await clip.zeroShot();
+  // @ts-expect-error no such type of weights
+  await loadClip('model', { dtype: 'f64' });
+  // @ts-expect-error a number is no picture
+  await (await clip.zeroShot(['owl'])).classify(3);
+}

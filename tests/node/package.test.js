@@ -1,0 +1,96 @@
+/** The package as it is packed: what is in it, how much of it a page downloads, and that the quick start runs. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
+
+import { build } from 'esbuild';
+
+import { EXAMPLES, TESTS } from '../browser/task.js';
+import { blockWith, nodeLines, tenLines } from '../examples.js';
+import { temporaryFolder } from './models.js';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+const inTree = (file) => path.join(ROOT, file);
+/** Of JavaScript, minified, and one WebAssembly module, gzipped: bytes that a page downloads, without a model. */
+const BUDGET = 150 * 1024;
+
+const execute = promisify(execFile);
+const gzipped = (bytes) => gzipSync(bytes, { level: 9 }).length;
+
+/** Packs the package; the folder that it was unpacked to, as an app has it. */
+async function installed() {
+  const folder = await temporaryFolder();
+  const { stdout } = await execute('npm', ['pack', '--json', '--pack-destination', folder], { cwd: ROOT });
+  const [{ filename, files }] = JSON.parse(stdout);
+  const modules = path.join(folder, 'node_modules/mudpt');
+  mkdirSync(modules, { recursive: true });
+  await execute('tar', ['-xzf', path.join(folder, filename), '-C', modules, '--strip-components=1']);
+  writeFileSync(path.join(folder, 'package.json'), '{ "type": "module" }');
+  return { folder, files: files.map((file) => file.path) };
+}
+
+test('what a page downloads stays within its budget', async (t) => {
+  const options = { bundle: true, minify: true, write: false, platform: /** @type {const} */ ('browser') };
+  const bundled = async (entry, more) => (await build({ ...options, ...entry, ...more })).outputFiles[0].contents;
+  const app = { contents: "import { loadClip } from './js/index.js'; console.log(loadClip);", resolveDir: ROOT };
+  // What is imported only for { worker: false } is not downloaded.
+  const page = await bundled({ stdin: app }, { format: 'esm', external: ['*/clip.js'] });
+  const worker = await bundled({ entryPoints: [inTree('js/worker.js')] }, { format: 'iife', logLevel: 'error' });
+  const thread = await bundled({ entryPoints: [inTree('js/wasm/mudpt.mjs')] }, { format: 'esm' });
+  const sizes = {
+    'in the page': gzipped(page),
+    worker: gzipped(worker),
+    'threads, if any': gzipped(thread),
+    WebAssembly: Math.max(
+      ...['mudpt', 'mudpt-relaxed'].map((name) => gzipped(readFileSync(inTree(`js/wasm/${name}.wasm`)))),
+    ),
+  };
+  for (const [what, bytes] of Object.entries(sizes)) t.diagnostic(`${what}: ${bytes} bytes gzipped`);
+  const sum = Object.values(sizes).reduce((a, b) => a + b);
+  t.diagnostic(`together: ${sum} bytes of ${BUDGET}`);
+  assert.ok(
+    Object.values(sizes).every((bytes) => bytes > 1000),
+    'something is missing',
+  );
+  assert.ok(sum <= BUDGET, `${sum} bytes gzipped are more than ${BUDGET}`);
+});
+
+test('what package.json promises is there, and nothing else', async () => {
+  const { files } = await installed();
+  const document = JSON.parse(readFileSync(inTree('package.json'), 'utf8'));
+  const targets = (value) => (typeof value === 'string' ? [value] : Object.values(value).flatMap(targets));
+  for (const file of targets([document.exports, document.bin, document.types]))
+    assert.ok(files.includes(path.normalize(file)), file);
+  for (const file of ['js/worker.js', 'js/wasm/mudpt.wasm', 'js/wasm/mudpt-relaxed.wasm', 'LICENSE', 'README.md'])
+    assert.ok(files.includes(file), file);
+  const foreign = files.filter(
+    (file) => !/^(js|models\/pictoclip)\/|^[A-Z-]+\.md$|^LICENSE$|^package\.json$/.test(file),
+  );
+  assert.deepEqual(foreign, []);
+});
+
+test('the quick start runs as it stands, with the package as it is packed', async () => {
+  const { folder } = await installed();
+  for (const { image, label } of EXAMPLES) {
+    mkdirSync(path.join(folder, 'pictures', label), { recursive: true });
+    cpSync(inTree(image), path.join(folder, 'pictures', label, path.basename(image)));
+  }
+  const picture = TESTS.find(({ label }) => label === 'clown face');
+  cpSync(inTree(picture.image), path.join(folder, 'new-picture.jpg'));
+  writeFileSync(path.join(folder, 'main.js'), nodeLines());
+  const { stdout, stderr } = await execute(process.execPath, ['main.js'], { cwd: folder });
+  assert.match(stdout, /^\[\s*\{ label: 'clown face', score: 0\.\d+ \}/);
+  assert.equal(stderr, '');
+  assert.ok(readFileSync(path.join(folder, 'tuned.safetensors')).length > 1000);
+});
+
+// The ten lines for a page run in tests/bundlers; README.md must have the same.
+test('README.md has the ten lines', (t) => {
+  assert.equal(tenLines().trim().split('\n').length, 10);
+  if (!readFileSync(inTree('README.md'), 'utf8').includes('document.images')) return t.todo('it has none yet');
+  assert.equal(blockWith('README.md', 'document.images'), tenLines());
+});
