@@ -14,6 +14,9 @@ import { MODEL, runTask } from './task.js';
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const inTree = (file) => path.join(ROOT, file);
 
+/** What the models' server does wrong when the page asks for it, and how many times. */
+const FAULTS = { 'no-ranges': Infinity, cut: 2, stall: 1, silent: Infinity, 'no-cors': Infinity };
+
 const clip = await loadClip(inTree(MODEL));
 const expected = { ...(await runTask(clip, inTree)), methods: clip.methods() };
 await clip.dispose();
@@ -30,8 +33,12 @@ for (const engine of wanted) {
         const answers = {
           '/expected.json': () => ({ ...expected, models: new URL('pictoclip/', models.url) }),
           '/sent.json': () => models.sent,
-          '/cut.json': () => Object.assign(models, { fault: 'cut', times: 2 }) && null,
-          '/no-cors.json': () => Object.assign(models, { fault: 'no-cors', times: Infinity }) && null,
+          ...Object.fromEntries(
+            Object.entries(FAULTS).map(([fault, times]) => [
+              `/${fault}.json`,
+              () => Object.assign(models, { fault, times }) && null,
+            ]),
+          ),
         };
         const server = await serve({ isolated, models: new URL(models.url).origin, answers });
         pageTest.after(() => server.close());

@@ -331,11 +331,16 @@ const cases = {
     same(await cache.list(), [], 'after clear');
   },
 
-  async 'goes on where a download broke off, and names a server that forbids it'() {
-    await jsonOf('/cut.json');
-    await (await loadClip(expected.models, { cache: false })).dispose();
+  async 'gets along with servers that have no ranges, cut, or stall, and names those that forbid or are silent'() {
+    const load = async () => (await loadClip(expected.models, { cache: false, timeout: 500 })).dispose();
+    for (const fault of ['no-ranges', 'cut', 'stall']) {
+      await jsonOf(`/${fault}.json`);
+      await load();
+    }
+    await jsonOf('/silent.json');
+    await rejectsWith('network', load(), /sent nothing for 0\.5 s/);
     await jsonOf('/no-cors.json');
-    await rejectsWith('network', loadClip(expected.models, { cache: false }), /CORS/);
+    await rejectsWith('network', load(), /CORS/);
   },
 
   async 'goes on with a run that was interrupted'() {

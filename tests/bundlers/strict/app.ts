@@ -78,9 +78,13 @@ export async function main(source: ModelSource, image: ImageInput): Promise<stri
   try {
     const { architecture, fingerprint } = clip.info;
     const width: number = architecture.visionWidth;
-    const zeroShot = await clip.zeroShot(['owl', 'fox'], { templates: ['a {}', 'a drawing of a {}'] });
+    const zeroShot = await clip.zeroShot(['owl', 'fox'], {
+      templates: ['a {}', 'a drawing of a {}'],
+      onProgress: ({ done, total }) => console.log(done / total),
+      signal: controller.signal,
+    });
     const [best] = await zeroShot.classify(image, { topK: 1, transfer: true });
-    const wider = await zeroShot.withClasses(['snail']);
+    const wider = await zeroShot.withClasses(['snail'], { signal: controller.signal });
     const measured: Evaluation = await wider.evaluate([{ image, label: 'owl' }]);
     const official: Uint8Array = exportOfficial(await wider.export({ raw: true }));
     const again = await clip.importOfficial(official, { method: 'coop', classes: ['owl'] });
