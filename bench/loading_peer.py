@@ -1,7 +1,7 @@
 """The model of bench/loading.js as ONNX, in a folder as transformers.js wants it, for that bench's --peer.
 
     ./run bench loading                                        # writes build/bench/vit-b-16-f32
-    python3 -m venv peer/venv && peer/venv/bin/pip install torch==2.9.0 transformers==4.57.1 onnx==1.19.1
+    python3 -m venv peer/venv && peer/venv/bin/pip install torch==2.15.0 transformers==5.23.0 onnx==1.23.2
     peer/venv/bin/python bench/loading_peer.py build/bench/vit-b-16-f32 peer/models/vit-b-16
     npm install --prefix peer @huggingface/transformers@4.3.1
     ./run bench loading --peer peer
@@ -24,8 +24,12 @@ model = CLIPModel.from_pretrained(source, attn_implementation="eager").eval()
 
 
 class Scores(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.model = model
+
     def forward(self, input_ids, pixel_values, attention_mask):
-        out = model(input_ids=input_ids, pixel_values=pixel_values, attention_mask=attention_mask)
+        out = self.model(input_ids=input_ids, pixel_values=pixel_values, attention_mask=attention_mask)
         return out.logits_per_image, out.logits_per_text, out.text_embeds, out.image_embeds
 
 
