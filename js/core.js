@@ -13,7 +13,6 @@ import { hardwareThreads, hasRelaxedSimd, hasThreads } from './platform.js';
 import * as structs from './structs.js';
 import { readStruct } from './structs.js';
 
-const DONE = 1;
 const SKIP = 2;
 const MORE = 3;
 const MAX_THREADS = 64;
@@ -595,17 +594,8 @@ export class Core {
     this.#memory.check(this.#c._mudpt_trainer_add_image(trainer, image, label));
   }
 
-  /** One batch. @param {number} trainer @returns {Progress | null} null when the run is complete */
-  trainerStep(trainer) {
-    return this.#memory.scoped((scratch) => {
-      const out = scratch.take(structs.PROGRESS.bytes);
-      if (this.#memory.check(this.#c._mudpt_trainer_step(trainer, out)) === DONE) return null;
-      return /** @type {Progress} */ (readStruct(structs.PROGRESS, this.#memory.view, out));
-    });
-  }
-
   /**
-   * A part of a batch, a few pictures at most. While there is more of it nothing else may use the classifier.
+   * A part of a batch, a few pictures at most; until its end nothing else may use the classifier.
    * @param {number} trainer
    * @returns {Progress | null | undefined} undefined: there is more of the batch; null: the run is complete
    */
@@ -613,8 +603,8 @@ export class Core {
     return this.#memory.scoped((scratch) => {
       const out = scratch.take(structs.PROGRESS.bytes);
       const code = this.#memory.check(this.#c._mudpt_trainer_advance(trainer, out));
-      if (code === MORE) return undefined;
-      return code === DONE ? null : /** @type {Progress} */ (readStruct(structs.PROGRESS, this.#memory.view, out));
+      if (code) return code === MORE ? undefined : null;
+      return /** @type {Progress} */ (readStruct(structs.PROGRESS, this.#memory.view, out));
     });
   }
 
