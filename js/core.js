@@ -11,7 +11,6 @@ import { Memory } from './memory.js';
 import { startModule } from './module.js';
 import { hardwareThreads, hasRelaxedSimd, hasThreads } from './platform.js';
 import * as structs from './structs.js';
-import { readStruct } from './structs.js';
 
 const SKIP = 2;
 const MORE = 3;
@@ -416,7 +415,7 @@ export class Core {
       const out = scratch.take(structs.PARAMETER.bytes);
       return Array.from({ length: total }, (_, index) => {
         this.#memory.check(this.#c._mudpt_classifier_parameter(classifier, index, out));
-        const { name, dims, shape, ...rest } = readStruct(structs.PARAMETER, this.#memory.view, out);
+        const { name, dims, shape, ...rest } = structs.readStruct(structs.PARAMETER, this.#memory.view, out);
         return /** @type {Parameter} */ ({ name: this.#memory.string(name), shape: shape.slice(0, dims), ...rest });
       });
     });
@@ -562,7 +561,7 @@ export class Core {
     return this.#memory.scoped((scratch) => {
       const at = scratch.take(structs.PLAN.bytes);
       this.#memory.check(this.#c._mudpt_classifier_plan(classifier, batch, Number(recompute), at));
-      return /** @type {import('./structs.js').Plan} */ (readStruct(structs.PLAN, this.#memory.view, at));
+      return /** @type {import('./structs.js').Plan} */ (structs.readStruct(structs.PLAN, this.#memory.view, at));
     });
   }
 
@@ -595,16 +594,15 @@ export class Core {
   }
 
   /**
-   * A part of a batch, a few pictures at most; until its end nothing else may use the classifier.
-   * @param {number} trainer
-   * @returns {Progress | null | undefined} undefined: there is more of the batch; null: the run is complete
+   * A part of a batch. undefined: there is more, and nothing else may use the classifier; null: complete.
+   * @param {number} trainer @returns {Progress | null | undefined}
    */
   trainerAdvance(trainer) {
     return this.#memory.scoped((scratch) => {
       const out = scratch.take(structs.PROGRESS.bytes);
       const code = this.#memory.check(this.#c._mudpt_trainer_advance(trainer, out));
       if (code) return code === MORE ? undefined : null;
-      return /** @type {Progress} */ (readStruct(structs.PROGRESS, this.#memory.view, out));
+      return /** @type {Progress} */ (structs.readStruct(structs.PROGRESS, this.#memory.view, out));
     });
   }
 
