@@ -34,8 +34,9 @@ async function run(options) {
     clip = await openModel(options, terminal, signal);
     const methods = clip.methods();
     const { name, fingerprint, architecture } = clip.info;
+    const paper = /** @type {typeof methods[0]} */ (methods.find(({ method }) => method === 'mudpt')).settings;
     const presets = Object.entries(PRESETS).map(([preset, { about, settings }]) => {
-      return { preset, about, settings: settings(methods[0].settings, architecture) };
+      return { preset, about, settings: settings(paper, architecture) };
     });
     show(terminal, methods, presets, name);
     if (options.json) {
