@@ -7,6 +7,7 @@
     ./run bench loading --peer peer
 """
 
+import json
 import pathlib
 import shutil
 import sys
@@ -16,8 +17,11 @@ from transformers import CLIPModel
 
 source, target = map(pathlib.Path, sys.argv[1:3])
 (target / "onnx").mkdir(parents=True, exist_ok=True)
-for name in ("config.json", "preprocessor_config.json", "tokenizer.json"):
+for name in ("config.json", "tokenizer.json"):
     shutil.copy(source / name, target / name)
+processor = json.loads((source / "preprocessor_config.json").read_text())
+processor["image_processor_type"] = "CLIPImageProcessor"
+(target / "preprocessor_config.json").write_text(json.dumps(processor))
 (target / "tokenizer_config.json").write_text('{ "tokenizer_class": "CLIPTokenizer", "model_max_length": 77 }\n')
 
 model = CLIPModel.from_pretrained(source, attn_implementation="eager").eval()
