@@ -8,7 +8,7 @@
  * at once, and a part of another length is no part. Nothing here ever fails a load: what cannot be kept is not.
  */
 import { modelAddress } from './address.js';
-import { openRemote } from './download.js';
+import { collect, openRemote } from './download.js';
 import { MudptError } from './errors.js';
 import { isNode, nodePart } from './platform.js';
 import { browserStores } from './stores.js';
@@ -251,13 +251,7 @@ class KeptFile {
   }
 
   async read(offset, length) {
-    const out = new Uint8Array(Math.min(length, Math.max(0, (this.size ?? Infinity) - offset)));
-    let filled = 0;
-    for await (const piece of this.stream(offset, length)) {
-      out.set(piece, filled);
-      filled += piece.length;
-    }
-    return out.subarray(0, filled);
+    return collect(this, offset, length);
   }
 
   async *stream(offset = 0, length = Infinity) {

@@ -304,6 +304,22 @@ async function fileFrom(url, link, answer, first) {
   return new Download(url, link, answer, head);
 }
 
+/**
+ * A part of a file that streams, in one piece.
+ * @param {Pick<import('./source.js').SourceFile, 'size' | 'stream'>} file
+ * @param {number} offset
+ * @param {number} length
+ */
+export async function collect(file, offset, length) {
+  const out = new Uint8Array(Math.min(length, Math.max(0, (file.size ?? Infinity) - offset)));
+  let filled = 0;
+  for await (const piece of file.stream(offset, length)) {
+    out.set(piece, filled);
+    filled += piece.length;
+  }
+  return out.subarray(0, filled);
+}
+
 /** @implements {RemoteFile} */
 class Download {
   #link;
@@ -323,13 +339,7 @@ class Download {
   }
 
   async read(offset, length) {
-    const out = new Uint8Array(Math.min(length, Math.max(0, (this.size ?? Infinity) - offset)));
-    let filled = 0;
-    for await (const piece of this.stream(offset, length)) {
-      out.set(piece, filled);
-      filled += piece.length;
-    }
-    return out.subarray(0, filled);
+    return collect(this, offset, length);
   }
 
   async *stream(offset = 0, length = Infinity) {

@@ -314,8 +314,8 @@ class Dictionary {
   }
 }
 
-/** @param {number} half bits */
-function halfToFloat(half) {
+/** @param {number} half bits of a float16 */
+export function halfToFloat(half) {
   const sign = half & 0x8000 ? -1 : 1;
   const exponent = (half >> 10) & 31;
   const fraction = half & 1023;

@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 
 import { createCore } from '../../js/core.js';
 import { MudptError } from '../../js/errors.js';
+import { halfToFloat } from '../../js/exchange.js';
 import { GOLDEN, PICTURES, TINY_A, TINY_B, WAYS, difference, json, named, openCore, tensors } from './models.js';
 
 const CORE = new URL('../../js/core.js', import.meta.url).href;
@@ -60,11 +61,7 @@ function goldenClassifier({ core, clip, tokenizer }) {
 function widened(tensor) {
   const file = new Uint8Array(readFileSync(path.join(GOLDEN, 'tiny-a/mudpt.safetensors')));
   const halves = new Uint16Array(file.slice(tensor.begin, tensor.begin + tensor.bytes).buffer);
-  return Float32Array.from(halves, (half) => {
-    const [exponent, fraction] = [(half >> 10) & 31, half & 1023];
-    const magnitude = exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024);
-    return half & 0x8000 ? -magnitude : magnitude;
-  });
+  return Float32Array.from(halves, halfToFloat);
 }
 
 describe('starting', () => {

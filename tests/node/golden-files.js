@@ -4,6 +4,7 @@ import path from 'node:path';
 
 import { decode } from 'fast-png';
 
+import { halfToFloat } from '../../js/exchange.js';
 import { headerOf } from '../../js/safetensors.js';
 
 /** The faults of one golden case; the first is shown, the others are counted. */
@@ -83,14 +84,6 @@ export const readJson = (...parts) => JSON.parse(readFileSync(path.join(...parts
 
 /** A file's bytes in an array of its own. */
 export const readBytes = (...parts) => new Uint8Array(readFileSync(path.join(...parts)));
-
-function halfToFloat(half) {
-  const sign = half & 0x8000 ? -1 : 1;
-  const exponent = (half >> 10) & 31;
-  const fraction = half & 1023;
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  return sign * (exponent ? (1024 + fraction) * 2 ** (exponent - 25) : fraction * 2 ** -24);
-}
 
 /** Rounded to the nearest value that float16 holds, ties to even; as bits. */
 function floatToHalf(value) {
