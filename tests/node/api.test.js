@@ -7,32 +7,24 @@ import { pathToFileURL } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-import { ERROR_CODES, MudptError, loadClip } from '../../js/index.js';
+import { MudptError, loadClip } from '../../js/index.js';
 import { floatsOf, headerOf, writeSafetensors } from '../../js/safetensors.js';
-import { GOLDEN, PICTURES, TINY_A, TINY_B, WAYS, difference, named, temporaryFolder } from './models.js';
+import {
+  GOLDEN,
+  PICTURES,
+  TINY_A,
+  TINY_B,
+  WAYS,
+  difference,
+  isError,
+  named,
+  scores,
+  temporaryFolder,
+} from './models.js';
 
 const CLASSES = ['cat', 'sail_boat', 'x'];
 const EXAMPLES = PICTURES.slice(0, 6).map((image, i) => ({ image, label: i % 3 }));
 const SHORT = { classes: CLASSES, examples: EXAMPLES, promptLength: 2, epochs: 3, batchSize: 2, learningRate: 0.01 };
-
-const isError = (code, message) => (error) => {
-  assert.ok(error instanceof MudptError, String(error.stack));
-  assert.equal(error.code, code, error.message);
-  assert.ok(Object.hasOwn(ERROR_CODES, error.code));
-  assert.match(error.message, message);
-  assert.ok(!error.message.includes('\n'), error.message);
-  return true;
-};
-
-/** Scores of all pictures, in the order of the classes. */
-async function scores(classifier) {
-  const all = [];
-  for (const picture of PICTURES) {
-    const best = await classifier.classify(picture, { topK: 99 });
-    all.push(classifier.classes.map((label) => best.find((one) => one.label === label).score));
-  }
-  return all;
-}
 
 async function steps(job) {
   const told = [];

@@ -9,17 +9,21 @@ import { promisify } from 'node:util';
 import { createCore } from '../../js/core.js';
 import { MudptError } from '../../js/errors.js';
 import { halfToFloat } from '../../js/exchange.js';
-import { GOLDEN, PICTURES, TINY_A, TINY_B, WAYS, difference, json, named, openCore, tensors } from './models.js';
+import {
+  GOLDEN,
+  PICTURES,
+  TINY_A,
+  TINY_B,
+  WAYS,
+  difference,
+  isError,
+  json,
+  named,
+  openCore,
+  tensors,
+} from './models.js';
 
 const CORE = new URL('../../js/core.js', import.meta.url).href;
-const isError = (code, message) => (error) => {
-  assert.ok(error instanceof MudptError, String(error.stack));
-  assert.equal(error.code, code);
-  assert.match(error.message, message);
-  assert.ok(!error.message.includes('\n'));
-  return true;
-};
-
 /** The first picture of a golden batch and everything a classifier needs. */
 const golden = json('tiny-a/mudpt.json');
 const answers = tensors('tiny-a/mudpt.safetensors');

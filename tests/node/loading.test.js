@@ -10,7 +10,6 @@ import { promisify } from 'node:util';
 import { modelAddress } from '../../js/address.js';
 import { Clip } from '../../js/clip.js';
 import { createCore, DTYPES, TEXT } from '../../js/core.js';
-import { MudptError } from '../../js/errors.js';
 import { droppedFiles } from '../../js/files.js';
 import { cache, loadClip } from '../../js/index.js';
 import { loadModel } from '../../js/model.js';
@@ -18,7 +17,7 @@ import { headerOf, writeSafetensors } from '../../js/safetensors.js';
 import { openSource } from '../../js/source.js';
 import { makeClip } from '../make-clip.js';
 import { startServer } from './http-servers.js';
-import { PICTURES, temporaryFolder } from './models.js';
+import { PICTURES, isError, temporaryFolder } from './models.js';
 
 const CLASSES = ['cat', 'sail boat', 'x'];
 const OTHERS = ['blue', 'river']; // whose rows are far from the others'
@@ -46,14 +45,6 @@ async function makeModel(folder, seed = 1) {
   const data = (tensor) => bytes.slice(tensor.begin, tensor.begin + tensor.bytes);
   await writeFile(file, writeSafetensors(ordered.map((tensor) => ({ ...tensor, data: data(tensor) }))));
 }
-
-const isError = (code, message) => (error) => {
-  assert.ok(error instanceof MudptError, String(error.stack));
-  assert.equal(error.code, code, error.message);
-  assert.match(error.message, message);
-  assert.ok(!error.message.includes('\n'), error.message);
-  return true;
-};
 
 /** As loadClip, but with short waits before new attempts. */
 async function load(from, { signal, cache: kept = false, timeout, retryDelays = [1, 1, 1], ...options } = {}) {

@@ -5,33 +5,15 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { createCore } from '../../js/core.js';
-import { MudptError, loadClip } from '../../js/index.js';
+import { loadClip } from '../../js/index.js';
 import { floatsOf, headerOf, writeSafetensors } from '../../js/safetensors.js';
 import { drawShots } from '../../js/shots.js';
 import { makeDataset, mudpt, workFolder } from './command.js';
-import { PICTURES, TINY_A, TINY_B } from './models.js';
+import { PICTURES, TINY_A, TINY_B, isError, scores } from './models.js';
 
 const CLASSES = ['cat', 'sail_boat', 'x'];
 const EXAMPLES = PICTURES.slice(0, 6).map((image, i) => ({ image, label: i % 3 }));
 const SHORT = { classes: CLASSES, examples: EXAMPLES, epochs: 2, batchSize: 2, learningRate: 0.01 };
-
-const isError = (code, message) => (error) => {
-  assert.ok(error instanceof MudptError, String(error.stack));
-  assert.equal(error.code, code, error.message);
-  assert.match(error.message, message);
-  assert.ok(!error.message.includes('\n'), error.message);
-  return true;
-};
-
-/** Scores of all pictures, in the order of the classes. */
-async function scores(classifier) {
-  const all = [];
-  for (const picture of PICTURES) {
-    const best = await classifier.classify(picture, { topK: 99 });
-    all.push(classifier.classes.map((label) => best.find((one) => one.label === label).score));
-  }
-  return all;
-}
 
 async function lossesOf(job) {
   const losses = [];

@@ -8,24 +8,15 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 
-import { MudptError } from '../../js/errors.js';
 import { loadClip } from '../../js/index.js';
 import { architectureFromConfig, preprocessing } from '../../js/model.js';
 import { headerOf, writeHeader, writeSafetensors } from '../../js/safetensors.js';
 import { openSource } from '../../js/source.js';
 import { makeClip } from '../make-clip.js';
-import { GOLDEN, PICTURES, TINY_A, TINY_B, difference, temporaryFolder } from './models.js';
+import { GOLDEN, PICTURES, TINY_A, TINY_B, difference, isError, temporaryFolder } from './models.js';
 
 const FILES = ['config.json', 'preprocessor_config.json', 'tokenizer.json', 'model.safetensors'];
 const CLASSES = ['cat', 'sail_boat', 'x'];
-const isError = (code, message) => (error) => {
-  assert.ok(error instanceof MudptError, String(error.stack));
-  assert.equal(error.code, code, error.message);
-  assert.match(error.message, message);
-  assert.ok(!error.message.includes('\n'), error.message);
-  return true;
-};
-
 /** Scores of one picture, in the order of the classes, and the fingerprint. */
 async function answer(from, options) {
   const clip = await loadClip(from, { threads: 1, cache: false, ...options });

@@ -1,4 +1,5 @@
-/** What several tests share: the models of the golden files, every way to run the library, pictures. */
+/** What several tests share: the models of the golden files, every way to run the library, pictures, refusals. */
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,6 +8,7 @@ import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { createCore } from '../../js/core.js';
+import { ERROR_CODES, MudptError } from '../../js/errors.js';
 import { loadModel } from '../../js/model.js';
 import { floatsOf, headerOf } from '../../js/safetensors.js';
 import { openSource } from '../../js/source.js';
@@ -44,6 +46,26 @@ export function tensors(file) {
 export async function openCore(folder, way, options) {
   const core = await createCore(way);
   return { core, ...(await loadModel(core, await openSource(folder), options)) };
+}
+
+/** For assert.rejects and assert.throws: an error of the library, of one line. @param {RegExp} message a part of it */
+export const isError = (code, message) => (error) => {
+  assert.ok(error instanceof MudptError, String(error.stack));
+  assert.equal(error.code, code, error.message);
+  assert.ok(Object.hasOwn(ERROR_CODES, error.code));
+  assert.match(error.message, message);
+  assert.ok(!error.message.includes('\n'), error.message);
+  return true;
+};
+
+/** Scores of all pictures, in the order of the classes. */
+export async function scores(classifier) {
+  const all = [];
+  for (const picture of PICTURES) {
+    const best = await classifier.classify(picture, { topK: 99 });
+    all.push(classifier.classes.map((label) => best.find((one) => one.label === label).score));
+  }
+  return all;
 }
 
 /** A folder of this test file's own. */

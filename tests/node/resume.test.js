@@ -7,23 +7,15 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { MudptError, loadClip } from '../../js/index.js';
+import { loadClip } from '../../js/index.js';
 import { headerOf, writeSafetensors } from '../../js/safetensors.js';
 import { makeDataset, mudpt, workFolder } from './command.js';
-import { PICTURES, TINY_A, TINY_B } from './models.js';
+import { PICTURES, TINY_A, TINY_B, isError } from './models.js';
 
 const CLASSES = ['cat', 'sail_boat', 'x'];
 const EXAMPLES = PICTURES.map((image, i) => ({ image, label: i % 3 }));
 const RUN = { classes: CLASSES, examples: EXAMPLES, epochs: 3, batchSize: 2, learningRate: 0.01 };
 const STEPS = 9;
-
-const refuses = (code, message) => (error) => {
-  assert.ok(error instanceof MudptError, String(error.stack));
-  assert.equal(error.code, code, error.message);
-  assert.match(error.message, message);
-  assert.ok(!error.message.includes('\n'), error.message);
-  return true;
-};
 
 /** What a run leaves: every step, the classifier with its parameters, velocities and place. */
 async function left(job) {
@@ -115,7 +107,7 @@ test('stopped before it has begun: the checkpoint that it came from is still the
   const job = clip.tune({ ...RUN, resume });
   job.stop();
   const classifier = await job.finished;
-  await assert.rejects(job.checkpoint(), refuses('state', /nothing of this run that can be continued/));
+  await assert.rejects(job.checkpoint(), isError('state', /nothing of this run that can be continued/));
   const taken = clip.tune({ ...RUN, resume });
   const told = [];
   for await (const { step } of taken) if (told.push(step) === 5) taken.stop();
@@ -147,14 +139,14 @@ describe('refused', () => {
     test(what, async () => {
       await assert.rejects(
         clip.tune({ examples: EXAMPLES, resume, ...options }).finished,
-        refuses('argument', message),
+        isError('argument', message),
       );
     });
   }
 
   test('another model', async () => {
     const other = await loadClip(TINY_B, { threads: 1 });
-    await assert.rejects(other.tune({ ...RUN, resume }).finished, refuses('classifier', /belongs to another model/));
+    await assert.rejects(other.tune({ ...RUN, resume }).finished, isError('classifier', /belongs to another model/));
     await other.dispose();
   });
 
@@ -197,14 +189,14 @@ describe('refused', () => {
   ]) {
     test(what, async () => {
       const job = clip.tune({ examples: EXAMPLES, resume: await make() });
-      await assert.rejects(job.finished, refuses('classifier', message));
-      await assert.rejects(job.checkpoint(), refuses('state', /nothing of this run/));
+      await assert.rejects(job.finished, isError('classifier', message));
+      await assert.rejects(job.checkpoint(), isError('state', /nothing of this run/));
     });
   }
 
   test('a checkpoint where a classifier is wanted, and what is no file', async () => {
-    await assert.rejects(clip.import(resume), refuses('classifier', /is a checkpoint of a training run, no saved/));
-    await assert.rejects(clip.tune({ ...RUN, resume: 'run.safetensors' }).finished, refuses('argument', /bytes/));
+    await assert.rejects(clip.import(resume), isError('classifier', /is a checkpoint of a training run, no saved/));
+    await assert.rejects(clip.tune({ ...RUN, resume: 'run.safetensors' }).finished, isError('argument', /bytes/));
   });
 
   test('after an abort there is nothing to go on from', async () => {
@@ -213,7 +205,7 @@ describe('refused', () => {
     await job.checkpoint();
     abort.abort();
     await assert.rejects(job.finished, { name: 'AbortError' });
-    await assert.rejects(job.checkpoint(), refuses('state', /nothing of this run/));
+    await assert.rejects(job.checkpoint(), isError('state', /nothing of this run/));
   });
 });
 

@@ -4,17 +4,9 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 
-import { MudptError } from '../../js/errors.js';
 import { METHODS, checkClasses, promptSentences, resolveSettings, templateSentences } from '../../js/methods.js';
 import { ClipTokenizer } from '../../js/tokenizer.js';
-import { GOLDEN, json } from './models.js';
-
-const isError = (code, message) => (error) => {
-  assert.ok(error instanceof MudptError, String(error.stack));
-  assert.equal(error.code, code);
-  assert.match(error.message, message);
-  return true;
-};
+import { GOLDEN, isError, json } from './models.js';
 
 const other = (change) => ({ model: { ...json('tokenizer/tokenizer.json').model, ...change } });
 
