@@ -1,4 +1,4 @@
-/* What the tests of the kernels share: random numbers, comparing, attention problems of any shape. */
+/* What the tests of the kernels share: random numbers, comparing, matrix products and attention of any shape. */
 #ifndef KERNEL_DATA_H
 #define KERNEL_DATA_H
 
@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "check.h"
 #include "kernels/attention.h"
+#include "kernels/gemm.h"
 #include "kernels/naive.h"
 #include "mudpt.h"
 
@@ -69,6 +70,69 @@ static inline int any_nan(const float *x, size_t count) {
     for (size_t i = 0; i < count; i++)
         if (x[i] != x[i]) return 1;
     return 0;
+}
+
+/* By MUDPT_F32 ... MUDPT_I16. */
+static inline const char *storage_name(int storage) {
+    static const char *const names[] = {"f32", "f16", "int8", "bf16", "int16"};
+    return names[storage];
+}
+
+/* A weight of zeros. */
+static inline gemm_weight new_weight(int out, int in, int storage, int fast) {
+    gemm_weight w = {.out = out, .in = in, .storage = storage, .fast = fast};
+    size_t bytes = gemm_panel_bytes(out, in, storage), scale_bytes = ((size_t)out + 7) / 8 * 8 * sizeof(float);
+    w.panels = memset(take(bytes), 0, bytes);
+    w.scale = memset(take(scale_bytes), 0, scale_bytes);
+    return w;
+}
+
+static inline void free_weight(gemm_weight *w) {
+    free(w->panels);
+    free(w->scale);
+}
+
+/* One job by the SIMD kernel against the definition, and against `twin` to a tolerance of its own unless that is NULL;
+ * then again row by row: a row's result must not depend on its company. Tolerances are for a sum of one product. */
+static inline void check_job(const gemm_weight *w, int transposed, int first, int count, int rows, int with_bias,
+                             int accumulate, int padding, double tolerance, void (*twin)(const gemm_job *),
+                             double twin_tolerance) {
+    int columns = transposed ? w->in : count, depth = transposed ? count : w->in;
+    int lda = depth + padding, ldc = columns + padding;
+    size_t a_size = rows ? (size_t)(rows - 1) * lda + depth : 0, c_size = rows ? (size_t)(rows - 1) * ldc + columns : 0;
+    float *a = random_floats(a_size), *c = random_floats(c_size), *bias = random_floats((size_t)w->out);
+    float *want = copy_of(c, c_size), *close = copy_of(c, c_size), *alone = copy_of(c, c_size);
+    gemm_job job = {.weight = w,
+                    .transposed = transposed,
+                    .first = first,
+                    .count = count,
+                    .rows = rows,
+                    .a = a,
+                    .lda = lda,
+                    .c = want,
+                    .ldc = ldc,
+                    .bias = with_bias && !transposed ? bias : NULL,
+                    .accumulate = accumulate};
+    gemm_naive.run(&job);
+    job.c = close;
+    if (twin) twin(&job);
+    job.c = c;
+    gemm_simd.run(&job);
+    char what[160];
+    snprintf(what, sizeof what, "gemm %s%s %s rows %d, weight %d x %d, channels %d + %d, bias %d, accumulate %d",
+             storage_name(w->storage), w->fast ? " fast" : "", transposed ? "transposed" : "straight", rows, w->out,
+             w->in, first, count, with_bias, accumulate);
+    if (twin) check_close(what, c, close, c_size, twin_tolerance * sqrt(depth + 1));
+    check_close(what, c, want, c_size, tolerance * sqrt(depth + 1));
+    for (int r = 0; r < rows; r++) {
+        job.rows = 1;
+        job.a = a + (size_t)r * lda;
+        job.c = alone + (size_t)r * ldc;
+        gemm_simd.run(&job);
+    }
+    CHECK(same_bits(c, alone, c_size), "%s: a row depends on the other rows", what);
+    float *all[] = {a, c, bias, want, close, alone};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
 typedef struct {

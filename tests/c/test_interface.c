@@ -409,15 +409,9 @@ static const mudpt_train_config train_config = {.epochs = 3,
 
 static void add_pictures(mudpt_trainer *trainer, int count, int classes) {
     for (int i = 0; i < count; i++) {
-        int width = 20 + 7 * i, height = 50 - 3 * i;
-        uint8_t *rgb = malloc((size_t)(3 * width * height));
-        mudpt_image *image = NULL;
-        if (!rgb) abort();
-        for (int k = 0; k < 3 * width * height; k++) rgb[k] = (uint8_t)(k * (i + 3) / 5 + k % 3 * 80 * i);
-        CHECK(mudpt_image_from_pixels(rgb, width, height, 3, &image) == MUDPT_OK, "%s", mudpt_last_error());
+        mudpt_image *image = tiny_picture(i);
         CHECK(mudpt_trainer_add_image(trainer, image, i % classes) == MUDPT_OK, "%s", mudpt_last_error());
         mudpt_image_free(image);
-        free(rgb);
     }
 }
 

@@ -14,15 +14,9 @@ typedef struct {
 
 static void add_pictures(mudpt_trainer *trainer, int first) {
     for (int i = first; i < PICTURES; i++) {
-        int width = 20 + 7 * i, height = 50 - 3 * i;
-        uint8_t *rgb = malloc((size_t)(3 * width * height));
-        mudpt_image *image = NULL;
-        if (!rgb) abort();
-        for (int k = 0; k < 3 * width * height; k++) rgb[k] = (uint8_t)(k * (i + 3) / 5 + k % 3 * 80 * i);
-        CHECK(mudpt_image_from_pixels(rgb, width, height, 3, &image) == MUDPT_OK, "%s", mudpt_last_error());
+        mudpt_image *image = tiny_picture(i);
         CHECK(mudpt_trainer_add_image(trainer, image, i % CLASSES) == MUDPT_OK, "%s", mudpt_last_error());
         mudpt_image_free(image);
-        free(rgb);
     }
 }
 

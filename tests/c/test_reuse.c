@@ -16,17 +16,6 @@ static const mudpt_train_config train_config = {.epochs = EPOCHS,
                                                 .seed = 3,
                                                 .smallest_crop = 0.08f};
 
-static mudpt_image *picture(int i) {
-    int width = 20 + 7 * i, height = 50 - 3 * i;
-    uint8_t *rgb = malloc((size_t)(3 * width * height));
-    mudpt_image *image = NULL;
-    if (!rgb) abort();
-    for (int k = 0; k < 3 * width * height; k++) rgb[k] = (uint8_t)(k * (i + 3) / 5 + k % 3 * 80 * i);
-    CHECK(mudpt_image_from_pixels(rgb, width, height, 3, &image) == MUDPT_OK, "%s", mudpt_last_error());
-    free(rgb);
-    return image;
-}
-
 static mudpt_classifier *open_classifier(mudpt_clip *clip, const mudpt_method *method, int with_names) {
     mudpt_classifier *classifier = NULL;
     tiny_sentences s;
@@ -83,7 +72,7 @@ static void check_run(mudpt_clip *clip, const mudpt_method *method, int with_nam
     CHECK(mudpt_trainer_create(trained, &train_config, &trainer) == MUDPT_OK, "%s", mudpt_last_error());
     if (!trainer) exit(check_report());
     for (int i = 0; i < PICTURES; i++) {
-        mudpt_image *image = picture(i);
+        mudpt_image *image = tiny_picture(i);
         CHECK(mudpt_trainer_add_image(trainer, image, i % CLASSES) == MUDPT_OK, "%s", mudpt_last_error());
         CHECK(mudpt_clip_test_pixels(clip, image, pixels + (size_t)i * each) == MUDPT_OK, "%s", mudpt_last_error());
         mudpt_image_free(image);

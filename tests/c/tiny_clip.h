@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "mudpt.h"
 
 /* Random numbers of the tests' own: splitmix64. */
@@ -144,6 +145,19 @@ static const mudpt_clip_config wide_config = {.image = 18,
                                               .storage = MUDPT_F32,
                                               .mean = {0.5f, 0.5f, 0.5f},
                                               .std = {0.25f, 0.25f, 0.25f}};
+
+/* The i-th of the pictures that tests train on, each of another size and look, i from 0 to 16. */
+static inline mudpt_image *tiny_picture(int i) {
+    int width = 20 + 7 * i, height = 50 - 3 * i;
+    uint8_t *rgb = malloc((size_t)(3 * width * height));
+    mudpt_image *image = NULL;
+    if (!rgb) abort();
+    for (int k = 0; k < 3 * width * height; k++) rgb[k] = (uint8_t)(k * (i + 3) / 5 + k % 3 * 80 * i);
+    int code = mudpt_image_from_pixels(rgb, width, height, 3, &image);
+    free(rgb);
+    CHECK(code == MUDPT_OK, "%s", mudpt_last_error());
+    return image;
+}
 
 enum { MOST_CLASSES = 8, MOST_ROWS = 24 };
 
