@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 
 import { createCore } from '../js/core.js';
 import { loadClip } from '../js/index.js';
+import { mean } from '../js/metrics.js';
 import { loadDataset } from '../js/node/datasets.js';
 import { drawShots } from '../js/shots.js';
 import { renderTask } from '../models/pictoclip/tasks/render.js';
@@ -37,7 +38,6 @@ const { values } = parseArgs({
 const list = (name) => values[name].split(',');
 const numbers = (name) => list(name).map(Number);
 const round = (value) => Number(value.toFixed(4));
-const mean = (some) => some.reduce((sum, value) => sum + value, 0) / some.length;
 
 await mkdir(path.dirname(values.log), { recursive: true });
 const lines = (await readFile(values.log, 'utf8').catch(() => '')).split('\n').filter(Boolean);

@@ -10,6 +10,7 @@ import { createCore } from './core.js';
 import { MudptError } from './errors.js';
 import { readOfficial } from './exchange.js';
 import {
+  DEFAULT_TEMPLATE,
   METHODS,
   PRESETS,
   TRAINABLE,
@@ -26,7 +27,6 @@ import { seldom } from './progress.js';
 import { openSource } from './source.js';
 import { TuneJob } from './tune.js';
 
-const DEFAULT_TEMPLATE = 'a photo of a {}.';
 /** Whose features are computed without a turn for anything else. */
 const NAMES_AT_ONCE = 64;
 const DEVICES = ['auto', 'wasm'];

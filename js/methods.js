@@ -318,6 +318,9 @@ export function checkClasses(classes) {
   return [...classes];
 }
 
+/** The sentence of a class, where nothing else is asked for. */
+export const DEFAULT_TEMPLATE = 'a photo of a {}.';
+
 const spoken = (name) => name.replaceAll('_', ' ');
 
 /**

@@ -30,7 +30,7 @@ export function measure(classes, labels, predictions, scores) {
   const right = Array.from(labels, (label, i) => label === predictions[i]);
   return {
     accuracy: labels.length ? sum(hits) / labels.length : 0,
-    macroF1: f1.length ? sum(f1) / f1.length : 0,
+    macroF1: f1.length ? mean(f1) : 0,
     ...calibration(scores, right),
     count: labels.length,
     perClass: classes.map((label, i) => ({
@@ -79,6 +79,9 @@ export function calibration(scores, right, bins = CALIBRATION_BINS) {
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
+/** @param {number[]} values at least one */
+export const mean = (values) => sum(values) / values.length;
+
 /** Index of the largest value, the first of equals. @param {ArrayLike<number>} values */
 export function argmax(values) {
   let best = 0;
@@ -90,6 +93,6 @@ export function argmax(values) {
 export function softmax(logits) {
   const largest = logits[argmax(logits)];
   const powers = Array.from(logits, (value) => Math.exp(value - largest));
-  const total = powers.reduce((sum, value) => sum + value, 0);
+  const total = sum(powers);
   return powers.map((value) => value / total);
 }

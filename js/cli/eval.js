@@ -4,6 +4,7 @@
  */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { MudptError } from '../errors.js';
+import { DEFAULT_TEMPLATE } from '../methods.js';
 import { confusionSvg } from '../node/charts.js';
 import { loadDataset } from '../node/datasets.js';
 import { checkTarget, writeWhole } from './files.js';
@@ -17,7 +18,6 @@ const MOST_MISTAKES = 8;
 const MOST_ROWS = 60; // classes that are all shown; of more, the worst
 const WORST = 20;
 const SHORTEST_NAME = 8; // columns that a name keeps beside the heat map
-const DEFAULT_TEMPLATE = 'a photo of a {}.';
 const PARTS = ['test', 'train', 'val'];
 
 export function evalCommand() {

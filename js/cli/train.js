@@ -7,7 +7,8 @@
 import { Command, Option } from 'commander';
 import path from 'node:path';
 import { MudptError } from '../errors.js';
-import { resolveSettings, TRAINABLE } from '../methods.js';
+import { DEFAULT_TEMPLATE, resolveSettings, TRAINABLE } from '../methods.js';
+import { mean } from '../metrics.js';
 import { loadDataset } from '../node/datasets.js';
 import { keeper, openRun, withCheckpoint } from './checkpoint.js';
 import { EXIT_INTERRUPTED } from './failures.js';
@@ -18,7 +19,6 @@ import { given, memoryOption, templateOption, withData, withModel, withOutput, w
 import { sampleTask } from './sample.js';
 import { change, clock, count, cut, duration, openTerminal, percent, plural, size, table } from './terminal.js';
 
-const DEFAULT_TEMPLATE = 'a photo of a {}.';
 const MOST_ROWS = 8; // classes shown
 
 export function trainCommand() {
@@ -249,8 +249,6 @@ function conclude(terminal, { output, target, bytes, seconds, peakBytes, sample,
   }
   terminal.print(`Use it: mudpt classify PICTURE --classifier ${output}`);
 }
-
-const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** Accuracies of each class; null for a class without test pictures. */
 function pairs(classes, zeroShot, tuned) {

@@ -8,10 +8,8 @@
  */
 import { createHash } from 'node:crypto';
 import { MudptError } from '../errors.js';
-import { checkOption, hasOption, resolveSettings, TRAINABLE } from '../methods.js';
+import { DEFAULT_TEMPLATE, checkOption, hasOption, resolveSettings, TRAINABLE } from '../methods.js';
 import { classesOf, examplesOf, sameNames, setFault } from './sets.js';
-
-const DEFAULT_TEMPLATE = 'a photo of a {}.';
 
 /** Columns of the tables beside those of data sets, which therefore cannot be called so. */
 export const AVERAGE = 'average';

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import os from 'node:os';
+import { mean } from '../metrics.js';
 import { drawShots } from '../shots.js';
 import { withOtherClasses } from './other-classes.js';
 import { classesOf, examplesOf, insidePath, sameNames } from './sets.js';
@@ -107,7 +108,6 @@ async function train(clip, core, { identity, train }, onProgress, signal) {
   const drawn = drawShots(core, classes, labels, settings).train.map((index) => list[index].path);
   const hash = createHash('sha256');
   for (const file of drawn) hash.update(`${insidePath(set.root, file)}\0`).update(await readFile(file));
-  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
   return {
     classifier,
     lossPerEpoch: losses.map(mean),

@@ -3,6 +3,7 @@
  * computed for each seed first; a cell is the mean and the sample standard deviation of that over the seeds.
  */
 import { METHODS } from '../methods.js';
+import { mean } from '../metrics.js';
 import { AVERAGE, OTHERS, PROTOCOLS } from './plan.js';
 
 /**
@@ -46,9 +47,6 @@ const HARMONIC = 'harmonic mean';
 export function harmonicMean(base, novel) {
   return base + novel > 0 ? (2 * base * novel) / (base + novel) : 0;
 }
-
-/** @param {number[]} values at least one */
-export const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** With n - 1 in the denominator; null for fewer than two. @param {number[]} values */
 export function standardDeviation(values) {

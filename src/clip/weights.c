@@ -293,8 +293,8 @@ static int open_target(mudpt_clip *clip, clip_tensor *t, int type) {
         bytes = gemm_panel_bytes(fresh.out, fresh.in, storage);
         fresh.panels = aligned_take(bytes, "a weight matrix");
         if (!fresh.panels) return MUDPT_MEMORY;
-        if (storage == MUDPT_I8 || storage == MUDPT_I16) {
-            size_t scale_bytes = ((size_t)fresh.out + 7) / 8 * 8 * sizeof(float);
+        size_t scale_bytes = gemm_scale_bytes(fresh.out, storage);
+        if (scale_bytes) {
             fresh.scale = aligned_take(scale_bytes, "a weight matrix's scales");
             if (!fresh.scale) {
                 aligned_release(fresh.panels);
@@ -598,10 +598,8 @@ size_t mudpt_clip_weight_bytes_as(const mudpt_clip *clip, int storage) {
         const clip_tensor *t = &clip->tensors[i];
         if (t->owner != i || !t->quantized || t->left_out) continue;
         const gemm_weight *w = t->target;
-        size_t scales = ((size_t)w->out + 7) / 8 * 8 * sizeof(float);
-        int had = w->storage == MUDPT_I8 || w->storage == MUDPT_I16, has = storage == MUDPT_I8 || storage == MUDPT_I16;
-        bytes -= gemm_panel_bytes(w->out, w->in, w->storage) + (had ? scales : 0);
-        bytes += gemm_panel_bytes(w->out, w->in, storage) + (has ? scales : 0);
+        bytes -= gemm_panel_bytes(w->out, w->in, w->storage) + gemm_scale_bytes(w->out, w->storage);
+        bytes += gemm_panel_bytes(w->out, w->in, storage) + gemm_scale_bytes(w->out, storage);
     }
     return bytes;
 }

@@ -24,6 +24,8 @@ typedef struct {
 
 /* Bytes of `panels` for a weight of this size and storage. */
 size_t gemm_panel_bytes(int out, int in, int storage);
+/* Bytes of `scale`: 0 where the storage has none. */
+size_t gemm_scale_bytes(int out, int storage);
 /* Writes row o of W (values [in], f32) into the panels, converting to the weight's storage. For MUDPT_I8 the row's
  * scale is max |value| / 127 (MUDPT_I16: / 8191), or the one given when scale > 0. Values that f16 cannot hold become
  * infinity. */

@@ -20,6 +20,10 @@ size_t gemm_panel_bytes(int out, int in, int storage) {
     return (size_t)round_up(out, PANEL) * (size_t)round_up(in, storage == MUDPT_I16 ? 2 : 1) * value_bytes(storage);
 }
 
+size_t gemm_scale_bytes(int out, int storage) {
+    return storage == MUDPT_I8 || storage == MUDPT_I16 ? (size_t)round_up(out, PANEL) * sizeof(float) : 0;
+}
+
 static size_t position(const gemm_weight *w, int o, int i) {
     if (w->storage == MUDPT_I16)
         return ((size_t)(o / PANEL) * (size_t)round_up(w->in, 2) + (size_t)(i & ~1)) * PANEL +

@@ -81,7 +81,7 @@ static inline const char *storage_name(int storage) {
 /* A weight of zeros. */
 static inline gemm_weight new_weight(int out, int in, int storage, int fast) {
     gemm_weight w = {.out = out, .in = in, .storage = storage, .fast = fast};
-    size_t bytes = gemm_panel_bytes(out, in, storage), scale_bytes = ((size_t)out + 7) / 8 * 8 * sizeof(float);
+    size_t bytes = gemm_panel_bytes(out, in, storage), scale_bytes = gemm_scale_bytes(out, storage);
     w.panels = memset(take(bytes), 0, bytes);
     w.scale = memset(take(scale_bytes), 0, scale_bytes);
     return w;
