@@ -1,7 +1,7 @@
 /** mudpt add-classes: more classes for a saved classifier, without training. */
 import { Command, Option } from 'commander';
 import { tell } from './exchange.js';
-import { checkTarget, writeWhole } from './files.js';
+import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { onInterrupt } from './interrupt.js';
 import { openClassifier, openModel } from './model.js';
 import { given, someNames, withModel, withOutput } from './options.js';

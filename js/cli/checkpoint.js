@@ -6,7 +6,7 @@ import { Option } from 'commander';
 import { readFile, stat } from 'node:fs/promises';
 import { MudptError } from '../errors.js';
 import { CHECKPOINT, SavedFile } from '../saved.js';
-import { checkTarget, writeWhole } from './files.js';
+import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { given, settingsOf } from './options.js';
 
 /** Besides at the end of every epoch, a checkpoint is written after this many milliseconds. */

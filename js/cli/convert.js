@@ -8,7 +8,7 @@ import { openPath } from '../node/files.js';
 import { readHeader } from '../safetensors.js';
 import { readJson } from '../source.js';
 import { convertWeights } from './convert-model.js';
-import { makeFolder } from './files.js';
+import { makeFolder } from '../node/whole-files.js';
 import { onInterrupt } from './interrupt.js';
 import { DTYPES, given, withOutput } from './options.js';
 import { FAMILIES } from './tensor-names.js';

@@ -7,7 +7,7 @@ import { MudptError } from '../errors.js';
 import { DEFAULT_TEMPLATE } from '../methods.js';
 import { confusionSvg } from '../node/charts.js';
 import { loadDataset } from '../node/datasets.js';
-import { checkTarget, writeWhole } from './files.js';
+import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { heatMap, mapWidth, paintMap, SHADES_KEY } from './heatmap.js';
 import { onInterrupt } from './interrupt.js';
 import { evaluate, openClassifier, openModel } from './model.js';

@@ -6,7 +6,7 @@ import { EXCHANGE_FORMATS, exportOfficial } from '../exchange.js';
 import { TRAINABLE } from '../methods.js';
 import { loadDataset } from '../node/datasets.js';
 import { headerOf } from '../safetensors.js';
-import { checkTarget, writeWhole } from './files.js';
+import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';
 import { given, settingsOf, someNames, withData, withModel, withOutput } from './options.js';

@@ -12,7 +12,7 @@ import { mean } from '../metrics.js';
 import { loadDataset } from '../node/datasets.js';
 import { keeper, openRun, withCheckpoint } from './checkpoint.js';
 import { EXIT_INTERRUPTED } from './failures.js';
-import { checkTarget, writeWhole } from './files.js';
+import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { onInterrupt } from './interrupt.js';
 import { evaluate, openModel } from './model.js';
 import { given, memoryOption, templateOption, withData, withModel, withOutput, withSettings } from './options.js';

@@ -4,7 +4,7 @@
  */
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { writeWhole } from '../cli/files.js';
+import { writeWhole } from '../node/whole-files.js';
 import { MudptError } from '../errors.js';
 import { idOf } from './plan.js';
 

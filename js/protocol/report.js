@@ -3,7 +3,7 @@
  * logs alone, to the byte: no times, no paths, nothing of the machine.
  */
 import path from 'node:path';
-import { writeWhole } from '../cli/files.js';
+import { writeWhole } from '../node/whole-files.js';
 import { MudptError } from '../errors.js';
 import { linePlotSvg } from '../node/charts.js';
 import { printable } from '../node/datasets.js';
