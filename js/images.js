@@ -38,8 +38,17 @@ async function download(text, signal) {
   throw new MudptError('network', `${name} was answered with ${response.status}`, 'check the address');
 }
 
-const unreadable = (name, cause) =>
-  new MudptError('image', `${name} cannot be read: ${reasonOf(cause)}`, UNREADABLE, { cause });
+const unreadable = (name, cause, hint = UNREADABLE) =>
+  new MudptError('image', `${name} cannot be read: ${reasonOf(cause)}`, hint, { cause });
+
+/** The bytes of a Blob; a file on disk may have gone, or changed, since it was picked. @returns {Promise<Encoded>} */
+async function readBlob(blob, name) {
+  try {
+    return { name, bytes: new Uint8Array(await blob.arrayBuffer()) };
+  } catch (cause) {
+    throw unreadable(name, cause, 'the file has changed or gone since it was picked: pick it again');
+  }
+}
 
 /** Whether a browser can draw it on a canvas. @param {any} image */
 export const isDrawable = (image) =>
@@ -96,7 +105,7 @@ export async function readImage(image, name, signal) {
   if (image instanceof ArrayBuffer) return { name, bytes: new Uint8Array(image) };
   if (image instanceof Uint8Array) return { name, bytes: image };
   if (typeof Blob === 'function' && image instanceof Blob) {
-    return { name: image instanceof File ? image.name : name, bytes: new Uint8Array(await image.arrayBuffer()) };
+    return readBlob(image, image instanceof File ? image.name : name);
   }
   if (isDrawable(image)) return pixelsOf(await bitmapOf(image, name), name);
   const { data, width, height } = image ?? {};

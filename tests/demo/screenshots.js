@@ -85,26 +85,26 @@ try {
 
   await evaluate(`await hands.view('pictures'); hands.all('.thumb')[9].click()`);
   await shoot('picture');
-  await evaluate(`await hands.press('Close', 'dialog'); document.querySelector('.model-button').click()`);
+  await evaluate(`await hands.close(); document.querySelector('.model-button').click()`);
   await shoot('model');
   await evaluate(`hands.write(document.querySelector('#model-address'), new URL('nowhere/', location.href).href);
     document.querySelector('.model-own button').click();
     await hands.until('the failure', () => document.querySelector('dialog .problem'))`);
   await shoot('model-failed');
-  await evaluate(`await hands.press('Close', 'dialog');
+  await evaluate(`await hands.close();
     document.querySelector('.card').querySelectorAll('.tool')[3].click();
     const canvas = await hands.until('the canvas', () => document.querySelector('dialog canvas'));
     hands.pointer(canvas, 'pointerdown', 0.2, 0.6);
     for (const at of [0.3, 0.5, 0.7, 0.8]) hands.pointer(canvas, 'pointermove', at, 0.6 - 0.3 * Math.sin(4 * at));
     hands.pointer(canvas, 'pointerup', 0.8, 0.5)`);
   await shoot('draw');
-  await evaluate(`await hands.press('Add the drawing', 'dialog'); await hands.press('Close', 'dialog');
+  await evaluate(`await hands.press('Add the drawing', 'dialog'); await hands.close();
     await new Promise((resolve) => setTimeout(resolve, 4500))`);
   await shoot('own-pictures', 'pictures');
   await evaluate(`document.querySelector('.card').querySelectorAll('.tool')[2].click();
     await hands.until('the webcam', () => document.querySelector('dialog .hold'))`);
   await shoot('webcam');
-  await evaluate(`await hands.press('Close', 'dialog'); await hands.press('Start empty')`);
+  await evaluate(`await hands.close(); await hands.press('Start empty')`);
   await shoot('empty', 'pictures');
 } finally {
   await browser.close();

@@ -51,6 +51,11 @@ globalThis.hands = {
     found.click();
     return found;
   },
+  /** Closes the dialog, which is gone a moment after its button was pressed. */
+  async close() {
+    await hands.press('Close', 'dialog');
+    await hands.until('the dialog to close', () => !document.querySelector('dialog'));
+  },
   async view(name) {
     location.hash = name;
     await hands.until(`view ${name}`, () => document.querySelector(`.view-${name}`));

@@ -1,6 +1,6 @@
 /** What people use: zero-shot, tune, classify, evaluate, export, import; on every module, with one thread and two. */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { openAsBlob, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -371,6 +371,14 @@ describe('pictures and measuring', () => {
     ]) {
       assert.deepEqual(await classifier.classify(image), expected);
     }
+  });
+
+  test('a file that went after it was picked is said', async () => {
+    const file = path.join(await temporaryFolder(), 'picked.png');
+    writeFileSync(file, readFileSync(PICTURES[0]));
+    const picked = await openAsBlob(file);
+    writeFileSync(file, 'something else');
+    await assert.rejects(classifier.classify(picked), isError('image', /cannot be read/));
   });
 
   test('pixels as RGBA and RGB are the same picture', async () => {

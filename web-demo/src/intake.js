@@ -62,11 +62,14 @@ export function sorted(found) {
   return sorts;
 }
 
+/** A file's bytes are read at once: what is on disk may have gone by the time that they are looked at. */
+const inMemory = async (file) => new File([await file.arrayBuffer()], file.name, { type: file.type });
+
 /** A picture as it is kept. @param {File} file @returns {Promise<Blob>} */
 export async function prepared(file) {
-  if (file.size <= MOST_BYTES) return file;
   let bitmap;
   try {
+    if (file.size <= MOST_BYTES) return await inMemory(file);
     bitmap = await createImageBitmap(file);
   } catch {
     return file; // the library says what is wrong with it

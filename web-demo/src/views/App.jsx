@@ -232,15 +232,15 @@ export function App() {
       {failed && !clip.value && !loading.value && (
         <Problem title={text.model.failed(modelName(failed.model))}>{failed.error.message}</Problem>
       )}
-      <div class="columns">
-        <main id="content" tabIndex={-1}>
+      <main class="columns" id="content" tabIndex={-1}>
+        <div class="view">
           <Main />
-        </main>
-        <aside class="side" aria-label={text.train.title}>
+        </div>
+        <div class="side">
           <Train />
           <TryIt />
-        </aside>
-      </div>
+        </div>
+      </main>
       <footer class="foot">
         <p>
           {text.footer.about}
