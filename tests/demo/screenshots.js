@@ -41,7 +41,12 @@ async function shoot(name, view) {
         { name: 'prefers-color-scheme', value: theme },
         { name: 'prefers-reduced-motion', value: 'reduce' }, // nothing is caught half-way
       ]);
-      await evaluate(`scrollTo(0, 0); await new Promise((resolve) => setTimeout(resolve, 250))`);
+      await evaluate(`scrollTo(0, 0);
+        await hands.until('the theme', () => document.documentElement.dataset.theme === '${theme}');
+        await new Promise((resolve) => setTimeout(resolve, 250));
+        for (let i = 0; i < 3; i++) await new Promise(requestAnimationFrame);
+        await Promise.all(document.getAnimations().map((one) => one.finished.catch(() => {})));
+        await new Promise(requestAnimationFrame)`);
       const file = path.join(folder, `${name}-${width}x${height}-${theme}.png`);
       await page.screenshot({ path: /** @type {any} */ (file) });
       count++;

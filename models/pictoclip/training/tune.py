@@ -108,7 +108,8 @@ def train_view(img, size, rng, smallest):
     w, h = img.size
     cw, ch = crop_size(w, h, rng, smallest)
     left, top = rng.randint(0, w - cw), rng.randint(0, h - ch)
-    out = img.resize((size, size), Image.BICUBIC, box=(left, top, left + cw, top + ch))
+    # Cut first, as torchvision does: resize(box=...) would look at pixels around the box.
+    out = img.crop((left, top, left + cw, top + ch)).resize((size, size), Image.BICUBIC)
     return to_tensor(out.transpose(Image.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else out)
 
 
