@@ -9,6 +9,7 @@
 import { addClasses } from './add-classes.js';
 import { MudptError, reasonOf } from './errors.js';
 import { decodeImage, readImage } from './images.js';
+import { MOST_MEASURED } from './limits.js';
 import { attentionOf, firstPrompts, nearestWords, savedPrompts } from './inside.js';
 import { argmax, measure, softmax } from './metrics.js';
 import { METHODS, promptSentences } from './methods.js';
@@ -18,8 +19,6 @@ import { writeSafetensors } from './safetensors.js';
 import { CLASSIFIER, SavedFile, describe, idsTensor, rawTensors } from './saved.js';
 
 const PICTURES_AT_ONCE = 8;
-/** Classes that are measured at once: N x N counts take 800 MB then. */
-const MOST_MEASURED = 10000;
 
 /**
  * @typedef {object} Model what belongs to one loaded CLIP

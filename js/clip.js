@@ -24,6 +24,7 @@ import { loadModel } from './model.js';
 import { planTraining } from './plan.js';
 import { nextTurn } from './platform.js';
 import { seldom } from './progress.js';
+import { requireIntegrity } from './sha256.js';
 import { openSource } from './source.js';
 import { TuneJob } from './tune.js';
 
@@ -32,7 +33,7 @@ const NAMES_AT_ONCE = 64;
 const DEVICES = ['auto', 'wasm'];
 const OPTIONS = [
   ...['device', 'dtype', 'precision', 'towers', 'tokens', 'threads', 'variant', 'upright', 'cache', 'timeout'],
-  ...['assetsUrl', 'worker', 'onProgress', 'signal'],
+  ...['assetsUrl', 'worker', 'integrity', 'onProgress', 'signal'],
 ];
 
 /**
@@ -197,14 +198,17 @@ export class Clip {
 
   /**
    * @param {Uint8Array | ArrayBuffer} bytes of a file that a classifier's export() gave
-   * @param {{ name?: string, signal?: AbortSignal }} [options] name of the file, for messages
+   * @param {{ name?: string, integrity?: string, signal?: AbortSignal }} [options] name of the file, for messages
    * @returns {Promise<Classifier>}
    */
-  async import(bytes, { name = 'the classifier file', signal } = {}) {
+  async import(bytes, { name = 'the classifier file', integrity, signal } = {}) {
     signal?.throwIfAborted();
     const file = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
-    if (file instanceof Uint8Array) return importClassifier(this.#model, file, name, signal);
-    throw new MudptError('argument', `${name} must be given as its bytes: a Uint8Array or an ArrayBuffer`);
+    if (!(file instanceof Uint8Array)) {
+      throw new MudptError('argument', `${name} must be given as its bytes: a Uint8Array or an ArrayBuffer`);
+    }
+    requireIntegrity(file, integrity, name);
+    return importClassifier(this.#model, file, name, signal);
   }
 
   /**

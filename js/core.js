@@ -7,6 +7,7 @@
  *   const clip = core.clipCreate(config);      // a handle: a number
  */
 import { MudptError, reasonOf } from './errors.js';
+import { MOST_THREADS } from './limits.js';
 import { Memory } from './memory.js';
 import { startModule } from './module.js';
 import { hardwareThreads, hasRelaxedSimd, hasThreads } from './platform.js';
@@ -14,7 +15,6 @@ import * as structs from './structs.js';
 
 const SKIP = 2;
 const MORE = 3;
-const MAX_THREADS = 64;
 const DEFAULT_THREADS = 8;
 const STAGING_BYTES = 256 * 1024;
 
@@ -48,8 +48,8 @@ export async function createCore({ variant = 'auto', threads, assetsUrl } = {}) 
     throw new MudptError('argument', `variant must be auto, ${VARIANTS.join(' or ')}, not ${variant}`);
   }
   threads ??= Math.min(await hardwareThreads(), DEFAULT_THREADS);
-  if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
-    throw new MudptError('argument', `threads must be a whole number from 1 to ${MAX_THREADS}, not ${threads}`);
+  if (!Number.isInteger(threads) || threads < 1 || threads > MOST_THREADS) {
+    throw new MudptError('argument', `threads must be a whole number from 1 to ${MOST_THREADS}, not ${threads}`);
   }
   const chosen = variant !== 'plain' && (await hasRelaxedSimd()) ? 'relaxed' : 'plain';
   if (variant === 'relaxed' && chosen === 'plain') {
@@ -381,7 +381,7 @@ export class Core {
       throw new MudptError('argument', `every template needs one sentence for each of the ${classes} classes`);
     }
     const rows = ids.flat();
-    const stride = Math.max(...rows.map((row) => row.length));
+    const stride = rows.reduce((most, { length }) => Math.max(most, length), 0);
     const padded = new Int32Array(rows.length * stride);
     rows.forEach((row, i) => padded.set(row, i * stride));
     return scratch.putStruct(structs.SENTENCES, {

@@ -17,13 +17,23 @@ export const ERROR_CODES = Object.freeze({
   dataset: 'a data set whose files, paths or labels are wrong',
   file: 'a file that is not there, or cannot be read or written',
   network: 'a download that failed or broke off',
-  'not-finite': 'NaN or infinity appeared in training; the last good prompts are kept',
+  'not-finite': 'NaN or infinity appeared, the message says where; in training the last good prompts are kept',
   state: 'called in the wrong order, or after dispose()',
   environment: 'this platform lacks something that is needed, files of this library are missing, or a worker crashed',
 });
 
 /** The C library's codes (src/mudpt.h) as ours. */
 const FROM_C = { [-1]: 'argument', [-2]: 'memory', [-3]: 'model', [-4]: 'image', [-5]: 'not-finite', [-6]: 'state' };
+
+/** Names in messages come from files: no line breaks, terminal commands or turned writing, and no books. */
+const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069\ufeff]/gu;
+const LONGEST = 2000;
+
+/** @param {string} text */
+function oneLine(text) {
+  const short = text.length > LONGEST ? `${text.slice(0, LONGEST / 2)} … ${text.slice(-LONGEST / 2)}` : text;
+  return short.replace(UNPRINTABLE, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
 
 export class MudptError extends Error {
   /**
@@ -33,10 +43,10 @@ export class MudptError extends Error {
    * @param {{ cause?: unknown }} [options]
    */
   constructor(code, what, hint = '', options) {
-    super(hint ? `${what}; ${hint}` : what, options);
+    super(oneLine(hint ? `${what}; ${hint}` : what), options);
     this.name = 'MudptError';
     this.code = code;
-    this.hint = hint;
+    this.hint = oneLine(hint);
   }
 
   /** The same error with a name, usually a file's, in front of its text. @param {string} name */

@@ -95,6 +95,12 @@ export interface LoadOptions {
    * made; `'all'` fetches the whole table, so that no new class name needs the server. Default `'needed'`.
    */
   tokens?: 'needed' | 'all';
+  /**
+   * Which files to accept, each as `sha256-` and its digest in base64: of the weights, or of several files by their
+   * names (`{ 'model.safetensors': 'sha256-…', 'tokenizer.json': 'sha256-…' }`). A file that is checked is read whole,
+   * so that `tokens: 'needed'` saves nothing. Anything else is refused as `model` before it can be used.
+   */
+  integrity?: string | Record<string, string>;
   /** Whether downloaded files are kept for the next time, see {@link cache}. Default `true`. */
   cache?: boolean;
   /** Milliseconds that a server may be silent, above 0. Default 30,000. */
@@ -356,9 +362,13 @@ export interface Clip {
    * A classifier from what {@link Classifier.export} gave; its predictions are the same to the bit.
    *
    * @param options.name of the file, for messages
-   * @throws {MudptError} `classifier`: damaged, or made with another model
+   * @param options.integrity `sha256-` and the digest in base64 of the file to accept; any by default
+   * @throws {MudptError} `classifier`: damaged, made with another model, or not the one that is wanted
    */
-  import(bytes: Uint8Array | ArrayBuffer, options?: { name?: string; signal?: AbortSignal }): Promise<Classifier>;
+  import(
+    bytes: Uint8Array | ArrayBuffer,
+    options?: { name?: string; integrity?: string; signal?: AbortSignal },
+  ): Promise<Classifier>;
   /**
    * A classifier from what the authors' PyTorch code has trained: a `.safetensors` file with the names of their state
    * dictionaries (docs/exchange.md), of the prompts alone or of the whole model. F32, F16 and BF16 are read.

@@ -3,6 +3,7 @@
  * memory that is always given back. It knows nothing of what the library does.
  */
 import { MudptError, errorFromC } from './errors.js';
+import { MOST_BYTES } from './limits.js';
 import { writeStruct } from './structs.js';
 
 /** Memory for one call: what is taken is freed when the call ends, however it ends. */
@@ -100,6 +101,8 @@ export class Memory {
 
   /** @param {number} bytes */
   alloc(bytes) {
+    // What does not fit 32 bits would wrap around.
+    if (!(bytes <= MOST_BYTES)) throw new MudptError('memory', `${bytes} bytes are more than WebAssembly has`);
     const address = this.module._mudpt_alloc(Math.max(bytes, 4)) >>> 0;
     if (!address) this.check(-2);
     return address;

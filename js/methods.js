@@ -3,6 +3,7 @@
  * begin with. The mathematics are the library's (src/methods); adding a method is a row here and a file there.
  */
 import { MudptError } from './errors.js';
+import { LONGEST_NAME, MOST_CLASSES, MOST_TEMPLATES } from './limits.js';
 
 /**
  * @typedef {object} Settings what a training run is asked for; tune() in index.d.ts says what each means
@@ -309,9 +310,12 @@ export function resolveSettings({ method = 'mudpt', preset = 'paper', ...options
 export function checkClasses(classes) {
   if (!Array.isArray(classes) || !classes.length)
     refuse('classes', String(classes), 'an array of at least one class name');
+  if (classes.length > MOST_CLASSES) refuse('classes', `${classes.length} names`, `at most ${MOST_CLASSES}`);
   const seen = new Set();
   for (const name of classes) {
     if (typeof name !== 'string' || !name.trim()) refuse('a class name', name, 'text that is not empty');
+    if (name.length > LONGEST_NAME)
+      refuse('a class name', `${name.slice(0, 40)}…`, `at most ${LONGEST_NAME} characters`);
     if (seen.has(name)) throw new MudptError('argument', `class "${name}" is listed twice`, 'name every class once');
     seen.add(name);
   }
@@ -336,6 +340,7 @@ export function templateSentences(tokenizer, classes, templates) {
       refuse('a template', template, 'text with {} in the place of the class name');
     }
   }
+  if (templates.length > MOST_TEMPLATES) refuse('templates', `${templates.length}`, `at most ${MOST_TEMPLATES}`);
   return templates.map((template) =>
     classes.map((name) => tokenizer.sentence(template.split('{}').join(spoken(name)), `class "${name}"`)),
   );

@@ -10,6 +10,7 @@ import { DTYPES, PRECISIONS, TEXT } from './core.js';
 import { MudptError, naming } from './errors.js';
 import { seldom } from './progress.js';
 import { planRuns, readHeader, streamTensors } from './safetensors.js';
+import { checkedSource } from './sha256.js';
 import { absenceOf, openText, parseObject, readJson } from './source.js';
 import { refusingTokenizer, tokenReader } from './token-rows.js';
 import { ClipTokenizer } from './tokenizer.js';
@@ -143,7 +144,8 @@ export function architectureFromTensors(tensors, name) {
       'give a CLIP of the ViT kind, in the layout of Hugging Face, OpenAI or open_clip',
     );
   };
-  const layers = (pattern) => 1 + Math.max(...tensors.map((tensor) => Number(pattern.exec(tensor.name)?.[1] ?? -1)));
+  const layers = (pattern) =>
+    tensors.reduce((most, tensor) => Math.max(most, 1 + Number(pattern.exec(tensor.name)?.[1] ?? -1)), 0);
   const [visionWidth, , patch] = shape('conv', 4);
   const [vocab, textWidth] = shape('tokens', 2);
   const side = Math.sqrt(shape('patches', 2)[0] - 1);
@@ -269,17 +271,18 @@ async function closeAll(files) {
 /**
  * Loads a model.
  * @param {import('./core.js').Core} core
- * @param {import('./source.js').Source} source
+ * @param {import('./source.js').Source} from
  * @param {object} [options] as in index.d.ts
  * @param {'auto' | 'f32' | 'f16' | 'int8' | 'int16'} [options.dtype] how matrices are kept; `auto`: as they are stored
  * @param {'high' | 'fast'} [options.precision] `fast` where a measurement finds it faster
  * @param {'both' | 'image'} [options.towers]
  * @param {'needed' | 'all'} [options.tokens]
+ * @param {unknown} [options.integrity]
  * @param {(progress: LoadProgress) => void} [options.onProgress]
  * @param {AbortSignal} [options.signal]
  * @returns {Promise<LoadedModel>}
  */
-export async function loadModel(core, source, options = {}) {
+export async function loadModel(core, from, options = {}) {
   const { dtype = 'auto', precision = 'high', towers = 'both', tokens = 'needed', onProgress, signal } = options;
   checkChoices({
     dtype: [dtype, Object.keys(STORAGE)],
@@ -287,6 +290,7 @@ export async function loadModel(core, source, options = {}) {
     towers: [towers, TOWERS],
     tokens: [tokens, TOKENS],
   });
+  const { source, verify } = checkedSource(from, options.integrity);
   const files = await openWeights(source);
   const headers = [];
   let clip;
@@ -307,6 +311,7 @@ export async function loadModel(core, source, options = {}) {
       return planRuns(header, files[i].ranges, ({ name }) => core.clipWants(created, name));
     });
     await sendWeights(core, clip, files, runs, { onProgress, signal });
+    await verify();
     naming(source.name, () => core.clipFinish(created));
     // Only now: what it leaves behind would make garbage collectors leave the pieces of a download for longer.
     const tokenizer = vocabulary ? makeTokenizer(source, vocabulary, config) : refusingTokenizer;

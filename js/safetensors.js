@@ -4,8 +4,8 @@
  * held whole.
  */
 import { MudptError, reasonOf } from './errors.js';
+import { LARGEST_HEADER, MOST_DIMENSIONS, MOST_TENSORS } from './limits.js';
 
-const MAX_HEADER = 100_000_000;
 /** Bytes between two tensors that are rather read along than skipped. */
 const GAP = 256 * 1024;
 /** Runs up to this length are read whole, some of them at once: a download has to wait for every one. */
@@ -60,7 +60,7 @@ function bad(name, what, remedy = 'download or export the file again') {
 function headerLength(first, size, name) {
   if (first.length < 8) throw bad(name, `has ${first.length} bytes, which is no safetensors file`);
   const length = Number(new DataView(first.buffer, first.byteOffset, 8).getBigUint64(0, true));
-  if (length > MAX_HEADER || length < 2) {
+  if (length > LARGEST_HEADER || length < 2) {
     const start = new TextDecoder().decode(first);
     if (start.trimStart().startsWith('<'))
       throw bad(name, 'is a web page (HTML) instead of weights', 'check the address');
@@ -69,7 +69,7 @@ function headerLength(first, size, name) {
     }
     throw bad(
       name,
-      `is no safetensors file (its header would have ${length} bytes, 2 to ${MAX_HEADER} are possible)`,
+      `is no safetensors file (its header would have ${length} bytes, 2 to ${LARGEST_HEADER} are possible)`,
       'give a .safetensors file; pickled checkpoints must be converted first',
     );
   }
@@ -89,7 +89,8 @@ function checkTensor(name, tensor, entry, begin) {
   if (!bytes)
     throw wrong(`has the unknown type ${JSON.stringify(dtype)}; known are ${Object.keys(TYPE_BYTES).join(', ')}`);
   const whole = (value) => Number.isSafeInteger(value) && value >= 0;
-  if (!Array.isArray(shape) || !shape.every(whole)) throw wrong(`has the impossible shape ${JSON.stringify(shape)}`);
+  if (!Array.isArray(shape) || shape.length > MOST_DIMENSIONS || !shape.every(whole))
+    throw wrong(`has the impossible shape ${JSON.stringify(shape)}`);
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(whole) || offsets[0] > offsets[1]) {
     throw wrong(`has the impossible offsets ${JSON.stringify(offsets)}`);
   }
@@ -124,7 +125,10 @@ export function parseHeader(json, size, name) {
     Object.values(metadata).every((value) => typeof value === 'string');
   if (!isText) throw bad(name, 'the metadata of its header are not all text');
   const begin = 8 + json.length;
-  const tensors = Object.entries(entries).map(([tensor, entry]) => checkTensor(name, tensor, entry, begin));
+  const described = Object.entries(entries);
+  if (described.length > MOST_TENSORS)
+    throw bad(name, `has ${described.length} tensors, at most ${MOST_TENSORS} are read`);
+  const tensors = described.map(([tensor, entry]) => checkTensor(name, tensor, entry, begin));
   tensors.sort((a, b) => a.begin - b.begin || a.bytes - b.bytes);
   let end = begin;
   for (const tensor of tensors) {
@@ -251,7 +255,7 @@ export async function streamTensors(file, runs, to) {
  * @returns {{ header: Uint8Array, size: number }} size: bytes of the whole file
  */
 export function writeHeader(tensors, metadata) {
-  const document = metadata ? { __metadata__: metadata } : {};
+  const document = Object.assign(Object.create(null), metadata && { __metadata__: metadata });
   let end = 0;
   for (const { name, dtype, shape } of tensors) {
     const begin = end;

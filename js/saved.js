@@ -56,7 +56,7 @@ export function rawTensors(core, handle, what = 'value') {
 
 /** The classes' sentences as a tensor, each filled up. @param {number[][]} ids */
 export function idsTensor(ids) {
-  const longest = Math.max(...ids.map((sentence) => sentence.length));
+  const longest = ids.reduce((most, { length }) => Math.max(most, length), 0);
   const data = new Int32Array(ids.length * longest).fill(NO_ID);
   ids.forEach((sentence, i) => data.set(sentence, i * longest));
   return { name: 'class_ids', dtype: 'I32', shape: [ids.length, longest], data };

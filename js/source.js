@@ -6,9 +6,9 @@ import { modelAddress } from './address.js';
 import { openKept } from './cache.js';
 import { MudptError, reasonOf } from './errors.js';
 import { blobSource, droppedFiles, folderSource } from './files.js';
+import { LARGEST_TEXT } from './limits.js';
 import { isNode, nodePart, pageAddress } from './platform.js';
 
-const TEXT_LIMIT = 64 * 1024 * 1024;
 const TIMEOUT = 30_000;
 const RETRY_DELAYS = [250, 1000, 3000];
 
@@ -86,14 +86,15 @@ function addressOf(from) {
 
 /** The text of a small file. @param {SourceFile} file */
 export async function readText(file) {
-  if (file.size !== undefined && file.size > TEXT_LIMIT) {
-    throw new MudptError('model', `${file.name} has ${file.size} bytes, expected at most ${TEXT_LIMIT}`);
+  if (file.size !== undefined && file.size > LARGEST_TEXT) {
+    throw new MudptError('model', `${file.name} has ${file.size} bytes, expected at most ${LARGEST_TEXT}`);
   }
   const decoder = new TextDecoder();
   let text = '';
   for await (const chunk of file.stream(0)) {
     text += decoder.decode(chunk, { stream: true });
-    if (text.length > TEXT_LIMIT) throw new MudptError('model', `${file.name} is longer than ${TEXT_LIMIT} characters`);
+    if (text.length > LARGEST_TEXT)
+      throw new MudptError('model', `${file.name} is longer than ${LARGEST_TEXT} characters`);
   }
   return text + decoder.decode();
 }

@@ -84,9 +84,9 @@ export class ClipTokenizer {
       const count = specials.length;
       throw new MudptError('tokenizer', `${name} puts ${count} special tokens around a text, expected 2`, REMEDY);
     }
-    const largest = Math.max(...specials);
-    if (!(largest < vocab)) {
-      throw new MudptError('tokenizer', `${name} has the id ${largest}, but the model only ${vocab} ids`, REMEDY);
+    const strange = specials.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocab));
+    if (strange !== undefined) {
+      throw new MudptError('tokenizer', `${name} has the id ${strange}, but the model only ${vocab} ids`, REMEDY);
     }
     this.vocab = vocab;
     this.context = context;
@@ -104,6 +104,11 @@ export class ClipTokenizer {
     const { ids, added } = this.#table;
     const id = added.get(token) ?? (Object.hasOwn(ids, token) ? ids[token] : undefined);
     return Number.isInteger(id) && Number(id) >= 0 ? id : undefined;
+  }
+
+  /** Whether an id is one of the model's, and stands for text. @param {number} id */
+  #isWord(id) {
+    return Number.isInteger(id) && id >= 0 && id < this.vocab && !this.#table.specials.includes(id);
   }
 
   /** Ids without the start and the end. @param {string} text @returns {number[]} */
@@ -156,7 +161,7 @@ export class ClipTokenizer {
   sentence(text, owner) {
     const ids = this.encode(text);
     const [start, end] = this.#table.specials;
-    if (ids.some((id) => id === start || id === end || !(id < this.vocab))) {
+    if (!ids.every((id) => this.#isWord(id))) {
       throw new MudptError(
         'tokenizer',
         `${owner} has characters that the model's tokenizer does not know: "${text}"`,
@@ -182,7 +187,7 @@ export class ClipTokenizer {
   words(words) {
     return words.map((word) => {
       const ids = this.encode(word);
-      if (ids.length === 1 && ids[0] < this.vocab && !this.#table.specials.includes(ids[0])) return ids[0];
+      if (ids.length === 1 && this.#isWord(ids[0])) return ids[0];
       throw new MudptError(
         'tokenizer',
         `"${word}" of the phrase is ${ids.length} tokens, where each word must be one`,

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 const WIDTH = 120;
 const LINES = 650;
 const code = /\.(c|h|js|mjs|ts|sh|cmake)$|(^|\/)(run|CMakeLists\.txt)$/;
-const data = /^(tests\/(golden|data|models)|models|bench\/results)\/|^package-lock\.json$|^LICENSE$/;
+const data = /^(tests\/(golden|data|models|fuzz\/found)|models|bench\/results)\/|^package-lock\.json$|^LICENSE$/;
 
 const faults = [];
 const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], {

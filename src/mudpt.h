@@ -35,7 +35,8 @@ enum {
     MUDPT_MEMORY = -2,     /* out of memory; the text says how many bytes were wanted */
     MUDPT_MODEL = -3,      /* weights that are missing, foreign, misshapen or not finite */
     MUDPT_IMAGE = -4,      /* a picture that cannot be decoded, or is too large */
-    MUDPT_NOT_FINITE = -5, /* NaN or infinity appeared in training; the last good parameters are kept */
+    MUDPT_NOT_FINITE = -5, /* NaN or infinity appeared; the text says where. In training the last good parameters are
+                              kept */
     MUDPT_STATE = -6       /* called in the wrong order */
 };
 
@@ -70,7 +71,9 @@ enum {
     MUDPT_MAX_BATCH = 4096,
     MUDPT_MAX_PROMPTS = 1024, /* prompt tokens of a layer */
     MUDPT_MAX_WIDTH = 8192,
-    MUDPT_MAX_LAYERS = 128
+    MUDPT_MAX_LAYERS = 128,
+    MUDPT_MAX_TENSOR_VALUES = 1 << 29, /* 2 GiB as f32: sizes in bytes fit 32 bits */
+    MUDPT_MAX_IMAGE_FILE = 1 << 30     /* bytes of a picture file */
 };
 
 const char *mudpt_version(void);
@@ -217,7 +220,8 @@ void mudpt_classifier_changed(mudpt_classifier *classifier);
 int mudpt_classifier_text_features(mudpt_classifier *classifier, float *out);
 int mudpt_classifier_set_text_features(mudpt_classifier *classifier, const float *features);
 
-/* pixels [count, 3, image, image] normalised -> logits [count, N]; features [count, e] or NULL */
+/* pixels [count, 3, image, image] normalised -> logits [count, N]; features [count, e] or NULL. MUDPT_NOT_FINITE where
+ * a logit is NaN or infinite: the outputs are then undefined. */
 int mudpt_classifier_logits(mudpt_classifier *classifier, const float *pixels, int count, float *logits,
                             float *features);
 

@@ -10,14 +10,12 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { MudptError } from '../errors.js';
+import { LARGEST_SPLIT, LONGEST_NAME, MOST_CLASSES } from '../limits.js';
 
 export const PICTURE = /\.(jpe?g|png|gif|bmp)$/i;
 const SPLIT = /^split(_zhou_.*)?\.json$/;
 const STYLE_SPLIT = /^split-(.+)\.json$/;
 const PICTURE_KINDS = 'JPEG, PNG, GIF or BMP';
-const LARGEST_SPLIT = 256 * 2 ** 20; // bytes of a split file; ImageNet's has 70 million
-const MOST_CLASSES = 100000;
-const LONGEST_NAME = 1000; // characters of a class name or a template
 const HELD_OUT = 0.25; // share of a class's pictures that are kept for testing where there is no test folder
 
 /** Zero-shot sentences of CoOp's code, by the name in split_zhou_NAME.json; of the others the default is used. */

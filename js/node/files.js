@@ -4,9 +4,9 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { MudptError, reasonOf } from '../errors.js';
+import { LARGEST_PICTURE } from '../limits.js';
 
 const PIECE = 256 * 1024;
-const LARGEST_PICTURE = 512 * 1024 * 1024;
 
 /** What the system calls a failure. @param {unknown} cause */
 const codeOf = (cause) => String(/** @type {NodeJS.ErrnoException} */ (cause).code);

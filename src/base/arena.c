@@ -1,6 +1,5 @@
 #include "arena.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +16,7 @@ void *arena_take(arena *a, size_t bytes) {
 }
 
 float *arena_floats(arena *a, size_t count) {
-    return arena_take(a, count > SIZE_MAX / sizeof(float) ? SIZE_MAX : count * sizeof(float));
+    return arena_take(a, size_times(count, sizeof(float)));
 }
 
 int arena_open(arena *a, const char *what) {

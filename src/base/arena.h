@@ -7,6 +7,12 @@
 #define BASE_ARENA_H
 
 #include <stddef.h>
+#include <stdint.h>
+
+/* a * b, or what no allocation gets where that leaves the range of sizes: WebAssembly's has 32 bits. */
+static inline size_t size_times(size_t a, size_t b) {
+    return b && a > SIZE_MAX / b ? SIZE_MAX : a * b;
+}
 
 typedef struct {
     char *base;        /* NULL while counting */

@@ -1,5 +1,6 @@
 #include "tower.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "kernels/layernorm.h"
@@ -184,13 +185,22 @@ static void block_backward(const tower *t, int l, float *dx, float *dy) {
         add_row(dx + (size_t)i * (size_t)d, dy + (size_t)layout->out_of[t->prompt_rows[i]] * (size_t)d, d);
 }
 
+static void look_for_break(const tower *t, int l, const float *rows, size_t count) {
+    if (!t->broken || *t->broken >= 0) return;
+    for (size_t i = 0; i < count && *t->broken < 0; i++)
+        if (!isfinite(rows[i])) *t->broken = l;
+}
+
 void tower_forward(const tower *t, const float *deep) {
     const tower_scratch *s = t->scratch;
     size_t d = (size_t)t->width, n = (size_t)t->prompts;
+    if (t->broken) *t->broken = -1;
     for (int l = 0; l < t->layers; l++) {
+        look_for_break(t, l, s->x, (size_t)t->rows * d);
         float *input = t->mode == TOWER_RECOMPUTE ? t->inputs + (size_t)l * (size_t)t->rows * d : NULL;
         if (input) memcpy(input, s->x, (size_t)t->rows * d * sizeof(float));
         block_forward(t, l, s->y, s->x, 0);
+        look_for_break(t, l + 1, s->y, (size_t)tower_layout_of(t, l)->outs * d);
         if (l == t->layers - 1) return;
         const tower_layout *layout = tower_layout_of(t, l);
         if (!layout->out_rows) {

@@ -62,6 +62,7 @@ typedef struct {
     tower_mode mode;
     tower_saved *saved; /* [layers], or one that all blocks share; NULL: no backward */
     float *inputs;      /* TOWER_RECOMPUTE: [layers, rows, d] */
+    int *broken; /* NULL, or gets the first layer that NaN or infinity enters (-1: none, layers: the last's end) */
     tower_scratch *scratch;
 } tower;
 

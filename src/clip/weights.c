@@ -173,6 +173,17 @@ static int check_config(const mudpt_clip_config *c) {
         if (table[i].value < table[i].low || table[i].value > table[i].high || table[i].value % table[i].multiple)
             return fail(MUDPT_MODEL, "%s is %d; expected a multiple of %d from %d to %d", table[i].name, table[i].value,
                         table[i].multiple, table[i].low, table[i].high);
+    const struct {
+        const char *name;
+        int64_t rows, columns;
+    } tensors[] = {{"token embedding", c->vocab, c->text_width},
+                   {"patch embedding", c->vision_width, 3 * (int64_t)c->patch * c->patch},
+                   {"image tower's MLP", c->vision_width, c->vision_mlp},
+                   {"text tower's MLP", c->text_width, c->text_mlp}};
+    for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++)
+        if (tensors[i].rows * tensors[i].columns > MUDPT_MAX_TENSOR_VALUES)
+            return fail(MUDPT_MODEL, "the %s has %lld x %lld values; at most %d are possible", tensors[i].name,
+                        (long long)tensors[i].rows, (long long)tensors[i].columns, MUDPT_MAX_TENSOR_VALUES);
     if (c->image % c->patch)
         return fail(MUDPT_MODEL, "image size %d is not a multiple of patch size %d", c->image, c->patch);
     if (c->image / c->patch > 128)

@@ -13,8 +13,6 @@
 #include "formats.h"
 #include "image.h"
 
-enum { MAX_FILE = 1 << 30 };
-
 /* ------------------------------------------------------------------------------------------------ refusals */
 
 int picture_size(picture *p, uint32_t width, uint32_t height) {
@@ -192,8 +190,9 @@ static int give(picture *p, mudpt_image **out) {
 int mudpt_image_decode(const void *file, size_t bytes, int upright, mudpt_image **out) {
     if (!out || (!file && bytes > 0))
         return fail(MUDPT_ARGUMENT, "a picture needs its bytes and a place for the result");
-    if (bytes > MAX_FILE)
-        return fail(MUDPT_IMAGE, "a file of %zu bytes is too large: at most %d; shrink the picture", bytes, MAX_FILE);
+    if (bytes > MUDPT_MAX_IMAGE_FILE)
+        return fail(MUDPT_IMAGE, "a file of %zu bytes is too large: at most %d; shrink the picture", bytes,
+                    MUDPT_MAX_IMAGE_FILE);
     picture p = {.file = file, .bytes = bytes, .orientation = 1};
     reader read = find_reader(file, bytes, &p.kind);
     if (!read) return refuse(file, bytes);

@@ -57,6 +57,11 @@ int method_open(method_state *s, const mudpt_clip *clip, const mudpt_method *siz
     if (sizes->layer0_fusion < 0 || sizes->layer0_fusion > 1 || sizes->class_specific < 0 || sizes->class_specific > 1)
         return fail(MUDPT_ARGUMENT, "layer-0 fusion and class-specific context are 0 or 1");
     if (sizes->layer0_fusion && !coupled) return fail(MUDPT_ARGUMENT, "layer-0 fusion is possible with mudpt only");
+    int64_t contexts = sizes->class_specific ? classes : 1;
+    if (contexts * sizes->text_length * clip->config.text_width > MUDPT_MAX_TENSOR_VALUES)
+        return fail(MUDPT_ARGUMENT,
+                    "%d contexts of %d words have more than %d values; use fewer classes or one context", classes,
+                    sizes->text_length, MUDPT_MAX_TENSOR_VALUES);
     *s = (method_state){.method = m, .clip = clip, .sizes = *sizes, .classes = classes};
     s->sizes.method = m->name;
     s->text_rows = sizes->class_specific ? classes * sizes->text_length : sizes->text_length;

@@ -237,6 +237,14 @@ static int has_text_tower(const mudpt_classifier *c, const classifier_work *w) {
     return c->state.method->text && (w->training || c->state.method->conditional);
 }
 
+/* Whether sizes of a text tower of so many rows can be told at all: take_work and the towers multiply them. */
+static int check_text_rows(const mudpt_classifier *c, const text_sentences *sentences) {
+    const mudpt_clip_config *config = &c->clip->config;
+    uint64_t widest = (uint64_t)larger(config->text_mlp, 3 * config->text_width);
+    if ((uint64_t)text_row_count(sentences) <= SIZE_MAX / sizeof(float) / widest) return MUDPT_OK;
+    return fail_memory(SIZE_MAX, "the text tower");
+}
+
 static void take_work(mudpt_classifier *c, classifier_work *w) {
     const mudpt_clip_config *config = &c->clip->config;
     const mudpt_method *sizes = &c->state.sizes;
@@ -276,7 +284,10 @@ static int open_work(mudpt_classifier *c, int count, int training) {
     if (code) return code;
     classifier_work fresh = {
         .training = larger(training, w->training), .recompute = c->recompute, .group = larger(group, w->group)};
-    if (has_text_tower(c, &fresh) && (code = check_tokens(c))) return code;
+    if (has_text_tower(c, &fresh)) {
+        text_sentences sentences = sentences_of(c, 0, 0, c->classes);
+        if ((code = check_tokens(c)) || (code = check_text_rows(c, &sentences))) return code;
+    }
     take_work(c, &fresh);
     arena_close(&w->memory);
     *w = (classifier_work){0};
@@ -332,10 +343,11 @@ int mudpt_classifier_plan(mudpt_classifier *c, int count, int recompute, mudpt_p
 
 /* ------------------------------------------------------------------------------------------------ text features */
 
-/* Features of sentences first ... first+count-1 of one template, by a tower of their own. */
-static int encode_sentences(mudpt_classifier *c, int template, int first, int count, float *features) {
+int classifier_encode_sentences(mudpt_classifier *c, int template, int first, int count, float *features, int *broken) {
     const mudpt_clip_config *config = &c->clip->config;
     text_sentences sentences = sentences_of(c, template, first, count);
+    int code = check_text_rows(c, &sentences);
+    if (code) return code;
     size_t rows = (size_t)text_row_count(&sentences);
     arena memory = {0};
     tower_scratch scratch;
@@ -346,6 +358,7 @@ static int encode_sentences(mudpt_classifier *c, int template, int first, int co
         if (pass == 0 && arena_open(&memory, "encoding class names")) return MUDPT_MEMORY;
     }
     size_t layer = (size_t)c->state.text_rows * (size_t)config->text_width;
+    tower.tower.broken = broken;
     text_forward(&tower, features, c->state.text, c->state.text + layer);
     arena_close(&memory);
     return MUDPT_OK;
@@ -367,7 +380,8 @@ static int prepare_text(mudpt_classifier *c) {
     for (int t = 0; t < c->templates && !code; t++) {
         for (int first = 0; first < c->classes && !code; first += SENTENCES) {
             int count = c->classes - first < SENTENCES ? c->classes - first : SENTENCES;
-            code = encode_sentences(c, t, first, count, c->text_features + (size_t)first * (size_t)e);
+            float *features = c->text_features + (size_t)first * (size_t)e;
+            code = classifier_encode_sentences(c, t, first, count, features, NULL);
         }
         if (!mean || code) continue;
         unit_forward(c->text_features, NULL, c->text_features, c->classes, e);
@@ -377,6 +391,7 @@ static int prepare_text(mudpt_classifier *c) {
     aligned_release(mean);
     if (code) return code;
     unit_forward(c->unit_text, c->text_norms, c->text_features, c->classes, e);
+    if (!classifier_all_finite(c->unit_text, floats)) return classifier_not_finite(c, NULL, 0);
     c->text_ready = 1;
     return MUDPT_OK;
 }
@@ -443,8 +458,9 @@ int mudpt_classifier_logits(mudpt_classifier *c, const float *pixels, int count,
         for (int i = 0; i < now; i++) {
             const float *unit = w->image_features + (size_t)i * e;
             if (conditional) picture_text(c, unit);
-            cosine_logits(logits + (size_t)(first + i) * (size_t)c->classes, unit, c->unit_text, scale, c->classes,
-                          (int)e);
+            float *row = logits + (size_t)(first + i) * (size_t)c->classes;
+            cosine_logits(row, unit, c->unit_text, scale, c->classes, (int)e);
+            if (!classifier_all_finite(row, (size_t)c->classes)) return classifier_not_finite(c, pixels, count);
         }
     }
     return MUDPT_OK;
@@ -527,19 +543,6 @@ static double group_gradients(mudpt_classifier *c, const float *units, const flo
     return sum;
 }
 
-static int check_finite(const method_state *s, float loss) {
-    if (!isfinite(loss))
-        return fail(MUDPT_NOT_FINITE, "the loss is not a finite number; lower the learning rate or check the pictures");
-    for (int i = 0; i < s->parameter_count; i++) {
-        const float *gradient = s->gradients + s->parameters[i].offset;
-        for (int k = 0; k < s->parameters[i].count; k++)
-            if (!isfinite(gradient[k]))
-                return fail(MUDPT_NOT_FINITE, "the gradient of %s is not finite; lower the learning rate",
-                            s->parameters[i].name);
-    }
-    return MUDPT_OK;
-}
-
 int classifier_gradients_begin(mudpt_classifier *c, const int32_t *labels, int count) {
     if (count < 1) return fail(MUDPT_ARGUMENT, "a batch of %d pictures; expected at least 1", count);
     for (int i = 0; i < count; i++)
@@ -576,12 +579,12 @@ int classifier_gradients_group(mudpt_classifier *c, const float *pixels, const f
     return now;
 }
 
-int classifier_gradients_end(mudpt_classifier *c, int count, double loss, float *mean) {
+int classifier_gradients_end(mudpt_classifier *c, const float *pixels, int count, double loss, float *mean) {
     method_state *s = &c->state;
     if (s->method->text && !s->method->conditional) train_text_backward(c);
     s->method->backward(s);
     *mean = (float)(loss / count);
-    return check_finite(s, *mean);
+    return isfinite(*mean) ? classifier_check_gradients(s) : classifier_not_finite(c, pixels, count);
 }
 
 int mudpt_classifier_gradients(mudpt_classifier *c, const float *pixels, const int32_t *labels, int count, float *loss,
@@ -591,7 +594,7 @@ int mudpt_classifier_gradients(mudpt_classifier *c, const float *pixels, const i
     double sum = 0;
     for (int first = 0; first < count;)
         first += classifier_gradients_group(c, pixels, NULL, labels, first, count, logits, &sum);
-    return classifier_gradients_end(c, count, sum, loss);
+    return classifier_gradients_end(c, pixels, count, sum, loss);
 }
 
 int mudpt_classifier_sgd(mudpt_classifier *c, float rate, float momentum, float decay) {

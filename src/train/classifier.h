@@ -56,6 +56,19 @@ int classifier_gradients_begin(mudpt_classifier *c, const int32_t *labels, int c
  * looked at. loss: the sum so far */
 int classifier_gradients_group(mudpt_classifier *c, const float *pixels, const float *units, const int32_t *labels,
                                int first, int count, float *logits, double *loss);
-int classifier_gradients_end(mudpt_classifier *c, int count, double loss, float *mean);
+/* pixels: of the batch, or NULL where units were given; they tell where NaN came from */
+int classifier_gradients_end(mudpt_classifier *c, const float *pixels, int count, double loss, float *mean);
+
+/* Features [count, e] of sentences first ... first+count-1 of one template, by a tower of their own. broken: as in
+ * clip/tower.h. -> MUDPT_OK, MUDPT_MEMORY */
+int classifier_encode_sentences(mudpt_classifier *c, int template, int first, int count, float *features, int *broken);
+
+/* not_finite.c. */
+int classifier_all_finite(const float *values, size_t count);
+/* Something was not finite: says what came first (a picture, a tensor, a layer), for which it computes once more.
+ * pixels [count, 3, image, image], or NULL for the text side alone. -> MUDPT_NOT_FINITE, always */
+int classifier_not_finite(mudpt_classifier *c, const float *pixels, int count);
+/* Whether all gradients are finite. -> MUDPT_OK, MUDPT_NOT_FINITE */
+int classifier_check_gradients(const method_state *s);
 
 #endif

@@ -12,9 +12,10 @@ double mudpt_learning_rate(double base, double warmup_rate, int epochs, int epoc
 }
 
 int mudpt_sample_shots(const int32_t *labels, int count, int classes, int shots, uint32_t seed, int32_t *chosen) {
-    if (count < 0 || classes < 1 || shots < 1)
-        return fail(MUDPT_ARGUMENT, "%d shots of %d classes among %d pictures; expected at least 1 shot and 1 class",
-                    shots, classes, count);
+    if (count < 0 || classes < 1 || classes > MUDPT_MAX_CLASSES || shots < 1)
+        return fail(MUDPT_ARGUMENT,
+                    "%d shots of %d classes among %d pictures; expected at least 1 shot, and 1 to %d classes", shots,
+                    classes, count, MUDPT_MAX_CLASSES);
     for (int i = 0; i < count; i++)
         if (labels[i] < 0 || labels[i] >= classes)
             return fail(MUDPT_ARGUMENT, "picture %d has label %d; expected 0 to %d", i, labels[i], classes - 1);

@@ -89,7 +89,7 @@ int mudpt_trainer_create(mudpt_classifier *classifier, const mudpt_train_config 
     t->ordered = -1;
     t->hash = 14695981039346656037ULL;
     size_t side = (size_t)classifier->clip->config.image, batch = (size_t)c->batch,
-           bytes = batch * 3 * side * side * sizeof(float);
+           bytes = size_times(batch, 3 * side * side * sizeof(float));
     t->pixels = malloc(bytes);
     t->labels = malloc(batch * sizeof *t->labels);
     t->fresh = malloc(batch * sizeof *t->fresh);
@@ -149,15 +149,20 @@ int mudpt_trainer_add(mudpt_trainer *t, const void *file, size_t bytes, int labe
     example e = {.bytes = bytes, .label = label};
     code = mudpt_image_decode(file, bytes, t->config.upright, &e.image);
     if (code) return code;
+    if (t->decoded + decoded_bytes(e.image) > DECODED_BYTES) {
+        e.file = malloc(bytes);
+        if (!e.file) {
+            mudpt_image_free(e.image);
+            return fail_memory(bytes, "a picture");
+        }
+        memcpy(e.file, file, bytes);
+    }
     hash_example(t, e.image, label);
-    if (t->decoded + decoded_bytes(e.image) <= DECODED_BYTES) {
-        t->decoded += decoded_bytes(e.image);
-    } else {
+    if (e.file) {
         mudpt_image_free(e.image);
         e.image = NULL;
-        e.file = malloc(bytes);
-        if (!e.file) return fail_memory(bytes, "a picture");
-        memcpy(e.file, file, bytes);
+    } else {
+        t->decoded += decoded_bytes(e.image);
     }
     t->examples[t->count++] = e;
     return MUDPT_OK;
@@ -266,7 +271,7 @@ static int open_units(mudpt_trainer *t) {
     if (!t->known) t->known = calloc((size_t)t->count, 1);
     if (!t->known) return fail_memory((size_t)t->count, "a list of the pictures");
     if (!t->batch_units) t->batch_units = aligned_take((size_t)t->batch * row, "the features of a batch");
-    if (t->batch_units) t->units = aligned_take((size_t)t->count * row, "the pictures' features");
+    if (t->batch_units) t->units = aligned_take(size_times((size_t)t->count, row), "the pictures' features");
     return t->units ? MUDPT_OK : MUDPT_MEMORY;
 }
 
@@ -303,7 +308,9 @@ static int begin_step(mudpt_trainer *t) {
         rng_shuffle(&r, t->order, t->count);
         t->ordered = t->epoch;
     }
-    int code = open_units(t);
+    /* Classifying between two steps may have failed to open memory, which left none. */
+    int code = classifier_open_training(t->classifier, t->batch);
+    if (!code) code = open_units(t);
     if (!code) code = prepare_batch(t);
     if (!code) code = classifier_gradients_begin(t->classifier, t->labels, t->batch);
     t->begun = !code;
@@ -318,7 +325,7 @@ static int end_step(mudpt_trainer *t, mudpt_progress *out) {
     method_state *s = &t->classifier->state;
     float loss;
     t->begun = 0;
-    int code = classifier_gradients_end(t->classifier, t->batch, t->loss, &loss);
+    int code = classifier_gradients_end(t->classifier, t->units ? NULL : t->pixels, t->batch, t->loss, &loss);
     if (code == MUDPT_NOT_FINITE) { /* the step before is to blame */
         memcpy(s->values, t->good, s->total * sizeof *t->good);
         mudpt_classifier_changed(t->classifier);

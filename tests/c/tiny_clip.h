@@ -167,8 +167,8 @@ typedef struct {
     mudpt_sentences view;
 } tiny_sentences;
 
-static void make_sentences(tiny_sentences *s, const mudpt_clip_config *config, int prompts, int classes, int templates,
-                           int with_names) {
+__attribute__((unused)) static void make_sentences(tiny_sentences *s, const mudpt_clip_config *config, int prompts,
+                                                   int classes, int templates, int with_names) {
     for (int i = 0; i < templates * classes; i++) {
         int c = i % classes, name = 1 + c * 3 % 4, length = 0;
         int32_t *row = s->ids + i * MOST_ROWS;

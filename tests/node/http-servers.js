@@ -24,6 +24,8 @@ export const FAULTS = Object.freeze({
   changed: 'weights: another ETag from the second answer on',
   html: 'weights: a web page with status 200',
   page: 'a web page with status 200 for whatever is not there',
+  shifted: 'weights: 206 with the bytes behind those that were asked for',
+  sparing: 'weights: a 206 of at most 10,000 bytes, however many were asked for',
   busy: '503 for everything',
   'no-cors': 'no header that lets pages of other sites read anything',
   'no-preflight': 'pages of other sites may read, but not ask with headers of their own',
@@ -120,8 +122,9 @@ export async function startServer({ root, fault = '', times = Infinity, headers 
     const version = isLater && applies('changed') ? 'other' : state.version;
     const wanted = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
     const deaf = isWeights && (DEAF.includes(state.fault) || (isLater && state.fault === 'forgets-ranges'));
-    const first = wanted && !deaf ? Number(wanted[1]) : 0;
-    const end = wanted && !deaf && wanted[2] ? Math.min(size, Number(wanted[2]) + 1) : size;
+    const first = wanted && !deaf ? Number(wanted[1]) + (applies('shifted') ? 8 : 0) : 0;
+    const most = applies('sparing') ? first + 10_000 : Infinity;
+    const end = Math.min(most, wanted && !deaf && wanted[2] ? Math.min(size, Number(wanted[2]) + 1) : size);
     if (first > 0 && first >= size) return (begin(416, { 'content-range': `bytes */${size}` }), response.end());
     begin(wanted && !deaf ? 206 : 200, {
       'content-type': TYPES[path.extname(pathname)] ?? 'application/octet-stream',

@@ -92,7 +92,7 @@ describe('CLIP’s tokenizer', () => {
       'more ids than the model',
       json('tokenizer/tokenizer.json'),
       { vocab: 512 },
-      /the id 49407, but the model only 512 ids/,
+      /the id 49406, but the model only 512 ids/,
     ],
   ]) {
     test(`refused: ${what}`, () => {

@@ -1,0 +1,28 @@
+/**
+ * Limits that no input can overrun, on this side; those of the C library are named in src/mudpt.h (MUDPT_MAX_*).
+ * docs/limits.md lists them all.
+ */
+
+/** Bytes of a safetensors file's header. */
+export const LARGEST_HEADER = 100_000_000;
+/** Tensors of a safetensors file, and dimensions of one. */
+export const MOST_TENSORS = 100_000;
+export const MOST_DIMENSIONS = 8;
+/** Bytes, and characters, of a model's small files: config.json, tokenizer.json, ... */
+export const LARGEST_TEXT = 64 * 1024 * 1024;
+/** Bytes of a split file; ImageNet's has 70 million. */
+export const LARGEST_SPLIT = 256 * 2 ** 20;
+/** Bytes of a picture file that is read from disk. */
+export const LARGEST_PICTURE = 512 * 1024 * 1024;
+/** As MUDPT_MAX_CLASSES. */
+export const MOST_CLASSES = 100_000;
+/** Characters of a class name or a template. */
+export const LONGEST_NAME = 1000;
+/** Templates of an ensemble, as the C library has it. */
+export const MOST_TEMPLATES = 1000;
+/** As MUDPT_MAX_THREADS. */
+export const MOST_THREADS = 64;
+/** Classes that are measured at once: N x N counts take 800 MB then. */
+export const MOST_MEASURED = 10_000;
+/** Bytes that WebAssembly's 32-bit addresses reach. */
+export const MOST_BYTES = 2 ** 32 - 1;

@@ -1,0 +1,66 @@
+/**
+ * Numbers, in WebAssembly: the same bits on 1, 2, 3 and 8 threads within a variant, and sizes that 32 bits cannot hold
+ * are refused instead of wrapping around. (Natively: tests/c/test_numbers.c.)
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { loadClip } from '../../js/clip.js';
+import { createCore } from '../../js/core.js';
+import { PICTURES, TINY_A, openCore } from '../node/models.js';
+import { count } from './table.js';
+
+const CLASSES = ['cat', 'dog', 'owl'];
+const examples = Array.from({ length: 6 }, (_, i) => ({ image: PICTURES[i], label: CLASSES[i % 3] }));
+
+for (const variant of /** @type {const} */ (['plain', 'relaxed'])) {
+  test(`${variant}: the same bits on 1, 2, 3 and 8 threads`, async () => {
+    const results = [];
+    for (const threads of [1, 2, 3, 8]) {
+      const clip = await loadClip(TINY_A, { variant, threads });
+      assert.equal(clip.info.threads, threads);
+      const run = { classes: CLASSES, examples, promptLength: 2, epochs: 3, batchSize: 2, seed: 4 };
+      const tuned = await clip.tune(run).finished;
+      const scores = await tuned.classify(PICTURES[6], { topK: 3 });
+      results.push({ file: Buffer.from(await tuned.export({ raw: true })).toString('base64'), scores });
+      await clip.dispose();
+    }
+    for (const result of results.slice(1)) assert.deepEqual(result, results[0]);
+  });
+}
+
+test('a token embedding whose bytes would wrap around 32 bits is refused', async () => {
+  const { core, config } = await openCore(TINY_A, { threads: 1 });
+  // 2 ** 23 rows of 512 floats: 2 ** 34 bytes, which is 0 in 32 bits.
+  const huge = { ...config, vocab: 2 ** 23, textWidth: 512, textHeads: 8 };
+  assert.throws(() => core.clipCreate(huge), { code: 'model', message: /token embedding has 8388608 x 512 values/ });
+  core.dispose();
+  count('faults', 'survived');
+});
+
+test('a batch of pictures whose bytes would wrap around 32 bits is refused', async () => {
+  // 4096 pictures of 3 x 512 x 512 floats: 12 GiB. The tensors are never sent; a model of such pictures is enough.
+  const core = await createCore({ threads: 1 });
+  assert.throws(() => core.imageTestView(0, 40_000), { code: 'memory', message: /more than WebAssembly has/ });
+  core.dispose();
+  count('faults', 'survived');
+});
+
+test('a text tower whose bytes would wrap around 32 bits is refused', async () => {
+  const { core, clip, config } = await openCore(TINY_A, { threads: 1 });
+  const sentence = [config.vocab - 2, ...new Array(2).fill(0), 5, 6, 7, 8, 9, 10, 11, 12, config.vocab - 1];
+  const ids = Array.from({ length: 100_000 }, (_, i) => {
+    const own = sentence.slice();
+    own[3] = i % (config.vocab - 2);
+    own[4] = Math.floor(i / (config.vocab - 2)) % (config.vocab - 2);
+    return own;
+  });
+  const method = { method: 'mudpt', textLength: 2, textDepth: 2, visualLength: 2, visualDepth: 2 };
+  const classifier = core.classifierCreate(clip, method, { ids: [ids] });
+  const run = { epochs: 1, batch: 1, rate: 0.01, warmupRate: 1e-5, momentum: 0.9, decay: 0, seed: 1, augment: 0 };
+  const start = () => core.trainerCreate(classifier, { ...run, smallestCrop: 1 });
+  assert.throws(start, { code: 'memory' });
+  assert.ok(core.clipFingerprint(clip), 'the library goes on');
+  core.dispose();
+  count('faults', 'survived');
+});
