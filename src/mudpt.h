@@ -72,7 +72,7 @@ enum {
     MUDPT_MAX_PROMPTS = 1024, /* prompt tokens of a layer */
     MUDPT_MAX_WIDTH = 8192,
     MUDPT_MAX_LAYERS = 128,
-    MUDPT_MAX_TENSOR_VALUES = 1 << 29, /* 2 GiB as f32: sizes in bytes fit 32 bits */
+    MUDPT_MAX_TENSOR_VALUES = 1 << 29, /* but for the token embedding: 2 GiB as f32, whose bytes 32 bits count */
     MUDPT_MAX_IMAGE_FILE = 1 << 30     /* bytes of a picture file */
 };
 

@@ -176,8 +176,7 @@ static int check_config(const mudpt_clip_config *c) {
     const struct {
         const char *name;
         int64_t rows, columns;
-    } tensors[] = {{"token embedding", c->vocab, c->text_width},
-                   {"patch embedding", c->vision_width, 3 * (int64_t)c->patch * c->patch},
+    } tensors[] = {{"patch embedding", c->vision_width, 3 * (int64_t)c->patch * c->patch},
                    {"image tower's MLP", c->vision_width, c->vision_mlp},
                    {"text tower's MLP", c->text_width, c->text_mlp}};
     for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++)
@@ -284,7 +283,7 @@ static int open_target(mudpt_clip *clip, clip_tensor *t, int type) {
     } else if (t->kind == TABLE) {
         void **table = t->target;
         if (*table) return MUDPT_OK;
-        /* Of all tensors only this one can be larger than what 32 bits address. */
+        /* Of all tensors only this one can be larger than what 32 bits address; check_config sees to the others. */
         uint64_t wanted = (uint64_t)t->rows * (uint64_t)t->columns * (storage == MUDPT_F32 ? 4 : 2);
         if (wanted > PTRDIFF_MAX) return fail_memory(wanted, "the token embedding");
         bytes = (size_t)wanted;

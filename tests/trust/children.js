@@ -20,8 +20,10 @@ const RUN = { classes: CLASSES, promptLength: 2, epochs: 8, batchSize: 2, shots:
 const examples = Array.from({ length: 6 }, (_, i) => ({ image: PICTURES[i], label: CLASSES[i % 3] }));
 
 async function save(file) {
-  process.stdout.write('ready\n');
-  for (let version = 1; ; version = (version % 255) + 1) await writeWhole(file, new Uint8Array(SIZE).fill(version));
+  for (let version = 1; ; version = (version % 254) + 1) {
+    await writeWhole(file, new Uint8Array(SIZE).fill(version));
+    process.stdout.write('saved\n');
+  }
 }
 
 /** A run, from the start or from what is kept; its classifier is saved at the end. */

@@ -119,19 +119,17 @@ test(`killed ${KILLS} times while saving: always a whole file`, async () => {
   const folder = newFolder();
   const file = path.join(folder, 'file');
   writeFileSync(file, Buffer.alloc(SIZE, 255));
-  let versions = 0;
   for (let i = 0; i < KILLS; i++) {
-    await killed(['save', file], 'ready', 60);
+    await killed(['save', file], 'saved', 60);
     const bytes = readFileSync(file);
     assert.equal(bytes.length, SIZE);
     assert.ok(
       bytes.every((byte) => byte === bytes[0]),
       'a mixture of two versions',
     );
-    versions += Number(bytes[0] !== 255);
+    assert.notEqual(bytes[0], 255, 'what was saved is lost');
     count('faults', 'survived');
   }
-  assert.ok(versions > 0, 'nothing was ever written before the kill');
 });
 
 test(`killed ${Math.ceil(KILLS / 3)} times while training: it goes on, to the same bits`, async () => {

@@ -29,17 +29,16 @@ for (const variant of /** @type {const} */ (['plain', 'relaxed'])) {
   });
 }
 
-test('a token embedding whose bytes would wrap around 32 bits is refused', async () => {
+test('a patch embedding whose bytes would wrap around 32 bits is refused', async () => {
   const { core, config } = await openCore(TINY_A, { threads: 1 });
-  // 2 ** 23 rows of 512 floats: 2 ** 34 bytes, which is 0 in 32 bits.
-  const huge = { ...config, vocab: 2 ** 23, textWidth: 512, textHeads: 8 };
-  assert.throws(() => core.clipCreate(huge), { code: 'model', message: /token embedding has 8388608 x 512 values/ });
+  // 8192 x 3 x 1024 x 1024 floats: 24 * 2 ** 32 bytes, which is 0 in 32 bits.
+  const huge = { ...config, image: 1024, patch: 1024, visionWidth: 8192, visionHeads: 8 };
+  assert.throws(() => core.clipCreate(huge), { code: 'model', message: /patch embedding has 8192 x 3145728 values/ });
   core.dispose();
   count('faults', 'survived');
 });
 
-test('a batch of pictures whose bytes would wrap around 32 bits is refused', async () => {
-  // 4096 pictures of 3 x 512 x 512 floats: 12 GiB. The tensors are never sent; a model of such pictures is enough.
+test('a result whose bytes would wrap around 32 bits is refused', async () => {
   const core = await createCore({ threads: 1 });
   assert.throws(() => core.imageTestView(0, 40_000), { code: 'memory', message: /more than WebAssembly has/ });
   core.dispose();
