@@ -125,7 +125,7 @@ static void check_pictures_and_prompts(mudpt_clip *clip) {
     static const float strange[] = {NAN, INFINITY, -INFINITY};
     for (int i = 0; i < 3; i++) {
         float *value = &pixels[i * PICTURE + i * 571], good = *value;
-        char expected[40];
+        char expected[64];
         snprintf(expected, sizeof expected, "picture %d holds NaN or infinity", i);
         *value = strange[i];
         told(mudpt_classifier_logits(classifier, pixels, 3, logits, NULL), "logits", expected);
