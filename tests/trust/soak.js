@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 
 import { loadClip } from '../../js/clip.js';
 import { PICTURES, TINY_A } from '../node/models.js';
-import { format } from './table.js';
+import { count, format } from './table.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const FOLDER = path.join(ROOT, 'build/soak');
@@ -85,6 +85,15 @@ function fuzzUntil(wanted, seconds = PIECE) {
       `${sum(read('fuzz'), 'executions').toLocaleString('en')} of ${wanted.toLocaleString('en')} executions`,
     );
   }
+}
+
+/** A target for some seconds, whose counts go into the table of short.js. */
+function short(target, seconds) {
+  const { executions, crashes, ...rest } = fuzz(target, seconds);
+  add('fuzz', { executions, crashes, ...rest });
+  count('inputs', 'survived', executions - crashes);
+  if (crashes) count('inputs', 'lost', crashes);
+  return executions > 0 && crashes === 0;
 }
 
 /** Trains and classifies, with a model that is loaded anew each time and one that stays. */
@@ -159,7 +168,7 @@ mkdirSync(FOLDER, { recursive: true });
 const [, , verb = '', amount] = process.argv;
 let good = true;
 if (verb === 'fuzz') fuzzUntil(Number(amount ?? 10_000_000));
-else if (verb === 'short') for (const target of TARGETS) add('fuzz', fuzz(target, Number(amount ?? 20)));
+else if (verb === 'short') for (const target of TARGETS) good = short(target, Number(amount ?? 20)) && good;
 else if (verb === 'hour') good = await hour(Number(amount ?? 60));
 else if (verb === 'many') good = await many();
 good = table() && good;

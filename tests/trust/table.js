@@ -24,10 +24,6 @@ export function sumOf(log) {
     row.faults += Number(injected);
     row.survived += Number(injected);
   }
-  for (const [, executions] of log.matchAll(/stat::number_of_executed_units:\s*(\d+)/g)) {
-    row.inputs += Number(executions);
-    row.survived += Number(executions);
-  }
   return row;
 }
 
