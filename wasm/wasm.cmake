@@ -38,7 +38,9 @@ file(GLOB small RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS
     ${PROJECT_SOURCE_DIR}/src/base/*.c ${PROJECT_SOURCE_DIR}/src/methods/*.c ${PROJECT_SOURCE_DIR}/src/train/*.c
     ${PROJECT_SOURCE_DIR}/src/clip/*.c ${PROJECT_SOURCE_DIR}/src/image/*.c)
 list(FILTER small EXCLUDE REGEX "/(resize|jpeg_arithmetic|stb)[.]c$")
-set_source_files_properties(${small} PROPERTIES COMPILE_OPTIONS -Os)
+set_source_files_properties(${small} PROPERTIES COMPILE_OPTIONS -Oz)
+# A picture's decoder takes a quarter of the module at -O3, and gains 2 % of the time of decoding and encoding by it.
+set_source_files_properties(src/image/stb.c PROPERTIES COMPILE_OPTIONS -Os)
 
 add_variant(plain)
 add_variant(relaxed -mrelaxed-simd)
