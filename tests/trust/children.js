@@ -10,7 +10,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { makeFolder, writeWhole } from '../../js/cli/files.js';
+import { makeFolder, writeWhole } from '../../js/node/whole-files.js';
 import { loadClip } from '../../js/clip.js';
 import { PICTURES, TINY_A } from '../node/models.js';
 

@@ -108,14 +108,14 @@ const GUARDS = [
   },
   {
     what: 'files are written beside their target first',
-    file: 'js/cli/files.js',
+    file: 'js/node/whole-files.js',
     from: "writeWhole(target, bytes, option = '--out') {\n  const part = beside(target);",
     to: "writeWhole(target, bytes, option = '--out') {\n  const part = target;\n  await rm(target, { force: true });",
     test: node(FILES, 'old file stays|while saving'),
   },
   {
     what: 'what could not be written whole is removed',
-    file: 'js/cli/files.js',
+    file: 'js/node/whole-files.js',
     from: '    await rm(part, { force: true });\n    throw fault(\n      target,',
     to: '    throw fault(\n      target,',
     test: node(FILES, 'old file stays'),
