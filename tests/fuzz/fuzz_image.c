@@ -2,7 +2,7 @@
 #include "input.h"
 
 /* Larger ones cost the fuzzer's time and nothing else: their size is refused or allocated in one place. */
-enum { MOST_PIXELS = 1 << 20, VIEW = 24 };
+enum { MOST_PIXELS = 1 << 17, VIEW = 24 };
 
 static void show(const mudpt_image *image, unsigned seed) {
     static const float mean[3] = {0.5f, 0.5f, 0.5f}, std[3] = {0.25f, 0.25f, 0.25f};
