@@ -82,10 +82,8 @@ for (const engine of wanted) {
         const share = (kind) => parseInt(hands.text('.meter.' + kind + ' .meter-share'));
         return [performance.now(), Math.max(0, ...busy), share('zero'), share('tuned')];`);
       console.log(`    ${engine}: tuned ${(ms / 1000).toFixed(1)} s after opening, ${before} % -> ${after} %`);
-      if (engine === 'chromium')
-        console.log(
-          `    chromium: longest task of the page while training: ${longest ? `${Math.round(longest)} ms` : 'none over 50 ms'}`,
-        );
+      const worst = longest ? `${Math.round(longest)} ms` : 'none over 50 ms';
+      if (engine === 'chromium') console.log(`    chromium: longest task of the page while training: ${worst}`);
       assert.ok(after > before, `${before} % -> ${after} %`);
       trained = await evaluate(`await hands.view('pictures'); return hands.answered()`);
       assert.notDeepEqual(trained, zeroShot);
