@@ -218,7 +218,9 @@ export class Classifier {
   async attention(image, { signal } = {}) {
     const { core, config } = this.#model;
     const pixels = await this.#pixels([image], ['the picture'], signal);
-    return attentionOf(config, core.classifierAttention(this.#handle, pixels));
+    // Keys and queries are read where WebAssembly leaves them.
+    const shares = core.memory.withoutDevice(() => core.classifierAttention(this.#handle, pixels));
+    return attentionOf(config, shares);
   }
 
   /** The words that lie nearest to what the prompts have become. @param {{ topK?: number }} [options] */

@@ -7,6 +7,8 @@
  */
 import { Classifier, importClassifier } from './classifier.js';
 import { createCore } from './core.js';
+import { chooseDevice, startDevice } from './device-check.js';
+import { DEVICES } from './device.js';
 import { MudptError } from './errors.js';
 import { readOfficial } from './exchange.js';
 import {
@@ -30,7 +32,6 @@ import { TuneJob } from './tune.js';
 
 /** Whose features are computed without a turn for anything else. */
 const NAMES_AT_ONCE = 64;
-const DEVICES = ['auto', 'wasm'];
 const OPTIONS = [
   ...['device', 'dtype', 'precision', 'towers', 'tokens', 'threads', 'variant', 'upright', 'cache', 'timeout'],
   ...['assetsUrl', 'worker', 'integrity', 'onProgress', 'signal'],
@@ -53,17 +54,20 @@ function checkOptions(options, valid) {
  */
 export async function loadClip(from, options = {}) {
   checkOptions(options, OPTIONS);
-  const { device = 'auto', threads, variant, upright = false, cache, timeout, assetsUrl, signal } = options;
+  const { device = 'wasm', threads, variant, upright = false, cache, timeout, assetsUrl, signal } = options;
   if (!DEVICES.includes(device)) {
-    throw new MudptError('argument', `device must be ${DEVICES.join(' or ')}, not ${device}`);
+    throw new MudptError('argument', `device must be one of ${DEVICES.join(', ')}, not ${device}`);
   }
   signal?.throwIfAborted();
   const source = await openSource(from, { signal, cache, timeout });
   const core = await createCore({ variant, threads, assetsUrl });
   try {
+    const notStarted = device === 'wasm' ? '' : await startDevice(core, assetsUrl);
     const loaded = await loadModel(core, source, options);
+    const whyWasm = notStarted || chooseDevice(core, loaded, device);
+    if (whyWasm && device === 'webgpu') console.warn(`mudpt computes in WebAssembly: ${whyWasm}`);
     const fingerprint = core.clipFingerprint(loaded.clip);
-    return new Clip({ core, ...loaded, fingerprint, upright: Boolean(upright) }, source.name);
+    return new Clip({ core, ...loaded, fingerprint, upright: Boolean(upright) }, source.name, whyWasm);
   } catch (error) {
     core.dispose();
     throw error;
@@ -100,8 +104,8 @@ async function textFeatures({ core, clip, config }, ids, onProgress, signal) {
 export class Clip {
   #model;
 
-  /** @param {import('./classifier.js').Model} model @param {string} name */
-  constructor(model, name) {
+  /** @param {import('./classifier.js').Model} model @param {string} name @param {string} whyWasm */
+  constructor(model, name, whyWasm) {
     const { core, clip, config, fingerprint } = model;
     const { mean, std, precision, ...architecture } = config;
     this.#model = model;
@@ -117,6 +121,9 @@ export class Clip {
       precision: precision ? 'fast' : 'high',
       variant: core.variant,
       threads: core.threads,
+      device: core.memory.device ? 'webgpu' : 'wasm',
+      adapter: core.memory.device?.name ?? '',
+      whyWasm,
     });
   }
 

@@ -105,6 +105,11 @@ export class Core {
     return this.#memory.disposed;
   }
 
+  /** The module's memory, and its WebGPU device (device.js). */
+  get memory() {
+    return this.#memory;
+  }
+
   /** Bytes of memory. It never shrinks, so this is the peak as well. */
   get memoryBytes() {
     return this.#memory.buffer.byteLength;
@@ -278,10 +283,7 @@ export class Core {
 
   /**
    * @param {Uint8Array | Uint8ClampedArray} pixels [height, width, channels]
-   * @param {number} width
-   * @param {number} height
-   * @param {1 | 3 | 4} channels
-   * @returns {number}
+   * @param {number} width @param {number} height @param {1 | 3 | 4} channels @returns {number}
    */
   imageFromPixels(pixels, width, height, channels) {
     if (![1, 3, 4].includes(channels) || pixels.length !== width * height * channels) {
@@ -357,11 +359,8 @@ export class Core {
   // ------------------------------------------------------------------------------------------------ classifier
 
   /**
-   * @param {number} clip
-   * @param {Method} method
-   * @param {Sentences | null} sentences null for one that is given its text features
-   * @param {number} [classes] needed where sentences is null
-   * @returns {number}
+   * @param {number} clip @param {Method} method @param {Sentences | null} sentences null: it is given its text features
+   * @param {number} [classes] needed where sentences is null @returns {number}
    */
   classifierCreate(clip, method, sentences, classes = sentences?.ids[0]?.length ?? 0) {
     const config = this.#clip(clip);

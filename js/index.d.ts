@@ -71,8 +71,14 @@ export interface PickedFolder {
 }
 
 export interface LoadOptions {
-  /** Where to compute. Default `'auto'`; today that is WebAssembly. */
-  device?: 'auto' | 'wasm';
+  /**
+   * Where the towers are computed. `'webgpu'`: on a GPU where there is one that can be used, otherwise as `'wasm'`
+   * after one line in the console that says why; so also where a device is lost in the middle of a run, which goes on.
+   * `'auto'`: on a GPU where that is found faster on this model, by a short measurement. {@link ClipInfo.device} says
+   * what was chosen. Needs an isolated page, as threads do; in Node the package `webgpu`. Default `'wasm'`, which gives
+   * the same bits on every machine.
+   */
+  device?: 'auto' | 'wasm' | 'webgpu';
   /**
    * How weights are kept in memory. Default `'auto'`: as they are stored (bf16 as f32). `'int8'` and `'int16'` (14
    * bits, as small as `'f16'`) have a scale per output channel, and keep what is outside the blocks as f16.
@@ -258,7 +264,8 @@ export interface TuneOptions extends TuneSettings {
   /**
    * What {@link TuneJob.checkpoint} gave: goes on from there, with the same bits as if the run had never been
    * interrupted. The examples must be the same in the same order; classes, method and settings may be left out, and
-   * where they are given must be those of the run. The bits also need the model's `variant`, `dtype` and `precision`.
+   * where they are given must be those of the run. The bits also need the model's `device`, `variant`, `dtype` and
+   * `precision`.
    */
   resume?: Uint8Array | ArrayBuffer;
   /** Keeps little and computes it again: less memory ({@link Clip.plan}), the same bits, more time. Default `false`. */
@@ -444,6 +451,12 @@ export interface ClipInfo {
   readonly weightBytes: number;
   readonly precision: 'high' | 'fast';
   readonly variant: 'plain' | 'relaxed';
+  /** What was chosen when the model was loaded. */
+  readonly device: 'wasm' | 'webgpu';
+  /** Of the GPU, as the platform calls it; `''` for `'wasm'`. */
+  readonly adapter: string;
+  /** Why `'wasm'`, where another device was asked for; otherwise `''`. */
+  readonly whyWasm: string;
   readonly threads: number;
 }
 

@@ -49,6 +49,8 @@ class Scratch {
 
 export class Memory {
   #module;
+  /** @type {import('./device.js').Device | null} */
+  device = null;
 
   /** @param {any} module what Emscripten's factory made */
   constructor(module) {
@@ -67,8 +69,29 @@ export class Memory {
 
   /** Ends the module's threads and lets go of it. */
   dispose() {
+    this.device?.close();
     this.#module?.PThread.terminateAllThreads();
     this.#module = null;
+  }
+
+  /** From now on; null: none. @param {import('./device.js').Device | null} device */
+  useDevice(device) {
+    if (this.device !== device) this.device?.close();
+    this.device = device;
+    this.module.device = device && ((...call) => device.answer(...call));
+    this.module._mudpt_use_device(device ? device.rows : 0);
+  }
+
+  /** Runs `action` without the device. @template T @param {() => T} action @returns {T} */
+  withoutDevice(action) {
+    const { device } = this;
+    if (!device) return action();
+    device.paused = true;
+    try {
+      return action();
+    } finally {
+      device.paused = false;
+    }
   }
 
   // Memory grows at any allocation, which leaves earlier views short: views are made anew each time.

@@ -74,6 +74,11 @@ export function withModel(command) {
     .addOption(
       new Option('--precision <name>', 'f32, or block integers where they are faster').choices(['high', 'fast']),
     )
+    .addOption(
+      new Option('--device <name>', 'wasm, or a GPU where that is faster (auto) or wherever there is one (webgpu)')
+        .choices(['auto', 'wasm', 'webgpu'])
+        .default('wasm'),
+    )
     .addOption(new Option('--threads <n>', 'threads (default: one a core, at most 8)').argParser(whole(1, 64)))
     .addOption(
       new Option('--variant <name>', 'WebAssembly build').choices(['auto', 'plain', 'relaxed']).default('auto'),

@@ -84,12 +84,13 @@ async function run(protocol, options) {
   try {
     const sources = await openSources(protocol, options);
     clip = await openModel(options, terminal, interrupt.signal);
-    const { fingerprint, variant, precision, weightBytes, architecture } = clip.info;
+    const { fingerprint, variant, precision, device, weightBytes, architecture } = clip.info;
     const { methods, seeds, shots = PROTOCOLS[protocol].shots, set = [] } = options;
     /** @type {Sweep} */
     const sweep = { protocol, sources, methods, seeds, shots, changes: set };
     const dtype = options.dtype ?? 'as stored';
-    const context = { library: version, variant, precision, fingerprint, dtype, weightBytes };
+    const onDevice = device === 'wasm' ? {} : { device };
+    const context = { library: version, variant, precision, fingerprint, dtype, weightBytes, ...onDevice };
     const jobs = planJobs(sweep, context, architecture);
     if (options.plan) return printPlan(jobs, sources, folder, options);
 
@@ -251,7 +252,7 @@ function theOne(jobs, id) {
 
 /** One line of JSON a run. Its command names the data that this run needs and no other, which would be read, too. */
 function printPlan(jobs, sources, folder, options) {
-  const { data, source, styles, targets, set = [], model, dtype, precision, variant } = options;
+  const { data, source, styles, targets, set = [], model, dtype, precision, device, variant } = options;
   const repeated = (flag, values) => (values?.length ? [flag, ...values] : []);
   const needed = new Map(sources.map((each) => [each.set.name, source === undefined ? [each.set.source] : data]));
   const common = [
@@ -261,6 +262,7 @@ function printPlan(jobs, sources, folder, options) {
     ...(model === DEFAULT_MODEL ? [] : ['--model', model]),
     ...(dtype === undefined ? [] : ['--dtype', dtype]),
     ...(precision === undefined ? [] : ['--precision', precision]),
+    ...(device === 'wasm' ? [] : ['--device', device]),
     ...(variant === 'auto' ? [] : ['--variant', variant]),
     ...['--out', folder],
   ];

@@ -184,7 +184,7 @@ async function follow(job, { batchSize }, losses, validated, kept, terminal) {
 // ------------------------------------------------------------------------------------------ what is shown
 
 function introduce(terminal, clip, { name, classes, train, test, notes }, { shots }) {
-  const { weightBytes, threads, variant, precision } = clip.info;
+  const { weightBytes, threads, variant, precision, device, adapter } = clip.info;
   const model = clip.info.name.split(/[\\/]/).filter(Boolean).at(-1);
   const counts = classes.map(() => 0);
   for (const { label } of train) counts[label]++;
@@ -195,7 +195,8 @@ function introduce(terminal, clip, { name, classes, train, test, notes }, { shot
     ['pictures', `${count(used)} of ${count(train.length)} to train on, ${count(test.length)} to test`],
     [
       'running on',
-      `${plural(threads, 'thread')}, ${variant === 'relaxed' ? 'relaxed ' : ''}SIMD, precision ${precision}`,
+      `${plural(threads, 'thread')}, ${variant === 'relaxed' ? 'relaxed ' : ''}SIMD, precision ${precision}` +
+        (device === 'webgpu' ? `; WebGPU, ${adapter}` : ''),
     ],
   ];
   const paint = (text, _, x) => (x ? text : terminal.colors.dim(text));

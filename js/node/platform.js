@@ -34,3 +34,21 @@ export function startThread() {
   worker.on('error', ({ message }) => thread.dispatchEvent(Object.assign(new Event('error'), { message })));
   return thread;
 }
+
+/** The thread of a WebGPU device, as much of a browser's Worker as js/device.js uses. */
+export function startDeviceThread() {
+  const worker = new Worker(new URL('./device-thread.js', import.meta.url));
+  const thread = {
+    onmessage: (_event) => {},
+    onerror: (_event) => {},
+    postMessage: (message) => worker.postMessage(message),
+    // Dawn aborts the process when its thread is ended from outside in the middle of something.
+    terminate: () => worker.postMessage({ close: true }),
+  };
+  worker.on('message', (data) => {
+    worker.unref(); // once it has started, it does not keep the program alive
+    thread.onmessage({ data });
+  });
+  worker.on('error', ({ message }) => thread.onerror({ message }));
+  return thread;
+}

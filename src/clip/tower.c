@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "device.h"
 #include "kernels/layernorm.h"
 #include "kernels/quickgelu.h"
 
@@ -191,7 +192,7 @@ static void look_for_break(const tower *t, int l, const float *rows, size_t coun
         if (!isfinite(rows[i])) *t->broken = l;
 }
 
-void tower_forward(const tower *t, const float *deep) {
+static void blocks_forward(const tower *t, const float *deep) {
     const tower_scratch *s = t->scratch;
     size_t d = (size_t)t->width, n = (size_t)t->prompts;
     if (t->broken) *t->broken = -1;
@@ -215,7 +216,25 @@ void tower_forward(const tower *t, const float *deep) {
     }
 }
 
+void tower_forward(const tower *t, const float *deep) {
+    if (!device_forward(t, deep)) blocks_forward(t, deep);
+}
+
+/* Once more, for what backward needs. scratch->y, the gradient that it begins with, is kept meanwhile where a tower
+ * that keeps its queries leaves scratch unused. */
+static void forward_again(const tower *t, const float *deep) {
+    const tower_scratch *s = t->scratch;
+    size_t bytes = (size_t)tower_layout_of(t, t->layers - 1)->outs * (size_t)t->width * sizeof(float);
+    memcpy(s->dq, s->y, bytes);
+    blocks_forward(t, deep);
+    memcpy(s->y, s->dq, bytes);
+}
+
 void tower_backward(const tower *t, float *ddeep) {
+    const float *deep;
+    int on_device = device_backward(t, ddeep, &deep);
+    if (on_device == DEVICE_DONE) return;
+    if (on_device == DEVICE_LOST) forward_again(t, deep);
     const tower_scratch *s = t->scratch;
     size_t d = (size_t)t->width, n = (size_t)t->prompts;
     for (int l = t->layers - 1; l >= 0; l--) {

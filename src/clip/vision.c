@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "device.h"
 #include "kernels/layernorm.h"
 #include "kernels/softmax.h"
 
@@ -14,7 +15,8 @@ static int patches_of(const mudpt_clip *clip) {
 
 int vision_group(const mudpt_clip *clip, int prompts, int batch) {
     enum { ROWS = 192 }; /* from here on products run at full speed */
-    int length = 1 + patches_of(clip) + prompts, group = (ROWS + length - 1) / length;
+    int length = 1 + patches_of(clip) + prompts, rows = device_rows() > ROWS ? device_rows() : ROWS;
+    int group = (rows + length - 1) / length;
     return group < batch ? group : batch;
 }
 

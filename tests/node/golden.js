@@ -8,11 +8,13 @@
  * exit status is 1 when a case failed or there was none. A case of a method that the library does not name is a
  * failure, never skipped.
  */
+import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { DTYPES, PRECISIONS, VARIANTS, createCore } from '../../js/core.js';
+import { Device } from '../../js/device.js';
 import { Report, readJson } from './golden-files.js';
 import { runConfig } from './golden-model.js';
 import { runCrops, runPreprocess, runReplay, runSchedule, runTokenizer } from './golden-others.js';
@@ -22,6 +24,7 @@ const USAGE = `usage: node tests/node/golden.js [options] DIR...
   --threads N        this number of threads only (1 and 2)
   --dtype f32|f16    how weights are kept in memory (as they are stored)
   --precision fast   products in block integers, which have tolerances of their own; of the models' cases only
+  --device webgpu    towers on a WebGPU device; of the models' cases and recorded runs only
   --verbose          every difference, not only a case's first
   --known-methods    exit with 0 if only cases of methods that the library does not have failed`;
 
@@ -30,6 +33,7 @@ const OPTIONS = {
   threads: { type: 'string' },
   dtype: { type: 'string' },
   precision: { type: 'string' },
+  device: { type: 'string' },
   verbose: { type: 'boolean' },
   'known-methods': { type: 'boolean' },
 };
@@ -88,7 +92,7 @@ async function main() {
     parsed = { values: {}, positionals: [], error };
   }
   const { values, positionals } = parsed;
-  const { variant, dtype = 'auto', precision = 'high' } = values;
+  const { variant, dtype = 'auto', precision = 'high', device = 'wasm' } = values;
   const threads = values.threads ? [Number(values.threads)] : [1, 2];
   const bad = (variant && !VARIANTS.includes(variant)) || !(threads[0] >= 1) || !['auto', 'f32', 'f16'].includes(dtype);
   if (parsed.error || !positionals.length || bad || !Object.hasOwn(PRECISIONS, precision)) {
@@ -105,12 +109,17 @@ async function main() {
     for (const count of threads) {
       const core = await createCore({ variant: module, threads: count });
       core.fastGain = () => Infinity; // whatever is faster here
+      if (device === 'webgpu') core.memory.useDevice(await Device.open(core.memory.module.wasmMemory));
       for (const item of golden) {
         if (precision === 'fast' && item.kind !== 'config') continue;
+        if (device === 'webgpu' && !['config', 'replay'].includes(item.kind)) continue;
         if (item.kind === 'tokenizer' || (item.kind === 'replay' && count !== threads.at(-1))) continue;
         const name = `${module} x${count}: ${item.name}`;
         await RUN[item.kind]({ core, report, summary, dtype, precision, storage }, { ...item, name });
       }
+      if (core.memory.device?.lost) await report.require('device', () => assert.fail(core.memory.device.lost));
+      if (core.memory.device)
+        summary.push(`device ${core.memory.device.name}: ${JSON.stringify(core.memory.device.counts())}`);
       core.dispose();
     }
   }

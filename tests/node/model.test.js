@@ -327,7 +327,7 @@ describe('progress and abort', () => {
     await assert.rejects(loadClip(TINY_A, { dtyp: 'f16' }), isError('argument', /no option "dtyp"; valid are .*dtype/));
     await assert.rejects(
       loadClip(TINY_A, { device: 'tpu' }),
-      isError('argument', /device must be auto or wasm, not tpu/),
+      isError('argument', /device must be one of auto, wasm, webgpu, not tpu/),
     );
   });
 });

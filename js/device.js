@@ -1,0 +1,156 @@
+/**
+ * The library's side of WebGPU: starts the thread that owns the device (webgpu/thread.js), and answers what the C
+ * library asks of a device by asking that thread and waiting for it. Whatever goes wrong there, the answer is that
+ * WebAssembly shall compute, with everything as it was: a run goes on where it is, after one line in the console.
+ */
+import { MudptError, reasonOf } from './errors.js';
+import { foreignFolder, hasThreads, isNode, nodePart, workerFrom } from './platform.js';
+import { ANSWER, CALL, MODE, TOWER, TOWER_WORDS } from './webgpu/layout.js';
+import { LAYOUT } from './webgpu/mailbox.js';
+
+export const DEVICES = ['auto', 'wasm', 'webgpu'];
+/** Rows of pictures that go through the image tower together: five of a ViT-B/16. */
+const ROWS = 1024;
+/** Milliseconds for an answer. */
+const PATIENCE = 120_000;
+
+/** @param {string | URL} [assetsUrl] */
+async function startThread(assetsUrl) {
+  if (isNode) return (await nodePart('platform.js')).startDeviceThread();
+  const folder = foreignFolder(import.meta.url, assetsUrl);
+  if (folder) return workerFrom(new URL('webgpu/thread.js', folder));
+  return new Worker(new URL('./webgpu/thread.js', import.meta.url), { type: 'module' });
+}
+
+/** Where a WebGPU device waits for calls. */
+export class Device {
+  #thread;
+  #memory;
+  #mail = new Int32Array(new SharedArrayBuffer(LAYOUT.bytes));
+  /** What entered towers whose backward is still to come, by their addresses. @type {Map<number, any>} */
+  #entered = new Map();
+  /** While true, WebAssembly computes. */
+  paused = false;
+  /** While true, a loss is not told in the console. */
+  quiet = false;
+  /** Why there is no device any more; '' while there is one. */
+  lost = '';
+  name = '';
+  /** Those that products have there: see webgpu/shaders.js. */
+  tiles = '';
+  /** Of pictures that go through the image tower together. */
+  rows = ROWS;
+
+  /** @param {any} thread a Worker @param {WebAssembly.Memory} memory */
+  constructor(thread, memory) {
+    this.#thread = thread;
+    this.#memory = memory;
+  }
+
+  /**
+   * @param {WebAssembly.Memory} memory of the module
+   * @param {{ assetsUrl?: string | URL, thread?: any }} [options] thread: instead of one of our own
+   * @returns {Promise<Device>} rejected with the reason why there is none
+   */
+  static async open(memory, { assetsUrl, thread } = {}) {
+    if (!hasThreads) throw new Error('the page is not cross-origin isolated');
+    thread ??= await startThread(assetsUrl);
+    const device = new Device(thread, memory);
+    try {
+      await new Promise((resolve, reject) => {
+        thread.onmessage = ({ data }) => {
+          if (data.failed !== undefined) return reject(new Error(data.failed));
+          Object.assign(device, data.opened);
+          resolve(undefined);
+        };
+        thread.onerror = (event) => {
+          event.preventDefault?.();
+          reject(new Error(event.message || 'its thread cannot be started'));
+        };
+        thread.postMessage({ open: { memory, mailbox: device.#mail.buffer } });
+      });
+    } catch (error) {
+      thread.terminate();
+      throw error;
+    }
+    return device;
+  }
+
+  /** What was done so far: submissions, round trips, bytes each way, FLOP. @returns {Record<string, number>} */
+  counts() {
+    const values = new Float64Array(this.#mail.buffer, LAYOUT.countsAt, LAYOUT.counts.length);
+    return Object.fromEntries(LAYOUT.counts.map((name, i) => [name, values[i]]));
+  }
+
+  /** For tests: what a driver does when it resets. */
+  destroy() {
+    this.#thread.postMessage({ destroy: true });
+  }
+
+  close() {
+    this.lost ||= 'it was closed';
+    this.#thread.terminate();
+  }
+
+  /** @param {string} why */
+  #lose(why) {
+    this.lost = why;
+    this.#thread.terminate();
+    if (!this.quiet) console.warn(`mudpt goes on in WebAssembly: ${why}`);
+  }
+
+  /** The thread's answer; below 0 when it has none. */
+  #ask(call, a, b) {
+    Atomics.store(this.#mail, LAYOUT.state, 1);
+    this.#thread.postMessage({ call, a, b });
+    if (Atomics.wait(this.#mail, LAYOUT.state, 1, PATIENCE) === 'timed-out') {
+      this.#lose(`the WebGPU device did not answer within ${PATIENCE / 1000} s`);
+      return -1;
+    }
+    const result = this.#mail[LAYOUT.result];
+    if (result < 0) {
+      const text = new Uint8Array(this.#mail.buffer, LAYOUT.text, this.#mail[LAYOUT.length]).slice();
+      this.#lose(new TextDecoder().decode(text));
+    }
+    return result;
+  }
+
+  /** The words of a tower. */
+  #tower(address) {
+    return new Int32Array(this.#memory.buffer, address, TOWER_WORDS);
+  }
+
+  /** Where a tower's rows enter. */
+  #entrance(tower) {
+    const [x] = new Int32Array(this.#memory.buffer, tower[TOWER.SCRATCH] >>> 0, 1);
+    return new Float32Array(this.#memory.buffer, x >>> 0, tower[TOWER.ROWS] * tower[TOWER.WIDTH]);
+  }
+
+  /** What src/clip/device.c calls, with addresses. @returns {number} of ANSWER */
+  answer(call, a, b, c) {
+    [a, b, c] = [a >>> 0, b >>> 0, c >>> 0];
+    if (call === CALL.RELEASE) {
+      if (!this.lost) this.#thread.postMessage({ call, a, b });
+      return ANSWER.DONE;
+    }
+    const off = this.paused || this.lost !== '';
+    if (call === CALL.PRODUCT) return off ? ANSWER.NO : Math.max(this.#ask(call, a, b), 0);
+    if (call === CALL.FORWARD) return this.#forward(off, a, b);
+    const before = this.#entered.get(a);
+    this.#entered.delete(a);
+    if (!before) return ANSWER.NO;
+    if (!off && this.#ask(call, a, b) === ANSWER.DONE) return ANSWER.DONE;
+    this.#entrance(this.#tower(a)).set(before.x);
+    new Uint32Array(this.#memory.buffer, c, 1)[0] = before.deep;
+    return ANSWER.LOST;
+  }
+
+  #forward(off, address, deep) {
+    this.#entered.delete(address);
+    if (off || this.#ask(CALL.FORWARD, address, deep) !== ANSWER.DONE) return ANSWER.NO;
+    const tower = this.#tower(address);
+    // The device reads what enters and leaves it as it was.
+    if (tower[TOWER.MODE] !== MODE.FORWARD) this.#entered.set(address, { x: this.#entrance(tower).slice(), deep });
+    return ANSWER.DONE;
+  }
+}

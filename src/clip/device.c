@@ -1,0 +1,55 @@
+#include "device.h"
+
+#include "mudpt.h"
+
+enum { CALL_PRODUCT, CALL_RELEASE, CALL_FORWARD, CALL_BACKWARD };
+
+#ifdef __EMSCRIPTEN__
+/* wasm/library.js; waits for the device. */
+extern int mudpt_host(int call, const void *a, const void *b, const void *c);
+
+/* js/webgpu/layout.js counts on these. */
+_Static_assert(sizeof(gemm_weight) == 7 * 4 && sizeof(gemm_job) == 11 * 4 && sizeof(clip_block) == 39 * 4 &&
+                   sizeof(tower_layout) == 18 * 4 && sizeof(tower) == 70 * 4,
+               "the structs that the host reads have changed");
+#else
+static int mudpt_host(int call, const void *a, const void *b, const void *c) {
+    (void)call, (void)a, (void)b, (void)c;
+    return DEVICE_NO;
+}
+#endif
+
+static int rows;
+static uintptr_t weights; /* that were ever prepared: a number is never used twice, whatever lies at an address */
+
+static int prepare(gemm_weight *w) {
+    w->device = (void *)++weights;
+    return MUDPT_OK;
+}
+
+static void run(const gemm_job *job) {
+    if (!mudpt_host(CALL_PRODUCT, job, 0, 0)) gemm_simd.run(job);
+}
+
+static void release(gemm_weight *w) {
+    mudpt_host(CALL_RELEASE, w->device, 0, 0);
+}
+
+const gemm_backend gemm_device = {"device", prepare, run, release};
+
+void mudpt_use_device(int rows_wanted) {
+    rows = rows_wanted;
+    gemm_use(rows > 0 ? &gemm_device : &gemm_simd);
+}
+
+int device_rows(void) {
+    return rows;
+}
+
+int device_forward(const tower *t, const float *deep) {
+    return rows > 0 && !t->broken ? mudpt_host(CALL_FORWARD, t, deep, 0) : DEVICE_NO;
+}
+
+int device_backward(const tower *t, float *ddeep, const float **deep) {
+    return rows > 0 ? mudpt_host(CALL_BACKWARD, t, ddeep, deep) : DEVICE_NO;
+}

@@ -1,0 +1,116 @@
+/** Asking for WebGPU where there may be none: the same results, and one line. What a device does: tests/webgpu. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import { createCore } from '../../js/core.js';
+import { Device } from '../../js/device.js';
+import { loadClip } from '../../js/index.js';
+import { loadModel } from '../../js/model.js';
+import { openSource } from '../../js/source.js';
+import { ANSWER, CALL } from '../../js/webgpu/layout.js';
+import { LAYOUT } from '../../js/webgpu/mailbox.js';
+import { PICTURES, TINY_A, scores } from './models.js';
+
+const CLASSES = ['lines', 'noise'];
+
+/** A thread that answers every call at once, as the function says. */
+function threadThat(answer) {
+  let mail;
+  return {
+    ended: false,
+    calls: /** @type {number[]} */ ([]),
+    postMessage({ open, call }) {
+      if (open) {
+        mail = new Int32Array(open.mailbox);
+        queueMicrotask(() => this.onmessage({ data: { opened: { name: 'a made-up GPU', tiles: '' } } }));
+      }
+      if (call === undefined || call === CALL.RELEASE) return;
+      this.calls.push(call);
+      const { result, text = '' } = answer(call);
+      const bytes = new TextEncoder().encode(text);
+      new Uint8Array(mail.buffer, LAYOUT.text, bytes.length).set(bytes);
+      mail[LAYOUT.length] = bytes.length;
+      mail[LAYOUT.result] = result;
+      Atomics.store(mail, LAYOUT.state, 0);
+    },
+    terminate() {
+      this.ended = true;
+    },
+    onmessage: (_event) => {},
+  };
+}
+
+describe('WebGPU that is not there', () => {
+  test("'webgpu' tells why in one line, 'auto' in the model's info; the results are WebAssembly's", async (t) => {
+    const warn = t.mock.method(console, 'warn', () => {});
+    const open = t.mock.method(Device, 'open', () => Promise.reject(new Error('there is no adapter')));
+    const results = [];
+    for (const device of /** @type {const} */ (['wasm', 'webgpu', 'auto'])) {
+      const clip = await loadClip(TINY_A, { device, threads: 1 });
+      assert.equal(clip.info.device, 'wasm');
+      assert.equal(clip.info.adapter, '');
+      assert.equal(clip.info.whyWasm, device === 'wasm' ? '' : 'there is no adapter');
+      results.push(await scores(await clip.zeroShot(CLASSES), PICTURES.slice(0, 2)));
+      await clip.dispose();
+    }
+    assert.equal(open.mock.callCount(), 2);
+    assert.deepEqual(results[1], results[0]);
+    assert.deepEqual(results[2], results[0]);
+    assert.deepEqual(
+      warn.mock.calls.map(({ arguments: [line] }) => line),
+      ['mudpt computes in WebAssembly: there is no adapter'],
+    );
+  });
+
+  test('this platform as it is: a device, or the reason', async () => {
+    const core = await createCore({ threads: 1 });
+    const opened = await Device.open(core.memory.module.wasmMemory).catch((error) => error);
+    if (opened instanceof Device) opened.close();
+    else assert.match(opened.message, /^(the package webgpu is not installed|there is no adapter)/);
+    core.dispose();
+  });
+});
+
+describe('a device that fails', () => {
+  /** A core on such a device, with the same model as a core without one. */
+  async function withThread(answer) {
+    const thread = threadThat(answer);
+    const core = await createCore({ threads: 1 });
+    core.memory.useDevice(await Device.open(core.memory.module.wasmMemory, { thread }));
+    return { thread, core };
+  }
+  /** Features of some pixels. */
+  async function features(core) {
+    const { clip, config } = await loadModel(core, await openSource(TINY_A));
+    const classifier = core.classifierCreate(clip, { method: 'zeroshot' }, null, 2);
+    core.classifierSetTextFeatures(classifier, new Float32Array(2 * config.embed).fill(1));
+    const pixels = Float32Array.from({ length: 3 * config.image ** 2 }, (_, i) => Math.sin(i));
+    return core.classifierLogits(classifier, pixels).features;
+  }
+
+  test('at a call: one line, the same bits, and it is never asked again', async (t) => {
+    const warn = t.mock.method(console, 'warn', () => {});
+    const plain = await createCore({ threads: 1 });
+    const right = await features(plain);
+    const { thread, core } = await withThread(() => ({ result: -1, text: 'the device was lost (a test)' }));
+    assert.deepEqual(await features(core), right);
+    assert.deepEqual(await features(core), right);
+    assert.deepEqual(thread.calls.length, 1);
+    assert.ok(thread.ended);
+    assert.deepEqual(
+      warn.mock.calls.map(({ arguments: [line] }) => line),
+      ['mudpt goes on in WebAssembly: the device was lost (a test)'],
+    );
+    for (const each of [plain, core]) each.dispose();
+  });
+
+  test('that declines every call leaves everything as it is', async () => {
+    const plain = await createCore({ threads: 1 });
+    const { thread, core } = await withThread(() => ({ result: ANSWER.NO }));
+    assert.deepEqual(await features(core), await features(plain));
+    assert.ok(thread.calls.includes(CALL.FORWARD));
+    assert.ok(!thread.ended);
+    for (const each of [plain, core]) each.dispose();
+    assert.ok(thread.ended);
+  });
+});

@@ -1,0 +1,211 @@
+/**
+ * What a WebGPU device must do, as cases that run alike in Node and in a page's worker (page.js, worker.js): each throws what is wrong. Folders are given by `at`, for a path in this tree.
+ */
+import { createCore } from '../../js/core.js';
+import { chooseDevice, startDevice } from '../../js/device-check.js';
+import { Device } from '../../js/device.js';
+import { loadModel } from '../../js/model.js';
+import { openSource } from '../../js/source.js';
+import { CALL, TOWER, TOWER_WORDS } from '../../js/webgpu/layout.js';
+import { Report, Tensors, readJson } from '../node/golden-files.js';
+import { methodOf, runConfig, sentencesOf, setParameters } from '../node/golden-model.js';
+
+const MODEL = 'tests/golden/tiny-a/model';
+/** Of values from WebAssembly, relative to the largest. */
+const SAME = 1e-3;
+
+/** @param {(path: string) => string} at @param {{ assetsUrl?: string }} options of createCore and Device.open */
+export const casesOf = (at, options = {}) => {
+  const open = async () => {
+    const core = await createCore({ threads: 2, ...options });
+    core.memory.useDevice(await Device.open(core.memory.module.wasmMemory, options));
+    return core;
+  };
+
+  function requireNear(what, got, right, tolerance = SAME) {
+    const most = right.reduce((a, b) => Math.max(a, Math.abs(b)), 1e-9);
+    const off = right.reduce((a, b, i) => Math.max(a, Math.abs(b - got[i])), 0);
+    if (!(off <= tolerance * most)) throw new Error(`${what}: off by ${off} where the largest value is ${most}`);
+  }
+  function requireThat(condition, what) {
+    if (!condition) throw new Error(what);
+  }
+
+  /** Every case of a golden folder. */
+  const golden = (name) => async () => {
+    const core = await open();
+    const report = new Report(false);
+    const folder = at(`tests/golden/${name}`);
+    try {
+      const { cases } = readJson(folder, 'config.json');
+      const context = { core, report, dtype: 'auto', precision: 'high', storage: -1 };
+      await runConfig(context, folder, name, readJson(folder, 'config.json'));
+      requireThat(!core.memory.device.lost, core.memory.device.lost);
+      requireThat(report.failed === 0, `${report.failed} golden cases failed, ${report.passed} passed`);
+      requireThat(report.passed >= cases.length, `only ${report.passed} of ${cases.length} golden cases were there`);
+      const counts = core.memory.device.counts();
+      requireThat(counts.flop > 0 && counts.roundTrips > report.passed, `the device did nothing: ${counts.flop}`);
+      return `${report.passed} cases, ${counts.roundTrips} round trips, ${(counts.flop / 1e9).toFixed(1)} GFLOP`;
+    } finally {
+      core.dispose();
+    }
+  };
+
+  /** A MuDPT of the golden files on a loaded model, and what trains it on random pictures. */
+  function training(core, { clip, config }, recompute = false) {
+    const folder = at('tests/golden/tiny-a');
+    const [json, tensors] = [readJson(folder, 'mudpt.json'), new Tensors(folder, 'mudpt.safetensors')];
+    const method = methodOf(json.method, json.hyper_parameters);
+    const classifier = core.classifierCreate(clip, method, sentencesOf(json, tensors, method));
+    setParameters(core, classifier, tensors);
+    core.classifierRecompute(classifier, recompute);
+    const trainer = core.trainerCreate(classifier, { epochs: 2, batch: 3, rate: 0.01, augment: false });
+    for (let i = 0; i < 6; i++) {
+      const pixels = Uint8Array.from({ length: 48 * 48 * 3 }, (_, k) => (k * (7 + i) + (k >> 5) * 31 * i) % 256);
+      const image = core.imageFromPixels(pixels, 48, 48, 3);
+      core.trainerAddImage(trainer, image, i % 2);
+      core.imageFree(image);
+    }
+    const finish = () => {
+      const losses = [];
+      for (let done; (done = core.trainerAdvance(trainer)) !== null;) if (done) losses.push(done.loss);
+      const parameters = core
+        .classifierParameters(classifier)
+        .flatMap(({ value, count }) => [...core.floats(value, count)]);
+      core.trainerFree(trainer);
+      core.classifierFree(classifier);
+      return { losses, parameters, pictures: config.image };
+    };
+    return finish;
+  }
+
+  const load = (core, more) => openSource(at(MODEL)).then((source) => loadModel(core, source, more));
+
+  return {
+    'golden cases, f32': golden('tiny-a'),
+    'golden cases, f16': golden('tiny-b'),
+
+    'every storage type trains as in WebAssembly, also with recompute': async () => {
+      const core = await open();
+      try {
+        for (const [dtype, recompute] of [
+          ['f32', true],
+          ['f16', false],
+          ['int8', false],
+          ['int16', false],
+        ]) {
+          const model = await load(core, { dtype });
+          const right = core.memory.withoutDevice(training(core, model, recompute));
+          const got = training(core, model, recompute)();
+          requireThat(!core.memory.device.lost, core.memory.device.lost);
+          requireNear(`${dtype}: losses`, got.losses, right.losses);
+          requireNear(`${dtype}: parameters`, got.parameters, right.parameters);
+          core.clipFree(model.clip);
+        }
+      } finally {
+        core.dispose();
+      }
+    },
+
+    'a device that is lost in the middle of a step': async () => {
+      const seen = [];
+      for (const [call, which] of [
+        [CALL.FORWARD, 2],
+        [CALL.FORWARD, 3],
+        [CALL.BACKWARD, 2],
+        [CALL.BACKWARD, 3],
+      ]) {
+        const core = await open();
+        const { warn } = console;
+        const lines = [];
+        console.warn = (line) => lines.push(line);
+        try {
+          const { device } = core.memory;
+          const model = await load(core);
+          const right = core.memory.withoutDevice(training(core, model));
+          const answer = device.answer.bind(device);
+          let calls = 0;
+          let lost = 0;
+          device.answer = (...args) => {
+            if (args[0] === call && calls++ === which) device.destroy();
+            const result = answer(...args);
+            if (result === 2) lost++;
+            return result;
+          };
+          const got = training(core, model)();
+          requireThat(device.lost, 'the device was not lost');
+          requireThat(lines.length === 1, `${lines.length} lines in the console: ${lines.join(' | ')}`);
+          requireThat(got.losses.length === right.losses.length, `${got.losses.length} steps`);
+          requireNear('losses', got.losses, right.losses);
+          requireNear('parameters', got.parameters, right.parameters);
+          seen.push(lost);
+        } finally {
+          console.warn = warn;
+          core.dispose();
+        }
+      }
+      requireThat(Math.max(...seen) > 0, 'no forward pass had to be repeated');
+      return `forward passes repeated: ${seen.join(', ')}`;
+    },
+
+    'what is not finite is left to WebAssembly': async () => {
+      const core = await open();
+      try {
+        const { clip, config } = await load(core);
+        const classifier = core.classifierCreate(clip, { method: 'zeroshot' }, null, 2);
+        core.classifierSetTextFeatures(classifier, new Float32Array(2 * config.embed).fill(1));
+        for (const odd of [NaN, Infinity]) {
+          const pixels = new Float32Array(3 * config.image ** 2).fill(0.5);
+          pixels[1000] = odd;
+          const run = () => core.classifierLogits(classifier, pixels).logits;
+          const right = core.memory.withoutDevice(run);
+          requireThat(right.join() === run().join(), `${odd} gives other logits`);
+          requireThat(right.every(Number.isNaN), `${odd} passes silently`);
+        }
+        requireThat(!core.memory.device.lost, core.memory.device.lost);
+      } finally {
+        core.dispose();
+      }
+    },
+
+    'a device that computes wrongly is found out': async () => {
+      const core = await createCore({ threads: 1, ...options });
+      try {
+        const why = await startDevice(core, options.assetsUrl);
+        requireThat(why === '', why);
+        const { device } = core.memory;
+        const answer = device.answer.bind(device);
+        device.answer = (call, a, b, c) => {
+          const result = answer(call, a, b, c);
+          if (call === CALL.FORWARD) {
+            const [, y] = new Uint32Array(core.memory.buffer, new Int32Array(core.memory.buffer, a, TOWER_WORDS)[TOWER.SCRATCH], 2);
+            core.floats(y, 1)[0] += 0.02;
+          }
+          return result;
+        };
+        const model = await load(core);
+        const told = chooseDevice(core, model, 'webgpu');
+        requireThat(/computes wrongly: logits off by/.test(told), `it was told: "${told}"`);
+        requireThat(core.memory.device === null, 'it is still used');
+      } finally {
+        core.dispose();
+      }
+    },
+
+    'auto takes what is faster': async () => {
+      const core = await createCore({ threads: 1, ...options });
+      try {
+        const why = await startDevice(core, options.assetsUrl);
+        requireThat(why === '', why);
+        const model = await load(core, { dtype: 'f32' });
+        const told = chooseDevice(core, model, 'auto');
+        const [, there, here] = /take ([\d.e+-]+) ms on WebGPU, ([\d.e+-]+) ms here/.exec(told) ?? [];
+        requireThat(told === '' || Number(there) > 0.8 * Number(here), `it was told: "${told}"`);
+        requireThat((told === '') === (core.memory.device !== null), 'it is not used as told');
+        return told || 'the device is faster';
+      } finally {
+        core.dispose();
+      }
+    },
+  };
+};
