@@ -1,12 +1,11 @@
 /** The thread of a WebGPU device in Node: Dawn, from the package `webgpu`, behind what a browser's worker has. */
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
 let gpu;
 try {
   // The package is not among the dependencies: whoever wants it installs it.
-  const name = 'webgpu';
-  gpu = (await import(name)).create([]);
+  gpu = (await import(workerData)).create([]);
 } catch (error) {
   const missing = /** @type {any} */ (error).code === 'ERR_MODULE_NOT_FOUND';
   const why = missing ? 'the package webgpu is not installed' : `the package webgpu does not start (${error})`;

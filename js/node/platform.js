@@ -35,9 +35,12 @@ export function startThread() {
   return thread;
 }
 
-/** The thread of a WebGPU device, as much of a browser's Worker as js/device.js uses. */
-export function startDeviceThread() {
-  const worker = new Worker(new URL('./device-thread.js', import.meta.url));
+/**
+ * The thread of a WebGPU device, as much of a browser's Worker as js/device.js uses.
+ * @param {string} [gpu] name of the package whose create() gives what browsers have as navigator.gpu
+ */
+export function startDeviceThread(gpu = 'webgpu') {
+  const worker = new Worker(new URL('./device-thread.js', import.meta.url), { workerData: gpu });
   const thread = {
     onmessage: (_event) => {},
     onerror: (_event) => {},

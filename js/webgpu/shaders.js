@@ -142,6 +142,7 @@ fn main(@builtin(local_invocation_index) t: u32, @builtin(workgroup_id) group: v
  */
 function directProduct(storage, transposed, { tx, ty, rows }) {
   const each = range(rows);
+  const store = (r) => `if (row0 + ${r}u < p.rows) ${storeFour(transposed, `row0 + ${r}u`, 'column', `s${r}`)}`;
   const left = each.map((r) => `let a${r} = a[(min(row0 + ${r}u, p.rows - 1) * p.lda) / 4 + k];`).join('\n');
   const add = transposed
     ? range(4)
@@ -166,7 +167,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     ${left}
     ${add}
   }
-  ${each.map((r) => `if (row0 + ${r}u < p.rows) ${storeFour(transposed, `row0 + ${r}u`, 'column', `s${r}`)}`).join('\n')}
+  ${each.map(store).join('\n')}
 }`;
 }
 

@@ -272,12 +272,12 @@ function loadFile(core, config, file, { customText = false, halve = false } = {}
   return clip;
 }
 
-/** Features of all pictures and of a case's sentences as plain zero-shot, as bytes. */
+/** Features of all pictures and of a case's sentences as plain zero-shot. */
 function allFeatures(core, clip, sentences, images) {
   const classifier = core.classifierCreate(clip, { method: 'zeroshot' }, sentences);
   try {
     const { features } = core.classifierLogits(classifier, images.values);
-    return Buffer.concat([features, core.classifierTextFeatures(classifier)].map((array) => Buffer.from(array.buffer)));
+    return [...features, ...core.classifierTextFeatures(classifier)];
   } finally {
     core.classifierFree(classifier);
   }
@@ -297,7 +297,8 @@ async function runWeightFiles(context, folder, name, config, model, first, image
         try {
           const got = allFeatures(core, clip, sentences, images);
           if (!config.f16_exact && type !== config.files[main]?.[1]) return;
-          if (!got.equals(want)) outcome.fault(`features: got other bits than with ${main}, the same are right`);
+          const same = got.length === want.length && got.every((value, i) => Object.is(value, want[i]));
+          if (!same) outcome.fault(`features: got other bits than with ${main}, the same are right`);
           const [ours, right] = [clip, model.clip].map((handle) => core.clipFingerprint(handle));
           if (ours !== right) outcome.fault(`fingerprint: got ${ours}, ${right} is right`);
         } finally {

@@ -1,5 +1,6 @@
 /**
- * What a WebGPU device must do, as cases that run alike in Node and in a page's worker (page.js, worker.js): each throws what is wrong. Folders are given by `at`, for a path in this tree.
+ * What a WebGPU device must do, as cases that run alike in Node and in a page's worker (page.js, worker.js): each
+ * throws what is wrong. Folders are given by `at`, for a path in this tree.
  */
 import { createCore } from '../../js/core.js';
 import { chooseDevice, startDevice } from '../../js/device-check.js';
