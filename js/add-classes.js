@@ -64,7 +64,7 @@ async function moreFeatures(model, file, details, fresh, prompts, signal) {
   await needTokens(fresh.ids.flat(2), signal);
   const handle = textOnly(model, details, fresh, prompts);
   try {
-    data.set(core.classifierTextFeatures(handle), count * config.embed);
+    data.set(await core.classifierTextFeatures(handle), count * config.embed);
   } finally {
     core.classifierFree(handle);
   }

@@ -126,7 +126,7 @@ export class Classifier {
   async #logits(images, names, signal) {
     const { core } = this.#model;
     const pixels = await this.#pixels(images, names, signal);
-    const { logits } = core.classifierLogits(this.#handle, pixels);
+    const { logits } = await core.classifierLogits(this.#handle, pixels);
     const count = this.#details.classes.length;
     return images.map((_, i) => logits.subarray(i * count, (i + 1) * count));
   }
@@ -191,7 +191,7 @@ export class Classifier {
     const tensors = METHODS[method].perPicture
       ? unfolded(this.#model, this.#handle, this.#details)
       : [
-          ...folded(this.#model, this.#handle, this.#details),
+          ...(await folded(this.#model, this.#handle, this.#details)),
           ...(raw ? rawTensors(this.#model.core, this.#handle) : []),
         ];
     return writeSafetensors(tensors, describe(this.#model, CLASSIFIER, this.#details));
@@ -218,6 +218,7 @@ export class Classifier {
   async attention(image, { signal } = {}) {
     const { core, config } = this.#model;
     const pixels = await this.#pixels([image], ['the picture'], signal);
+    await core.memory.idle;
     // Keys and queries are read where WebAssembly leaves them.
     const shares = core.memory.withoutDevice(() => core.classifierAttention(this.#handle, pixels));
     return attentionOf(config, shares);
@@ -234,6 +235,7 @@ export class Classifier {
 
   /** Frees its memory; the object cannot be used any more. The model's dispose() does it too. */
   async dispose() {
+    await this.#model.core.memory.idle;
     this.#model.core.classifierFree(this.#handle);
   }
 }
@@ -244,8 +246,8 @@ export class Classifier {
  * @param {number} handle
  * @param {Details} details
  */
-function folded({ core, config }, handle, { classes }) {
-  const features = core.classifierTextFeatures(handle);
+async function folded({ core, config }, handle, { classes }) {
+  const features = await core.classifierTextFeatures(handle);
   const { text, textShape, visual, visualShape } = core.classifierFold(handle);
   return [
     { name: 'text_features', shape: [classes.length, config.embed], data: features },

@@ -64,7 +64,7 @@ export async function loadClip(from, options = {}) {
   try {
     const notStarted = device === 'wasm' ? '' : await startDevice(core, assetsUrl);
     const loaded = await loadModel(core, source, options);
-    const whyWasm = notStarted || chooseDevice(core, loaded, device);
+    const whyWasm = notStarted || (await chooseDevice(core, loaded, device));
     if (whyWasm && device === 'webgpu') console.warn(`mudpt computes in WebAssembly: ${whyWasm}`);
     const fingerprint = core.clipFingerprint(loaded.clip);
     return new Clip({ core, ...loaded, fingerprint, upright: Boolean(upright) }, source.name, whyWasm);
@@ -89,7 +89,7 @@ async function textFeatures({ core, clip, config }, ids, onProgress, signal) {
     const some = ids.map((rows) => rows.slice(done, done + NAMES_AT_ONCE));
     const handle = core.classifierCreate(clip, { method: 'zeroshot' }, { ids: some });
     try {
-      features.set(core.classifierTextFeatures(handle), done * config.embed);
+      features.set(await core.classifierTextFeatures(handle), done * config.embed);
     } finally {
       core.classifierFree(handle);
     }

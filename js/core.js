@@ -448,7 +448,7 @@ export class Core {
   classifierTextFeatures(classifier) {
     const { config, classes } = this.#classifier(classifier);
     return this.#memory.floatsFrom(classes * config.embed, (out) =>
-      this.#c._mudpt_classifier_text_features(classifier, out),
+      this.#memory.compute('_mudpt_classifier_text_features', classifier, out),
     );
   }
 
@@ -481,11 +481,11 @@ export class Core {
     return this.#memory.scoped((scratch) => {
       const [logits, features] = [scratch.take(count * classes * 4), scratch.take(count * config.embed * 4)];
       const pixelsAt = scratch.put(pixels);
-      this.#memory.check(this.#c._mudpt_classifier_logits(classifier, pixelsAt, count, logits, features));
-      return {
+      const code = this.#memory.compute('_mudpt_classifier_logits', classifier, pixelsAt, count, logits, features);
+      return this.#memory.then(code, () => ({
         logits: this.#memory.floats(logits, count * classes).slice(),
         features: this.#memory.floats(features, count * config.embed).slice(),
-      };
+      }));
     });
   }
 
@@ -500,8 +500,7 @@ export class Core {
   }
 
   /**
-   * Replaces the gradients of every parameter by those of this batch.
-   * @param {number} classifier
+   * Replaces the gradients of every parameter by those of this batch. @param {number} classifier
    * @param {Float32Array} pixels [count, 3, image, image], normalised
    * @param {ArrayLike<number>} labels [count]
    * @returns {{ loss: number, logits: Float32Array }} mean cross-entropy; [count, N]
@@ -513,8 +512,10 @@ export class Core {
     return this.#memory.scoped((scratch) => {
       const [loss, logits] = [scratch.take(4), scratch.take(count * classes * 4)];
       const [pixelsAt, labelsAt] = [scratch.put(pixels), scratch.put(Int32Array.from(labels))];
-      this.#memory.check(this.#c._mudpt_classifier_gradients(classifier, pixelsAt, labelsAt, count, loss, logits));
-      return { loss: this.#memory.floats(loss, 1)[0], logits: this.#memory.floats(logits, count * classes).slice() };
+      const args = [classifier, pixelsAt, labelsAt, count, loss, logits];
+      return this.#memory.then(this.#memory.compute('_mudpt_classifier_gradients', ...args), () => {
+        return { loss: this.#memory.floats(loss, 1)[0], logits: this.#memory.floats(logits, count * classes).slice() };
+      });
     });
   }
 
@@ -569,8 +570,7 @@ export class Core {
   /**
    * @param {number} classifier
    * @param {{ epochs: number, batch: number, rate: number, warmupRate?: number, momentum?: number, decay?: number,
-   *   seed?: number, augment?: boolean, smallestCrop?: number, upright?: boolean }} config
-   * @returns {number}
+   *   seed?: number, augment?: boolean, smallestCrop?: number, upright?: boolean }} config @returns {number}
    */
   trainerCreate(classifier, config) {
     const defaults = { warmupRate: 1e-5, momentum: 0.9, decay: 5e-4, seed: 1, augment: true, smallestCrop: 0.08 };
@@ -599,9 +599,10 @@ export class Core {
   trainerAdvance(trainer) {
     return this.#memory.scoped((scratch) => {
       const out = scratch.take(structs.PROGRESS.bytes);
-      const code = this.#memory.check(this.#c._mudpt_trainer_advance(trainer, out));
-      if (code) return code === MORE ? undefined : null;
-      return /** @type {Progress} */ (structs.readStruct(structs.PROGRESS, this.#memory.view, out));
+      return this.#memory.then(this.#memory.compute('_mudpt_trainer_advance', trainer, out), (code) => {
+        if (code) return code === MORE ? undefined : null;
+        return /** @type {Progress} */ (structs.readStruct(structs.PROGRESS, this.#memory.view, out));
+      });
     });
   }
 

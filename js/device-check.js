@@ -66,7 +66,7 @@ function noise(count, seed) {
 }
 
 /** The device's first difference from WebAssembly in a training step, weights kept as `storage`; '': there is none. */
-function differenceOf(core, storage) {
+async function differenceOf(core, storage) {
   const clip = core.clipCreate({ ...SIZES, storage });
   let classifier = 0;
   try {
@@ -85,15 +85,15 @@ function differenceOf(core, storage) {
     classifier = core.classifierCreate(clip, METHOD, SENTENCES);
     core.classifierInit(classifier, 1);
     const pixels = noise(5 * 3 * SIZES.image ** 2, 99);
-    const step = () => {
-      const { logits } = core.classifierGradients(classifier, pixels, [0, 1, 2, 3, 4]);
+    const step = async () => {
+      const { logits } = await core.classifierGradients(classifier, pixels, [0, 1, 2, 3, 4]);
       const gradients = core.classifierParameters(classifier).map(({ name, gradient, count }) => {
         return /** @type {[string, Float32Array]} */ ([`gradient of ${name}`, core.floats(gradient, count).slice()]);
       });
       return /** @type {[string, Float32Array][]} */ ([['logits', logits], ...gradients]);
     };
-    const right = core.memory.withoutDevice(step);
-    const got = step();
+    const right = await core.memory.withoutDevice(step);
+    const got = await step();
     for (const [i, [name, values]] of right.entries()) {
       const most = values.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
       const off = values.reduce((a, b, k) => Math.max(a, Math.abs(b - got[i][1][k])), 0);
@@ -110,20 +110,20 @@ function differenceOf(core, storage) {
  * Times two pictures' way through the image tower here and there.
  * @param {import('./core.js').Core} core
  * @param {number} clip @param {{ image: number, embed: number }} config
- * @returns {{ here: number, there: number }} milliseconds
+ * @returns {Promise<{ here: number, there: number }>} milliseconds
  */
-function compareDevice(core, clip, { image, embed }) {
+async function compareDevice(core, clip, { image, embed }) {
   const classifier = core.classifierCreate(clip, { method: 'zeroshot' }, null, 1);
   try {
     core.classifierSetTextFeatures(classifier, noise(embed, 1));
     const pixels = noise(2 * 3 * image ** 2, 2);
-    const time = () => {
+    const time = async () => {
       const start = performance.now();
-      core.classifierLogits(classifier, pixels);
+      await core.classifierLogits(classifier, pixels);
       return performance.now() - start;
     };
-    time(); // the weights are uploaded
-    return { there: time(), here: core.memory.withoutDevice(time) };
+    await time(); // the weights are uploaded
+    return { there: await time(), here: await core.memory.withoutDevice(time) };
   } finally {
     core.classifierFree(classifier);
   }
@@ -157,19 +157,19 @@ export async function startDevice(core, assetsUrl) {
  * @param {import('./core.js').Core} core
  * @param {{ clip: number, config: any }} loaded
  * @param {'auto' | 'webgpu'} wanted
- * @returns {string} why it is left alone; '' where it is used
+ * @returns {Promise<string>} why it is left alone; '' where it is used
  */
-export function chooseDevice(core, { clip, config }, wanted) {
+export async function chooseDevice(core, { clip, config }, wanted) {
   const { device } = core.memory;
   if (!device) return '';
   device.quiet = true; // whoever asked for it tells
   let why = '';
   for (const storage of storagesOf(core, clip)) {
-    const difference = device.lost ? '' : differenceOf(core, storage);
+    const difference = device.lost ? '' : await differenceOf(core, storage);
     if (difference) why ||= `the WebGPU device computes wrongly: ${difference}`;
   }
   if (!why && !device.lost && wanted === 'auto') {
-    const { there, here } = compareDevice(core, clip, config);
+    const { there, here } = await compareDevice(core, clip, config);
     const times = `${there.toPrecision(3)} ms on WebGPU, ${here.toPrecision(3)} ms here`;
     if (there > WORTHWHILE * here) why = `two pictures take ${times}`;
   }

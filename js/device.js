@@ -1,18 +1,23 @@
 /**
  * The library's side of WebGPU: starts the thread that owns the device (webgpu/thread.js), and answers what the C
- * library asks of a device by asking that thread and waiting for it. Whatever goes wrong there, the answer is that
+ * library asks of a device by asking that thread and waiting for it: asleep, or where memory cannot be shared with the
+ * stack put aside (JSPI), when every answer is a promise. Whatever goes wrong there, the answer is that
  * WebAssembly shall compute, with everything as it was: a run goes on where it is, after one line in the console.
  */
 import { MudptError, reasonOf } from './errors.js';
-import { foreignFolder, hasThreads, isNode, nodePart, workerFrom } from './platform.js';
+import { foreignFolder, hasStackSwitching, hasThreads, isNode, nodePart, workerFrom } from './platform.js';
 import { ANSWER, CALL, MODE, TOWER, TOWER_WORDS } from './webgpu/layout.js';
 import { LAYOUT } from './webgpu/mailbox.js';
 
 export const DEVICES = ['auto', 'wasm', 'webgpu'];
-/** Rows of pictures that go through the image tower together: five of a ViT-B/16. */
+/** Rows of pictures that go through the image tower together: six of a ViT-B/16. */
 const ROWS = 1024;
 /** Milliseconds for an answer. */
 const PATIENCE = 120_000;
+const SILENT = `the WebGPU device did not answer within ${PATIENCE / 1000} s`;
+
+/** Goes on with a value, now or when it is there. */
+const then = (value, next) => (value instanceof Promise ? value.then(next) : next(value));
 
 /** @param {string | URL} [assetsUrl] */
 async function startThread(assetsUrl) {
@@ -26,11 +31,14 @@ async function startThread(assetsUrl) {
 export class Device {
   #thread;
   #memory;
-  #mail = new Int32Array(new SharedArrayBuffer(LAYOUT.bytes));
+  #mail = hasThreads ? new Int32Array(new SharedArrayBuffer(LAYOUT.bytes)) : null;
+  #counts = /** @type {ArrayLike<number>} */ (new Float64Array(LAYOUT.counts.length));
+  /** Told the answer that is waited for. */
+  #answered = (_answer) => {};
+  /** Whether answers are promises. */
+  suspends = !hasThreads;
   /** What entered towers whose backward is still to come, by their addresses. @type {Map<number, any>} */
   #entered = new Map();
-  /** While true, WebAssembly computes. */
-  paused = false;
   /** While true, a loss is not told in the console. */
   quiet = false;
   /** Why there is no device any more; '' while there is one. */
@@ -53,7 +61,9 @@ export class Device {
    * @returns {Promise<Device>} rejected with the reason why there is none
    */
   static async open(memory, { assetsUrl, thread } = {}) {
-    if (!hasThreads) throw new Error('the page is not cross-origin isolated');
+    if (!hasThreads && !hasStackSwitching) {
+      throw new Error('the page is not cross-origin isolated, and this browser has no JSPI');
+    }
     thread ??= await startThread(assetsUrl);
     const device = new Device(thread, memory);
     try {
@@ -67,8 +77,9 @@ export class Device {
           event.preventDefault?.();
           reject(new Error(event.message || 'its thread cannot be started'));
         };
-        thread.postMessage({ open: { memory, mailbox: device.#mail.buffer } });
+        thread.postMessage({ open: device.#mail ? { memory, mailbox: device.#mail.buffer } : {} });
       });
+      if (device.suspends) thread.onmessage = ({ data }) => device.#serve(data);
     } catch (error) {
       thread.terminate();
       throw error;
@@ -78,8 +89,27 @@ export class Device {
 
   /** What was done so far: submissions, round trips, bytes each way, FLOP. @returns {Record<string, number>} */
   counts() {
-    const values = new Float64Array(this.#mail.buffer, LAYOUT.countsAt, LAYOUT.counts.length);
-    return Object.fromEntries(LAYOUT.counts.map((name, i) => [name, values[i]]));
+    if (this.#mail) this.#counts = new Float64Array(this.#mail.buffer, LAYOUT.countsAt, LAYOUT.counts.length);
+    return Object.fromEntries(LAYOUT.counts.map((name, i) => [name, this.#counts[i]]));
+  }
+
+  /** What the thread wants of memory that it does not share, or its answer. */
+  #serve({ read, write, result, text, counts }) {
+    if (this.lost) return;
+    const bytes = (address, length) => new Uint8Array(this.#memory.buffer, address, length);
+    if (read) {
+      const answer = read.map(([address, length]) => bytes(address, length).slice());
+      this.#thread.postMessage(
+        { answer },
+        answer.map(({ buffer }) => buffer),
+      );
+    } else if (write) {
+      for (const [address, data] of write) bytes(address, data.length).set(data);
+      this.#thread.postMessage({ answer: null });
+    } else if (result !== undefined) {
+      this.#counts = counts;
+      this.#answered({ result, text });
+    }
   }
 
   /** For tests: what a driver does when it resets. */
@@ -90,6 +120,7 @@ export class Device {
   close() {
     this.lost ||= 'it was closed';
     this.#thread.terminate();
+    this.#answered({ result: -1, text: this.lost });
   }
 
   /** @param {string} why */
@@ -101,15 +132,32 @@ export class Device {
 
   /** The thread's answer; below 0 when it has none. */
   #ask(call, a, b) {
-    Atomics.store(this.#mail, LAYOUT.state, 1);
+    return this.#mail ? this.#sleep(this.#mail, call, a, b) : this.#suspend(call, a, b);
+  }
+
+  async #suspend(call, a, b) {
+    let timer;
+    const { result, text } = await new Promise((resolve) => {
+      this.#answered = resolve;
+      timer = setTimeout(() => resolve({ result: -1, text: SILENT }), PATIENCE);
+      this.#thread.postMessage({ call, a, b });
+    });
+    clearTimeout(timer);
+    if (result < 0 && !this.lost) this.#lose(text);
+    return result;
+  }
+
+  /** @param {Int32Array} mail */
+  #sleep(mail, call, a, b) {
+    Atomics.store(mail, LAYOUT.state, 1);
     this.#thread.postMessage({ call, a, b });
-    if (Atomics.wait(this.#mail, LAYOUT.state, 1, PATIENCE) === 'timed-out') {
-      this.#lose(`the WebGPU device did not answer within ${PATIENCE / 1000} s`);
+    if (Atomics.wait(mail, LAYOUT.state, 1, PATIENCE) === 'timed-out') {
+      this.#lose(SILENT);
       return -1;
     }
-    const result = this.#mail[LAYOUT.result];
+    const result = mail[LAYOUT.result];
     if (result < 0) {
-      const text = new Uint8Array(this.#mail.buffer, LAYOUT.text, this.#mail[LAYOUT.length]).slice();
+      const text = new Uint8Array(mail.buffer, LAYOUT.text, mail[LAYOUT.length]).slice();
       this.#lose(new TextDecoder().decode(text));
     }
     return result;
@@ -126,31 +174,36 @@ export class Device {
     return new Float32Array(this.#memory.buffer, x >>> 0, tower[TOWER.ROWS] * tower[TOWER.WIDTH]);
   }
 
-  /** What src/clip/device.c calls, with addresses. @returns {number} of ANSWER */
+  /** A weight is no more. @param {number} id */
+  release(id) {
+    if (!this.lost) this.#thread.postMessage({ release: id });
+  }
+
+  /** What src/clip/device.c calls, with addresses. @returns {number | Promise<number>} of ANSWER */
   answer(call, a, b, c) {
     [a, b, c] = [a >>> 0, b >>> 0, c >>> 0];
-    if (call === CALL.RELEASE) {
-      if (!this.lost) this.#thread.postMessage({ call, a, b });
-      return ANSWER.DONE;
-    }
-    const off = this.paused || this.lost !== '';
-    if (call === CALL.PRODUCT) return off ? ANSWER.NO : Math.max(this.#ask(call, a, b), 0);
+    const off = this.lost !== '';
+    if (call === CALL.PRODUCT) return off ? ANSWER.NO : then(this.#ask(call, a, b), (result) => Math.max(result, 0));
     if (call === CALL.FORWARD) return this.#forward(off, a, b);
     const before = this.#entered.get(a);
     this.#entered.delete(a);
     if (!before) return ANSWER.NO;
-    if (!off && this.#ask(call, a, b) === ANSWER.DONE) return ANSWER.DONE;
-    this.#entrance(this.#tower(a)).set(before.x);
-    new Uint32Array(this.#memory.buffer, c, 1)[0] = before.deep;
-    return ANSWER.LOST;
+    return then(off ? ANSWER.LOST : this.#ask(call, a, b), (result) => {
+      if (result === ANSWER.DONE) return result;
+      this.#entrance(this.#tower(a)).set(before.x);
+      new Uint32Array(this.#memory.buffer, c, 1)[0] = before.deep;
+      return ANSWER.LOST;
+    });
   }
 
   #forward(off, address, deep) {
     this.#entered.delete(address);
-    if (off || this.#ask(CALL.FORWARD, address, deep) !== ANSWER.DONE) return ANSWER.NO;
-    const tower = this.#tower(address);
-    // The device reads what enters and leaves it as it was.
-    if (tower[TOWER.MODE] !== MODE.FORWARD) this.#entered.set(address, { x: this.#entrance(tower).slice(), deep });
-    return ANSWER.DONE;
+    return then(off ? ANSWER.NO : this.#ask(CALL.FORWARD, address, deep), (result) => {
+      if (result !== ANSWER.DONE) return ANSWER.NO;
+      const tower = this.#tower(address);
+      // The device reads what enters and leaves it as it was.
+      if (tower[TOWER.MODE] !== MODE.FORWARD) this.#entered.set(address, { x: this.#entrance(tower).slice(), deep });
+      return ANSWER.DONE;
+    });
   }
 }

@@ -47,10 +47,18 @@ class Scratch {
   }
 }
 
+/** Functions that compute towers, in the order of wasm/library.js. */
+const COMPUTE = ['text_features', 'logits', 'gradients'].map((name) => `_mudpt_classifier_${name}`);
+COMPUTE.push('_mudpt_trainer_advance');
+
 export class Memory {
   #module;
   /** @type {import('./device.js').Device | null} */
   device = null;
+  /** @type {Record<string, (...args: number[]) => Promise<number>>} */
+  #promising = {};
+  /** Settled when the last call that waits for the device is done: one at a time, see src/mudpt.h. */
+  idle = /** @type {Promise<unknown>} */ (Promise.resolve());
 
   /** @param {any} module what Emscripten's factory made */
   constructor(module) {
@@ -79,19 +87,49 @@ export class Memory {
     if (this.device !== device) this.device?.close();
     this.device = device;
     this.module.device = device && ((...call) => device.answer(...call));
+    this.module.releaseWeight = device && ((weight) => device.release(weight));
+    const functions = device?.suspends ? this.module.promising() : [];
+    this.#promising = Object.fromEntries(functions.map((compute, i) => [COMPUTE[i], compute]));
     this.module._mudpt_use_device(device ? device.rows : 0);
   }
 
-  /** Runs `action` without the device. @template T @param {() => T} action @returns {T} */
+  /** Runs `action` without the device, which it need not wait for. @template T @param {() => T} action @returns {T} */
   withoutDevice(action) {
-    const { device } = this;
-    if (!device) return action();
-    device.paused = true;
+    const promising = this.#promising;
+    this.#promising = {};
+    this.module._mudpt_use_device(0);
     try {
       return action();
     } finally {
-      device.paused = false;
+      this.#promising = promising;
+      this.module._mudpt_use_device(this.device ? this.device.rows : 0);
     }
+  }
+
+  /**
+   * Calls a function of COMPUTE. Where no thread can wait for the device this is a promise, and settled when its turn has
+   * come and it is done.
+   * @param {string} name
+   * @param {number[]} args
+   * @returns {number | Promise<number>}
+   */
+  compute(name, ...args) {
+    const promising = this.#promising[name];
+    if (!promising) return this.module[name](...args);
+    const result = this.idle.then(() => promising(...args));
+    this.idle = result.catch(() => {});
+    return result;
+  }
+
+  /**
+   * Checks a function's code and goes on, now or when it is there.
+   * @template T
+   * @param {number | Promise<number>} code
+   * @param {(code: number) => T} next
+   * @returns {any} T, or a promise of it
+   */
+  then(code, next) {
+    return code instanceof Promise ? code.then((value) => next(this.check(value))) : next(this.check(code));
   }
 
   // Memory grows at any allocation, which leaves earlier views short: views are made anew each time.
@@ -150,11 +188,13 @@ export class Memory {
    */
   scoped(action) {
     const scratch = new Scratch(this);
+    let result;
     try {
-      return action(scratch);
+      result = action(scratch);
     } finally {
-      scratch.free();
+      if (!(result instanceof Promise)) scratch.free();
     }
+    return result instanceof Promise ? /** @type {any} */ (result.finally(() => scratch.free())) : result;
   }
 
   /** Calls a function that writes a handle to the address it is given. @param {(out: number) => number} call */
@@ -170,8 +210,7 @@ export class Memory {
   floatsFrom(count, call) {
     return this.scoped((scratch) => {
       const out = scratch.take(count * 4);
-      this.check(call(out));
-      return this.floats(out, count).slice();
+      return this.then(call(out), () => this.floats(out, count).slice());
     });
   }
 

@@ -3,7 +3,7 @@
  * server does wrong with these files is recognised here.
  */
 import { MudptError, reasonOf } from './errors.js';
-import { foreignFolder, isNode, nodePart, workerFrom } from './platform.js';
+import { foreignFolder, hasStackSwitching, hasThreads, isNode, nodePart, workerFrom } from './platform.js';
 import createModule from './wasm/mudpt.mjs';
 
 /** @typedef {'plain' | 'relaxed'} Variant */
@@ -73,11 +73,12 @@ export async function startModule(variant, threads, assetsUrl) {
         });
         return worker;
       };
+      const suspends = !hasThreads && hasStackSwitching;
       const instantiateWasm = (imports, receive) => {
         WebAssembly.instantiate(compiled, imports).then((instance) => receive(instance, compiled), reject);
         return {};
       };
-      createModule({ threads, startThread, instantiateWasm }).then(resolve, reject);
+      createModule({ threads, startThread, instantiateWasm, suspends }).then(resolve, reject);
     });
   } catch (error) {
     for (const worker of workers) worker.terminate();

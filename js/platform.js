@@ -19,6 +19,9 @@ export async function nodePart(file) {
 export const hasThreads =
   isNode || (globalThis.crossOriginIsolated === true && typeof SharedArrayBuffer === 'function');
 
+/** Whether WebAssembly's stack can wait for a promise (JSPI). */
+export const hasStackSwitching = typeof (/** @type {any} */ (WebAssembly).Suspending) === 'function';
+
 /** Cores that can be used, as far as the platform tells. */
 export async function hardwareThreads() {
   if (isNode) return (await nodePart('platform.js')).hardwareThreads();

@@ -192,7 +192,7 @@ export class TuneJob {
 async function stepOf(core, trainer, signal) {
   for (let done; ; await nextTurn()) {
     signal?.throwIfAborted();
-    done = core.trainerAdvance(trainer);
+    done = await core.trainerAdvance(trainer);
     if (done !== undefined) return done;
   }
 }

@@ -102,7 +102,6 @@ export class Engine {
 
   /** @param {number} call of CALL @param {number} a @param {number} b @returns {Promise<number>} of ANSWER */
   async call(call, a, b) {
-    if (call === CALL.RELEASE) return this.#release(a);
     this.#check();
     try {
       if (call === CALL.PRODUCT) return await this.#product(a);
@@ -219,7 +218,7 @@ export class Engine {
   }
 
   /** @param {number} id of a weight that is no more */
-  #release(id) {
+  release(id) {
     const weight = this.#weights.get(id);
     this.#weights.delete(id);
     weight?.panels.destroy();
@@ -233,7 +232,6 @@ export class Engine {
       this.#towers.delete(address);
       tower.free();
     }
-    return ANSWER.DONE;
   }
 
   #buffer(size, usage) {

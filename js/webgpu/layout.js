@@ -4,7 +4,7 @@
  */
 
 /** What src/clip/device.c calls for. */
-export const CALL = Object.freeze({ PRODUCT: 0, RELEASE: 1, FORWARD: 2, BACKWARD: 3 });
+export const CALL = Object.freeze({ PRODUCT: 0, FORWARD: 1, BACKWARD: 2 });
 /** And what it is answered. */
 export const ANSWER = Object.freeze({ NO: 0, DONE: 1, LOST: 2 });
 

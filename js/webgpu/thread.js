@@ -3,7 +3,6 @@
  * where memory is shared for the answer in it, elsewhere for a message, and then it reads and writes its memory for us.
  */
 import { Engine } from './engine.js';
-import { CALL } from './layout.js';
 import { LAYOUT } from './mailbox.js';
 
 /** @type {Engine} */
@@ -57,7 +56,6 @@ async function answer({ call, a, b }) {
   } catch (error) {
     text = messageOf(error);
   }
-  if (call === CALL.RELEASE) return; // nobody waits for it
   if (!mail) return send({ result, text, counts: countsOf(engine) });
   const bytes = new TextEncoder().encode(text).slice(0, LAYOUT.textBytes);
   new Uint8Array(mail.buffer, LAYOUT.text, bytes.length).set(bytes);
@@ -71,6 +69,7 @@ async function answer({ call, a, b }) {
 globalThis.addEventListener('message', ({ data }) => {
   if (data.open) open(data.open).catch((error) => send({ failed: messageOf(error) }));
   else if (data.call !== undefined) last = last.then(() => answer(data));
+  else if (data.release) last = last.then(() => engine.release(data.release));
   else if (data.destroy)
     engine?.device.destroy(); // for tests
   else answered(data.answer);

@@ -2,11 +2,12 @@
 
 #include "mudpt.h"
 
-enum { CALL_PRODUCT, CALL_RELEASE, CALL_FORWARD, CALL_BACKWARD };
+enum { CALL_PRODUCT, CALL_FORWARD, CALL_BACKWARD };
 
 #ifdef __EMSCRIPTEN__
-/* wasm/library.js; waits for the device. */
+/* wasm/library.js. The first waits for the device, the second for nothing. */
 extern int mudpt_host(int call, const void *a, const void *b, const void *c);
+extern void mudpt_host_release(uintptr_t weight);
 
 /* js/webgpu/layout.js counts on these. */
 _Static_assert(sizeof(gemm_weight) == 7 * 4 && sizeof(gemm_job) == 11 * 4 && sizeof(clip_block) == 39 * 4 &&
@@ -16,6 +17,9 @@ _Static_assert(sizeof(gemm_weight) == 7 * 4 && sizeof(gemm_job) == 11 * 4 && siz
 static int mudpt_host(int call, const void *a, const void *b, const void *c) {
     (void)call, (void)a, (void)b, (void)c;
     return DEVICE_NO;
+}
+static void mudpt_host_release(uintptr_t weight) {
+    (void)weight;
 }
 #endif
 
@@ -32,7 +36,7 @@ static void run(const gemm_job *job) {
 }
 
 static void release(gemm_weight *w) {
-    mudpt_host(CALL_RELEASE, w->device, 0, 0);
+    mudpt_host_release((uintptr_t)w->device);
 }
 
 const gemm_backend gemm_device = {"device", prepare, run, release};

@@ -17,6 +17,8 @@ const ROOT = path.resolve(import.meta.dirname, '../..');
 const inTree = (file) => path.join(ROOT, file);
 /** Of JavaScript, minified, and one WebAssembly module, gzipped: bytes that a page downloads, without a model. */
 const BUDGET = 150 * 1024;
+/** Of the thread of a WebGPU device, which only pages download that ask for one. */
+const DEVICE_BUDGET = 14 * 1024;
 
 const execute = promisify(execFile);
 const gzipped = (bytes) => gzipSync(bytes, { level: 9 }).length;
@@ -52,6 +54,9 @@ test('what a page downloads stays within its budget', async (t) => {
   for (const [what, bytes] of Object.entries(sizes)) t.diagnostic(`${what}: ${bytes} bytes gzipped`);
   const sum = Object.values(sizes).reduce((a, b) => a + b);
   t.diagnostic(`together: ${sum} bytes of ${BUDGET}`);
+  const device = gzipped(await bundled({ entryPoints: [inTree('js/webgpu/thread.js')] }, { format: 'esm' }));
+  t.diagnostic(`a WebGPU device's thread, where one is asked for: ${device} bytes of ${DEVICE_BUDGET}`);
+  assert.ok(device > 1000 && device <= DEVICE_BUDGET, `${device} bytes gzipped are more than ${DEVICE_BUDGET}`);
   assert.ok(
     Object.values(sizes).every((bytes) => bytes > 1000),
     'something is missing',

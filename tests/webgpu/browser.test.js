@@ -80,12 +80,19 @@ test('chromium', async (t) => {
   }
 });
 
+test('chromium, not isolated: the stack waits for the device (JSPI)', async (t) => {
+  const browser = await openPage(t, 'chromium', false, ADAPTER);
+  const got = await browser.evaluate("return runTask('webgpu')");
+  assert.deepEqual([got.used, got.whyWasm], ['webgpu', '']);
+  requireScores(got, 1e-3);
+});
+
 /** What a page is told where there is no device. */
 const WITHOUT = {
-  'chromium, not isolated': ['chromium', false, ADAPTER, /not cross-origin isolated/],
+  'chromium, not isolated, without an adapter': ['chromium', false, [], /no WebGPU|no adapter/],
   'chromium without an adapter': ['chromium', true, ['--disable-features=WebGPU'], /no WebGPU|no adapter/],
   firefox: ['firefox', true, undefined, /no WebGPU|no adapter/],
-  webkit: ['webkit', true, undefined, /not cross-origin isolated|no WebGPU/],
+  webkit: ['webkit', true, undefined, /not cross-origin isolated, and this browser has no JSPI|no WebGPU/],
 };
 for (const [name, [engine, isolated, flags, why]] of Object.entries(WITHOUT)) {
   test(`${name}: WebAssembly, and one line that says why`, async (t) => {

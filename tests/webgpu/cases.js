@@ -153,15 +153,28 @@ export const casesOf = (at, options = {}) => {
       const core = await open();
       try {
         const { clip, config } = await load(core);
-        const classifier = core.classifierCreate(clip, { method: 'zeroshot' }, null, 2);
-        core.classifierSetTextFeatures(classifier, new Float32Array(2 * config.embed).fill(1));
-        for (const odd of [NaN, Infinity]) {
-          const pixels = new Float32Array(3 * config.image ** 2).fill(0.5);
-          pixels[1000] = odd;
-          const run = () => core.classifierLogits(classifier, pixels).logits;
-          const right = core.memory.withoutDevice(run);
-          requireThat(right.join() === run().join(), `${odd} gives other logits`);
-          requireThat(right.every(Number.isNaN), `${odd} passes silently`);
+        const folder = at('tests/golden/tiny-a');
+        const [json, tensors] = [readJson(folder, 'mudpt.json'), new Tensors(folder, 'mudpt.safetensors')];
+        const method = methodOf(json.method, json.hyper_parameters);
+        const classifier = core.classifierCreate(clip, method, sentencesOf(json, tensors, method));
+        const pixels = new Float32Array(3 * config.image ** 2).fill(0.5);
+        for (const odd of [NaN, Infinity, 1e30]) {
+          setParameters(core, classifier, tensors);
+          const [{ name, value }] = core.classifierParameters(classifier).filter(({ name: each }) => /deep/.test(each));
+          core.floats(value, 1)[0] = odd;
+          core.classifierChanged(classifier);
+          const run = async () => {
+            try {
+              return (await core.classifierGradients(classifier, pixels, [0])).logits.join();
+            } catch (error) {
+              return error.message;
+            }
+          };
+          const right = await core.memory.withoutDevice(run);
+          const got = await run();
+          requireThat(got === right || odd === 1e30, `${odd} in ${name}: "${got}", "${right}" is right`);
+          requireThat(/NaN|finite/.test(right) || odd === 1e30, `${odd} in ${name} passes silently: "${right}"`);
+          requireThat(/NaN|finite/.test(got) === /NaN|finite/.test(right), `${odd} in ${name}: "${got}", "${right}"`);
         }
         requireThat(!core.memory.device.lost, core.memory.device.lost);
       } finally {
