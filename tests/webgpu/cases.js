@@ -192,7 +192,11 @@ export const casesOf = (at, options = {}) => {
         device.answer = (call, a, b, c) => {
           const result = answer(call, a, b, c);
           if (call === CALL.FORWARD) {
-            const [, y] = new Uint32Array(core.memory.buffer, new Int32Array(core.memory.buffer, a, TOWER_WORDS)[TOWER.SCRATCH], 2);
+            const [, y] = new Uint32Array(
+              core.memory.buffer,
+              new Int32Array(core.memory.buffer, a, TOWER_WORDS)[TOWER.SCRATCH],
+              2,
+            );
             core.floats(y, 1)[0] += 0.02;
           }
           return result;
