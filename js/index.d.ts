@@ -75,8 +75,8 @@ export interface LoadOptions {
    * Where the towers are computed. `'webgpu'`: on a GPU where there is one that can be used, otherwise as `'wasm'`
    * after one line in the console that says why; so also where a device is lost in the middle of a run, which goes on.
    * `'auto'`: on a GPU where that is found faster on this model, by a short measurement. {@link ClipInfo.device} says
-   * what was chosen. Needs an isolated page, as threads do; in Node the package `webgpu`. Default `'wasm'`, which gives
-   * the same bits on every machine.
+   * what was chosen. Needs an isolated page, as threads do, or JSPI; in Node the package `webgpu`. Default `'wasm'`,
+   * which gives the same bits on every machine.
    */
   device?: 'auto' | 'wasm' | 'webgpu';
   /**

@@ -107,7 +107,7 @@ export class Memory {
   }
 
   /**
-   * Calls a function of COMPUTE. Where no thread can wait for the device this is a promise, and settled when its turn has
+   * Calls a function of COMPUTE. Where no thread can wait for the device this is a promise, settled when its turn has
    * come and it is done.
    * @param {string} name
    * @param {number[]} args
