@@ -64,13 +64,14 @@ export class Engine {
     const engine = new Engine(device, memory);
     const { vendor, architecture, description } = adapter.info ?? {};
     engine.name = [vendor, architecture, description].filter(Boolean).join(' ');
-    engine.tilesName = await chooseTiles(engine, engine.name, (rows, tile) => engine.#sample(rows, tile));
+    engine.tilesName = await chooseTiles(engine.name, (...sample) => engine.#sample(...sample));
     engine.tiles = shaders.TILES[engine.tilesName];
+    for (const name of Object.keys(engine.counts)) engine.counts[name] = 0;
     return engine;
   }
 
-  /** A product to be timed. */
-  async #sample(rows, tiles) {
+  /** A product to be timed, so many times. */
+  async #sample(rows, times, tiles) {
     const { storage, width } = TUNED;
     return this.guard(() => {
       const weight = { out: width, in: width, storage, panels: 0, scale: 0, id: 0 };
@@ -82,7 +83,7 @@ export class Engine {
         batch.free();
         for (const buffer of [a, c, panels]) this.give(buffer);
       };
-      return { run: () => this.run([batch], [[c, 16]]), free };
+      return { run: () => this.run(Array(times).fill(batch), [[c, 16]]), free };
     });
   }
 

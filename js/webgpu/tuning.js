@@ -5,8 +5,15 @@
 import { F16 } from './layout.js';
 import { TILES } from './shaders.js';
 
-/** The product that is timed grows until it takes this long. */
+/** The product that is timed grows until it takes this long, */
 const MILLISECONDS = 4;
+/** from few rows, once, for software adapters, to many rows, many times in one submission, for fast ones. */
+const SIZES = [
+  [32, 1],
+  [512, 1],
+  [512, 16],
+  [512, 128],
+];
 const WIDTH = 768;
 const KEEP = 'mudpt-webgpu-1';
 
@@ -24,15 +31,18 @@ async function remember(name, choice) {
 }
 
 /**
- * @param {import('./engine.js').Engine} engine
- * @param {(rows: number, tile: any) => { run(): Promise<unknown>, free(): void }} prepare a product of so many rows
+ * @typedef {(rows: number, times: number, tile: any) => Promise<{ run(): Promise<unknown>, free(): void }>} Prepare
+ *   a product of so many rows, so many times
+ *
+ * @param {Prepare} prepare
  */
-async function measure(engine, prepare) {
+async function measure(prepare) {
   const names = Object.keys(TILES);
-  for (let rows = 32; ; rows *= 4) {
+  let choice = names[0];
+  for (const [rows, repeated] of SIZES) {
     const times = [];
     for (const name of names) {
-      const product = await prepare(rows, TILES[name]);
+      const product = await prepare(rows, repeated, TILES[name]);
       await product.run(); // the first time it is compiled
       const start = performance.now();
       await product.run();
@@ -40,19 +50,22 @@ async function measure(engine, prepare) {
       product.free();
     }
     const best = Math.min(...times);
-    if (best >= MILLISECONDS || rows >= 2048) return names[times.indexOf(best)];
+    choice = names[times.indexOf(best)];
+    if (best >= MILLISECONDS) break;
   }
+  return choice;
 }
 
 /**
  * The name of the tiles to use.
- * @param {import('./engine.js').Engine} engine
  * @param {string} name of the adapter
+ * @param {Prepare} prepare
+ * @returns {Promise<string>}
  */
-export async function chooseTiles(engine, name, prepare) {
+export async function chooseTiles(name, prepare) {
   const before = await recall(name).catch(() => undefined);
   if (before && Object.hasOwn(TILES, before)) return before;
-  const choice = await measure(engine, prepare);
+  const choice = await measure(prepare);
   await remember(name, choice).catch(() => {}); // a page that may keep nothing measures again
   return choice;
 }

@@ -108,6 +108,30 @@ export const casesOf = (at, options = {}) => {
       }
     },
 
+    'single products, and a group of pictures that is not full': async () => {
+      const core = await open();
+      try {
+        const model = await openSource(at('models/pictoclip')).then((source) => loadModel(core, source, {}));
+        const { clip, config } = model;
+        const classifier = core.classifierCreate(clip, { method: 'zeroshot' }, null, 2);
+        const names = Float32Array.from({ length: 2 * config.embed }, (_, i) => Math.cos(i));
+        core.classifierSetTextFeatures(classifier, names);
+        const size = 3 * config.image ** 2;
+        const pixels = Float32Array.from({ length: 9 * size }, (_, i) => Math.sin(i * 0.37));
+        for (const count of [8, 9, 3]) {
+          const run = () => core.classifierLogits(classifier, pixels.subarray(0, count * size)).features;
+          const right = core.memory.withoutDevice(run);
+          const before = core.memory.device.counts().roundTrips;
+          requireNear(`features of ${count} pictures`, run(), right);
+          const trips = core.memory.device.counts().roundTrips - before;
+          requireThat(trips === (count === 3 ? 1 : 2), `${count} pictures took ${trips} round trips`);
+        }
+        requireThat(!core.memory.device.lost, core.memory.device.lost);
+      } finally {
+        core.dispose();
+      }
+    },
+
     'a device that is lost in the middle of a step': async () => {
       const seen = [];
       for (const [call, which] of [
@@ -202,7 +226,7 @@ export const casesOf = (at, options = {}) => {
           return result;
         };
         const model = await load(core);
-        const told = chooseDevice(core, model, 'webgpu');
+        const told = await chooseDevice(core, model, 'webgpu');
         requireThat(/computes wrongly: logits off by/.test(told), `it was told: "${told}"`);
         requireThat(core.memory.device === null, 'it is still used');
       } finally {
@@ -216,7 +240,7 @@ export const casesOf = (at, options = {}) => {
         const why = await startDevice(core, options.assetsUrl);
         requireThat(why === '', why);
         const model = await load(core, { dtype: 'f32' });
-        const told = chooseDevice(core, model, 'auto');
+        const told = await chooseDevice(core, model, 'auto');
         const [, there, here] = /take ([\d.e+-]+) ms on WebGPU, ([\d.e+-]+) ms here/.exec(told) ?? [];
         requireThat(told === '' || Number(there) > 0.8 * Number(here), `it was told: "${told}"`);
         requireThat((told === '') === (core.memory.device !== null), 'it is not used as told');

@@ -10,12 +10,16 @@ globalThis.runTask = async (device) => {
   const clip = await loadClip(MODEL, { device, threads: 1 });
   const { device: used, adapter, whyWasm } = clip.info;
   const images = TESTS.map(({ image }) => image).slice(0, 2);
-  const zeroShot = await scoresOf(await clip.zeroShot(CLASSES), images);
+  const classifier = await clip.zeroShot(CLASSES);
+  const zeroShot = await scoresOf(classifier, images);
   const job = clip.tune({ ...TUNING, examples: EXAMPLES, augment: false, epochs: 1 });
+  // Others are answered between the steps of a run.
+  let meanwhile = [];
+  for await (const { step } of job) if (step === 1) meanwhile = await scoresOf(classifier, images);
   const tuned = await scoresOf(await job.finished, images);
   await clip.dispose();
   console.warn = warn;
-  return { used, adapter, whyWasm, lines, zeroShot, tuned };
+  return { used, adapter, whyWasm, lines, zeroShot, meanwhile, tuned };
 };
 
 /** '' or what is wrong, and what the case tells. */
