@@ -1,6 +1,7 @@
 /**
  * A WebGPU that computes nothing: as much of it as js/webgpu uses, for counting what goes over to a device and back
- * with models that a software adapter would take minutes for. What it gives back is small and finite.
+ * with models that a software adapter would take minutes for, and for tests of what a device may refuse. What it gives
+ * back is small and finite.
  */
 const nothing = () => {};
 
@@ -9,7 +10,6 @@ class Buffer {
     this.size = size;
   }
   destroy() {}
-  unmap() {}
   async mapAsync() {}
   getMappedRange() {
     return Float32Array.from({ length: this.size / 4 }, (_, i) => Math.sin(i)).buffer;
@@ -17,26 +17,30 @@ class Buffer {
 }
 
 const pass = { setPipeline: nothing, setBindGroup: nothing, dispatchWorkgroups: nothing, end: nothing };
-const limits = { maxStorageBufferBindingSize: 2 ** 31, maxBufferSize: 2 ** 31 };
-const device = {
-  limits,
-  lost: new Promise(nothing),
-  queue: { writeBuffer: nothing, submit: nothing },
-  createBuffer: (description) => new Buffer(description),
-  createShaderModule: nothing,
-  createComputePipeline: () => ({ getBindGroupLayout: nothing }),
-  createBindGroup: nothing,
-  createCommandEncoder: () => ({ beginComputePass: () => pass, copyBufferToBuffer: nothing, finish: nothing }),
-  pushErrorScope: nothing,
-  popErrorScope: async () => null,
-  destroy: nothing,
-};
 
-export const create = () => ({
-  requestAdapter: async () => ({
+/**
+ * @param {object} [options]
+ * @param {number} [options.largest] bytes of a buffer, at most
+ * @param {number} [options.patience] how many times it may be asked whether there was memory until there is none
+ */
+export function makeGpu({ largest = 2 ** 31, patience = Infinity } = {}) {
+  const limits = { maxStorageBufferBindingSize: largest, maxBufferSize: largest };
+  const scopes = /** @type {string[]} */ ([]);
+  const device = {
     limits,
-    features: new Set(),
-    info: { description: 'none: it only counts' },
-    requestDevice: async () => device,
-  }),
-});
+    lost: new Promise(nothing),
+    queue: { writeBuffer: nothing, submit: nothing },
+    createBuffer: (description) => new Buffer(description),
+    createShaderModule: nothing,
+    createComputePipeline: () => ({ getBindGroupLayout: nothing }),
+    createBindGroup: nothing,
+    createCommandEncoder: () => ({ beginComputePass: () => pass, copyBufferToBuffer: nothing, finish: nothing }),
+    pushErrorScope: (kind) => scopes.push(kind),
+    popErrorScope: async () => (scopes.pop() === 'out-of-memory' && --patience < 0 ? { message: 'no room' } : null),
+    destroy: nothing,
+  };
+  const adapter = { limits, info: { description: 'none: it only counts' }, requestDevice: async () => device };
+  return { requestAdapter: async () => adapter };
+}
+
+export const create = () => makeGpu();

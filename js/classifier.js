@@ -247,8 +247,8 @@ export class Classifier {
  * @param {Details} details
  */
 async function folded({ core, config }, handle, { classes }) {
-  const features = await core.classifierTextFeatures(handle);
   const { text, textShape, visual, visualShape } = core.classifierFold(handle);
+  const features = await core.classifierTextFeatures(handle);
   return [
     { name: 'text_features', shape: [classes.length, config.embed], data: features },
     { name: 'text_prompts', shape: textShape, data: text },

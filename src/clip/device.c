@@ -2,8 +2,6 @@
 
 #include "mudpt.h"
 
-enum { CALL_PRODUCT, CALL_FORWARD, CALL_BACKWARD };
-
 #ifdef __EMSCRIPTEN__
 /* wasm/library.js. The first waits for the device, the second for nothing. */
 extern int mudpt_host(int call, const void *a, const void *b, const void *c);
@@ -14,9 +12,10 @@ _Static_assert(sizeof(gemm_weight) == 7 * 4 && sizeof(gemm_job) == 11 * 4 && siz
                    sizeof(tower_layout) == 18 * 4 && sizeof(tower) == 70 * 4,
                "the structs that the host reads have changed");
 #else
+int (*device_host)(int call, const void *a, const void *b, const void *c);
+
 static int mudpt_host(int call, const void *a, const void *b, const void *c) {
-    (void)call, (void)a, (void)b, (void)c;
-    return DEVICE_NO;
+    return device_host ? device_host(call, a, b, c) : DEVICE_NO;
 }
 static void mudpt_host_release(uintptr_t weight) {
     (void)weight;
@@ -32,7 +31,7 @@ static int prepare(gemm_weight *w) {
 }
 
 static void run(const gemm_job *job) {
-    if (!mudpt_host(CALL_PRODUCT, job, 0, 0)) gemm_simd.run(job);
+    if (!mudpt_host(DEVICE_PRODUCT, job, 0, 0)) gemm_simd.run(job);
 }
 
 static void release(gemm_weight *w) {
@@ -51,9 +50,9 @@ int device_rows(void) {
 }
 
 int device_forward(const tower *t, const float *deep) {
-    return rows > 0 && !t->broken ? mudpt_host(CALL_FORWARD, t, deep, 0) : DEVICE_NO;
+    return rows > 0 && !t->broken ? mudpt_host(DEVICE_FORWARD, t, deep, 0) : DEVICE_NO;
 }
 
 int device_backward(const tower *t, float *ddeep, const float **deep) {
-    return rows > 0 ? mudpt_host(CALL_BACKWARD, t, ddeep, deep) : DEVICE_NO;
+    return rows > 0 ? mudpt_host(DEVICE_BACKWARD, t, ddeep, deep) : DEVICE_NO;
 }

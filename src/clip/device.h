@@ -8,7 +8,13 @@
 
 #include "tower.h"
 
-enum { DEVICE_NO, DEVICE_DONE, DEVICE_LOST };
+enum { DEVICE_PRODUCT, DEVICE_FORWARD, DEVICE_BACKWARD }; /* what the host is asked for */
+enum { DEVICE_NO, DEVICE_DONE, DEVICE_LOST };             /* and what it answers */
+
+#ifndef __EMSCRIPTEN__
+/* For tests, what answers natively: a gemm_job; a tower, deep; a tower, ddeep, where deep goes. NULL: nobody. */
+extern int (*device_host)(int call, const void *a, const void *b, const void *c);
+#endif
 
 /* Products that the host declines are computed by gemm_simd. In use while there is a device: mudpt_use_device. */
 extern const gemm_backend gemm_device;

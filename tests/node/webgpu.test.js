@@ -6,6 +6,7 @@ import { createCore } from '../../js/core.js';
 import { Device } from '../../js/device.js';
 import { loadClip } from '../../js/index.js';
 import { loadModel } from '../../js/model.js';
+import { startDeviceThread } from '../../js/node/platform.js';
 import { openSource } from '../../js/source.js';
 import { ANSWER, CALL } from '../../js/webgpu/layout.js';
 import { LAYOUT } from '../../js/webgpu/mailbox.js';
@@ -102,6 +103,36 @@ describe('a device that fails', () => {
       ['mudpt goes on in WebAssembly: the device was lost (a test)'],
     );
     for (const each of [plain, core]) each.dispose();
+  });
+
+  /** The library's thread on a GPU that refuses something. @param {string} options of makeGpu */
+  const threadOn = (options) => {
+    const gpu = new URL('../../bench/counting-gpu.js', import.meta.url).href;
+    const module = `import { makeGpu } from ${JSON.stringify(gpu)}; export const create = () => makeGpu(${options});`;
+    return startDeviceThread(`data:text/javascript,${encodeURIComponent(module)}`);
+  };
+
+  test('for want of memory, in the middle of a call: the same bits, and one line', async (t) => {
+    const warn = t.mock.method(console, 'warn', () => {});
+    const plain = await createCore({ threads: 1 });
+    const core = await createCore({ threads: 1 });
+    // Enough for choosing tiles, not for all weights.
+    const thread = threadOn('{ patience: 20 }');
+    core.memory.useDevice(await Device.open(core.memory.module.wasmMemory, { thread }));
+    assert.deepEqual(await features(core), await features(plain));
+    assert.equal(core.memory.device?.lost, 'the device is out of memory');
+    assert.deepEqual(
+      warn.mock.calls.map(({ arguments: [line] }) => line),
+      ['mudpt goes on in WebAssembly: the device is out of memory'],
+    );
+    for (const each of [plain, core]) each.dispose();
+  });
+
+  test('a limit that is too small: there is no device', async () => {
+    const core = await createCore({ threads: 1 });
+    const opened = Device.open(core.memory.module.wasmMemory, { thread: threadOn('{ largest: 2 ** 19 }') });
+    await assert.rejects(opened, /^Error: a buffer of \d+ bytes is above the adapter's limit, 524288$/);
+    core.dispose();
   });
 
   test('that declines every call leaves everything as it is', async () => {

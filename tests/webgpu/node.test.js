@@ -1,6 +1,7 @@
 /** WebGPU in Node: the package `webgpu`, over the driver that VK_DRIVER_FILES names. ./run test webgpu sets it up. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -9,6 +10,7 @@ import { Device } from '../../js/device.js';
 import { loadClip } from '../../js/index.js';
 import { floatsOf, headerOf } from '../../js/safetensors.js';
 import { EXAMPLES, MODEL, TUNING } from '../browser/task.js';
+import { temporaryFolder } from '../node/models.js';
 import { casesOf } from './cases.js';
 
 const inTree = (file) => path.join(path.resolve(import.meta.dirname, '../..'), file);
@@ -31,10 +33,13 @@ test('a run of the library whose device is lost goes on', async (t) => {
     assert.equal(clip.info.device, device);
     const job = clip.tune({ ...TUNING, classes, examples, batchSize: 3 });
     let steps = 0;
-    for await (const step of job) onStep?.(++steps, step);
-    const bytes = (await job.finished).export();
+    for await (const step of job) {
+      steps = step.step;
+      onStep?.(steps);
+    }
+    const bytes = await (await job.finished).export();
     await clip.dispose();
-    return { steps, values: valuesOf(await bytes) };
+    return { steps, values: valuesOf(bytes) };
   };
   const right = await run('wasm');
   const { open } = Device;
@@ -56,17 +61,20 @@ test('a run of the library whose device is lost goes on', async (t) => {
 });
 
 test('no driver, as where WebGPU is blocked: the same bits as without, and one line', async () => {
-  const script = `
+  const file = path.join(await temporaryFolder(), 'classify.mjs');
+  await writeFile(
+    file,
+    `
     import { loadClip } from ${JSON.stringify(inTree('js/index.js'))};
-    const clip = await loadClip(${JSON.stringify(inTree(MODEL))}, { device: process.argv[1] });
+    const clip = await loadClip(${JSON.stringify(inTree(MODEL))}, { device: process.argv[2] });
     const zeroShot = await clip.zeroShot(['angry face', 'clown face']);
     const best = await zeroShot.classify(${JSON.stringify(inTree(EXAMPLES[0].image))});
     console.log(JSON.stringify({ best, device: clip.info.device, why: clip.info.whyWasm }));
-    await clip.dispose();`;
+    await clip.dispose();`,
+  );
   const env = { ...process.env, VK_DRIVER_FILES: '/nonexistent', VK_ICD_FILENAMES: '/nonexistent' };
   const ask = async (device) => {
-    const args = ['--input-type=module', '-e', script, device];
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { env });
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [file, device], { env });
     const lines = stderr.split('\n').filter((line) => line.startsWith('mudpt'));
     return { ...JSON.parse(stdout), lines };
   };
