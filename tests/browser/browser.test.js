@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { loadClip } from '../../js/index.js';
 import { startServer } from '../node/http-servers.js';
@@ -49,6 +50,43 @@ for (const engine of wanted) {
             assert.equal(await browser.evaluate(`return runCase(${JSON.stringify(name)})`), '');
           });
         }
+      });
+    }
+    // What only the developer tools of Chromium can do to a page.
+    const { page } = browser;
+    if (engine === 'chromium' && page) {
+      await engineTest.test('frozen, thawed, and refused its quota', async (pageTest) => {
+        const models = await startServer({ root: inTree('models') });
+        const server = await serve({ isolated: true, models: new URL(models.url).origin });
+        pageTest.after(() => Promise.all([models.close(), server.close()]));
+        await browser.open(server.url);
+        const session = await page.createCDPSession();
+        const losses = await browser.evaluate('return lossesOfRun()');
+        await browser.evaluate('globalThis.run = lossesOfRun(); return 0');
+        for (const [state, ms] of /** @type {const} */ ([
+          ['frozen', 2000],
+          ['active', 0],
+        ])) {
+          await sleep(100);
+          await session.send('Page.setWebLifecycleState', { state });
+          await sleep(ms);
+        }
+        assert.deepEqual(await browser.evaluate('return run'), losses);
+        const { origin } = new URL(server.url);
+        const model = new URL('pictoclip/', models.url);
+        const load = () => browser.evaluate(`return scoresOfModel('${model}')`);
+        const used = async () => (await browser.evaluate('return navigator.storage.estimate()')).usage;
+        const before = await used();
+        await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 200_000 });
+        const scores = await load();
+        const refused = await used();
+        await session.send('Storage.overrideQuotaForOrigin', { origin });
+        assert.deepEqual(await load(), scores);
+        const [without, kept] = [refused - before, (await used()) - before];
+        assert.ok(
+          without < 200_000 && kept > 5_000_000,
+          `${without} bytes were kept against the quota, ${kept} without`,
+        );
       });
     }
     await engineTest.test('with the package on another site', async (pageTest) => {

@@ -343,6 +343,31 @@ const cases = {
     await rejectsWith('network', load(), /CORS/);
   },
 
+  async 'a page closed in the middle of a download leaves a cache that works; two pages share one'() {
+    const page = async () => {
+      const frame = document.createElement('iframe');
+      frame.src = '/';
+      const loaded = new Promise((resolve) => frame.addEventListener('load', resolve));
+      document.body.append(frame);
+      await loaded;
+      return frame;
+    };
+    await cache.clear();
+    await jsonOf('/cut.json');
+    const closed = await page();
+    await new Promise((resolve, reject) => {
+      const onProgress = ({ loaded }) => loaded > 0 && resolve(null);
+      closed.contentWindow.scoresOfModel(expected.models, { onProgress }).catch(reject);
+    });
+    closed.remove();
+    const pages = [await page(), await page()];
+    const both = await Promise.all(pages.map((one) => one.contentWindow.scoresOfModel(expected.models)));
+    for (const one of pages) one.remove();
+    const kept = await scoresOfModel(expected.models);
+    for (const scores of [...both, kept]) near(scores, (await scoresOf(zeroShot, [FACE]))[0], 'scores');
+    await cache.clear();
+  },
+
   async 'goes on with a run that was interrupted'() {
     const part = clip.tune(tuning({ seed: 3 }));
     for await (const { step } of part) if (step === 2) part.stop();
@@ -370,6 +395,21 @@ const cases = {
   },
 };
 
+/** What a model that is loaded anew says of one picture. @returns {Promise<number[]>} */
+globalThis.scoresOfModel = async (model, options) => {
+  const loaded = await loadClip(model, options);
+  const [scores] = await scoresOf(await loaded.zeroShot(CLASSES), [FACE]);
+  await loaded.dispose();
+  return scores;
+};
+/** The losses of a run. @returns {Promise<number[]>} */
+globalThis.lossesOfRun = async () => {
+  const loaded = await loadClip(MODEL);
+  const losses = [];
+  for await (const { loss } of loaded.tune(tuning({ epochs: 10 }))) losses.push(loss);
+  await loaded.dispose();
+  return losses;
+};
 globalThis.caseNames = Object.keys(cases);
 /** @param {string} name @returns {Promise<string>} what went wrong; '' if nothing */
 globalThis.runCase = (name) =>
