@@ -70,6 +70,8 @@ test('chromium', async (t) => {
     assert.match(got.adapter, /\w/);
     requireScores(got, 1e-3);
     pageTest.diagnostic(got.adapter);
+    const kept = await browser.evaluate("return (await (await caches.open('mudpt-webgpu-1')).keys()).length");
+    assert.equal(kept, 1, 'the choice of tiles is remembered');
   });
   for (const name of Object.keys(casesOf(inTree))) {
     await t.test(name, async (caseTest) => {
