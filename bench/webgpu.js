@@ -54,22 +54,27 @@ async function products() {
   const gpu = (await import(/** @type {string} */ ('webgpu'))).create([]);
   const engine = await Engine.open(gpu, /** @type {any} */ ({}));
   console.log(`adapter: ${engine.name}; tiles: ${engine.tilesName}; ${rows} rows, f16 weights\n`);
-  show('product', 'GFLOP/s', 'turned over', 'moved alone');
+  show('product', 'GFLOP/s', 'turned over', 'moved alone', 'submissions', 'round trips');
   for (const [what, depth, columns] of /** @type {[string, number, number][]} */ (PRODUCTS)) {
     const weight = { out: columns, in: depth, storage: F16, panels: 0, scale: 0, id: 1 };
     const loaded = { panels: engine.take(columns * depth * 2), scale: null };
     const [x, y] = [engine.take(rows * depth * 4), engine.take(rows * columns * 4)];
     const speeds = [];
+    let alone = {};
     for (const transposed of [false, true]) {
       const batch = new Batch(engine);
       batch.product(transposed ? x : y, transposed ? y : x, weight, loaded, { rows, transposed });
       batch.finish();
       const run = () => engine.run([batch], [[transposed ? x : y, 16]]);
       await run();
+      alone = { ...engine.counts };
+      await run();
+      for (const name of Object.keys(alone)) alone[name] = engine.counts[name] - alone[name];
       speeds.push((2e-6 * rows * depth * columns) / (await shortest(run)));
       batch.free();
     }
-    show(what, ...speeds.map((speed) => speed.toFixed(2)), mega(4 * rows * (depth + columns)));
+    const moved = mega(4 * rows * (depth + columns));
+    show(what, ...speeds.map((speed) => speed.toFixed(2)), moved, alone.submissions, alone.roundTrips);
   }
   engine.close();
   return gpu; // whose end is the end of its devices
@@ -111,7 +116,8 @@ async function steps(title, folder, classes, { measured, gpu }) {
   show('on the device', `${(counts.flop / 1e9).toFixed(1)} GFLOP`);
   show('moved there, and back', mega(counts.bytesUp), mega(counts.bytesDown));
   show('submissions', counts.submissions);
-  show('round trips', counts.roundTrips, ` ${(counts.roundTrips / layers / 2).toFixed(2)} a layer and tower`);
+  show('round trips', counts.roundTrips);
+  show('a layer and tower', (counts.roundTrips / layers / 2).toFixed(2));
   if (measured) {
     const here = core.memory.withoutDevice(() => stepOf(core, model, classes, 4));
     show(
