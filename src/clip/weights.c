@@ -217,8 +217,9 @@ int mudpt_clip_create(const mudpt_clip_config *config, mudpt_clip **out) {
     clip->vision = calloc((size_t)config->vision_layers, sizeof *clip->vision);
     clip->text = calloc((size_t)config->text_layers, sizeof *clip->text);
     if (!clip->tensors || !clip->vision || !clip->text) {
+        size_t bytes = (size_t)clip->tensor_room * sizeof *clip->tensors;
         mudpt_clip_free(clip);
-        return fail_memory((size_t)clip->tensor_room * sizeof(clip_tensor), "a model's list of tensors");
+        return fail_memory(bytes, "a model's list of tensors");
     }
     for (int l = 0; l < config->vision_layers; l++)
         clip->vision[l] =
