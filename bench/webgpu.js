@@ -111,7 +111,7 @@ async function steps(title, folder, classes, { measured, gpu }) {
   const model = await loadModel(core, await openSource(folder), { tokens: 'all' });
   const { milliseconds, counts } = stepOf(core, model, classes, 4);
   if (core.memory.device.lost) throw new Error(core.memory.device.lost);
-  const { layers } = { layers: Math.max(model.config.visionLayers, model.config.textLayers) };
+  const layers = Math.max(model.config.visionLayers, model.config.textLayers);
   console.log(`\n${title}, MuDPT, ${classes} classes, batch 4: a step`);
   show('on the device', `${(counts.flop / 1e9).toFixed(1)} GFLOP`);
   show('moved there, and back', mega(counts.bytesUp), mega(counts.bytesDown));

@@ -115,11 +115,12 @@ export class Engine {
   }
 
   async #forward(address, deep) {
-    const { tower: description, blocks, lists, scratch, key } = await readTower(this.memory, address);
+    const { describe, scratch, key } = await readTower(this.memory, address);
     let found = this.#towers.get(address);
     this.#towers.delete(address);
     if (!found || found.key.length !== key.length || !found.key.every((word, i) => word === key[i])) {
       found?.tower.free();
+      const { tower: description, blocks, lists } = describe();
       const weights = [];
       for (const block of blocks) weights.push(await this.#block(block));
       while (this.#towers.size >= TOWERS) {
@@ -249,8 +250,9 @@ export class Engine {
 
   /** Back to the pool. */
   give(buffer) {
-    const same = this.#free.get(buffer.size) ?? [];
-    this.#free.set(buffer.size, [...same, buffer]);
+    const same = this.#free.get(buffer.size);
+    if (same) same.push(buffer);
+    else this.#free.set(buffer.size, [buffer]);
   }
 
   /** What is left in the pool after something new was made is not needed soon. */

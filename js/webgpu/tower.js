@@ -14,7 +14,7 @@ const MOST_ROWS = 65535;
 /** @typedef {ReturnType<typeof towerOf>} Description */
 
 /**
- * Reads a tower's description: the structs, and every list of rows they point to.
+ * Reads a tower's description: the structs, and every list of rows they point to. All of it is its key.
  * @param {import('./engine.js').HostMemory} memory
  * @param {number} address
  */
@@ -40,22 +40,25 @@ export async function readTower(memory, address) {
     }
   }
   const [scratch, blockWords, promptRows, promptOf, ...rest] = (await memory.read(ranges)).map(wordsOf);
-  const key = Int32Array.of(...wordsOf(towerBytes));
-  const all = [key, blockWords, promptRows, promptOf, ...rest];
-  const joined = new Int32Array(all.reduce((sum, { length }) => sum + length, 0));
-  all.reduce((at, words) => (joined.set(words, at), at + words.length), 0);
+  const all = [wordsOf(towerBytes), blockWords, promptRows, promptOf, ...rest];
+  const key = new Int32Array(all.reduce((sum, { length }) => sum + length, 0));
+  all.reduce((at, words) => (key.set(words, at), at + words.length), 0);
 
-  const lists = tower.layouts.map(({ outs, outRows, attention }) => {
-    const out = /** @type {Int32Array} */ (rest.shift());
-    const calls = attention.map((shape) => {
-      const [queryStart, keyStart, visible] = rest.splice(0, 3);
-      return { ...shape, queryStart, keyStart, visible: shape.visible ? visible : null };
+  /** What a tower that is not known yet is made of. */
+  function describe() {
+    const lists = [...rest];
+    const layouts = tower.layouts.map(({ outs, outRows, attention }) => {
+      const out = /** @type {Int32Array} */ (lists.shift());
+      const calls = attention.map((shape) => {
+        const [queryStart, keyStart, visible] = lists.splice(0, 3);
+        return { ...shape, queryStart, keyStart, visible: shape.visible ? visible : null };
+      });
+      return { outs, outRows: outRows ? out : null, ...attentionTables(calls, outs, rows) };
     });
-    return { outs, outRows: outRows ? out : null, ...attentionTables(calls, outs, rows) };
-  });
-  const blocks = Array.from({ length: layers }, (_, l) => blockOf(blockWords, l * BLOCK_WORDS));
-  const where = { x: scratch[0] >>> 0, y: scratch[1] >>> 0 };
-  return { tower, blocks, lists: { layouts: lists, promptRows, promptOf }, scratch: where, key: joined };
+    const blocks = Array.from({ length: layers }, (_, l) => blockOf(blockWords, l * BLOCK_WORDS));
+    return { tower, blocks, lists: { layouts, promptRows, promptOf } };
+  }
+  return { describe, scratch: { x: scratch[0] >>> 0, y: scratch[1] >>> 0 }, key };
 }
 
 /** For every query which keys it sees, for every key which queries see it: see shaders.js. */
@@ -241,8 +244,7 @@ export class Tower {
   }
 
   /** Rows of `out` (+)= rows of `from`, as the pairs at an index say. */
-  #move(batch, out, from, at, count, accumulate = 0) {
-    const width = this.#t.width / 4;
+  #move(batch, out, from, at, count, accumulate = 0, width = this.#t.width / 4) {
     const sizes = [count * width, width, at, accumulate];
     batch.add(this.#kernel('moveRows'), sizes, [from, this.index, out], flatGrid(count * width));
   }
@@ -352,7 +354,7 @@ export class Tower {
       return;
     }
     // Only the prompt rows; either all of them left this block or none did.
-    this.#movePairs(batch, gathered, dkv, this.at.gatherPrompts, promptRowCount);
+    this.#move(batch, gathered, dkv, this.at.gatherPrompts, promptRowCount, 0, d / 2); // keys and values, side by side
     batch.product(h, gathered, block.inProj, w.inProj, { ...fromKv, rows: promptRowCount });
     if (lists.prompts !== undefined) {
       this.#move(batch, o, dq, lists.prompts, promptRowCount);
@@ -360,17 +362,6 @@ export class Tower {
     }
     this.#layernormBackward(batch, dx, h, kept.xhat1, kept.rstd1, w.ln1Gain, promptRowCount, 0, this.at.promptRows);
     if (lists.prompts !== undefined) this.#move(batch, dx, dy, lists.prompts, promptRowCount, 1);
-  }
-
-  /** #move of rows of keys and values, which are twice as wide. */
-  #movePairs(batch, out, from, at, count) {
-    const width = this.#t.width / 2;
-    batch.add(
-      this.#kernel('moveRows'),
-      [count * width, width, at, 0],
-      [from, this.index, out],
-      flatGrid(count * width),
-    );
   }
 
   // ---------------------------------------------------------------------------------------------- the tower

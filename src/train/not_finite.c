@@ -17,6 +17,13 @@ int classifier_all_finite(const float *values, size_t count) {
     return 1;
 }
 
+/* Whether a feature has a length that it can be divided by. */
+static int has_length(const float *feature, size_t count) {
+    double square = 0;
+    for (size_t i = 0; i < count; i++) square += (double)feature[i] * (double)feature[i];
+    return square > 0 && square <= FLT_MAX;
+}
+
 /* The prompts of one side, layer by layer. */
 static int fail_in_prompts(const char *side, const float *prompts, int depth, size_t layer) {
     for (int l = 0; l < depth; l++)
@@ -58,10 +65,7 @@ int classifier_not_finite(mudpt_classifier *c, const float *pixels, int count) {
         float *features = c->text_features + (size_t)(k % c->classes) * e; /* which are lost already */
         c->text_ready = 0;
         if (classifier_encode_sentences(c, k / c->classes, k % c->classes, 1, features, &broken)) break;
-        double length = 0;
-        for (size_t i = 0; i < e; i++) length += (double)features[i] * (double)features[i];
-        if (length > 0 && length <= FLT_MAX) continue;
-        return fail_in_tower("text", broken, config->text_layers, remedy);
+        if (!has_length(features, e)) return fail_in_tower("text", broken, config->text_layers, remedy);
     }
     for (int i = 0; pixels && c->work.group && i < count; i++) {
         float *features = c->work.image_features;
@@ -69,10 +73,7 @@ int classifier_not_finite(mudpt_classifier *c, const float *pixels, int count) {
         vision_forward(&c->work.vision, features, pixels + (size_t)i * picture,
                        s->sizes.visual_depth ? s->visual : NULL, 1);
         c->work.vision.tower.broken = NULL;
-        double length = 0;
-        for (size_t k = 0; k < e; k++) length += (double)features[k] * (double)features[k];
-        if (length > 0 && length <= FLT_MAX) continue;
-        return fail_in_tower("image", broken, config->vision_layers, remedy);
+        if (!has_length(features, e)) return fail_in_tower("image", broken, config->vision_layers, remedy);
     }
     return fail(MUDPT_NOT_FINITE, "a loss or a score is not a finite number; lower the learning rate");
 }

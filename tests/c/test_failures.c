@@ -252,15 +252,8 @@ static void decode(void) {
 /* Classifies, trains with a measurement between two steps, and takes what a file of the classifier would hold. */
 static void train(const mudpt_method *method, int augment) {
     enum { CLASSES = 3, MOST = 6 };
-    const mudpt_train_config config = {.epochs = 1,
-                                       .batch = 2,
-                                       .rate = 0.02f,
-                                       .warmup_rate = 1e-3f,
-                                       .momentum = 0.9f,
-                                       .decay = 5e-4f,
-                                       .seed = 3,
-                                       .augment = augment,
-                                       .smallest_crop = 0.08f};
+    const mudpt_train_config config = {
+        .epochs = 1, .batch = 2, .warmup_rate = 1e-3f, .augment = augment, TINY_TRAINING};
     static float pixels[MOST * 3 * 24 * 24], logits[MOST * CLASSES], features[CLASSES * 20];
     tiny_sentences s;
     mudpt_classifier *classifier = NULL;

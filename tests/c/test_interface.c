@@ -397,15 +397,8 @@ static void check_text_features(mudpt_clip *clip) {
 
 enum { PICTURES = 11 };
 
-static const mudpt_train_config train_config = {.epochs = 3,
-                                                .batch = 4,
-                                                .rate = 0.02f,
-                                                .warmup_rate = 1e-5f,
-                                                .momentum = 0.9f,
-                                                .decay = 5e-4f,
-                                                .seed = 3,
-                                                .augment = 1,
-                                                .smallest_crop = 0.08f};
+static const mudpt_train_config train_config = {
+    .epochs = 3, .batch = 4, .warmup_rate = 1e-5f, .augment = 1, TINY_TRAINING};
 
 static void add_pictures(mudpt_trainer *trainer, int count, int classes) {
     for (int i = 0; i < count; i++) {

@@ -22,15 +22,8 @@ static void add_pictures(mudpt_trainer *trainer, int first) {
 
 /* A run at its beginning; `seed` of the starting values alone. */
 static run open_run(mudpt_clip *clip, const mudpt_method *method, int augment, uint32_t seed) {
-    const mudpt_train_config config = {.epochs = EPOCHS,
-                                       .batch = BATCH,
-                                       .rate = 0.02f,
-                                       .warmup_rate = 1e-3f,
-                                       .momentum = 0.9f,
-                                       .decay = 5e-4f,
-                                       .seed = 3,
-                                       .augment = augment,
-                                       .smallest_crop = 0.08f};
+    const mudpt_train_config config = {
+        .epochs = EPOCHS, .batch = BATCH, .warmup_rate = 1e-3f, .augment = augment, TINY_TRAINING};
     run r = {0};
     tiny_sentences s;
     random_state = 77;

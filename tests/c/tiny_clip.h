@@ -159,6 +159,9 @@ static inline mudpt_image *tiny_picture(int i) {
     return image;
 }
 
+/* What training runs of the tests have in common, in a mudpt_train_config. */
+#define TINY_TRAINING .rate = 0.02f, .momentum = 0.9f, .decay = 5e-4f, .seed = 3, .smallest_crop = 0.08f
+
 enum { MOST_CLASSES = 8, MOST_ROWS = 24 };
 
 /* Sentences of different lengths, each with `prompts` placeholders behind the start. */

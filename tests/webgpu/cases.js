@@ -23,6 +23,15 @@ export const casesOf = (at, options = {}) => {
     return core;
   };
 
+  /** The same with a device that nothing has checked yet. */
+  const openUnchecked = async () => {
+    const core = await createCore({ threads: 1, ...options });
+    const why = await startDevice(core, options.assetsUrl);
+    if (!why) return core;
+    core.dispose();
+    throw new Error(why);
+  };
+
   function requireNear(what, got, right, tolerance = SAME) {
     const most = right.reduce((a, b) => Math.max(a, Math.abs(b)), 1e-9);
     const off = right.reduce((a, b, i) => Math.max(a, Math.abs(b - got[i])), 0);
@@ -207,10 +216,8 @@ export const casesOf = (at, options = {}) => {
     },
 
     'a device that computes wrongly is found out': async () => {
-      const core = await createCore({ threads: 1, ...options });
+      const core = await openUnchecked();
       try {
-        const why = await startDevice(core, options.assetsUrl);
-        requireThat(why === '', why);
         const { device } = core.memory;
         const answer = device.answer.bind(device);
         device.answer = (call, a, b, c) => {
@@ -235,10 +242,8 @@ export const casesOf = (at, options = {}) => {
     },
 
     'auto takes what is faster': async () => {
-      const core = await createCore({ threads: 1, ...options });
+      const core = await openUnchecked();
       try {
-        const why = await startDevice(core, options.assetsUrl);
-        requireThat(why === '', why);
         const model = await load(core, { dtype: 'f32' });
         const told = await chooseDevice(core, model, 'auto');
         const [, there, here] = /take ([\d.e+-]+) ms on WebGPU, ([\d.e+-]+) ms here/.exec(told) ?? [];
