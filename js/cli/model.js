@@ -7,15 +7,16 @@ import { size } from './terminal.js';
 const LARGEST_CLASSIFIER = 2 ** 30;
 
 /**
- * @typedef {Pick<import('../index.js').LoadOptions, 'dtype' | 'precision' | 'device' | 'threads' | 'variant'>} Runtime
+ * @typedef {Pick<import('../index.js').LoadOptions, 'integrity' | 'dtype' | 'precision' | 'device' | 'threads' | 'variant'>} Runtime
  *
  * @param {{ model: string } & Runtime} options  as parsed
  * @param {ReturnType<typeof import('./terminal.js').openTerminal>} terminal
  * @param {AbortSignal} signal
  */
-export async function openModel({ model, dtype, precision, device, threads, variant }, terminal, signal) {
+export async function openModel({ model, integrity, dtype, precision, device, threads, variant }, terminal, signal) {
   try {
     return await loadClip(model, {
+      integrity,
       dtype,
       precision,
       device,

@@ -62,6 +62,15 @@ export const given = (text) => {
   return text;
 };
 
+/** `sha256-...` of the weights, or FILE=sha256-... of files; the latter may be repeated. */
+const digests = (text, before) => {
+  const [, file, digest] = /^(?:([^=]+)=)?(sha256-.*)$/s.exec(text) ?? [];
+  if (!digest || (before && (!file || typeof before === 'string'))) {
+    throw new InvalidArgumentError('expected sha256- and the digest in base64, or several FILE=sha256-...');
+  }
+  return file ? { ...before, [file]: digest } : digest;
+};
+
 /** Options of every command that loads a model and computes with it. */
 export function withModel(command) {
   return command
@@ -69,6 +78,12 @@ export function withModel(command) {
       new Option('--model <model>', 'folder, file or URL of a CLIP')
         .argParser(given)
         .default(DEFAULT_MODEL, 'pictoclip'),
+    )
+    .addOption(
+      new Option(
+        '--integrity <sha256>',
+        'refuse weights with another digest, sha256-BASE64; FILE=sha256-BASE64 for other files',
+      ).argParser(digests),
     )
     .addOption(new Option('--dtype <type>', 'keep weights as (default: as stored)').choices(DTYPES))
     .addOption(

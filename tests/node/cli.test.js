@@ -1,5 +1,6 @@
 /** The command line as a user types it: what works, and every way in which it must refuse. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, test } from 'node:test';
@@ -82,6 +83,8 @@ const wrongWords = [
   ['classify x.png --classes cat', /--classes: "cat" is not possible; expected two names/],
   ['classify x.png --classes cat,,dog', /--classes: "cat,,dog" is not possible/],
   ['classify x.png --classes cat,Cat', /--classes: "cat,Cat" is not possible; a name comes twice/],
+  ['info --integrity x', /unknown option '--integrity'/],
+  ['classify x.png --classes cat,dog --integrity md5-x', /--integrity: "md5-x" is not possible; expected sha256-/],
   ['eval', /required option '--data <path>' not specified/],
   ['convert faces3', /required option '--to <type>' not specified/],
 ];
@@ -230,6 +233,22 @@ test('classify: folders, several pictures, names of its own; a bad one does not 
   const { results } = JSON.parse(both.stdout);
   assert.equal(results[0].error.code, 'image');
   assert.equal(results[1].top.length, 2);
+});
+
+test('classify: a model with other digests than are wanted is refused', async () => {
+  const digest = (file) => createHash('sha256').update(readFileSync(file)).digest('base64');
+  const [weights, tokens] = ['model.safetensors', 'tokenizer.json'].map(
+    (name) => `sha256-${digest(path.join(pictoclip, name))}`,
+  );
+  const classify = (...integrity) => {
+    const options = integrity.flatMap((one) => ['--integrity', one]);
+    return mudpt(['classify', 'faces3/test/clown_face', '--classes', 'clown face,zebra', '--json', ...options]);
+  };
+  assert.equal(json(await classify(weights)).results.length, 6);
+  assert.equal(json(await classify(`model.safetensors=${weights}`, `tokenizer.json=${tokens}`)).results.length, 6);
+  refused(await classify(tokens), /model\.safetensors is not the file that is wanted/, { json: true });
+  refused(await classify(`tokenizer.json=${weights}`), /tokenizer\.json is not the file/, { json: true });
+  refused(await classify(weights, tokens), /--integrity: .* expected sha256- .*, or several FILE=/, { json: true });
 });
 
 test('info on models and classifiers', async () => {

@@ -6,7 +6,9 @@ norm and attention are exchanged for PyTorch's own, which give the same values
 sooner). Training sees random resized crops and mirror images, as is usual.
 
 Usage: tune.py --data TASK... [--method zeroshot coop ivlp mudpt] [--seeds 1 2 3] [--lr 2.5e-3] [--epochs 10]
-A TASK is a folder with a split.json, as ../tasks/render.js writes it.
+A TASK is a folder with a split.json, as ../tasks/render.js writes it; its split-STYLE.json are tested too. With
+--base-to-new the first half of the classes is trained on, and each half judged among its own names; with --targets
+TASK... other tasks are tested, each among its own names: the protocols of docs/protocols.md.
 """
 import argparse
 import importlib.util
@@ -155,15 +157,34 @@ class Model:
         ids, eot = self.ref.token_rows(self.tok, texts[0], self.context)
         length = int(eot.max()) + 1
         clip = dict(self.clip, positional_embedding=self.clip["positional_embedding"][:length])
-        return clip, {
+        return clip, case, {
             "class_ids": ids[:, :length],
             "eot": eot,
             "name_lengths": [len(self.ref.encode(self.tok, n)) for n in names],
         }
 
 
+def plan(data, args):
+    """The classes that are trained on, and the tests: name -> (class names, template, [(path, label), ...])."""
+    read = lambda path: json.loads(path.read_text())
+    test = lambda split, folder: (split["classes"], split["template"], [(folder / p, l) for p, l in split["test"]])
+    split = read(data / "split.json")
+    classes, template, rows = test(split, data)
+    if args.base_to_new:
+        half = (len(classes) + 1) // 2
+        base = classes[:half], template, [(p, l) for p, l in rows if l < half]
+        new = classes[half:], template, [(p, l - half) for p, l in rows if l >= half]
+        return classes[:half], {"base": base, "new": new}
+    tests = {"test": (classes, template, rows)}
+    if args.targets:
+        tests |= {other.name: test(read(other / "split.json"), other) for other in args.targets}
+    else:
+        tests |= {path.stem[6:]: test(read(path), data) for path in sorted(data.glob("split-*.json"))}
+    return classes, tests
+
+
 @torch.no_grad()
-def accuracy(ref, clip, case, params, inputs, images, labels):
+def accuracy(ref, clip, case, inputs, params, images, labels):
     right = 0
     for i in range(0, len(images), 256):
         logits = ref.forward(clip, case, params, inputs, images[i:i + 256])["logits"]
@@ -201,6 +222,8 @@ def main():
     ap.add_argument("--reference", type=Path, default=HERE.parents[2] / "tests" / "reference" / "reference.py")
     ap.add_argument("--data", type=Path, nargs="+", required=True)
     ap.add_argument("--method", nargs="+", default=["zeroshot", "coop", "ivlp", "mudpt"])
+    ap.add_argument("--base-to-new", action="store_true")
+    ap.add_argument("--targets", type=Path, nargs="+")
     ap.add_argument("--shots", type=int, default=16)
     ap.add_argument("--seeds", type=int, nargs="+", default=[1])
     ap.add_argument("--n", type=int, default=4)
@@ -216,24 +239,33 @@ def main():
     model = Model(args.model, load_reference(args.reference))
     settings = {"lr": args.lr, "epochs": args.epochs, "batch": args.batch, "shots": args.shots,
                 "smallest_crop": args.smallest_crop}
+    if args.base_to_new:
+        settings["protocol"] = "base-to-new"
+    elif args.targets:
+        settings["protocol"] = "cross-dataset"
     known = args.log.read_text().splitlines() if args.log and args.log.exists() else []
     known = {run_key(r, settings) for r in map(json.loads, known)}
     for data in args.data:
-        split = json.loads((data / "split.json").read_text())
-        tests = {"": split["test"]}
-        for path in sorted(data.glob("split-*.json")):
-            tests[path.stem[6:]] = json.loads(path.read_text())["test"]
-        tests = {k: (torch.stack([test_view(Image.open(data / p).convert("RGB"), model.size) for p, _ in rows]),
-                     torch.tensor([l for _, l in rows])) for k, rows in tests.items()}
+        train_classes, tests = plan(data, args)
+        tests = {
+            k: (
+                names,
+                template,
+                torch.stack([test_view(Image.open(p).convert("RGB"), model.size) for p, _ in rows]),
+                torch.tensor([l for _, l in rows]),
+            )
+            for k, (names, template, rows) in tests.items()
+        }
         for method in args.method:
             case = model.case(method, args.n)
-            clip, inputs = model.inputs(case, split["classes"], split["template"])
+            clip, _, inputs = model.inputs(case, train_classes, PHRASE + " {}.")
             for seed in [0] if method == "zeroshot" else args.seeds:
                 if run_key({"task": data.name, "method": method, "seed": seed, **settings}, settings) in known:
                     continue
                 begun, params, loss = time.time(), {}, None
                 if method != "zeroshot":
-                    shots = [(Image.open(data / p).convert("RGB"), l) for p, l in few(data, args.shots, seed)]
+                    drawn = [(p, l) for p, l in few(data, args.shots, seed) if l < len(train_classes)]
+                    shots = [(Image.open(data / p).convert("RGB"), l) for p, l in drawn]
                     params, loss = tune(model, case, clip, inputs, shots, args, seed)
                 result = {
                     "task": data.name,
@@ -241,8 +273,8 @@ def main():
                     "seed": seed,
                     **settings,
                     "accuracy": {
-                        k or "test": round(100 * accuracy(model.ref, clip, case, params, inputs, *t), 2)
-                        for k, t in tests.items()
+                        k: round(100 * accuracy(model.ref, *model.inputs(case, names, template), params, *pictures), 2)
+                        for k, (names, template, *pictures) in tests.items()
                     },
                     "last_loss": loss and round(loss, 4),
                     "seconds": round(time.time() - begun, 1),
