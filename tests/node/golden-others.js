@@ -176,8 +176,10 @@ function replaySentences(json, method, tokenizer) {
   };
 }
 
-/** All steps of a run, then how far its tensors end from the recorded ones and which test pictures it sees
- * otherwise. */
+/**
+ * All steps of a run, then how far its tensors end from the recorded ones and which test pictures it sees otherwise.
+ * @returns {string} the figures
+ */
 function checkReplay(core, outcome, json, tensors, { clip, tokenizer }, data) {
   const method = methodOf(json.method, json.hyper_parameters);
   const classifier = core.classifierCreate(clip, method, replaySentences(json, method, tokenizer));
@@ -213,27 +215,30 @@ function checkReplay(core, outcome, json, tensors, { clip, tokenizer }, data) {
     const share = Math.sqrt(off / way);
     if (!(share <= 0.1)) outcome.fault(`final tensors: got ${share} of the way beside the recorded ones, allowed 0.1`);
 
-    const differ = json.test.filter(([file, , want]) => {
-      const { logits } = core.classifierLogits(
-        classifier,
-        pixelsOf(file, (image) => core.clipTestPixels(clip, image)),
-      );
-      return logits.indexOf(Math.max(...logits)) !== want;
-    }).length;
+    const predicted = json.test.map(([file]) => {
+      const pixels = pixelsOf(file, (image) => core.clipTestPixels(clip, image));
+      const { logits } = core.classifierLogits(classifier, pixels);
+      return logits.indexOf(Math.max(...logits));
+    });
+    const count = (isSo) => json.test.filter(([, label, want], i) => isSo(predicted[i], want, label)).length;
+    const differ = count((got, want) => got !== want);
     const most = json.test_margin['below_0.1'];
     if (differ > most) outcome.fault(`predictions: ${differ} of ${json.test.length} differ, allowed ${most}`);
+    const right = `${count((got, _, label) => got === label)} right, recorded ${count((_, want, label) => want === label)}`;
+    const apart = `losses at most ${worst.toPrecision(2)} apart, tensors ${(100 * share).toPrecision(2)} % of their way`;
+    return `${apart}; ${differ} of ${json.test.length} predictions differ, ${right}`;
   } finally {
     core.classifierFree(classifier);
   }
 }
 
-export async function runReplay({ core, report, dtype }, folder, name, json) {
+export async function runReplay({ core, report, summary, dtype }, folder, name, json) {
   await report.run(name, async (outcome) => {
     checkMethod(core, json.method);
     const tensors = new Tensors(folder, 'replay.safetensors');
     const model = await loadModel(core, await openSource(findFolder(folder, json.model)), { dtype });
     try {
-      checkReplay(core, outcome, json, tensors, model, findFolder(folder, json.data));
+      summary.push(`${name}: ${checkReplay(core, outcome, json, tensors, model, findFolder(folder, json.data))}`);
     } finally {
       core.clipFree(model.clip);
     }
