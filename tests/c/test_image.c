@@ -361,6 +361,15 @@ static void test_refusals(void) {
     put_chunk(&file, "IEND", NULL, 0);
     check_refused(&file, MUDPT_IMAGE, "unpacks to more");
 
+    /* Clear, 1, and 7 where 6 is the next string. */
+    file.used = 0;
+    put(&file, "GIF87a", 6);
+    PUT_LITTLE(&file, 2, 6, 1);
+    PUT(&file, 0x81, 0, 0);
+    put(&file, "abcdefghijkl", 12);
+    PUT(&file, ',', 0, 0, 0, 0, 6, 0, 1, 0, 0, 2, 2, 0xcc, 0x01, 0, ';');
+    check_refused(&file, MUDPT_IMAGE, "packed in no known way");
+
     jpeg_layout j = {2, 2, 4, 0, 0, (uint8_t[16]){0}, NULL};
     make_jpeg(&file, &j);
     check_refused(&file, MUDPT_IMAGE, "four channels");
