@@ -224,9 +224,10 @@ function checkReplay(core, outcome, json, tensors, { clip, tokenizer }, data) {
     const differ = count((got, want) => got !== want);
     const most = json.test_margin['below_0.1'];
     if (differ > most) outcome.fault(`predictions: ${differ} of ${json.test.length} differ, allowed ${most}`);
-    const right = `${count((got, _, label) => got === label)} right, recorded ${count((_, want, label) => want === label)}`;
-    const apart = `losses at most ${worst.toPrecision(2)} apart, tensors ${(100 * share).toPrecision(2)} % of their way`;
-    return `${apart}; ${differ} of ${json.test.length} predictions differ, ${right}`;
+    const [ours, theirs] = [count((got, _, label) => got === label), count((_, want, label) => want === label)];
+    const percent = (100 * share).toPrecision(2);
+    const predictions = `${differ} of ${json.test.length} predictions differ, ${ours} right beside ${theirs}`;
+    return `losses at most ${worst.toPrecision(2)} apart, tensors ${percent} % of their way; ${predictions}`;
   } finally {
     core.classifierFree(classifier);
   }
