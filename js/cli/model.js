@@ -7,7 +7,8 @@ import { size } from './terminal.js';
 const LARGEST_CLASSIFIER = 2 ** 30;
 
 /**
- * @typedef {Pick<import('../index.js').LoadOptions, 'integrity' | 'dtype' | 'precision' | 'device' | 'threads' | 'variant'>} Runtime
+ * @typedef {import('../index.js').LoadOptions} LoadOptions
+ * @typedef {Pick<LoadOptions, 'integrity' | 'dtype' | 'precision' | 'device' | 'threads' | 'variant'>} Runtime
  *
  * @param {{ model: string } & Runtime} options  as parsed
  * @param {ReturnType<typeof import('./terminal.js').openTerminal>} terminal
