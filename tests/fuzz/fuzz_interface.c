@@ -4,7 +4,7 @@
 #include "../c/tiny_clip.h"
 #include "input.h"
 
-enum { SLOTS = 3, CLASSES = 4, EMBED = 20, PICTURE = 3 * 24 * 24, MOST_CALLS = 60, MOST_PICTURES = 3 };
+enum { SLOTS = 3, CLASSES = 4, PICTURE = 3 * IMAGE * IMAGE, MOST_CALLS = 60, MOST_PICTURES = 3 };
 
 static mudpt_clip *clip;
 
@@ -31,7 +31,7 @@ static void open_classifier(input *in, state *s, int slot) {
     tiny_sentences t;
     random_state = take_byte(in);
     int templates = 1 + take_below(in, 2);
-    make_sentences(&t, &odd_config, method->text_length, CLASSES, templates, 1);
+    make_sentences(&t, &small_config, method->text_length, CLASSES, templates, 1);
     close_classifier(s, slot);
     answer(mudpt_classifier_create(clip, method, take_byte(in) > 220 ? NULL : &t.view, CLASSES, &s->classifier[slot]));
 }
@@ -70,7 +70,7 @@ static void fill_pixels(input *in, float *pixels, int count) {
 
 static void call(input *in, state *s) {
     static float pixels[MOST_PICTURES * PICTURE], logits[MOST_PICTURES * CLASSES], features[MOST_PICTURES * EMBED];
-    static float text[CLASSES * EMBED], attention[3 * 32], loss, vector[40], distances[53];
+    static float text[CLASSES * EMBED], attention[3 * 32], loss, vector[TEXT_WIDTH], distances[VOCAB];
     static uint8_t view[3 * 64 * 64];
     int slot = take_below(in, SLOTS), pictures = 1 + take_below(in, MOST_PICTURES);
     int32_t labels[MOST_PICTURES], chosen[32], a, b;
@@ -93,13 +93,14 @@ static void call(input *in, state *s) {
         return;
     }
     if (which == 5) {
-        for (int i = 0; i < 40; i++) vector[i] = i < 3 ? take_float(in) : 0;
+        for (int i = 0; i < TEXT_WIDTH; i++) vector[i] = i < 3 ? take_float(in) : 0;
         return (void)answer(mudpt_clip_token_distances(clip, vector, distances));
     }
     if (which == 6) return (void)answer(mudpt_clip_token(clip, take_near(in, 2), take_below(in, 6), vector));
     if (which == 7) return (void)answer(mudpt_clip_finish(clip));
     if (which == 8)
-        return (void)answer(mudpt_clip_tensor_begin(clip, "visual.proj", take_near(in, 0), (int32_t[]){48, 20}, 2));
+        return (void)answer(
+            mudpt_clip_tensor_begin(clip, "visual.proj", take_near(in, 0), (int32_t[]){VISION_WIDTH, EMBED}, 2));
     if (which == 9) return (void)answer(mudpt_clip_tensor_bytes(clip, vector, 8));
     if (which == 10 && image) {
         int size = 1 + take_below(in, 64);
@@ -153,7 +154,7 @@ static void call(input *in, state *s) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     input in = {data, data + size};
     state s = {0};
-    if (!clip) clip = tiny_clip(&odd_config, 1);
+    if (!clip) clip = tiny_clip(&small_config, 1);
     if (!clip) abort();
     for (int i = 0; i < MOST_CALLS && in.at < in.end; i++) call(&in, &s);
     for (int i = 0; i < SLOTS; i++) {

@@ -4,7 +4,7 @@
 #include "../c/tiny_clip.h"
 #include "input.h"
 
-enum { IMAGE = 24, MOST_CLASSES_HERE = 6, ROOM = 16 };
+enum { MOST_CLASSES_HERE = 6, ROOM = 16 };
 
 static mudpt_clip *clip;
 
@@ -28,18 +28,20 @@ static void restore(input *in, mudpt_classifier *classifier) {
 }
 
 static void ask(input *in, mudpt_classifier *classifier, int classes) {
-    static float pixels[2 * 3 * IMAGE * IMAGE], logits[2 * MOST_CLASSES_HERE], features[MOST_CLASSES_HERE * 20], loss;
-    static float attention[64 * 1100], text[8 * MOST_CLASSES_HERE * ROOM * 40], visual[8 * ROOM * 48];
+    static float pixels[2 * 3 * IMAGE * IMAGE], logits[2 * MOST_CLASSES_HERE], features[MOST_CLASSES_HERE * EMBED],
+        loss;
+    static float attention[64 * 1100], text[8 * MOST_CLASSES_HERE * ROOM * TEXT_WIDTH];
+    static float visual[8 * ROOM * VISION_WIDTH];
     const int32_t labels[2] = {take_near(in, 0), 0};
     int32_t text_depth, text_length, visual_depth, visual_length;
     for (size_t i = 0; i < sizeof pixels / sizeof *pixels; i++) pixels[i] = i < 8 ? take_float(in) : (float)(i % 7) / 7;
     if (answer(mudpt_classifier_logits(classifier, pixels, 1 + take_below(in, 2), logits, NULL)) == MUDPT_OK)
         if (!is_finite(logits, (size_t)classes)) abort();
     if (answer(mudpt_classifier_text_features(classifier, features)) == MUDPT_OK)
-        if (!is_finite(features, (size_t)classes * 20)) abort();
+        if (!is_finite(features, (size_t)classes * EMBED)) abort();
     mudpt_classifier_folded_shape(classifier, &text_depth, &text_length, &visual_depth, &visual_length);
-    if (text_depth * text_length * 40 <= (int)(sizeof text / sizeof *text) &&
-        visual_depth * visual_length * 48 <= (int)(sizeof visual / sizeof *visual))
+    if (text_depth * text_length * TEXT_WIDTH <= (int)(sizeof text / sizeof *text) &&
+        visual_depth * visual_length * VISION_WIDTH <= (int)(sizeof visual / sizeof *visual))
         answer(mudpt_classifier_fold(classifier, text, visual));
     answer(mudpt_classifier_attention(classifier, pixels, attention));
     if (mudpt_classifier_bytes(classifier) == 0) abort();
@@ -53,7 +55,7 @@ static void ask(input *in, mudpt_classifier *classifier, int classes) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     input in = {data, data + size};
-    if (!clip) clip = tiny_clip(&odd_config, 1);
+    if (!clip) clip = tiny_clip(&small_config, 1);
     if (!clip) abort();
     const char *name = mudpt_method_name(take_below(&in, 9));
     int n = 1 + take_below(&in, 3), depth = 1 + take_below(&in, 4), classes = 1 + take_below(&in, MOST_CLASSES_HERE);
@@ -91,8 +93,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     answer(mudpt_classifier_init(classifier, take_byte(&in), phrase, take_below(&in, 5)));
     restore(&in, classifier);
     if (take_byte(&in) > 128) {
-        float features[MOST_CLASSES_HERE * 20];
-        for (int i = 0; i < classes * 20; i++) features[i] = i < 24 ? take_float(&in) : 0.25f;
+        float features[MOST_CLASSES_HERE * EMBED];
+        for (int i = 0; i < classes * EMBED; i++) features[i] = i < 24 ? take_float(&in) : 0.25f;
         answer(mudpt_classifier_set_text_features(classifier, features));
     }
     ask(&in, classifier, classes);

@@ -11,6 +11,25 @@
 
 #include "mudpt.h"
 
+/* The model of the targets that compute: as small as one can be with two layers, several heads, and few widths that are powers of two. */
+enum { IMAGE = 24, VISION_WIDTH = 24, TEXT_WIDTH = 8, EMBED = 6, VOCAB = 53 };
+static const mudpt_clip_config small_config = {.image = IMAGE,
+                                               .patch = 8,
+                                               .vision_width = VISION_WIDTH,
+                                               .vision_layers = 2,
+                                               .vision_heads = 3,
+                                               .vision_mlp = 40,
+                                               .text_width = TEXT_WIDTH,
+                                               .text_layers = 3,
+                                               .text_heads = 2,
+                                               .text_mlp = 24,
+                                               .embed = EMBED,
+                                               .context = 24,
+                                               .vocab = VOCAB,
+                                               .storage = MUDPT_F32,
+                                               .mean = {0.48f, 0.46f, 0.41f},
+                                               .std = {0.27f, 0.26f, 0.28f}};
+
 typedef struct {
     const uint8_t *at, *end;
 } input;
