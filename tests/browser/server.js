@@ -2,7 +2,7 @@
  * A web server for the browser tests: this tree's files, under a strict Content-Security-Policy, with or without the
  * headers that isolate a page. Below some addresses it does what servers do wrong.
  */
-import { createReadStream } from 'node:fs';
+import { createReadStream, readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import http from 'node:http';
 import path from 'node:path';
@@ -29,12 +29,20 @@ const ISOLATION = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-E
 const PAGE = `<!doctype html><meta charset="utf-8"><title>mudpt</title>
 <script type="module" src="/tests/browser/suite.js"></script>`;
 
+/** A WebAssembly module whose function traps: (module (func (export "f") unreachable)) */
+const TRAP = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 5, 1, 3, 0, 0, 11];
+const TRAPPING = `import { Clip } from './clip.js';
+Clip.prototype.zeroShot = () => new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array([${TRAP}]))).exports.f();
+`;
+
 /** Copies of js/ in which something is wrong: what is served instead of a file, or undefined for the file. */
 const FAULTS = {
   '/html-for-wasm/': (file) =>
     file.endsWith('.wasm') ? ['text/html', '<!doctype html><title>My app</title>'] : undefined,
   '/crashing-worker/': (file) =>
     file === 'worker.js' ? ['text/javascript', "onmessage = () => { throw new Error('boom'); };"] : undefined,
+  '/trapping-worker/': (file) =>
+    file === 'worker.js' ? ['text/javascript', TRAPPING + readFileSync(path.join(ROOT, 'js', file))] : undefined,
 };
 
 /**

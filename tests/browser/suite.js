@@ -292,6 +292,10 @@ const cases = {
     await rejectsWith('environment', assets('/html-for-wasm'), /should be WebAssembly but is a page of HTML/);
     await rejectsWith('environment', assets('/nowhere/'), /worker could not be started/);
     await rejectsWith('environment', assets('/crashing-worker/'), /worker crashed: .*boom/);
+    const trapped = await assets('/trapping-worker/');
+    const waiting = [trapped.zeroShot(CLASSES), trapped.zeroShot(CLASSES)];
+    for (const call of [...waiting, trapped.zeroShot(CLASSES)])
+      await rejectsWith('environment', call, /worker crashed: /);
   },
 
   async 'runs in the calling thread where that is asked for'() {
