@@ -16,12 +16,12 @@
 
 #include "base/parallel.h"
 #include "base/rng.h"
-#include "base/simd.h"
 #include "kernels/attention.h"
 #include "kernels/gemm.h"
 #include "kernels/layernorm.h"
 #include "kernels/quickgelu.h"
 #include "mudpt.h"
+#include "limit.h"
 
 enum { MOST_REPETITIONS = 2000 };
 
@@ -88,25 +88,10 @@ static float *numbers(size_t count) {
 
 enum { LIMIT_STEPS = 200000 };
 
-static float limit_numbers[72];
-
-/* Chains of multiply-add, all in registers. */
-#define LIMIT(chains)                                                                                                  \
-    static void limit_##chains(void *context) {                                                                        \
-        (void)context;                                                                                                 \
-        v128_t x = wasm_v128_load(limit_numbers), y = wasm_v128_load(limit_numbers + 4), sum[chains];                  \
-        for (int i = 0; i < chains; i++) sum[i] = wasm_v128_load(limit_numbers + 8 + i * 4);                           \
-        for (int step = 0; step < LIMIT_STEPS; step++) {                                                               \
-            _Pragma("GCC unroll 16") for (int i = 0; i < chains; i++) sum[i] = SIMD_MADD(sum[i], x, y);                \
-        }                                                                                                              \
-        for (int i = 1; i < chains; i++) sum[0] = wasm_f32x4_add(sum[0], sum[i]);                                      \
-        wasm_v128_store(limit_numbers, wasm_f32x4_mul(sum[0], wasm_f32x4_splat(1e-9f)));                               \
-    }
-LIMIT(8)
-LIMIT(10)
-LIMIT(12)
-LIMIT(13)
-LIMIT(14)
+static void run_limit(void *context) {
+    (void)context;
+    limit_run(LIMIT_STEPS);
+}
 
 /* ------------------------------------------------------------------------------------------------ products */
 
@@ -279,12 +264,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s\n", mudpt_last_error());
         return 1;
     }
-    for (int i = 0; i < 72; i++) limit_numbers[i] = 0.5f + (float)i / 256;
-    line("limit/8", 8.0 * 8 * LIMIT_STEPS, "FLOP", limit_8, NULL);
-    line("limit/10", 8.0 * 10 * LIMIT_STEPS, "FLOP", limit_10, NULL);
-    line("limit/12", 8.0 * 12 * LIMIT_STEPS, "FLOP", limit_12, NULL);
-    line("limit/13", 8.0 * 13 * LIMIT_STEPS, "FLOP", limit_13, NULL);
-    line("limit/14", 8.0 * 14 * LIMIT_STEPS, "FLOP", limit_14, NULL);
+    line("limit", 8.0 * LIMIT_CHAINS * LIMIT_STEPS, "FLOP", run_limit, NULL);
     static const int shapes[][3] = {{804, 768, 3072}, {804, 3072, 768}, {804, 768, 768}, {276, 192, 768},
                                     {44, 512, 512},   {4, 768, 768},    {1, 768, 768}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)

@@ -5,9 +5,9 @@
 
 #include "base/parallel.h"
 #include "base/rng.h"
-#include "base/simd.h"
 #include "kernels/gemm.h"
 #include "mudpt.h"
+#include "limit.h"
 
 enum { LIMIT_STEPS = 2000000 };
 
@@ -40,14 +40,5 @@ EMSCRIPTEN_KEEPALIVE void bench_gemm_run(void) {
 
 /* -> FLOP */
 EMSCRIPTEN_KEEPALIVE double bench_limit(void) {
-    enum { CHAINS = 10 };
-    static float memory[4 * (CHAINS + 2)];
-    v128_t x = wasm_v128_load(memory), y = wasm_v128_load(memory + 4), sum[CHAINS];
-    for (int i = 0; i < CHAINS; i++) sum[i] = wasm_v128_load(memory + 8 + i * 4);
-    for (int step = 0; step < LIMIT_STEPS; step++) {
-#pragma GCC unroll 16
-        for (int i = 0; i < CHAINS; i++) sum[i] = SIMD_MADD(sum[i], x, y);
-    }
-    for (int i = 0; i < CHAINS; i++) wasm_v128_store(memory + 8 + i * 4, sum[i]);
-    return 8.0 * CHAINS * LIMIT_STEPS;
+    return limit_run(LIMIT_STEPS);
 }
