@@ -9,7 +9,7 @@
 #include "mudpt.h"
 #include "limit.h"
 
-enum { LIMIT_STEPS = 2000000 };
+enum { LIMIT_STEPS = 10000000 };
 
 static gemm_weight weight;
 static gemm_job job;

@@ -1,19 +1,33 @@
-#!/usr/bin/env node
-/** One of our cases in a process of its own, told to by run.js: node bench/ours.js CASE SETTINGS (JSON). */
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-
+/**
+ * Our cases: prepare(CASE, SETTINGS) gives what is timed, in Node (program.js) and in a browser's worker (page.js).
+ * Addresses in the settings are paths there and URLs here.
+ */
 import { DTYPES, PRECISIONS, createCore } from '../js/core.js';
+import { loadClip } from '../js/index.js';
 import { METHODS, promptSentences, resolveSettings, templateSentences } from '../js/methods.js';
 import { loadModel } from '../js/model.js';
 import { openSource } from '../js/source.js';
 import { classNames } from './names.js';
-import { serve } from './turns.js';
 
-const [kind, text] = process.argv.slice(2);
-const settings = JSON.parse(text);
-const { threads = 2, variant = 'auto', dtype = 'auto', precision = 'high', folder } = settings;
+let settings, threads, variant, dtype, precision, folder;
+
+/** @param {string} kind a case of CASES @param {any} given @returns {Promise<import('./turns.js').Prepared>} */
+export function prepare(kind, given) {
+  settings = given;
+  ({ threads = 2, variant = 'auto', dtype = 'auto', precision = 'high', folder } = settings);
+  return CASES[kind]();
+}
+
+const bytesOf = async (address) =>
+  typeof process === 'undefined'
+    ? new Uint8Array(await (await fetch(address)).arrayBuffer())
+    : (await import('node:fs/promises')).readFile(address);
+
+/** Runs Node once more, and gives what it prints. @param {string[]} args */
+async function runNode(args) {
+  const { execFileSync } = await import('node:child_process');
+  return execFileSync(process.execPath, [...process.execArgv, ...args], { encoding: 'utf8' });
+}
 
 /** A model with the precision that is asked for, whatever would be chosen here. */
 async function open() {
@@ -102,19 +116,30 @@ const CASES = {
 
   /** A whole run of the command line, which is a process of its own. */
   async train() {
-    const main = fileURLToPath(new URL('../js/cli/main.js', import.meta.url));
+    const main = new URL('../js/cli/main.js', import.meta.url).pathname;
     const args = [main, 'train', '--data', settings.data, '--model', folder, '--threads', `${threads}`, '--quiet'];
-    const once = () =>
-      execFileSync(process.execPath, [...process.execArgv, ...args, '--precision', precision, '--json']);
-    return { once, warm: 0 };
+    const more = ['--precision', precision, '--epochs', `${settings.epochs}`, '--json'];
+    let peakBytes;
+    const once = async () => ({ peakBytes } = JSON.parse(await runNode([...args, ...more])));
+    return { once, about: () => ({ peakBytes }), warm: 0 };
+  },
+
+  /** One epoch over so many pictures, as often as needed the same ones. */
+  async tune() {
+    const { loadDataset } = await import('../js/node/datasets.js');
+    const clip = await loadClip(folder, { threads, precision, variant, worker: false });
+    const { classes, train } = await loadDataset(settings.data, {});
+    const examples = Array.from({ length: settings.images }, (_, i) => train[i % train.length]);
+    const given = examples.map(({ path, label }) => ({ image: path, label }));
+    const once = () => clip.tune({ classes, examples: given, shots: settings.images, epochs: 1 }).finished;
+    return { once, about: () => ({ wasmBytes: clip.memoryBytes }), warm: 0 };
   },
 
   async classify() {
-    const { loadClip } = await import('../js/index.js');
     const clip = await loadClip(folder, { threads, precision, variant });
     const classifier = await clip.zeroShot(classNames(40));
     const saved = await clip.import(await classifier.export());
-    const picture = readFileSync(settings.picture);
+    const picture = await bytesOf(settings.picture);
     return { once: () => saved.classify(picture), warm: 20 };
   },
 
@@ -126,8 +151,6 @@ const CASES = {
       const classifier = await clip.zeroShot(['owl', 'fox']);
       await classifier.classify(${JSON.stringify(settings.picture)});
       process.exit(0);`;
-    return { once: () => execFileSync(process.execPath, [...process.execArgv, '--input-type=module', '-e', program]) };
+    return { once: () => runNode(['--input-type=module', '-e', program]) };
   },
 };
-
-await serve(CASES[kind]);

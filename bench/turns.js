@@ -5,69 +5,75 @@
 import { spawn } from 'node:child_process';
 import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 
 const RELAXED = '--experimental-wasm-relaxed-simd'; // which later versions of Node have without
 
 /**
- * The process's own side.
- * @param {() => Promise<{ once: () => any, about?: () => object, warm?: number }>} open  prepares; `once` is what is
- *   timed, `about` what else there is to tell at the end, `warm` how often it is done before it counts
+ * A program: a module beside this one whose `prepare(...args)` gives what is timed, or a command that talks as
+ * program.js does.
+ * @typedef {{ name: string, module?: string, args?: any[], command?: string[] }} Program
  */
-export async function serve(open) {
-  const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
-  const { once, about, warm = 1 } = await open();
-  for (let i = 0; i < warm; i++) await once();
-  say({ ready: true });
-  for await (const line of createInterface({ input: process.stdin })) {
-    if (line !== 'go') break;
-    const start = performance.now();
-    await once();
-    say({ ms: performance.now() - start });
-  }
-  say({ peakBytes: process.resourceUsage().maxRSS * 1024, ...about?.() });
-  process.exit(0);
-}
+
+/** What is timed. @typedef {{ once: () => any, about?: () => object, warm?: number }} Prepared `about`: what else there
+ * is to tell at the end, `warm`: how often it is done before it counts */
 
 /** A program's process, as the runner sees it. */
-class Program {
+export class Process {
   #child;
   #lines;
-  times = [];
-  about = {};
+  #errors = '';
 
-  /** @param {{ name: string, command: string[] }} program */
-  constructor({ name, command }) {
-    this.name = name;
-    const [file, ...args] = command[0] === 'node' ? [process.execPath, RELAXED, ...command.slice(1)] : command;
-    this.#child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  /** @param {Program} program */
+  constructor({ module, args, command }) {
+    const node = [RELAXED, fileURLToPath(new URL('program.js', import.meta.url)), module, JSON.stringify(args)];
+    const [file, ...rest] = command ?? [process.execPath, ...node];
+    this.#child = spawn(file, rest, { stdio: ['pipe', 'pipe', 'pipe'] });
     this.#child.stdin.on('error', () => {}); // it has ended, which is noticed below
     this.#child.on('error', () => {});
-    this.errors = '';
-    this.#child.stderr.setEncoding('utf8').on('data', (text) => (this.errors = (this.errors + text).slice(-2000)));
+    this.#child.stderr.setEncoding('utf8').on('data', (text) => (this.#errors = (this.#errors + text).slice(-2000)));
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
   }
 
   /** Its next message. */
-  async hear() {
+  async #hear() {
     for (;;) {
       const { value, done } = await this.#lines.next();
-      if (done) throw new Error(this.errors.trim().split('\n').at(-1) || 'it ended');
+      if (done) throw new Error(this.#errors.trim().split('\n').at(-1) || 'it ended');
       if (value.startsWith('{')) return JSON.parse(value);
     }
   }
 
-  async turn() {
-    this.#child.stdin.write('go\n');
-    this.times.push((await this.hear()).ms);
+  ready() {
+    return this.#hear();
   }
 
-  async end() {
+  /** @returns {Promise<number>} milliseconds */
+  async turn() {
+    this.#child.stdin.write('go\n');
+    return (await this.#hear()).ms;
+  }
+
+  /** @returns {Promise<object>} what it has to tell */
+  end() {
     this.#child.stdin.end('end\n');
-    this.about = await this.hear();
+    return this.#hear();
   }
 
   kill() {
     this.#child.kill('SIGKILL');
+  }
+}
+
+/** Does something while another program keeps one core busy. */
+async function besideSpinner(action) {
+  const child = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' });
+  try {
+    await sleep(200); // until it spins
+    return await action();
+  } finally {
+    child.kill('SIGKILL');
   }
 }
 
@@ -78,41 +84,53 @@ const median = (list) => {
 
 /**
  * Times programs in turn.
- * @param {{ name: string, command: string[], unpack?: boolean }[]} programs
- * @param {{ rounds: number, seconds?: number }} options  no further round is begun after so many seconds
- * @returns {Promise<Record<string, { medianMs: number, minMs: number, peakBytes: number } | { failed: string }>>}
+ * @param {Program[]} programs
+ * @param {{ rounds: number, seconds?: number, spinner?: boolean, start?: (program: Program) => any }} options  no
+ *   further round is begun after so many seconds; spinner: every turn once more while a core is busy; start: gives
+ *   something like a Process
+ * @returns {Promise<Record<string, { medianMs: number, minMs: number } | { failed: string }>>}
  */
-export async function takeTurns(programs, { rounds, seconds = Infinity }) {
+export async function takeTurns(programs, { rounds, seconds = Infinity, spinner, start = (one) => new Process(one) }) {
   const running = [];
   const results = {};
-  const give = async (program, action) => {
+  const give = async (one, action) => {
     try {
       await action();
       return true;
     } catch (error) {
-      results[program.name] = { failed: error.message };
-      program.kill();
-      running.splice(running.indexOf(program), 1);
+      results[one.name] = { failed: error.message };
+      one.program.kill();
+      running.splice(running.indexOf(one), 1);
       return false;
     }
   };
   try {
     for (const each of programs) {
-      const program = new Program(each);
-      running.push(program);
-      await give(program, () => program.hear());
+      const one = { name: each.name, program: start(each), times: [], besideSpinner: [] };
+      running.push(one);
+      await give(one, () => one.program.ready());
     }
-    const start = performance.now();
-    for (let i = 0; i < rounds && (i < 2 || performance.now() - start < seconds * 1000); i++) {
-      for (const program of [...running]) await give(program, () => program.turn());
+    const begun = performance.now();
+    for (let i = 0; i < rounds && (i < 2 || performance.now() - begun < seconds * 1000); i++) {
+      for (const one of [...running]) {
+        const done = await give(one, async () => one.times.push(await one.program.turn()));
+        if (!done || !spinner) continue;
+        await give(one, () => besideSpinner(async () => one.besideSpinner.push(await one.program.turn())));
+      }
     }
-    for (const program of [...running]) {
-      if (!(await give(program, () => program.end()))) continue;
-      const times = { medianMs: median(program.times), minMs: Math.min(...program.times) };
-      results[program.name] = { ...times, rounds: program.times.length, ...program.about };
+    for (const one of [...running]) {
+      let about;
+      if (!(await give(one, async () => (about = await one.program.end())))) continue;
+      const { name, times } = one;
+      const result = { medianMs: median(times), minMs: Math.min(...times), rounds: times.length };
+      if (spinner) {
+        const busyMs = median(one.besideSpinner);
+        Object.assign(result, { busyMs, busyFactor: busyMs / result.medianMs });
+      }
+      results[name] = { ...result, ...about };
     }
   } finally {
-    for (const program of running) program.kill();
+    for (const { program } of running) program.kill();
   }
   return results;
 }

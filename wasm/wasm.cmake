@@ -51,7 +51,7 @@ function(add_bench name)
     add_executable(gemm-${name} EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/bench/gemm.c ${kernels})
     configure_target(gemm-${name})
     target_compile_options(gemm-${name} PRIVATE -pthread -msimd128 ${ARGN})
-    target_link_options(gemm-${name} PRIVATE -pthread --no-entry -sMODULARIZE -sEXPORT_ES6 -sENVIRONMENT=node,worker
+    target_link_options(gemm-${name} PRIVATE -pthread --no-entry -sMODULARIZE -sEXPORT_ES6 -sENVIRONMENT=web,worker,node
                         -sINITIAL_MEMORY=256MB -sPTHREAD_POOL_SIZE=1 -msimd128 ${ARGN})
     set_target_properties(gemm-${name} PROPERTIES LINKER_LANGUAGE C SUFFIX .mjs)
     add_dependencies(bench gemm-${name})

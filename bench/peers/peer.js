@@ -1,21 +1,23 @@
-#!/usr/bin/env node
-/** One case of a peer in a process of its own: node bench/peers/peer.js PEER CASE SETTINGS (JSON). */
-import { createRequire } from 'node:module';
-import path from 'node:path';
-import { pathToFileURL } from 'node:url';
-
-import { serve } from '../turns.js';
+/** Cases of peers: prepare(PEER, CASE, SETTINGS) gives what is timed, in Node and, onnxruntime-web, in a browser. */
 import { imageTower, product, textTower } from './onnx.js';
 
-const [peer, kind, text] = process.argv.slice(2);
-const { modules, threads = 2, ...settings } = JSON.parse(text);
-const load = (name) => import(pathToFileURL(path.join(modules, name)).href);
+let modules, threads, kind, settings;
+
+/** @param {string} peer @param {string} what @param {any} given @returns {Promise<import('../turns.js').Prepared>} */
+export function prepare(peer, what, given) {
+  kind = what;
+  ({ modules, threads = 2, ...settings } = given);
+  return PEERS[peer]();
+}
+
+const load = (name) => import(`${modules}/${name}`);
 
 const noise = (count) => Float32Array.from({ length: count }, (_, i) => Math.sin(i * 0.37));
 
 const PEERS = {
   async 'onnxruntime-web'() {
-    const ort = await load('onnxruntime-web/dist/ort.node.min.mjs');
+    const inNode = typeof process !== 'undefined';
+    const ort = await load(`onnxruntime-web/dist/${inNode ? 'ort.node.min.mjs' : 'ort.wasm.min.mjs'}`);
     ort.env.wasm.numThreads = threads;
     const { batch, classes, patch, shape } = settings;
     const [model, feeds] = {
@@ -28,13 +30,14 @@ const PEERS = {
         return [textTower({ classes }), { ids: ['int64', new BigInt64Array(classes * 77).fill(300n), [classes, 77]] }];
       },
     }[kind]();
-    const session = await ort.InferenceSession.create(new Uint8Array(model), { executionProviders: ['wasm'] });
+    const session = await ort.InferenceSession.create(model, { executionProviders: ['wasm'] });
     const inputs = Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [name, new ort.Tensor(...feed)]));
     return { once: () => session.run(inputs) };
   },
 
   async 'tfjs-wasm'() {
-    const require = createRequire(path.join(modules, 'x.cjs'));
+    const { createRequire } = await import('node:module');
+    const require = createRequire(`${modules}/x.cjs`);
     const tf = require('@tensorflow/tfjs-core');
     require('@tensorflow/tfjs-backend-wasm');
     await tf.setBackend('wasm');
@@ -69,5 +72,3 @@ const PEERS = {
     return { once, warm: 3 };
   },
 };
-
-await serve(PEERS[peer]);

@@ -103,7 +103,12 @@ def step(pixels, labels):
     return loss.item()
 
 
-def crop(image):
+def normalized(image):
+    raw = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(arch["image"], arch["image"], 3)
+    return (raw.permute(2, 0, 1).float() / 255 - 0.45) / 0.27
+
+
+def random_view(image):
     from PIL import Image
     width, height = image.size
     for _ in range(10):
@@ -115,13 +120,20 @@ def crop(image):
             image = image.crop((left, top, left + w, top + h))
             break
     image = image.resize((arch["image"],) * 2, Image.BICUBIC)
-    image = image.transpose(Image.FLIP_LEFT_RIGHT) if random.random() < 0.5 else image
-    raw = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(arch["image"], arch["image"], 3)
-    return (raw.permute(2, 0, 1).float() / 255 - 0.45) / 0.27
+    return normalized(image.transpose(Image.FLIP_LEFT_RIGHT) if random.random() < 0.5 else image)
+
+
+def test_view(image):
+    from PIL import Image
+    size, (width, height) = arch["image"], image.size
+    scale = size / min(width, height)
+    w, h = max(size, round(width * scale)), max(size, round(height * scale))
+    left, top = (w - size) // 2, (h - size) // 2
+    return normalized(image.resize((w, h), Image.BICUBIC).crop((left, top, left + size, top + size)))
 
 
 def run():
-    """Ten epochs over sixteen pictures a class, then the test pictures."""
+    """Epochs over the pictures of every class, then the test pictures by hundreds, the text tower with each hundred."""
     from PIL import Image
     folders = sorted(os.scandir(os.path.join(settings["data"], "train")), key=lambda entry: entry.name)
     pictures = [(file.path, label) for label, folder in enumerate(folders) if folder.is_dir()
@@ -131,13 +143,13 @@ def run():
         random.shuffle(pictures)
         for i in range(0, len(pictures) - batch + 1, batch):
             part = pictures[i:i + batch]
-            pixels = torch.stack([crop(Image.open(path).convert("RGB")) for path, _ in part])
+            pixels = torch.stack([random_view(Image.open(path).convert("RGB")) for path, _ in part])
             step(pixels, torch.tensor([label for _, label in part]))
     tests = [file.path for folder in sorted(os.scandir(os.path.join(settings["data"], "test")), key=lambda e: e.name)
              if folder.is_dir() for file in os.scandir(folder.path)]
     with torch.no_grad():
-        for i in range(0, len(tests), 32):
-            features(torch.stack([crop(Image.open(path).convert("RGB")) for path in tests[i:i + 32]]))
+        for i in range(0, len(tests), 100):
+            features(torch.stack([test_view(Image.open(path).convert("RGB")) for path in tests[i:i + 100]]))
 
 
 def say(**message):

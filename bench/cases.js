@@ -1,0 +1,307 @@
+/**
+ * The cases of the bench, in groups, and what they need: models with weights of noise, sample tasks, peers.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { promptSentences, resolveSettings } from '../js/methods.js';
+import { architectureFromConfig } from '../js/model.js';
+import { ClipTokenizer } from '../js/tokenizer.js';
+import { makeClip } from '../tests/make-clip.js';
+import { classNames } from './names.js';
+
+export const root = fileURLToPath(new URL('..', import.meta.url));
+const scratch = path.join(root, 'build/bench');
+
+export const say = (text) => process.stderr.write(`${text}\n`);
+
+// ------------------------------------------------------------------------------------------------ what is needed
+
+/** A CLIP of full size with weights of noise, whose speed is that of real ones. */
+async function noisyClip(name, changes) {
+  const folder = path.join(scratch, `vit-${name}-f16`);
+  if (existsSync(folder)) return folder;
+  say(`writing a ViT-${name.toUpperCase()} with random weights, once`);
+  rmSync(`${folder}.part`, { recursive: true, force: true });
+  await makeClip(`${folder}.part`, { preset: 'vit-b-16', dtype: 'f16', ...changes });
+  renameSync(`${folder}.part`, folder);
+  return folder;
+}
+export const MODELS = {
+  b16: () => noisyClip('b-16', {}),
+  b32: () => noisyClip('b-32', { patch: 32 }),
+  pictoclip: async () => path.join(root, 'models/pictoclip'),
+};
+
+/** A sample task's folder. */
+function task(name) {
+  const folder = path.join(root, 'build/tasks');
+  if (!existsSync(path.join(folder, name))) {
+    execFileSync(process.execPath, [path.join(root, 'models/pictoclip/tasks/render.js'), name, '--out', folder], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+  }
+  return path.join(folder, name);
+}
+
+const firstPicture = (folder) => {
+  const [name] = readdirSync(folder).filter((entry) => !entry.endsWith('.md') && !entry.endsWith('.json'));
+  const at = path.join(folder, name);
+  return statSync(at).isDirectory() ? firstPicture(at) : at;
+};
+
+let peersWanted = true;
+export const leavePeersOut = () => (peersWanted = false);
+
+/** The peers' packages, installed below build/ at the first call; null where that fails. */
+let modules;
+function peerModules() {
+  if (!peersWanted) return null;
+  if (modules !== undefined) return modules;
+  const folder = path.join(scratch, 'peers');
+  const list = readFileSync(path.join(root, 'bench/peers/package.json'), 'utf8');
+  const stamp = path.join(folder, 'installed.json');
+  if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== list) {
+    say('installing onnxruntime-web, tfjs and jax-js below build/');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(path.join(folder, 'package.json'), list);
+    const { status } = spawnSync('npm', ['install', '--ignore-scripts', '--silent'], { cwd: folder, stdio: 'inherit' });
+    if (status === 0) writeFileSync(stamp, list);
+    else say('they could not be installed and are left out');
+  }
+  modules = existsSync(stamp) ? path.join(folder, 'node_modules') : null;
+  return modules;
+}
+
+let torch;
+function hasTorch() {
+  torch ??= peersWanted && spawnSync('python3', ['-c', 'import torch'], { stdio: 'ignore' }).status === 0;
+  return torch;
+}
+
+// ------------------------------------------------------------------------------------------------ programs
+
+// Programs as turns.js wants them: what its module's `prepare` gets.
+export const ours = (name, kind, settings) => ({ name, module: 'ours.js', args: [kind, settings] });
+const peer = (name, kind, settings) => {
+  const modules = peerModules();
+  return modules ? [{ name, module: 'peers/peer.js', args: [name, kind, { modules, ...settings }] }] : [];
+};
+const pytorch = (name, settings) => {
+  const program = path.join(root, 'bench/peers/step.py');
+  return hasTorch() ? [{ name, command: ['python3', program, JSON.stringify(settings)] }] : [];
+};
+
+/** What PyTorch must know of a step: the same sentences, cut at nothing. */
+async function stepSettings(folder, names) {
+  const read = (name) => JSON.parse(readFileSync(path.join(folder, name), 'utf8'));
+  const arch = architectureFromConfig(read('config.json'), folder);
+  const tokenizer = new ClipTokenizer(read('tokenizer.json'), arch);
+  const { method, settings } = resolveSettings({}, arch);
+  const { ids } = promptSentences(tokenizer, names, method, settings);
+  return { arch, ids: ids[0].map((row) => [...row]), promptLength: settings.promptLength, batch: 4 };
+}
+
+// ------------------------------------------------------------------------------------------------ groups of cases
+
+/**
+ * Cases that take turns with each other and with their peers.
+ * @typedef {object} Group
+ * @property {{ name: string, kind: string, settings: object, against?: string }[]} cases `against`: another case of the
+ *   group, whose time this one's is compared with
+ * @property {(folder: string) => Promise<object[]> | object[]} [peers] programs
+ * @property {string} [model] one of MODELS; its folder is every case's
+ * @property {number} rounds
+ * @property {boolean} [spinner] every turn twice, the second while another program keeps one core busy
+ * @property {boolean} [onlyNode] not in a browser
+ */
+
+const kernels = (variant) => path.join(root, `build/wasm/gemm-${variant}.mjs`);
+
+function gemmGroups() {
+  const kinds = [
+    ['f32/plain', 'plain', 'F32', false],
+    ['f32/relaxed', 'relaxed', 'F32', false],
+    ['f16/relaxed', 'relaxed', 'F16', false],
+    ['int8/relaxed', 'relaxed', 'I8', false],
+    ['int16/relaxed', 'relaxed', 'I16', false],
+    ['fast', 'relaxed', 'I16', true],
+    ['fast-int8', 'relaxed', 'I8', true],
+  ];
+  const shapes = [
+    [804, 768, 3072],
+    [804, 3072, 768],
+    [804, 768, 768],
+    [201, 768, 3072],
+    [4, 768, 768],
+    [1, 768, 768],
+  ];
+  return shapes.flatMap((shape) =>
+    [1, 2].map((threads) => ({
+      cases: kinds.map(([name, variant, storage, fast]) => ({
+        name: `gemm/${shape.join('x')}/${name}/t${threads}`,
+        kind: 'gemm',
+        settings: { shape, storage, fast, threads, module: kernels(variant) },
+      })),
+      peers: () => [
+        ...peer('onnxruntime-web', 'gemm', { shape, threads }),
+        ...(threads === 1 ? ['tfjs-wasm', 'jax-js'].flatMap((name) => peer(name, 'gemm', { shape, threads })) : []),
+      ],
+      rounds: 15,
+    })),
+  );
+}
+
+const limits = {
+  cases: ['plain', 'relaxed'].map((variant) => ({
+    name: `limit/f32/${variant}/t1`,
+    kind: 'limit',
+    settings: { module: kernels(variant) },
+  })),
+  rounds: 15,
+};
+
+function towerGroups() {
+  const both = (name, kind, settings) => [
+    { name, kind, settings },
+    { name: `${name}/fast`, kind, settings: { ...settings, precision: 'fast' } },
+  ];
+  const images = [
+    ['b16', 16, 1],
+    ['b16', 16, 4],
+    ['b32', 32, 1],
+  ].map(([model, patch, batch]) => ({
+    model,
+    cases: both(`image/${model}/batch${batch}`, 'image', { batch }),
+    peers: () => peer('onnxruntime-web', 'image', { batch, patch }),
+    rounds: 8,
+  }));
+  const texts = [10, 100, 1000].map((classes) => ({
+    model: 'b16',
+    cases: both(`text/b16/n${classes}`, 'text', { classes }),
+    peers: () => (classes > 100 ? [] : peer('onnxruntime-web', 'text', { classes })),
+    rounds: classes > 10 ? 3 : 6,
+  }));
+  return [...images, ...texts];
+}
+
+function stepGroups() {
+  const ways = [
+    ['', {}],
+    ['/fast', { precision: 'fast' }],
+    ['/int8', { dtype: 'int8' }],
+    ['/int8/recompute', { dtype: 'int8', recompute: true }],
+    ['/fast/recompute', { precision: 'fast', recompute: true }],
+  ];
+  return ['b16', 'b32'].flatMap((model) =>
+    [10, 47, 100, 500, 1000].map((classes) => ({
+      model,
+      cases: ways.map(([way, settings]) => ({
+        name: `step/${model}/n${classes}${way}`,
+        kind: 'step',
+        settings: { classes, ...settings },
+      })),
+      peers: async (folder) => {
+        if (classes > 100) return [];
+        const settings = await stepSettings(folder, classNames(classes));
+        return [...pytorch('pytorch', settings), ...pytorch('pytorch-truncated', { ...settings, truncate: true })];
+      },
+      rounds: 4,
+    })),
+  );
+}
+
+function wholeGroups() {
+  const data = () => task('animals');
+  const picture = () => firstPicture(data());
+  const runs = [2, 10].map((epochs) => ({
+    model: 'pictoclip',
+    cases: ['', '/fast'].map((way) => ({
+      name: `pictoclip/40x16x${epochs}${way}`,
+      kind: 'train',
+      settings: { precision: way ? 'fast' : 'high', data, epochs },
+    })),
+    peers: async (folder) => {
+      const settings = await stepSettings(folder, classNames(40));
+      return pytorch('pytorch', { ...settings, data: data(), shots: 16, epochs });
+    },
+    rounds: epochs > 2 ? 1 : 3,
+    onlyNode: true,
+  }));
+  const classify = { name: 'classify/pictoclip', kind: 'classify', settings: { picture } };
+  const startup = { name: 'startup/pictoclip', kind: 'startup', settings: { picture } };
+  return [
+    ...runs,
+    { model: 'pictoclip', cases: [classify], rounds: 10 },
+    { model: 'pictoclip', cases: [startup], rounds: 10, onlyNode: true },
+  ];
+}
+
+/** Twice the classes, twice the pictures. */
+function linearGroups() {
+  const data = () => task('animals');
+  const pair = (kind, what, counts, more) =>
+    counts.map((count, i) => ({
+      name: `linear/${what}${count}`,
+      kind,
+      settings: { [what]: count, ...more },
+      ...(i && { against: `linear/${what}${counts[0]}` }),
+    }));
+  return [
+    { model: 'pictoclip', cases: pair('step', 'classes', [500, 1000]), rounds: 9, onlyNode: true },
+    { model: 'pictoclip', cases: pair('tune', 'images', [1000, 2000], { data }), rounds: 3, onlyNode: true },
+  ];
+}
+
+/** A step on one thread and on two, and what a core that another program keeps busy costs. */
+function threadGroups() {
+  const ways = [
+    ['', 'high'],
+    ['/fast', 'fast'],
+  ];
+  const threads = {
+    model: 'b16',
+    cases: ways.flatMap(([way, precision]) =>
+      [1, 2].map((threads) => ({
+        name: `threads/step/b16/n10${way}/t${threads}`,
+        kind: 'step',
+        settings: { classes: 10, precision, threads },
+        ...(threads > 1 && { against: `threads/step/b16/n10${way}/t1` }),
+      })),
+    ),
+    rounds: 3,
+    onlyNode: true,
+  };
+  const busy = (name, kind, settings, peers) => ({
+    model: 'b16',
+    cases: ways.map(([way, precision]) => ({ name: `busy/${name}${way}`, kind, settings: { ...settings, precision } })),
+    peers,
+    rounds: 3,
+    spinner: true,
+    onlyNode: true,
+  });
+  return [
+    threads,
+    busy('image/b16/batch1', 'image', { batch: 1 }, () => peer('onnxruntime-web', 'image', { batch: 1, patch: 16 })),
+    busy('step/b16/n10', 'step', { classes: 10 }, async (folder) =>
+      pytorch('pytorch', await stepSettings(folder, classNames(10))),
+    ),
+  ];
+}
+
+/** Values that cost something are functions until their case is wanted. */
+export const resolved = (settings) =>
+  Object.fromEntries(Object.entries(settings).map(([key, v]) => [key, typeof v === 'function' ? v() : v]));
+
+/** @returns {Group[]} */
+export const allGroups = () => [
+  limits,
+  ...gemmGroups(),
+  ...towerGroups(),
+  ...stepGroups(),
+  ...wholeGroups(),
+  ...linearGroups(),
+  ...threadGroups(),
+];
