@@ -255,6 +255,33 @@ function linearGroups() {
   ];
 }
 
+/** What is not computed, and what computing it would cost. */
+function savingGroups() {
+  const module = path.join(root, 'build/wasm/savings-relaxed.mjs');
+  const pair = (name, kind, settings) =>
+    [false, true].map((without) => ({
+      name: `savings/${name}/${without ? 'without' : 'with'}`,
+      kind,
+      settings: { ...settings, without },
+      ...(without && { against: `savings/${name}/with` }),
+    }));
+  // As in bench/savings.c.
+  const towers = [
+    'ragged-text',
+    'shared-prefix',
+    'no-dw',
+    'image-streaming',
+    'last-layer-row',
+    'first-layer-backward',
+    'prompt-rows',
+  ].map((name, saving) => ({ cases: pair(name, 'saving', { saving, module }), rounds: 7 }));
+  const library = [
+    ['features-once', 'once', { classes: 40 }],
+    ['folded-prompts', 'folded', { classes: 40 }],
+  ].map(([name, kind, settings]) => ({ model: 'pictoclip', cases: pair(name, kind, settings), rounds: 9 }));
+  return [...towers, ...library].map((group) => ({ ...group, onlyNode: true }));
+}
+
 /** A step on one thread and on two, and what a core that another program keeps busy costs. */
 function threadGroups() {
   const ways = [
@@ -304,4 +331,5 @@ export const allGroups = () => [
   ...wholeGroups(),
   ...linearGroups(),
   ...threadGroups(),
+  ...savingGroups(),
 ];

@@ -36,6 +36,18 @@ async function open() {
   return { core, ...(await loadModel(core, await openSource(folder), { dtype, precision })) };
 }
 
+/** What tunes such classes from its start. */
+async function openClassifier(wanted) {
+  const { core, clip, config, tokenizer } = await open();
+  const { method, settings: chosen } = resolveSettings(wanted, config);
+  const names = classNames(settings.classes);
+  const { ids, phrase } = promptSentences(tokenizer, names, method, chosen);
+  const sizes = { method, ...METHODS[method].sizes(chosen, config) };
+  const classifier = core.classifierCreate(clip, sizes, { ids });
+  core.classifierInit(classifier, 1, phrase);
+  return { core, clip, config, names, classifier };
+}
+
 const pictures = (count, config) =>
   Float32Array.from({ length: count * 3 * config.image ** 2 }, (_, i) => Math.sin(i * 0.37));
 
@@ -76,6 +88,58 @@ const CASES = {
     return { once: () => (flop = wasm._bench_limit()), about: () => ({ flop }), warm: 3 };
   },
 
+  /** Towers with all savings, or without one. */
+  async saving() {
+    const { default: start } = await import(settings.module);
+    const wasm = await start();
+    const opened = wasm._bench_saving_open(settings.saving, Number(settings.without), threads);
+    if (opened) throw new Error(`the towers could not be opened: code ${opened}`);
+    let flop;
+    const once = () => {
+      const before = wasm._bench_saving_work();
+      wasm._bench_saving_run();
+      flop = wasm._bench_saving_work() - before;
+    };
+    return { once, about: () => ({ flop, activationBytes: wasm._bench_saving_bytes() }) };
+  },
+
+  /** A step of CoOp, whose pictures' features a trainer without random views keeps after the first epoch. */
+  async once() {
+    const { core, config, classifier } = await openClassifier({ method: 'coop' });
+    const batch = 4;
+    if (settings.without) {
+      const pixels = pictures(batch, config);
+      const once = () => {
+        core.classifierGradients(classifier, pixels, [0, 1, 2, 3]);
+        core.classifierSgd(classifier, 2e-3, 0.9, 5e-4);
+      };
+      return counted(core, once);
+    }
+    const trainer = core.trainerCreate(classifier, { epochs: 1000, batch, rate: 2e-3, augment: false });
+    for (let i = 0; i < batch; i++) {
+      const rgb = Uint8Array.from({ length: 3 * config.image ** 2 }, (_, k) => (k * (i + 3)) % 251);
+      const image = core.imageFromPixels(rgb, config.image, config.image, 3);
+      core.trainerAddImage(trainer, image, i);
+      core.imageFree(image);
+    }
+    const once = () => {
+      while (core.trainerAdvance(trainer) === undefined);
+    };
+    once();
+    return counted(core, once);
+  },
+
+  /** One picture by prompts that the injection and the text tower are applied to each time, or once. */
+  async folded() {
+    const { core, config, classifier } = await openClassifier({});
+    const pixels = pictures(1, config);
+    const once = () => {
+      if (settings.without) core.classifierChanged(classifier);
+      core.classifierLogits(classifier, pixels);
+    };
+    return counted(core, once);
+  },
+
   async image() {
     const { core, clip, config, tokenizer } = await open();
     const ids = templateSentences(tokenizer, ['owl'], ['{}']);
@@ -96,13 +160,7 @@ const CASES = {
   },
 
   async step() {
-    const { core, clip, config, tokenizer } = await open();
-    const { method, settings: chosen } = resolveSettings({}, config);
-    const names = classNames(settings.classes);
-    const { ids, phrase } = promptSentences(tokenizer, names, method, chosen);
-    const sizes = { method, ...METHODS[method].sizes(chosen, config) };
-    const classifier = core.classifierCreate(clip, sizes, { ids });
-    core.classifierInit(classifier, 1, phrase);
+    const { core, clip, config, names, classifier } = await openClassifier({});
     const { batch = 4, recompute = false } = settings;
     core.classifierRecompute(classifier, recompute);
     const pixels = pictures(batch, config);
@@ -114,14 +172,20 @@ const CASES = {
     return counted(core, once, { weightBytes: core.clipWeightBytes(clip) });
   },
 
-  /** A whole run of the command line, which is a process of its own. */
+  /** From a folder of pictures to a saved classifier that has been measured. */
   async train() {
-    const main = new URL('../js/cli/main.js', import.meta.url).pathname;
-    const args = [main, 'train', '--data', settings.data, '--model', folder, '--threads', `${threads}`, '--quiet'];
-    const more = ['--precision', precision, '--epochs', `${settings.epochs}`, '--json'];
-    let peakBytes;
-    const once = async () => ({ peakBytes } = JSON.parse(await runNode([...args, ...more])));
-    return { once, about: () => ({ peakBytes }), warm: 0 };
+    const { loadDataset } = await import('../js/node/datasets.js');
+    const given = (list) => list.map(({ path, label }) => ({ image: path, label }));
+    const once = async () => {
+      const clip = await loadClip(folder, { threads, precision, variant });
+      const { classes, train, test } = await loadDataset(settings.data, {});
+      const { epochs } = settings;
+      const classifier = await clip.tune({ classes, examples: given(train), shots: 16, epochs }).finished;
+      await classifier.export();
+      await classifier.evaluate(given(test));
+      await clip.dispose();
+    };
+    return { once, warm: 0 };
   },
 
   /** One epoch over so many pictures, as often as needed the same ones. */

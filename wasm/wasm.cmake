@@ -45,20 +45,22 @@ set_source_files_properties(src/image/stb.c PROPERTIES COMPILE_OPTIONS -Os)
 add_variant(plain)
 add_variant(relaxed -mrelaxed-simd)
 
-# bench/gemm.c, for Node alone and in no package: products without the library around them.
-function(add_bench name)
-    file(GLOB kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/kernels/*.c ${PROJECT_SOURCE_DIR}/src/base/*.c)
-    add_executable(gemm-${name} EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/bench/gemm.c ${kernels})
-    configure_target(gemm-${name})
-    target_compile_options(gemm-${name} PRIVATE -pthread -msimd128 ${ARGN})
-    target_link_options(gemm-${name} PRIVATE -pthread --no-entry -sMODULARIZE -sEXPORT_ES6 -sENVIRONMENT=web,worker,node
-                        -sINITIAL_MEMORY=256MB -sPTHREAD_POOL_SIZE=1 -msimd128 ${ARGN})
-    set_target_properties(gemm-${name} PROPERTIES LINKER_LANGUAGE C SUFFIX .mjs)
-    add_dependencies(bench gemm-${name})
-endfunction()
+# For the bench alone and in no package: products and towers without the library around them.
+file(GLOB kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/kernels/*.c ${PROJECT_SOURCE_DIR}/src/base/*.c)
 add_custom_target(bench)
-add_bench(plain)
-add_bench(relaxed -mrelaxed-simd)
+function(add_bench name file sources)
+    add_executable(${name} EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/bench/${file} ${sources})
+    configure_target(${name})
+    target_compile_options(${name} PRIVATE -pthread -msimd128 ${ARGN})
+    target_link_options(${name} PRIVATE -pthread --no-entry -sMODULARIZE -sEXPORT_ES6 -sENVIRONMENT=web,worker,node
+                        -sINITIAL_MEMORY=256MB -sALLOW_MEMORY_GROWTH -sMAXIMUM_MEMORY=4GB -Wno-pthreads-mem-growth
+                        -sPTHREAD_POOL_SIZE=1 -msimd128 ${ARGN})
+    set_target_properties(${name} PROPERTIES LINKER_LANGUAGE C SUFFIX .mjs)
+    add_dependencies(bench ${name})
+endfunction()
+add_bench(gemm-plain gemm.c "${kernels}")
+add_bench(gemm-relaxed gemm.c "${kernels}" -mrelaxed-simd)
+add_bench(savings-relaxed savings.c "${sources}" -mrelaxed-simd)
 
 # The run-time code does not depend on the variant, which is checked.
 add_custom_command(
