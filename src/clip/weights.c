@@ -323,7 +323,7 @@ static int shape_matches(const clip_tensor *t, const int32_t *shape, int dims) {
     if (t->columns == 0)
         return t->rows == 1 ? dims == 0 || (dims == 1 && shape[0] == 1) : dims == 1 && shape[0] == t->rows;
     if (t->dims == 4) /* the patch convolution: [d, 3, patch, patch] */
-        return dims == 4 && shape[0] == t->rows && shape[1] == 3 && shape[2] == shape[3] &&
+        return dims == 4 && shape[0] == t->rows && shape[1] == 3 && shape[2] == shape[3] && shape[2] > 0 &&
                shape[2] <= t->columns / 3 && (int64_t)3 * shape[2] * shape[3] == t->columns;
     if (dims != 2) return 0;
     return t->kind == TRANSPOSED ? shape[0] == t->columns && shape[1] == t->rows
