@@ -1,8 +1,17 @@
 /** Where the files of a model are, from the address that people have of it. */
-
+import { MudptError } from './errors.js';
 import { pageAddress } from './platform.js';
 
 const HUGGING_FACE = ['huggingface.co', 'hf.co'];
+
+/** @param {string | URL} from @returns {URL} a new one */
+export function addressOf(from) {
+  try {
+    return new URL(from, pageAddress());
+  } catch (cause) {
+    throw new MudptError('argument', `"${from}" is no URL`, 'for instance https://…/clip-vit-base-patch16/', { cause });
+  }
+}
 
 /**
  * @param {string | URL} from a folder's URL, that of a .safetensors file in it, that of a page of a Hugging Face model
@@ -10,7 +19,7 @@ const HUGGING_FACE = ['huggingface.co', 'hf.co'];
  * @returns {{ base: URL, file: string | undefined }} the folder, and the file's name
  */
 export function modelAddress(from) {
-  const url = hubFolder(typeof from === 'string' ? new URL(from, pageAddress()) : new URL(from));
+  const url = hubFolder(addressOf(from));
   url.hash = '';
   const [folder, file] = splitWeights(url.pathname);
   url.pathname = folder.endsWith('/') ? folder : `${folder}/`;

@@ -5,7 +5,7 @@
  * The file has the classifier's parameters under their own names, their velocities under velocity.NAME, the loss of
  * every step so far under losses, and in its metadata where the run stands and digits that stand for its pictures.
  */
-import { MudptError } from './errors.js';
+import { MudptError, bytesOf } from './errors.js';
 import { resolveSettings } from './methods.js';
 import { writeSafetensors } from './safetensors.js';
 import { CHECKPOINT, SavedFile, describe, rawTensors } from './saved.js';
@@ -42,11 +42,7 @@ export class Checkpoint {
 
   /** @param {import('./classifier.js').Model} model @param {unknown} bytes */
   constructor(model, bytes) {
-    const file = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
-    if (!(file instanceof Uint8Array)) {
-      throw new MudptError('argument', "resume must be a checkpoint's bytes: a Uint8Array or an ArrayBuffer");
-    }
-    this.#file = new SavedFile(file, 'the checkpoint', [CHECKPOINT]);
+    this.#file = new SavedFile(bytesOf(bytes, 'the checkpoint'), 'the checkpoint', [CHECKPOINT]);
     this.#file.requireModel(model);
     const { method, classes, settings } = this.#file.details();
     this.classes = classes;

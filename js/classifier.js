@@ -7,7 +7,7 @@
  * ids, each filled up with -1; it needs the text tower.
  */
 import { addClasses } from './add-classes.js';
-import { MudptError, reasonOf } from './errors.js';
+import { MudptError, checkOptions, reasonOf } from './errors.js';
 import { decodeImage, readImage } from './images.js';
 import { MOST_MEASURED } from './limits.js';
 import { attentionOf, firstPrompts, nearestWords, savedPrompts } from './inside.js';
@@ -133,9 +133,11 @@ export class Classifier {
 
   /**
    * @param {any} image
-   * @param {{ topK?: number, signal?: AbortSignal }} [options]
+   * @param {{ topK?: number, transfer?: boolean, signal?: AbortSignal }} [options]
    */
-  async classify(image, { topK = 5, signal } = {}) {
+  async classify(image, options = {}) {
+    checkOptions(options, ['topK', 'transfer', 'signal']);
+    const { topK = 5, signal } = options;
     checkTopK(topK);
     signal?.throwIfAborted();
     const [logits] = await this.#logits([image], ['the picture'], signal);
@@ -148,9 +150,12 @@ export class Classifier {
 
   /**
    * @param {Example[]} examples
-   * @param {{ onProgress?: (progress: { done: number, total: number }) => void, signal?: AbortSignal }} [options]
+   * @param {{ onProgress?: (progress: { done: number, total: number }) => void, transfer?: boolean,
+   *   signal?: AbortSignal }} [options]
    */
-  async evaluate(examples, { onProgress, signal } = {}) {
+  async evaluate(examples, options = {}) {
+    checkOptions(options, ['onProgress', 'transfer', 'signal']);
+    const { onProgress, signal } = options;
     const { classes } = this.#details;
     const labels = labelsOf(classes, examples);
     if (classes.length > MOST_MEASURED) {
@@ -185,7 +190,9 @@ export class Classifier {
    * @param {{ raw?: boolean }} [options] raw: with the parameters as they were trained, before the injection
    * @returns {Promise<Uint8Array>}
    */
-  async export({ raw = false } = {}) {
+  async export(options = {}) {
+    checkOptions(options, ['raw']);
+    const { raw = false } = options;
     if (this.#saved) return savedWith(this.#saved, raw);
     const { method } = this.#details;
     const tensors = METHODS[method].perPicture
@@ -204,7 +211,9 @@ export class Classifier {
    * @param {{ signal?: AbortSignal }} [options]
    * @returns {Promise<Classifier>}
    */
-  async withClasses(names, { signal } = {}) {
+  async withClasses(names, options = {}) {
+    checkOptions(options, ['signal']);
+    const { signal } = options;
     signal?.throwIfAborted();
     const file = new SavedFile(await this.export(), 'the classifier', [CLASSIFIER]);
     return importClassifier(this.#model, await addClasses(this.#model, file, names, signal), 'the classifier');
@@ -213,9 +222,11 @@ export class Classifier {
   /**
    * Where the image tower looks.
    * @param {any} image
-   * @param {{ signal?: AbortSignal }} [options]
+   * @param {{ transfer?: boolean, signal?: AbortSignal }} [options]
    */
-  async attention(image, { signal } = {}) {
+  async attention(image, options = {}) {
+    checkOptions(options, ['transfer', 'signal']);
+    const { signal } = options;
     const { core, config } = this.#model;
     const pixels = await this.#pixels([image], ['the picture'], signal);
     await core.memory.idle;
@@ -225,7 +236,9 @@ export class Classifier {
   }
 
   /** The words that lie nearest to what the prompts have become. @param {{ topK?: number }} [options] */
-  async nearestWords({ topK = 5 } = {}) {
+  async nearestWords(options = {}) {
+    checkOptions(options, ['topK']);
+    const { topK = 5 } = options;
     checkTopK(topK);
     const { config, core } = this.#model;
     const file = this.#saved ? new SavedFile(this.#saved, 'the classifier', [CLASSIFIER]) : null;

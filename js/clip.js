@@ -9,7 +9,7 @@ import { Classifier, importClassifier } from './classifier.js';
 import { createCore } from './core.js';
 import { chooseDevice, startDevice } from './device-check.js';
 import { DEVICES } from './device.js';
-import { MudptError } from './errors.js';
+import { MudptError, bytesOf, checkOptions } from './errors.js';
 import { readOfficial } from './exchange.js';
 import {
   DEFAULT_TEMPLATE,
@@ -23,7 +23,7 @@ import {
   templateSentences,
 } from './methods.js';
 import { loadModel } from './model.js';
-import { planTraining } from './plan.js';
+import { checkPlan, planTraining } from './plan.js';
 import { nextTurn } from './platform.js';
 import { seldom } from './progress.js';
 import { requireIntegrity } from './sha256.js';
@@ -36,15 +36,6 @@ const OPTIONS = [
   ...['device', 'dtype', 'precision', 'towers', 'tokens', 'threads', 'variant', 'upright', 'cache', 'timeout'],
   ...['assetsUrl', 'worker', 'integrity', 'onProgress', 'signal'],
 ];
-
-/**
- * @param {Record<string, any>} options
- * @param {string[]} valid
- */
-function checkOptions(options, valid) {
-  const unknown = Object.keys(options).find((key) => !valid.includes(key));
-  if (unknown) throw new MudptError('argument', `there is no option "${unknown}"`, `valid are ${valid.join(', ')}`);
-}
 
 /**
  * Loads a model. What the options mean is in index.d.ts.
@@ -181,8 +172,9 @@ export class Clip {
    * @param {Record<string, any>} options
    * @returns {Promise<import('./plan.js').TrainingPlan>}
    */
-  async plan({ classes, pictures, recompute = false, dtype, ...rest }) {
+  async plan({ classes, pictures, recompute = false, dtype, ...rest } = {}) {
     const { core, clip, config, tokenizer, needTokens } = this.#model;
+    checkPlan({ pictures, recompute, dtype });
     const names = checkClasses(classes);
     const { method, settings } = resolveSettings(rest, config);
     const { ids, nameLengths } = promptSentences(tokenizer, names, method, settings);
@@ -208,12 +200,11 @@ export class Clip {
    * @param {{ name?: string, integrity?: string, signal?: AbortSignal }} [options] name of the file, for messages
    * @returns {Promise<Classifier>}
    */
-  async import(bytes, { name = 'the classifier file', integrity, signal } = {}) {
+  async import(bytes, options = {}) {
+    checkOptions(options, ['name', 'integrity', 'signal']);
+    const { name = 'the classifier file', integrity, signal } = options;
     signal?.throwIfAborted();
-    const file = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
-    if (!(file instanceof Uint8Array)) {
-      throw new MudptError('argument', `${name} must be given as its bytes: a Uint8Array or an ArrayBuffer`);
-    }
+    const file = bytesOf(bytes, name);
     requireIntegrity(file, integrity, name);
     return importClassifier(this.#model, file, name, signal);
   }

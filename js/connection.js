@@ -31,8 +31,10 @@ const isPlain = (value) => [Object.prototype, null].includes(Object.getPrototype
 
 /** @param {Uint8Array | ArrayBuffer} bytes any typed array @param {Parcel} parcel */
 function packBytes(bytes, parcel) {
-  const own = parcel.giveUp ? bytes : bytes.slice(0); // of a view only what it shows
-  parcel.moved.push(ArrayBuffer.isView(own) ? /** @type {ArrayBuffer} */ (own.buffer) : own);
+  const bufferOf = (given) => (ArrayBuffer.isView(given) ? given.buffer : given);
+  const movable = parcel.giveUp && bufferOf(bytes) instanceof ArrayBuffer; // shared memory is not
+  const own = movable ? bytes : bytes.slice(0); // of a view only what it shows
+  parcel.moved.push(/** @type {ArrayBuffer} */ (bufferOf(own)));
   return own;
 }
 
@@ -129,6 +131,7 @@ export class Connection {
   end(error) {
     if (this.#ended) return;
     this.#ended = error;
+    this.memoryBytes = 0;
     this.#worker.terminate();
     for (const call of [...this.#calls.values()]) call.reject(error);
   }
@@ -192,6 +195,7 @@ export class Connection {
   }
 
   #receive({ call: number, tell, args, result, error, crash, memoryBytes }) {
+    if (this.#ended) return;
     if (crash !== undefined) return this.#crashed(crash);
     this.memoryBytes = memoryBytes;
     const call = this.#calls.get(number);

@@ -110,9 +110,9 @@ export class Core {
     return this.#memory;
   }
 
-  /** Bytes of memory. It never shrinks, so this is the peak as well. */
+  /** Bytes of memory. It never shrinks, so this is the peak as well; 0 after dispose(). */
   get memoryBytes() {
-    return this.#memory.buffer.byteLength;
+    return this.disposed ? 0 : this.#memory.buffer.byteLength;
   }
 
   /** The module, with the exported C functions. */
@@ -126,15 +126,15 @@ export class Core {
   }
 
   #clip(handle) {
-    const config = this.#clips.get(handle);
+    const config = this.#memory.module && this.#clips.get(handle);
     if (config) return config;
-    throw new MudptError('state', 'this model has been freed');
+    throw new MudptError('state', 'this model has been freed', 'load it again');
   }
 
   #classifier(handle) {
-    const found = this.#classifiers.get(handle);
+    const found = this.#memory.module && this.#classifiers.get(handle);
     if (found) return found;
-    throw new MudptError('state', 'this classifier has been freed');
+    throw new MudptError('state', 'this classifier has been disposed of', 'make or import it again');
   }
 
   // ------------------------------------------------------------------------------------------------ library

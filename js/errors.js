@@ -57,6 +57,16 @@ export class MudptError extends Error {
 }
 
 /**
+ * Refuses options that a function does not have: a misspelt one would silently do nothing.
+ * @param {Record<string, any>} options as given
+ * @param {string[]} valid
+ */
+export function checkOptions(options, valid) {
+  const unknown = Object.keys(options).find((key) => !valid.includes(key));
+  if (unknown) throw new MudptError('argument', `there is no option "${unknown}"`, `valid are ${valid.join(', ')}`);
+}
+
+/**
  * The error of a C function that returned `code` and left `text` as the last error. What follows its last semicolon is
  * what to do.
  * @param {number} code
@@ -66,6 +76,13 @@ export function errorFromC(code, text) {
   const cut = text.lastIndexOf('; ');
   if (cut < 0) return new MudptError(FROM_C[code] ?? 'state', text || `the library failed with code ${code}`);
   return new MudptError(FROM_C[code] ?? 'state', text.slice(0, cut), text.slice(cut + 2));
+}
+
+/** The bytes of a file that a program was to give so. @param {unknown} given @param {string} name of the file */
+export function bytesOf(given, name) {
+  if (given instanceof ArrayBuffer) return new Uint8Array(given);
+  if (given instanceof Uint8Array) return given;
+  throw new MudptError('argument', `${name} must be given as its bytes: a Uint8Array or an ArrayBuffer`);
 }
 
 /** What went wrong, in one line, from anything that was thrown; a cause says it best. @param {unknown} error */

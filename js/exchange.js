@@ -3,7 +3,7 @@
  * dictionaries (official-names.js), as .safetensors. docs/exchange.md says how such a file goes to and from a .pth.tar
  * checkpoint. No value changes on the way.
  */
-import { MudptError } from './errors.js';
+import { MudptError, bytesOf, checkOptions } from './errors.js';
 import { METHODS, TRAINABLE, checkClasses, promptSentences, resolveSettings } from './methods.js';
 import { FORMATS, LAYER, LAYER0, isTrained, namesOf } from './official-names.js';
 import { readHeader, writeSafetensors } from './safetensors.js';
@@ -26,11 +26,13 @@ const product = (shape) => shape.reduce((a, b) => a * b, 1);
  * @param {{ format?: string, name?: string }} [options]
  * @returns {Uint8Array}
  */
-export function exportOfficial(bytes, { format = 'official', name = 'the file' } = {}) {
+export function exportOfficial(bytes, options = {}) {
+  checkOptions(options, ['format', 'name']);
+  const { format = 'official', name = 'the file' } = options;
   if (!EXCHANGE_FORMATS.includes(format)) {
     throw new MudptError('argument', `format is "${format}", expected ${EXCHANGE_FORMATS.join(' or ')}`);
   }
-  const file = new SavedFile(new Uint8Array(bytes), name, [CLASSIFIER, CHECKPOINT]);
+  const file = new SavedFile(bytesOf(bytes, name), name, [CLASSIFIER, CHECKPOINT]);
   const { method, settings } = file.details();
   if (!settings || !TRAINABLE.includes(method)) {
     throw new MudptError('argument', `${name}: nothing is trained in ${method}`, 'give a tuned classifier');
@@ -124,11 +126,7 @@ const MEANING = ['phrase', 'classPosition', 'injection', 'layer0Fusion'];
  */
 export async function readOfficial(model, file, { method, classes, ...options }) {
   const { core, clip, config, tokenizer, needTokens } = model;
-  const unknown = Object.keys(options).find((key) => !MEANING.includes(key));
-  if (unknown) {
-    const valid = ['method', 'classes', ...MEANING].join(', ');
-    throw new MudptError('argument', `there is no option "${unknown}"`, `valid are ${valid}`);
-  }
+  checkOptions({ method, classes, ...options }, ['method', 'classes', ...MEANING]);
   const names = checkClasses(classes);
   const { settings: asked } = resolveSettings({ method, ...options }, config);
   const dictionary = await Dictionary.open(file, coreMethod(method, asked, config));

@@ -133,7 +133,7 @@ export async function decodeImage(core, picture, upright) {
     if (!(error instanceof MudptError)) throw error;
     const browserPixels =
       'bytes' in picture && error.code === 'image' ? await decodedByBrowser(picture, upright) : null;
-    if (!browserPixels) throw error.named(picture.name);
+    if (!browserPixels) throw error.code === 'state' ? error : error.named(picture.name);
     return decodeImage(core, browserPixels, upright);
   }
 }

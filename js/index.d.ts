@@ -272,7 +272,10 @@ export interface TuneOptions extends TuneSettings {
   recompute?: boolean;
   /** Bytes. A run that would take more is refused (`memory`) before it starts, with what would fit. */
   memoryLimit?: number;
-  /** Moves pictures' bytes and bitmaps to the worker: they cannot be used afterwards. Default `false`: copies. */
+  /**
+   * Moves bytes (those of `resume`, too) and bitmaps to the worker: they cannot be used afterwards. Default `false`:
+   * copies.
+   */
   transfer?: boolean;
   /** Ends the run within a few pictures; it then has no result. To keep what was trained use {@link TuneJob.stop}. */
   signal?: AbortSignal;
@@ -322,10 +325,12 @@ export interface PlanOptions extends TuneSettings {
   classes: string[];
   method?: TunableMethod;
   preset?: Preset;
+  /** To train on, in all. Default: `shots` a class. */
   pictures?: number;
+  /** As in {@link TuneOptions}. */
   recompute?: boolean;
-  /** As if the blocks' matrices were kept so. */
-  dtype?: 'f16' | 'int8' | 'int16';
+  /** As if the blocks' matrices were kept so. Default: as they are. */
+  dtype?: 'f32' | 'f16' | 'int8' | 'int16';
 }
 
 /** Bytes. */
@@ -350,7 +355,7 @@ export interface TrainingPlan {
 /** A loaded model. */
 export interface Clip {
   readonly info: ClipInfo;
-  /** Bytes of WebAssembly memory. It never shrinks, so this is the peak as well. */
+  /** Bytes of WebAssembly memory. It never shrinks, so this is the peak as well; 0 after `dispose()`. */
   readonly memoryBytes: number;
   /**
    * A classifier from class names alone.
@@ -361,7 +366,11 @@ export interface Clip {
   zeroShot(classes: string[], options?: ZeroShotOptions): Promise<Classifier>;
   /** The methods that train something, with their defaults on this model. */
   methods(): MethodInfo[];
-  /** What training would take; `pictures` to train on, by default `shots` a class. */
+  /**
+   * What training would take.
+   *
+   * @throws {MudptError} `argument`, `tokenizer`, `memory`, `network`, `state` (no text tower)
+   */
   plan(options: PlanOptions): Promise<TrainingPlan>;
   /** Starts to tune prompts to some pictures of each class. What is wrong is said by the job. */
   tune(options: TuneOptions): TuneJob;
@@ -472,14 +481,15 @@ export interface Classifier {
    *
    * @param options.topK how many. Default 5.
    * @param options.transfer as in {@link TuneOptions}
-   * @throws {MudptError} `image`, `file`, `network`, `memory`, `state`
+   * @throws {MudptError} `argument`, `image`, `file`, `network`, `memory`, `not-finite` (of weights that are finite
+   *   but absurd), `state`
    */
   classify(
     image: ImageInput,
     options?: { topK?: number; transfer?: boolean; signal?: AbortSignal },
   ): Promise<{ label: string; score: number }[]>;
   /**
-   * Measures it on examples, a few pictures at a time.
+   * Measures it on examples, a few pictures at a time. Of no examples at all it is measured as 0.
    *
    * @param options.onProgress told at most 10 times a second, and at the end: pictures
    * @throws {MudptError} as `classify`, and `argument` for a label that is no class, or for more than 10,000 classes
@@ -524,7 +534,7 @@ export interface Classifier {
    * @throws {MudptError} `argument`: a name is there already; `tokenizer`; `state`: each class has a context of its own
    */
   withClasses(names: string[], options?: { signal?: AbortSignal }): Promise<Classifier>;
-  /** Frees its memory. The model's `dispose()` does it too. */
+  /** Frees its memory. The model's `dispose()` does it too. A second time it does nothing. */
   dispose(): Promise<void>;
 }
 

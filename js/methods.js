@@ -238,6 +238,12 @@ function refuse(key, value, expected) {
   );
 }
 
+/** What tune() is given beside a method's settings. */
+const RUN_OPTIONS = [
+  ...['classes', 'examples', 'method', 'validation', 'resume'],
+  ...['recompute', 'memoryLimit', 'transfer', 'signal'],
+];
+
 /** Whether a method takes an option. @param {string} method @param {string} key */
 export const hasOption = (method, key) =>
   TRAINABLE.includes(method) && (key === 'preset' || Object.hasOwn(defaultsOf(method), key));
@@ -254,9 +260,12 @@ export function checkOption(method, key, name = key) {
   if (having.length) {
     throw new MudptError('argument', `${name} is no option of ${method}`, `methods that have it: ${having.join(', ')}`);
   }
-  const own = Object.keys(defaultsOf(method));
-  const valid = ['classes', 'examples', 'method', 'preset', 'validation', 'signal', ...own].join(', ');
-  throw new MudptError('argument', `there is no option "${key}"`, `valid are ${valid}`);
+  const valid = `settings of ${method} are ${['preset', ...Object.keys(defaultsOf(method))].join(', ')}`;
+  throw new MudptError(
+    'argument',
+    `there is no option "${key}"`,
+    `${valid}; tune() also has ${RUN_OPTIONS.join(', ')}`,
+  );
 }
 
 const wordsOf = (phrase) => phrase.trim().split(/\s+/).filter(Boolean);
@@ -308,9 +317,10 @@ export function resolveSettings({ method = 'mudpt', preset = 'paper', ...options
 
 /** @param {unknown} classes @returns {string[]} */
 export function checkClasses(classes) {
-  if (!Array.isArray(classes) || !classes.length)
-    refuse('classes', String(classes), 'an array of at least one class name');
-  if (classes.length > MOST_CLASSES) refuse('classes', `${classes.length} names`, `at most ${MOST_CLASSES}`);
+  if (!Array.isArray(classes)) refuse('classes', classes, 'an array of class names');
+  if (!classes.length) throw new MudptError('argument', 'there are no classes, expected at least one name');
+  if (classes.length > MOST_CLASSES)
+    throw new MudptError('argument', `there are ${classes.length} classes, expected at most ${MOST_CLASSES}`);
   const seen = new Set();
   for (const name of classes) {
     if (typeof name !== 'string' || !name.trim()) refuse('a class name', name, 'text that is not empty');
@@ -340,7 +350,8 @@ export function templateSentences(tokenizer, classes, templates) {
       refuse('a template', template, 'text with {} in the place of the class name');
     }
   }
-  if (templates.length > MOST_TEMPLATES) refuse('templates', `${templates.length}`, `at most ${MOST_TEMPLATES}`);
+  if (templates.length > MOST_TEMPLATES)
+    throw new MudptError('argument', `there are ${templates.length} templates, expected at most ${MOST_TEMPLATES}`);
   return templates.map((template) =>
     classes.map((name) => tokenizer.sentence(template.split('{}').join(spoken(name)), `class "${name}"`)),
   );

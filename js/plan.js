@@ -25,17 +25,33 @@ const megabytes = (bytes) => `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB`
  * @property {number} group pictures that go through the image tower together
  */
 
+/** Types that blocks' matrices can be thought to be kept as. */
+const STORAGE = { f32: DTYPES.F32, f16: DTYPES.F16, int8: DTYPES.I8, int16: DTYPES.I16 };
+
+/** Refuses options of a plan, or of a run, of the wrong type. @param {Record<string, any>} options */
+export function checkPlan({ pictures, recompute, dtype, memoryLimit }) {
+  const checks = {
+    pictures: [pictures, Number.isInteger(pictures) && pictures >= 0, 'a whole number from 0'],
+    recompute: [recompute, typeof recompute === 'boolean', 'true or false'],
+    dtype: [dtype, Object.hasOwn(STORAGE, dtype), Object.keys(STORAGE).join(' or ')],
+    memoryLimit: [memoryLimit, memoryLimit > 0, 'a number of bytes above 0'],
+  };
+  for (const [key, [value, isRight, expected]] of Object.entries(checks)) {
+    if (value === undefined || isRight) continue;
+    throw new MudptError('argument', `${key} is ${value}, expected ${expected}`);
+  }
+}
+
 /**
  * @param {import('./classifier.js').Model} model
  * @param {number} handle a classifier
- * @param {{ batchSize: number, pictures: number, recompute?: boolean, dtype?: 'f16' | 'int8' | 'int16' }} options
+ * @param {{ batchSize: number, pictures: number, recompute?: boolean, dtype?: keyof typeof STORAGE }} options
  *   `dtype`: as if blocks' matrices were kept so
  * @returns {TrainingPlan}
  */
 export function planTraining({ core, clip, config }, handle, { batchSize, pictures, recompute = false, dtype }) {
   const { pixels, ...plan } = core.classifierPlan(handle, batchSize, recompute);
-  const storage = { f16: DTYPES.F16, int8: DTYPES.I8, int16: DTYPES.I16 }[dtype ?? ''];
-  if (storage !== undefined) plan.weights = core.clipWeightBytesAs(clip, storage);
+  if (dtype !== undefined) plan.weights = core.clipWeightBytesAs(clip, STORAGE[dtype]);
   const examples = pixels + Math.min(DECODED, pictures * 3 * config.image ** 2);
   const runtime = RUNTIME.once + RUNTIME.thread * core.threads;
   const total = plan.weights + plan.activations + plan.prompts + plan.optimizer + examples + runtime;
@@ -49,7 +65,6 @@ export function planTraining({ core, clip, config }, handle, { batchSize, pictur
  * @param {{ batchSize: number, pictures: number, recompute: boolean, memoryLimit?: number }} options
  */
 export function requireMemory(model, handle, { memoryLimit = MOST, ...options }) {
-  if (!(memoryLimit > 0)) throw new MudptError('argument', `memoryLimit must be above 0 bytes, not ${memoryLimit}`);
   const { total, weights } = planTraining(model, handle, options);
   if (total <= memoryLimit) return;
   /** @type {[string, { recompute?: boolean, dtype?: 'int8', batchSize?: number }][]} */

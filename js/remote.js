@@ -48,6 +48,11 @@ export async function loadClip(from, options = {}) {
   }
 }
 
+/** @param {unknown} error */
+function passOverGone(error) {
+  if (!(error instanceof MudptError && error.code === 'state')) throw error;
+}
+
 /** An object in the worker. */
 class RemoteObject {
   /**
@@ -61,7 +66,11 @@ class RemoteObject {
       Object.defineProperty(this, name, { get: () => structuredClone(values[name]), enumerable: true });
     }
     for (const name of MEMBERS[type].methods) {
-      const call = async (...args) => local(connection, await connection.call(number, name, args).answer);
+      const call = async (...args) => {
+        const { answer } = connection.call(number, name, args);
+        // What has gone already, perhaps with its model, need not be disposed of.
+        return local(connection, await (name === 'dispose' ? answer.catch(passOverGone) : answer));
+      };
       Object.defineProperty(this, name, { value: call });
     }
   }

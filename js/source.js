@@ -2,12 +2,12 @@
  * Where a model's files come from: a URL, files or a folder that a page was given, or in Node a directory or a file in
  * it. All give the same small interface, which reads in pieces and holds no whole file.
  */
-import { modelAddress } from './address.js';
+import { addressOf, modelAddress } from './address.js';
 import { openKept } from './cache.js';
 import { MudptError, reasonOf } from './errors.js';
 import { blobSource, droppedFiles, folderSource } from './files.js';
 import { LARGEST_TEXT } from './limits.js';
-import { isNode, nodePart, pageAddress } from './platform.js';
+import { isNode, nodePart } from './platform.js';
 
 const TIMEOUT = 30_000;
 const RETRY_DELAYS = [250, 1000, 3000];
@@ -45,12 +45,13 @@ export async function openSource(from, { signal, cache = true, timeout = TIMEOUT
   if (!(timeout > 0)) {
     throw new MudptError('argument', `timeout is ${timeout}, expected a number of milliseconds above 0`);
   }
-  if (from instanceof URL || (typeof from === 'string' && (!isNode || /^(https?|file|data|blob|hf):/.test(from)))) {
+  const isText = typeof from === 'string' && from !== '';
+  if (from instanceof URL || (isText && (!isNode || /^(https?|file|data|blob|hf):/.test(from)))) {
     const url = addressOf(from);
     if (url.protocol !== 'file:') return urlSource(from, { signal, cache, timeout, retryDelays });
     return (await nodePart('files.js')).openPath(url);
   }
-  if (typeof from === 'string') return (await nodePart('files.js')).openPath(from);
+  if (isText) return (await nodePart('files.js')).openPath(from);
   const given = /** @type {any} */ (from);
   if (isAddresses(given)) return addressesSource(given, { signal, cache, timeout, retryDelays });
   if (given?.kind === 'directory' && given.getFileHandle) return folderSource(given);
@@ -74,15 +75,6 @@ const isAddresses = (given) =>
 
 /** @returns {any[]} */
 const listOf = (given) => (given?.[Symbol.iterator] ? [...given] : []);
-
-/** @param {string | URL} from */
-function addressOf(from) {
-  try {
-    return new URL(from, pageAddress());
-  } catch (cause) {
-    throw new MudptError('argument', `"${from}" is no URL`, 'for instance https://…/clip-vit-base-patch16/', { cause });
-  }
-}
 
 /** The text of a small file. @param {SourceFile} file */
 export async function readText(file) {

@@ -7,7 +7,7 @@ import { Classifier, labelsOf } from './classifier.js';
 import { MudptError } from './errors.js';
 import { decodeImage, readImage } from './images.js';
 import { METHODS, checkClasses, promptSentences, resolveSettings } from './methods.js';
-import { requireMemory } from './plan.js';
+import { checkPlan, requireMemory } from './plan.js';
 import { nextTurn } from './platform.js';
 import { drawShots, drawValidation } from './shots.js';
 import { Steps } from './steps.js';
@@ -100,9 +100,11 @@ export class TuneJob {
     const names = before ? before.classes : checkClasses(classes);
     if (names.length < 2) throw new MudptError('argument', 'one class has nothing to be told apart from', 'give two');
     const { method, settings } = before ? before.run : resolveSettings(rest, config);
-    if (typeof validation !== 'boolean' && !Array.isArray(validation)) {
-      throw new MudptError('argument', `validation is ${validation}, expected true, false or an array of examples`);
+    if (typeof validation !== 'boolean' && !(Array.isArray(validation) && validation.length)) {
+      const given = Array.isArray(validation) ? 'an empty array' : validation;
+      throw new MudptError('argument', `validation is ${given}, expected true, false or an array of examples`);
     }
+    checkPlan({ recompute, memoryLimit });
     const labels = labelsOf(names, examples);
     const drawn = drawShots(core, names, labels, { ...settings, validation: validation === true });
     const held = Array.isArray(validation)

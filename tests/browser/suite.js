@@ -136,6 +136,7 @@ const cases = {
     );
     same(fromNode.settings.epochs, TUNING.epochs, 'settings');
     await fromNode.dispose();
+    await fromNode.dispose();
     await rejectsWith('state', fromNode.classify(FACE), /disposed/);
   },
 
@@ -387,6 +388,8 @@ const cases = {
     await clip.dispose();
     for (const call of [...waiting, zeroShot.classify(FACE), clip.zeroShot(CLASSES), clip.tune(tuning()).finished])
       await rejectsWith('state', call, /disposed/);
+    await zeroShot.dispose();
+    same(clip.memoryBytes, 0, 'memoryBytes');
   },
 
   async 'tells once how to get threads, and nothing else'() {

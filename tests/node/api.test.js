@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-import { MudptError, loadClip } from '../../js/index.js';
+import { MudptError, exportOfficial, loadClip } from '../../js/index.js';
 import { floatsOf, headerOf, writeSafetensors } from '../../js/safetensors.js';
 import {
   GOLDEN,
@@ -119,7 +119,9 @@ for (const way of WAYS) {
         });
         await again.dispose();
         await classifier.dispose();
-        await assert.rejects(classifier.classify(PICTURES[0]), isError('state', /freed/));
+        await classifier.dispose();
+        const gone = isError('state', /^this classifier has been disposed of; make or import it again$/);
+        await assert.rejects(classifier.classify(PICTURES[0]), gone);
       });
     }
   });
@@ -296,6 +298,9 @@ describe('training runs', () => {
 
   for (const [what, code, message, options] of [
     ['no options', 'argument', /classes/, { classes: undefined }],
+    ['nothing to validate on', 'argument', /^validation is an empty array, expected/, { validation: [] }],
+    ['recompute as text', 'argument', /^recompute is yes, expected true or false$/, { recompute: 'yes' }],
+    ['no memory', 'argument', /^memoryLimit is 0, expected a number of bytes above 0$/, { memoryLimit: 0 }],
     ['no examples', 'argument', /examples must be an array/, { examples: undefined }],
     [
       'a class without examples',
@@ -459,6 +464,19 @@ describe('pictures and measuring', () => {
     const both = { template: 'a {}', templates: ['the {}'] };
     await assert.rejects(clip.zeroShot(CLASSES, both), isError('argument', /template and templates are given; leave/));
     await assert.rejects(clip.zeroShot([]), isError('argument', /classes/));
+    for (const call of [
+      classifier.classify(PICTURES[0], { topk: 1 }),
+      classifier.evaluate([], { progress: () => {} }),
+      classifier.export({ row: true }),
+      classifier.attention(PICTURES[0], { topK: 1 }),
+      classifier.nearestWords({ top: 1 }),
+      classifier.withClasses(['owl'], { template: 'a {}' }),
+      clip.import(await classifier.export(), { file: 'a' }),
+      (async () => exportOfficial(await classifier.export(), { form: 'maple' }))(),
+    ]) {
+      await assert.rejects(call, isError('argument', /^there is no option "\w+"; valid are \w/));
+    }
+    assert.equal((await classifier.classify(PICTURES[0], { transfer: true })).length, 3);
   });
 });
 
@@ -570,6 +588,7 @@ describe('saved classifiers', () => {
     const other = await loadClip(TINY_B, { threads: 1 });
     await assert.rejects(other.import(good), isError('classifier', /another model/));
     await assert.rejects(other.import('path'), isError('argument', /Uint8Array/));
+    assert.throws(() => exportOfficial(/** @type {any} */ ('path')), isError('argument', /Uint8Array/));
     await other.dispose();
   });
 });
@@ -582,12 +601,14 @@ describe('lives and ends', () => {
     await job[Symbol.asyncIterator]().next();
     await clip.dispose();
     await clip.dispose();
-    const gone = isError('state', /disposed of|freed/);
+    const gone = isError('state', /^this model has been disposed of; load it again$/);
     await assert.rejects(job.finished, gone);
     await assert.rejects(classifier.classify(PICTURES[0]), gone);
     await assert.rejects(classifier.export(), gone);
     await assert.rejects(clip.zeroShot(CLASSES), gone);
     await assert.rejects(clip.tune(SHORT).finished, gone);
+    await classifier.dispose();
+    assert.equal(clip.memoryBytes, 0);
   });
 
   test('two models side by side, and a classifier used while another is trained', async () => {

@@ -112,7 +112,7 @@ describe('starting', () => {
     assert.ok(core.disposed);
     assert.throws(() => core.version(), isError('state', /disposed of; load it again/));
     assert.throws(() => core.clipFingerprint(clip), isError('state', /disposed of/));
-    assert.throws(() => core.classifierCreate(clip, { method: 'zeroshot' }, null, 2), isError('state', /freed/));
+    assert.throws(() => core.classifierCreate(clip, { method: 'zeroshot' }, null, 2), isError('state', /disposed of/));
   });
 });
 
@@ -151,7 +151,7 @@ for (const way of WAYS) {
       assert.equal(tested.features.length, labels.length * model.config.embed);
       assert.ok(core.classifierBytes(classifier) > 10000);
       core.classifierFree(classifier);
-      assert.throws(() => core.classifierLogits(classifier, pixels), isError('state', /freed/));
+      assert.throws(() => core.classifierLogits(classifier, pixels), isError('state', /disposed of/));
     });
 
     test('folded prompts in a classifier without a text tower give the same logits, bit for bit', () => {

@@ -342,7 +342,7 @@ describe('names as the authors’ code has them', () => {
       [
         'no classes',
         'argument',
-        /classes is "undefined", expected an array/,
+        /classes is undefined, expected an array/,
         () => files.coop,
         { method: 'coop', classes: undefined },
       ],
@@ -548,7 +548,7 @@ describe('more classes for a tuned classifier', () => {
     await assert.rejects(specific.withClasses(['owl']), isError('state', /a context of its own/));
     const tuned = await clip.tune(options).finished;
     await assert.rejects(tuned.withClasses(['owl', 'cat']), isError('argument', /class "cat" is listed twice/));
-    await assert.rejects(tuned.withClasses([]), isError('argument', /at least one class name/));
+    await assert.rejects(tuned.withClasses([]), isError('argument', /at least one name/));
     await assert.rejects(tuned.withClasses(['owl '.repeat(60)]), isError('tokenizer', /class "owl/));
   });
 });

@@ -387,6 +387,7 @@ describe('the cache', () => {
       assert.ok(Date.now() - weights.savedAt.getTime() < 600_000);
 
       assert.equal(await cache.delete('http://127.0.0.1:9/'), false);
+      await assert.rejects(cache.delete('models/a'), isError('argument', /^"models\/a" is no URL; /));
       assert.equal(await cache.delete(`${server.url}model.safetensors`), true);
       assert.equal((await cache.list()).length, 3);
       assert.equal(await cache.delete(server.url), true);

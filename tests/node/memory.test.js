@@ -65,6 +65,18 @@ test('more classes, more pictures, other storage', async () => {
   const int8 = await loadClip(TINY_A, { dtype: 'int8' });
   assert.ok(int8.info.weightBytes <= small.weights); // the rest is kept as f16 then
   await int8.dispose();
+  assert.ok((await clip.plan({ classes: CLASSES, dtype: 'f32' })).weights >= few.weights);
+  for (const [options, message] of [
+    [{ pictures: NaN }, /^pictures is NaN, expected a whole number from 0$/],
+    [{ pictures: -1 }, /^pictures is -1, expected/],
+    [{ dtype: 'f64' }, /^dtype is f64, expected f32 or f16 or int8 or int16$/],
+    [{ recompute: 1 }, /^recompute is 1, expected true or false$/],
+    [{ batch: 1 }, /^there is no option "batch"; settings of mudpt are /],
+    [{ classes: undefined }, /^classes is undefined/],
+  ]) {
+    await assert.rejects(clip.plan({ classes: CLASSES, ...options }), { code: 'argument', message });
+  }
+  await assert.rejects(clip.plan(), { code: 'argument' });
   await clip.dispose();
 });
 

@@ -202,7 +202,7 @@ describe('methods', () => {
     [{ method: 'vpt', classSpecific: true }, /^classSpecific is no option of vpt; methods that have it: coop$/],
     [{ method: 'ivlp', layer0Fusion: false }, /^layer0Fusion is no option of ivlp; methods that have it: mudpt$/],
     [{ method: 'coop', classPosition: 'left' }, /^classPosition is "left", expected end or middle or front$/],
-    [{ method: 'coop', context: 4 }, /^there is no option "context"; valid are .*classPosition/],
+    [{ method: 'coop', context: 4 }, /^there is no option "context"; settings of coop are .*classPosition/],
     [{ injection: 'transformer', layer0Fusion: true }, /^layer0Fusion is no option of transformer injection; /],
     [{ method: 'cocoop', phrase: 'a', promptLength: 2 }, /^promptLength is 2, but the phrase "a" has only 1 words/],
     [{ promptLength: 5 }, /^promptLength is 5, but the phrase "a photo of a" has only 4 words/],
