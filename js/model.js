@@ -21,8 +21,8 @@ const TOKENS = ['needed', 'all'];
 const INDEX = 'model.safetensors.index.json';
 const HEAD_WIDTH = 64;
 const WORTHWHILE_GAIN = 1.1; // of precision fast, below which f32 stays
-const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073];
-const CLIP_STD = [0.26862954, 0.26130258, 0.27577711];
+export const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073];
+export const CLIP_STD = [0.26862954, 0.26130258, 0.27577711];
 
 /** Transformers' CLIPConfig: what keys that are absent stand for. */
 const TEXT_DEFAULTS = {
@@ -59,7 +59,7 @@ function size(name, document, path) {
 }
 
 /** @param {any} document */
-const isClipConfig = (document) =>
+export const isClipConfig = (document) =>
   document.model_type === 'clip' || Boolean(document.text_config && document.vision_config);
 
 /**
@@ -215,7 +215,7 @@ export function preprocessing(document, image, name) {
  * @param {import('./source.js').Source} source
  * @returns {Promise<import('./source.js').SourceFile[]>}
  */
-async function openWeights(source) {
+export async function openWeights(source) {
   for (const name of source.weights ? [source.weights] : ['model.safetensors', 'open_clip_model.safetensors']) {
     const file = await source.open(name);
     if (file) return [file];
@@ -254,7 +254,7 @@ async function openWeights(source) {
 }
 
 /** @param {import('./source.js').SourceFile[]} files */
-async function closeAll(files) {
+export async function closeAll(files) {
   for (const file of files) await file.close();
 }
 

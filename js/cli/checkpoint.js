@@ -4,6 +4,7 @@
  */
 import { Option } from 'commander';
 import { readFile, stat } from 'node:fs/promises';
+import { Checkpoint } from '../checkpoint.js';
 import { MudptError } from '../errors.js';
 import { CHECKPOINT, SavedFile } from '../saved.js';
 import { checkTarget, writeWhole } from '../node/whole-files.js';
@@ -45,6 +46,21 @@ export async function openRun(options, command) {
     );
   }
   return { method, asked: settingsOf(method, options), before: settings ?? {}, resume, target };
+}
+
+/**
+ * Refuses another model, other classes or settings than the run's: tune() would too, but after zero-shot is measured.
+ * @param {Uint8Array | undefined} resume
+ * @param {import('../index.js').Clip} clip
+ * @param {Record<string, any>} options of tune()
+ */
+export function requireSameRun(resume, clip, options) {
+  if (!resume) return;
+  const { fingerprint, architecture: config } = clip.info;
+  new Checkpoint(/** @type {any} */ ({ fingerprint, config }), resume).requireSame(
+    options,
+    /** @type {any} */ (config),
+  );
 }
 
 /**

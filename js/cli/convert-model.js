@@ -8,6 +8,7 @@
  */
 import { open } from 'node:fs/promises';
 import { MudptError } from '../errors.js';
+import { halfToFloat } from '../exchange.js';
 import { readHeader, writeHeader } from '../safetensors.js';
 import { countLayers, FAMILIES, familyOf, isBlockMatrix, layout } from './tensor-names.js';
 
@@ -280,22 +281,7 @@ let halfTable;
 
 /** The value of each of the 65,536 halves. */
 function halves() {
-  if (halfTable) return halfTable;
-  halfTable = new Float32Array(65536);
-  for (let half = 0; half < 65536; half++) {
-    const exponent = (half >>> 10) & 31;
-    const fraction = half & 1023;
-    const size =
-      exponent === 31
-        ? fraction
-          ? NaN
-          : Infinity
-        : exponent
-          ? (1024 + fraction) * 2 ** (exponent - 25)
-          : fraction * 2 ** -24;
-    halfTable[half] = half & 0x8000 ? -size : size;
-  }
-  return halfTable;
+  return (halfTable ??= Float32Array.from({ length: 65536 }, (_, half) => halfToFloat(half)));
 }
 
 /** write() may take less than it was given. */

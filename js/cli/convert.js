@@ -3,20 +3,21 @@ import { Argument, Command, Option } from 'commander';
 import { copyFile, readdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { MudptError } from '../errors.js';
-import { architectureFromTensors } from '../model.js';
+import { CLIP_MEAN, CLIP_STD, architectureFromTensors, isClipConfig } from '../model.js';
 import { openPath } from '../node/files.js';
 import { readHeader } from '../safetensors.js';
 import { readJson } from '../source.js';
 import { convertWeights } from './convert-model.js';
 import { makeFolder } from '../node/whole-files.js';
 import { onInterrupt } from './interrupt.js';
-import { DTYPES, given, withOutput } from './options.js';
+import { given, withOutput } from './options.js';
 import { FAMILIES } from './tensor-names.js';
 import { openTerminal, size } from './terminal.js';
 
 /** Small files of a model that are taken along as they are, where there are any. */
 const COMPANIONS =
   /^(tokenizer|tokenizer_config|special_tokens_map|vocab)\.json$|^merges\.txt$|^(MODEL_CARD|README|LICENSE)(\.\w+)?$/;
+/** Types that are written, and what transformers calls that of a model's other tensors. */
 const TORCH_NAMES = { f32: 'float32', f16: 'float16', int8: 'float16' };
 
 export function convertCommand() {
@@ -24,7 +25,9 @@ export function convertCommand() {
     new Command('convert')
       .description('write a model with its weights in another type or under other names')
       .addArgument(new Argument('<model>', 'folder of a model, or a .safetensors file in it').argParser(given))
-      .addOption(new Option('--to <type>', 'type of the weights').choices(DTYPES).makeOptionMandatory())
+      .addOption(
+        new Option('--to <type>', 'type of the weights').choices(Object.keys(TORCH_NAMES)).makeOptionMandatory(),
+      )
       .addOption(new Option('--names <family>', "whose tensor names (default: the model's own)").choices(FAMILIES))
       .addOption(new Option('--out <dir>', 'folder to make').argParser(given).makeOptionMandatory()),
   ).action(run);
@@ -77,7 +80,7 @@ async function writeCompanions(source, file, folder, to) {
     }
   }
   let config = await readJson(source, 'config.json');
-  const usable = config && (config.model_type === 'clip' || (config.text_config && config.vision_config));
+  const usable = config && isClipConfig(config);
   const sizes = usable ? undefined : architectureFromTensors((await readHeader(file)).tensors, file.name);
   if (sizes) config = configOf(sizes);
   for (const key of ['dtype', 'torch_dtype']) if (key in config) config[key] = TORCH_NAMES[to];
@@ -135,7 +138,7 @@ function processorOf(image) {
     rescale_factor: 1 / 255,
     do_normalize: true,
     do_convert_rgb: true,
-    image_mean: [0.48145466, 0.4578275, 0.40821073],
-    image_std: [0.26862954, 0.26130258, 0.27577711],
+    image_mean: CLIP_MEAN,
+    image_std: CLIP_STD,
   };
 }

@@ -2,6 +2,7 @@
 import { Argument, Command, Option } from 'commander';
 import { stat } from 'node:fs/promises';
 import { MudptError } from '../errors.js';
+import { closeAll, openWeights } from '../model.js';
 import { openFile } from '../node/files.js';
 import { readHeader } from '../safetensors.js';
 import { CHECKPOINT, CLASSIFIER } from '../saved.js';
@@ -131,7 +132,7 @@ async function describeModel(name, terminal, options) {
         ],
         ['joint space', `${a.embed} numbers, logit scale ${logitScale.toFixed(1)}`],
         ['parameters', count(parameters)],
-        ['stored as', `${dtypes.join(', ')}, names of ${names}${bytes ? `, ${size(bytes)}` : ''}`],
+        ['stored as', `${dtypes.join(', ')}, names of ${names}, ${size(bytes)}`],
         ['in memory', size(weightBytes)],
         ['fingerprint', fingerprint],
         ...(plan ? planRows(plan, options) : []),
@@ -184,18 +185,18 @@ function planRows(all, { classes, batch }) {
 
 /** What the header of the weights tells without reading them. What makes no sense is left to loading to refuse. */
 async function readWeights(name) {
-  const source = await openSource(name);
-  const file = await source.open(source.weights ?? 'model.safetensors');
-  if (!file) return { parameters: 0, dtypes: [], names: 'several files' };
+  const files = await openWeights(await openSource(name));
   try {
-    const { tensors, end } = await readHeader(file);
+    const headers = await Promise.all(files.map(readHeader));
+    const tensors = headers.flatMap((header) => header.tensors);
+    const bytes = headers.reduce((sum, { end }) => sum + end, 0);
     const names = tensors.map((tensor) => tensor.name);
     const family = familyOf(names) ?? 'another kind';
     const known = new Set(layout(family, countLayers(family, names)).map((entry) => entry.name));
     const weights = tensors.filter((tensor) => known.has(tensor.name));
     const parameters = weights.reduce((sum, { shape }) => sum + shape.reduce((product, side) => product * side, 1), 0);
-    return { parameters, dtypes: [...new Set(weights.map((tensor) => tensor.dtype))], names: family, bytes: end };
+    return { parameters, dtypes: [...new Set(weights.map((tensor) => tensor.dtype))], names: family, bytes };
   } finally {
-    await file.close();
+    await closeAll(files);
   }
 }

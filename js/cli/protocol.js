@@ -106,9 +106,12 @@ async function run(protocol, options) {
 
     if (todo.length) terminal.note();
     if (!options.only && logs.length + done) await report(folder, terminal, options, protocol);
-    else if (options.json) process.stdout.write(`${JSON.stringify({ log: logFile(folder, options.only) })}\n`);
-    if (stopping) process.exitCode = EXIT_INTERRUPTED;
     if (failed.length) throw leftOut(failed, todo);
+    if (!logs.length && !done) interrupt.signal.throwIfAborted();
+    if (options.only && options.json && done === todo.length) {
+      process.stdout.write(`${JSON.stringify({ log: logFile(folder, options.only) })}\n`);
+    }
+    if (stopping) process.exitCode = EXIT_INTERRUPTED;
   } finally {
     terminal.wipe();
     interrupt.release();
@@ -252,7 +255,7 @@ function theOne(jobs, id) {
 
 /** One line of JSON a run. Its command names the data that this run needs and no other, which would be read, too. */
 function printPlan(jobs, sources, folder, options) {
-  const { data, source, styles, targets, set = [], model, dtype, precision, device, variant } = options;
+  const { data, source, styles, targets, set = [], model, integrity, dtype, precision, device, variant } = options;
   const repeated = (flag, values) => (values?.length ? [flag, ...values] : []);
   const needed = new Map(sources.map((each) => [each.set.name, source === undefined ? [each.set.source] : data]));
   const common = [
@@ -260,6 +263,7 @@ function printPlan(jobs, sources, folder, options) {
     ...(source === undefined ? [] : ['--source', source]),
     ...(styles === undefined ? [] : ['--styles', styles.join(',')]),
     ...(model === DEFAULT_MODEL ? [] : ['--model', model]),
+    ...digestsOf(integrity).flatMap((digest) => ['--integrity', digest]),
     ...(dtype === undefined ? [] : ['--dtype', dtype]),
     ...(precision === undefined ? [] : ['--precision', precision]),
     ...(device === 'wasm' ? [] : ['--device', device]),
@@ -282,6 +286,10 @@ function printPlan(jobs, sources, folder, options) {
     process.stdout.write(`${JSON.stringify(line)}\n`);
   }
 }
+
+/** As they are given to --integrity. @param {string | Record<string, string>} [integrity] */
+const digestsOf = (integrity = {}) =>
+  typeof integrity === 'string' ? [integrity] : Object.entries(integrity).map(([file, digest]) => `${file}=${digest}`);
 
 /** As a POSIX shell reads it. */
 const quoted = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);

@@ -3,18 +3,10 @@
  * folder.
  */
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import path from 'node:path';
 import { MudptError } from '../errors.js';
+import { cacheFolder } from '../node/cache.js';
 import { duration } from './terminal.js';
-
-/**
- * Folder for what can be made again: MUDPT_CACHE, or else the user's cache folder.
- */
-export function cacheFolder() {
-  if (process.env.MUDPT_CACHE) return path.resolve(process.env.MUDPT_CACHE);
-  return path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'mudpt');
-}
 
 /**
  * Renders a task, unless that is done already.

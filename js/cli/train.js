@@ -9,8 +9,8 @@ import path from 'node:path';
 import { MudptError } from '../errors.js';
 import { DEFAULT_TEMPLATE, resolveSettings, TRAINABLE } from '../methods.js';
 import { mean } from '../metrics.js';
-import { loadDataset } from '../node/datasets.js';
-import { keeper, openRun, withCheckpoint } from './checkpoint.js';
+import { fileName, loadDataset } from '../node/datasets.js';
+import { keeper, openRun, requireSameRun, withCheckpoint } from './checkpoint.js';
 import { EXIT_INTERRUPTED } from './failures.js';
 import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { onInterrupt } from './interrupt.js';
@@ -59,9 +59,10 @@ async function run(options, command) {
       const what = `${options.data}: has one class only, ${data.classes[0]}`;
       throw new MudptError('dataset', what, 'give a folder with a folder of pictures for each of two classes or more');
     }
-    const output = options.out ?? `${data.name}-${method}.safetensors`.replace(/[^\w.-]+/g, '-');
+    const output = options.out ?? `${fileName(data.name)}-${method}.safetensors`;
     await checkTarget(output);
     clip = await openModel(options, terminal, signal);
+    requireSameRun(resume, clip, { classes: data.classes, ...asked });
     const { settings } = resolveSettings({ method, ...before, ...asked }, clip.info.architecture);
     introduce(terminal, clip, data, settings);
 

@@ -312,7 +312,7 @@ async function findPictures(file, root, { train, test, val = [] }) {
   }
 }
 
-/** Every listed picture must be a file with content; the first that is not is named. */
+/** Every listed picture must be a file; the first that is not is named. */
 async function requireFiles(file, { train, test, val = [] }, images) {
   const all = [...new Set([...train, ...test, ...val].map((example) => example.path))];
   const bad = [];
@@ -461,6 +461,9 @@ const toName = (name) => (typeof name === 'string' ? name.replaceAll('_', ' ').r
 
 /** Without control characters: names from files never steer a terminal, turn its text round or break a line. */
 export const printable = (text) => text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, '?');
+
+/** Text as a file's name, or part of it, that needs no quoting in a shell. @param {string} text */
+export const fileName = (text) => text.replace(/[^\p{L}\p{N}_.-]+/gu, '-').replace(/^-+/, '') || 'data';
 
 const quote = (value) => {
   const text = printable(JSON.stringify(value) ?? String(value));

@@ -87,6 +87,7 @@ const wrongWords = [
   ['classify x.png --classes cat,dog --integrity md5-x', /--integrity: "md5-x" is not possible; expected sha256-/],
   ['eval', /required option '--data <path>' not specified/],
   ['convert faces3', /required option '--to <type>' not specified/],
+  ['convert faces3 --to int16 --out x', /--to: "int16" is not possible; choose f32, f16, int8$/m],
 ];
 for (const [words, message] of wrongWords) {
   test(`is refused: mudpt ${words}`, async () => {
@@ -164,6 +165,13 @@ test('train for people: plain lines, both accuracies, where it was saved', async
   const quiet = await mudpt([...quick, '--quiet', '--out', 'quiet.safetensors']);
   assert.doesNotMatch(quiet.stdout, /epoch|pictures\/s/);
   assert.match(quiet.stdout, /^ {2}accuracy /m);
+});
+
+test('the file of a data set with a name in any script is called after it', async () => {
+  cpSync(data, at('-- котики'), { recursive: true });
+  const { output } = json(await mudpt(['train', '--data', './-- котики', ...quick.slice(3), '--json', '--quiet']));
+  assert.equal(output, 'котики-mudpt.safetensors');
+  assert.ok(existsSync(at(output)));
 });
 
 test('eval gives the accuracies that train gave', async () => {

@@ -13,6 +13,7 @@ import { architectureFromConfig, preprocessing } from '../../js/model.js';
 import { headerOf, writeHeader, writeSafetensors } from '../../js/safetensors.js';
 import { openSource } from '../../js/source.js';
 import { makeClip } from '../make-clip.js';
+import { mudpt } from './command.js';
 import { GOLDEN, PICTURES, TINY_A, TINY_B, difference, isError, temporaryFolder } from './models.js';
 
 const FILES = ['config.json', 'preprocessor_config.json', 'tokenizer.json', 'model.safetensors'];
@@ -182,6 +183,9 @@ describe('layouts and types', () => {
       await rm(path.join(at, 'model.safetensors'));
     });
     assert.deepEqual(await answer(folder), expected);
+    const told = await Promise.all([TINY_B, folder].map((model) => mudpt(['info', model, '--json'], { cwd: folder })));
+    const [one, parts] = told.map(({ stdout }) => JSON.parse(stdout));
+    assert.deepEqual([parts.parameters, parts.names, parts.dtypes], [one.parameters, one.names, one.dtypes]);
   });
 
   test('OpenAI’s and open_clip’s names without a config.json: the same model', async () => {

@@ -1,6 +1,7 @@
 /** The paper's protocols: which pictures and classes, what the tables say, and sweeps that were broken off. */
 import assert from 'node:assert/strict';
 import { exec } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, test } from 'node:test';
@@ -340,6 +341,11 @@ test('the plan: the same ids every time, and commands that run just one job each
     assert.match(id, /^[\w.-]+$/);
     assert.ok(id.startsWith(`base-to-new-${data}-${method}-`));
   }
+  const digest = createHash('sha256')
+    .update(readFileSync(at('tiny/model.safetensors')))
+    .digest('base64');
+  const [{ command }] = await plan(`${sweep} --out planned --integrity model.safetensors=sha256-${digest}`);
+  assert.ok(command.includes(` --integrity model.safetensors=sha256-${digest} `), 'the model that was planned with');
   const main = fileURLToPath(new URL('../../js/cli/main.js', import.meta.url));
   const run = (command) =>
     new Promise((resolve, reject) => {
@@ -404,6 +410,15 @@ test('a picture that cannot be read costs the runs that need it, and no others',
   const again = await spawnMudpt([...args, ...options], { cwd });
   assert.match(again.stderr, /^mudpt: 2 of 5 runs failed, the first is few-shot-four-vpt-/, 'those of four');
   assert.equal(idsIn('parts').length, 7);
+
+  // Of a run that left no log, JSON has the error alone.
+  const few = `protocol few-shot --data damaged/four --out none ${model} --methods vpt --shots 3 --seeds 1`;
+  const [{ id }] = await plan(few.slice(9));
+  for (const args of [few, `${few} --only ${id}`]) {
+    const failed = await mudpt(`${args} --json`);
+    assert.equal(failed.code, 1);
+    assert.deepEqual(Object.keys(JSON.parse(failed.stdout)), ['error']);
+  }
 });
 
 test('report makes the same files from the logs alone', async () => {

@@ -252,8 +252,9 @@ describe('mudpt train --checkpoint, --resume', () => {
     ['other settings', '--resume run --epochs 13', /epochs is 13, and 12 in the run/],
   ]) {
     test(`refused: ${what}`, async () => {
-      const { code, stderr } = await run(`train --data data --quiet --out refused.safetensors ${args}`);
+      const { code, stdout, stderr } = await run(`train --data data --out refused.safetensors ${args}`);
       assert.equal(code, 1);
+      assert.equal(stdout, '', 'before anything is measured');
       assert.match(stderr, message);
       assert.ok(!existsSync(at('refused.safetensors')));
     });
