@@ -11,7 +11,8 @@
 
 #include "mudpt.h"
 
-/* The model of the targets that compute: as small as one can be with two layers, several heads, and few widths that are powers of two. */
+/* The model of the targets that compute: as small as one can be with two layers, several heads, and few widths that are
+ * powers of two. */
 enum { IMAGE = 24, VISION_WIDTH = 24, TEXT_WIDTH = 8, EMBED = 6, VOCAB = 53 };
 static const mudpt_clip_config small_config = {.image = IMAGE,
                                                .patch = 8,
