@@ -7,14 +7,14 @@
 import { MudptError, reasonOf } from './errors.js';
 import { foreignFolder, hasStackSwitching, hasThreads, isNode, nodePart, workerFrom } from './platform.js';
 import { ANSWER, CALL, MODE, TOWER, TOWER_WORDS } from './webgpu/layout.js';
-import { LAYOUT } from './webgpu/mailbox.js';
+import { LAYOUT, STATE } from './webgpu/mailbox.js';
 
 export const DEVICES = ['auto', 'wasm', 'webgpu'];
 /** Rows of pictures that go through the image tower together: six of a ViT-B/16. */
 const ROWS = 1024;
 /** Milliseconds for an answer. */
 const PATIENCE = 120_000;
-const SILENT = `the WebGPU device did not answer within ${PATIENCE / 1000} s`;
+const silent = (patience) => `the WebGPU device did not answer within ${patience / 1000} s`;
 
 /** Goes on with a value, now or when it is there. */
 const then = (value, next) => (value instanceof Promise ? value.then(next) : next(value));
@@ -48,24 +48,31 @@ export class Device {
   tiles = '';
   /** Of pictures that go through the image tower together. */
   rows = ROWS;
+  #patience;
 
-  /** @param {any} thread a Worker @param {WebAssembly.Memory} memory */
-  constructor(thread, memory) {
+  /** @param {any} thread a Worker @param {WebAssembly.Memory} memory @param {number} patience */
+  constructor(thread, memory, patience) {
     this.#thread = thread;
     this.#memory = memory;
+    this.#patience = patience;
   }
 
   /**
    * @param {WebAssembly.Memory} memory of the module
-   * @param {{ assetsUrl?: string | URL, thread?: any }} [options] thread: instead of one of our own
+   * @param {object} [options]
+   * @param {string | URL} [options.assetsUrl]
+   * @param {any} [options.thread] instead of one of our own
+   * @param {string} [options.tiles] instead of those that are the fastest
+   * @param {number} [options.patience] milliseconds for an answer
    * @returns {Promise<Device>} rejected with the reason why there is none
    */
-  static async open(memory, { assetsUrl, thread } = {}) {
+  static async open(memory, { assetsUrl, thread, tiles, patience = PATIENCE } = {}) {
     if (!hasThreads && !hasStackSwitching) {
       throw new Error('the page is not cross-origin isolated, and this browser has no JSPI');
     }
     thread ??= await startThread(assetsUrl);
-    const device = new Device(thread, memory);
+    const device = new Device(thread, memory, patience);
+    let timer;
     try {
       await new Promise((resolve, reject) => {
         thread.onmessage = ({ data }) => {
@@ -77,12 +84,16 @@ export class Device {
           event.preventDefault?.();
           reject(new Error(event.message || 'its thread cannot be started'));
         };
-        thread.postMessage({ open: device.#mail ? { memory, mailbox: device.#mail.buffer } : {} });
+        timer = setTimeout(() => reject(new Error(silent(patience))), patience);
+        thread.postMessage({ open: { tiles, ...(device.#mail && { memory, mailbox: device.#mail.buffer }) } });
       });
       if (device.suspends) thread.onmessage = ({ data }) => device.#serve(data);
+      thread.onerror = ({ message }) => device.#answered({ result: -1, text: message || 'its thread has ended' });
     } catch (error) {
       thread.terminate();
       throw error;
+    } finally {
+      clearTimeout(timer);
     }
     return device;
   }
@@ -139,7 +150,7 @@ export class Device {
     let timer;
     const { result, text } = await new Promise((resolve) => {
       this.#answered = resolve;
-      timer = setTimeout(() => resolve({ result: -1, text: SILENT }), PATIENCE);
+      timer = setTimeout(() => resolve({ result: -1, text: silent(this.#patience) }), this.#patience);
       this.#thread.postMessage({ call, a, b });
     });
     clearTimeout(timer);
@@ -149,12 +160,15 @@ export class Device {
 
   /** @param {Int32Array} mail */
   #sleep(mail, call, a, b) {
-    Atomics.store(mail, LAYOUT.state, 1);
+    const { ANSWERED, ASKED, GIVEN_UP, WRITING } = STATE;
+    Atomics.store(mail, LAYOUT.state, ASKED);
     this.#thread.postMessage({ call, a, b });
-    if (Atomics.wait(mail, LAYOUT.state, 1, PATIENCE) === 'timed-out') {
-      this.#lose(SILENT);
+    Atomics.wait(mail, LAYOUT.state, ASKED, this.#patience);
+    if (Atomics.compareExchange(mail, LAYOUT.state, ASKED, GIVEN_UP) === ASKED) {
+      this.#lose(silent(this.#patience));
       return -1;
     }
+    while (Atomics.load(mail, LAYOUT.state) !== ANSWERED) Atomics.wait(mail, LAYOUT.state, WRITING);
     const result = mail[LAYOUT.result];
     if (result < 0) {
       const text = new Uint8Array(mail.buffer, LAYOUT.text, mail[LAYOUT.length]).slice();

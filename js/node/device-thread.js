@@ -1,5 +1,20 @@
 /** The thread of a WebGPU device in Node: Dawn, from the package `webgpu`, behind what a browser's worker has. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
+
+import { cacheFolder, diskStore } from './cache.js';
+
+/** Cache storage: a folder beside the downloaded files, whose names are what addresses end with. */
+const nameOf = (address) => /** @type {string} */ (String(address).split('/').at(-1));
+const caches = {
+  match: async (address, { cacheName }) =>
+    new Response(await readFile(path.join(cacheFolder(), cacheName, nameOf(address)))),
+  open: async (cacheName) => ({
+    put: async (address, response) =>
+      diskStore().put(cacheName, nameOf(address), new Uint8Array(await response.arrayBuffer())),
+  }),
+};
 
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
 let gpu;
@@ -18,6 +33,7 @@ if (gpu) {
     postMessage: (message) => port.postMessage(message),
     addEventListener: (_type, listener) => listeners.push(listener),
     close: () => port.close(),
+    caches,
   });
   const early = /** @type {any[]} */ ([]);
   const keep = (data) => early.push(data);

@@ -48,20 +48,22 @@ export class Batch {
    * @param {import('./layout.js').Weight} weight
    * @param {{ panels: any, scale: any }} loaded
    * @param {{ rows: number, first?: number, count?: number, lda?: number, ldc?: number, transposed?: boolean | number,
-   *   bias?: any, accumulate?: boolean | number, tiles?: any }} job
+   *   bias?: any, accumulate?: boolean | number, tiles?: string }} job
    */
   product(c, a, weight, loaded, job) {
     const { rows, first = 0, count = weight.out, transposed = false, bias = null, accumulate = false } = job;
     const [depth, columns] = transposed ? [count, weight.in] : [weight.in, count];
     const { lda = depth, ldc = columns } = job;
-    const tiles = job.tiles ?? this.#engine.tiles;
-    const tile = !job.tiles && rows <= 32 && !tiles.direct ? TILES.small : tiles;
+    let tiles = job.tiles ?? this.#engine.tiles;
+    if (!job.tiles && rows <= 32 && ['medium', 'large'].includes(tiles)) tiles = 'small';
+    const turned = Boolean(transposed);
     const pipeline = this.#engine.pipeline(
-      ['product', weight.storage, Number(Boolean(transposed)), tile.tx, tile.ty, tile.rows, tile.direct].join(' '),
-      () => product(weight.storage, Boolean(transposed), tile),
+      `product ${weight.storage} ${turned ? 'transposed' : 'straight'} ${tiles}`,
+      () => product(weight.storage, turned, tiles),
     );
+    const tile = TILES[tiles];
     const sizes = [rows, depth, columns, lda, ldc, first, weight.in, Number(bias !== null), Number(accumulate)];
-    const straight = transposed ? null : (bias ?? a);
+    const straight = turned ? null : (bias ?? a);
     const grid = [Math.ceil(columns / (tile.tx * 4)), Math.ceil(rows / (tile.ty * tile.rows)), 1];
     this.add(pipeline, sizes, [a, loaded.panels, c, straight, loaded.scale], grid, 2 * rows * depth * columns);
   }

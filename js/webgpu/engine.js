@@ -42,9 +42,8 @@ export class Engine {
   /** What was done so far. */
   counts = { submissions: 0, roundTrips: 0, bytesUp: 0, bytesDown: 0, flop: 0 };
   name = '';
-  /** Of the products. */
-  tilesName = 'medium';
-  tiles = shaders.TILES.medium;
+  /** Those that products have: see shaders.js. */
+  tiles = 'medium';
 
   /** @param {any} device GPUDevice @param {HostMemory} memory */
   constructor(device, memory) {
@@ -55,27 +54,44 @@ export class Engine {
     device.onuncapturederror = ({ error }) => this.#break(error.message);
   }
 
-  /** Asks for a device with all that the adapter has of what large models need. @param {any} gpu navigator.gpu */
-  static async open(gpu, memory) {
+  /**
+   * Asks for a device with all that the adapter has of what large models need.
+   * @param {any} gpu navigator.gpu
+   * @param {HostMemory} memory
+   * @param {string} [tiles] for products, instead of those that are found the fastest
+   */
+  static async open(gpu, memory, tiles) {
     const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
     if (!adapter) throw new Error('there is no adapter');
     const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
-    const device = await adapter.requestDevice({ requiredLimits: { maxStorageBufferBindingSize, maxBufferSize } });
-    const engine = new Engine(device, memory);
     const { vendor, architecture, description } = adapter.info ?? {};
-    engine.name = [vendor, architecture, description].filter(Boolean).join(' ');
-    engine.tilesName = await chooseTiles(engine.name, (...sample) => engine.#sample(...sample));
-    engine.tiles = shaders.TILES[engine.tilesName];
-    for (const name of Object.keys(engine.counts)) engine.counts[name] = 0;
-    return engine;
+    const subgroups = Boolean(adapter.features?.has('subgroups'));
+    const device = await adapter.requestDevice({
+      requiredFeatures: subgroups ? ['subgroups'] : [],
+      requiredLimits: { maxStorageBufferBindingSize, maxBufferSize },
+    });
+    const engine = new Engine(device, memory);
+    try {
+      engine.name = [vendor, architecture, description].filter(Boolean).join(' ');
+      const names = Object.keys(shaders.TILES).filter((name) => subgroups || name !== 'subgroups');
+      if (tiles !== undefined && !names.includes(tiles)) throw new Error(`products have ${names}, not ${tiles}`);
+      engine.tiles = tiles ?? (await chooseTiles(engine.name, names, (...sample) => engine.#sample(...sample)));
+      for (const name of Object.keys(engine.counts)) engine.counts[name] = 0;
+      return engine;
+    } catch (error) {
+      engine.close();
+      throw error;
+    }
   }
 
   /** A product to be timed, so many times. */
   async #sample(rows, times, tiles) {
-    const { storage, width } = TUNED;
+    const { storage, width, values, weights } = TUNED;
     return this.guard(() => {
       const weight = { out: width, in: width, storage, panels: 0, scale: 0, id: 0 };
       const [a, c, panels] = [rows, rows, width].map((count) => this.take(count * width * 4));
+      this.upload(a, new Uint8Array(values(rows * width).buffer));
+      this.upload(panels, new Uint8Array(weights().buffer));
       const batch = new Batch(this);
       batch.product(c, a, weight, { panels, scale: null }, { rows, tiles });
       batch.finish();
@@ -83,7 +99,7 @@ export class Engine {
         batch.free();
         for (const buffer of [a, c, panels]) this.give(buffer);
       };
-      return { run: () => this.run(Array(times).fill(batch), [[c, 16]]), free };
+      return { run: () => this.run([], Array(times).fill(batch), [[c, 16]]), free };
     });
   }
 
@@ -158,15 +174,15 @@ export class Engine {
     const run = await this.guard(async () => {
       const [a, c] = [this.take(rows * lda * 4), this.take(rows * ldc * 4)];
       const bias = this.take(weight.out * 4);
-      this.upload(a, aBytes);
-      if (biasBytes) this.upload(bias, biasBytes);
       const batch = new Batch(this);
       const loaded = await this.#weight(weight);
       batch.product(c, a, weight, loaded, { ...job, bias: biasBytes ? bias : null });
       batch.finish();
       return { batch, a, c, bias };
     });
-    const [out] = await this.run([run.batch], [[run.c, rows * ldc * 4]]);
+    const uploads = /** @type {[any, Uint8Array<ArrayBuffer>][]} */ ([[run.a, aBytes]]);
+    if (biasBytes) uploads.push([run.bias, biasBytes]);
+    const [out] = await this.run(uploads, [run.batch], [[run.c, rows * ldc * 4]]);
     run.batch.free();
     for (const buffer of [run.a, run.c, run.bias]) this.give(buffer);
     finiteFloats(out, 'a product');
@@ -201,13 +217,15 @@ export class Engine {
     const channels = Math.ceil(out / 8) * 8;
     const values = channels * (storage === I16 ? inputs + (inputs % 2) : inputs);
     const bytes = values * (storage === F32 ? 4 : storage === I8 ? 1 : 2);
-    const buffer = await this.guard(() => this.#buffer(bytes, USAGE.STORAGE | USAGE.COPY_DST));
-    for (let from = 0; from < bytes; from += PIECE) {
-      const [piece] = await this.memory.read([[panels + from, Math.min(PIECE, bytes - from)]]);
-      this.upload(buffer, piece, from);
-    }
-    const [scales] = scale ? await this.memory.read([[scale, channels * 4]]) : [];
-    const weight = { panels: buffer, scale: scales ? await this.guard(() => this.#constant(scales)) : null };
+    const weight = await this.guard(async () => {
+      const buffer = this.#buffer(bytes, USAGE.STORAGE | USAGE.COPY_DST);
+      for (let from = 0; from < bytes; from += PIECE) {
+        const [piece] = await this.memory.read([[panels + from, Math.min(PIECE, bytes - from)]]);
+        this.upload(buffer, piece, from);
+      }
+      const [scales] = scale ? await this.memory.read([[scale, channels * 4]]) : [];
+      return { panels: buffer, scale: scales ? this.#constant(scales) : null };
+    });
     this.#weights.set(id, weight);
     return weight;
   }
@@ -293,8 +311,9 @@ export class Engine {
     try {
       return await make();
     } finally {
-      for (const kind of kinds.reverse()) {
-        const error = await this.device.popErrorScope();
+      const found = await Promise.allSettled(kinds.map(() => this.device.popErrorScope()));
+      for (const [i, kind] of kinds.reverse().entries()) {
+        const error = found[i].status === 'fulfilled' ? found[i].value : found[i].reason;
         if (error) this.#break(kind === 'out-of-memory' ? 'the device is out of memory' : error.message);
       }
       this.#check();
@@ -302,15 +321,42 @@ export class Engine {
   }
 
   /**
-   * Runs batches, then brings some buffers' first bytes back.
+   * Uploads, runs batches, then brings some buffers' first bytes back.
+   * @param {[buffer: any, bytes: Uint8Array<ArrayBuffer>][]} uploads
    * @param {Batch[]} batches
    * @param {[buffer: any, bytes: number][]} wanted
    * @returns {Promise<Uint8Array<ArrayBuffer>[]>}
    */
-  async run(batches, wanted) {
+  async run(uploads, batches, wanted) {
     this.#check();
     const total = wanted.reduce((sum, [, bytes]) => sum + bytes, 0);
-    const staging = this.device.createBuffer({ size: Math.max(total, 16), usage: USAGE.MAP_READ | USAGE.COPY_DST });
+    // What goes wrong on the way must be known before anything is used of what comes back.
+    const { staging, mapped } = await this.guard(() => {
+      for (const [buffer, bytes] of uploads) this.upload(buffer, bytes);
+      const made = this.device.createBuffer({ size: Math.max(total, 16), usage: USAGE.MAP_READ | USAGE.COPY_DST });
+      this.#submit(batches, wanted, made);
+      const promise = made.mapAsync(MAP_READ);
+      promise.catch(() => {}); // told below, or the guard tells why
+      return { staging: made, mapped: promise };
+    });
+    try {
+      await mapped;
+      this.#check();
+      const bytes = new Uint8Array(staging.getMappedRange().slice(0, total));
+      this.counts.roundTrips++;
+      this.counts.bytesDown += total;
+      let from = 0;
+      return wanted.map(([, count]) => bytes.slice(from, (from += count)));
+    } catch (error) {
+      await Promise.resolve(); // the reason, where the device was lost
+      throw this.#broken ?? error;
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  /** Submits all dispatches, and copies of what is wanted. */
+  #submit(batches, wanted, staging) {
     let flop = 0;
     let encoder = this.device.createCommandEncoder();
     let pass = encoder.beginComputePass();
@@ -341,19 +387,5 @@ export class Engine {
       at += bytes;
     }
     submit();
-    try {
-      await staging.mapAsync(MAP_READ);
-      this.#check();
-      const bytes = new Uint8Array(staging.getMappedRange().slice(0, total));
-      this.counts.roundTrips++;
-      this.counts.bytesDown += total;
-      let from = 0;
-      return wanted.map(([, count]) => bytes.slice(from, (from += count)));
-    } catch (error) {
-      await Promise.resolve(); // the reason, where the device was lost
-      throw this.#broken ?? error;
-    } finally {
-      staging.destroy();
-    }
   }
 }

@@ -4,12 +4,16 @@
  */
 import { F16, F32, I16, I8 } from './layout.js';
 
-/** Tiles of the products: workgroups of tx x ty threads, each of `rows` x 4 sums. The tuning run chooses. */
+/**
+ * Tiles of the products: workgroups of tx x ty threads, each of `rows` x 4 sums. The tuning run chooses. Operands are
+ * shared in workgroup memory, or rows of `a` among the threads of a subgroup, or not at all.
+ */
 export const TILES = Object.freeze({
-  small: { tx: 8, ty: 8, rows: 4 },
-  medium: { tx: 16, ty: 16, rows: 4 },
-  large: { tx: 16, ty: 16, rows: 8 },
-  direct: { tx: 8, ty: 8, rows: 8, direct: true },
+  small: { tx: 8, ty: 8, rows: 4, shared: 'workgroup' },
+  medium: { tx: 16, ty: 16, rows: 4, shared: 'workgroup' },
+  large: { tx: 16, ty: 16, rows: 8, shared: 'workgroup' },
+  subgroups: { tx: 64, ty: 1, rows: 8, shared: 'subgroup' },
+  direct: { tx: 8, ty: 8, rows: 8, shared: 'nothing' },
 });
 /** k's of a tile that lie in workgroup memory at a time. */
 const DEPTH = 16;
@@ -68,10 +72,11 @@ const storeFour = (transposed, row, column, value) => `{
  * bias is added) or transposed (the sum is over them).
  * @param {number} storage
  * @param {boolean} transposed
- * @param {{ tx: number, ty: number, rows: number, direct?: boolean }} tile
+ * @param {string} tiles of TILES
  */
-export function product(storage, transposed, tile) {
-  return tile.direct ? directProduct(storage, transposed, tile) : tiledProduct(storage, transposed, tile);
+export function product(storage, transposed, tiles) {
+  const tile = TILES[tiles];
+  return (tile.shared === 'workgroup' ? tiledProduct : streamedProduct)(storage, transposed, tile);
 }
 
 function tiledProduct(storage, transposed, { tx, ty, rows }) {
@@ -137,52 +142,73 @@ fn main(@builtin(local_invocation_index) t: u32, @builtin(workgroup_id) group: v
 }
 
 /**
- * The same without workgroup memory: every thread reads what it needs. For adapters whose threads are a processor's,
- * where waiting for each other costs more than reading twice.
+ * The same without workgroup memory: every thread reads what it needs of the weights. Where nothing is shared it reads
+ * its rows of `a`, too: for adapters whose threads are a processor's, where waiting for each other costs more than
+ * reading twice. With subgroups each thread reads every size-th four k's of the rows, which the others get from it.
  */
-function directProduct(storage, transposed, { tx, ty, rows }) {
+function streamedProduct(storage, transposed, { tx, ty, rows, shared }) {
   const each = range(rows);
-  const store = (r) => `if (row0 + ${r}u < p.rows) ${storeFour(transposed, `row0 + ${r}u`, 'column', `s${r}`)}`;
-  const left = each.map((r) => `let a${r} = a[(min(row0 + ${r}u, p.rows - 1) * p.lda) / 4 + k];`).join('\n');
-  const add = transposed
-    ? range(4)
-        .map(
-          (i) => `{ let b = weight((p.first + k * 4) / 8, min(column + ${i}u, p.columns - 1), k & 1);
-          ${each.map((r) => `s${r}[${i}] += dot(a${r}, b);`).join('\n')} }`,
-        )
-        .join('\n')
-    : range(4)
-        .map(
-          (i) => `{ let b = weight((p.first + column) / 8, k * 4 + ${i}u, (column / 4) & 1);
-          ${each.map((r) => `s${r} = fma(vec4f(a${r}[${i}]), b, s${r});`).join('\n')} }`,
-        )
-        .join('\n');
-  return `${productHead(storage, transposed)}
+  const lines = (line) => each.map(line).join('\n');
+  const add = range(4)
+    .map(
+      transposed
+        ? (i) => `{ let b = weight((p.first + k * 4) / 8, min(column + ${i}u, p.columns - 1), k & 1);
+          ${lines((r) => `s${r}[${i}] += dot(a${r}, b);`)} }`
+        : (i) => `{ let b = weight((p.first + column) / 8, k * 4 + ${i}u, (column / 4) & 1);
+          ${lines((r) => `s${r} = fma(vec4f(a${r}[${i}]), b, s${r});`)} }`,
+    )
+    .join('\n');
+  const begin = `let row0 = id.y * ${rows}u; let fours = p.depth / 4;
+  ${lines((r) => `var s${r} = vec4f(0); let from${r} = min(row0 + ${r}u, p.rows - 1) * p.lda / 4;`)}`;
+  const end = lines((r) => `if (row0 + ${r}u < p.rows) ${storeFour(transposed, `row0 + ${r}u`, 'column', `s${r}`)}`);
+  if (shared === 'nothing') {
+    return `${productHead(storage, transposed)}
 @compute @workgroup_size(${tx}, ${ty})
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  let column = id.x * 4; let row0 = id.y * ${rows}u;
-  if (column >= p.columns || row0 >= p.rows) { return; }
-  ${each.map((r) => `var s${r} = vec4f(0);`).join(' ')}
-  for (var k = 0u; k < p.depth / 4; k++) {
-    ${left}
+  let column = id.x * 4;
+  if (column >= p.columns) { return; }
+  ${begin}
+  for (var k = 0u; k < fours; k++) {
+    ${lines((r) => `let a${r} = a[from${r} + k];`)}
     ${add}
   }
-  ${each.map(store).join('\n')}
+  ${end}
+}`;
+  }
+  // That `size` is the same for all is not proven to the compiler.
+  return `enable subgroups;
+diagnostic(off, subgroup_uniformity);
+${productHead(storage, transposed)}
+@compute @workgroup_size(${tx}, ${ty})
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let size = subgroupMax(lane) + 1; // what there is, whatever the driver says
+  let column = min(id.x * 4, p.columns - 4); // all threads take part until the end
+  ${begin}
+  for (var chunk = 0u; chunk < fours; chunk += size) {
+    let own = min(chunk + lane, fours - 1);
+    ${lines((r) => `let own${r} = a[from${r} + own];`)}
+    for (var k = chunk; k < min(chunk + size, fours); k++) {
+      ${lines((r) => `let a${r} = subgroupShuffle(own${r}, k - chunk);`)}
+      ${add}
+    }
+  }
+  if (id.x * 4 >= p.columns) { return; }
+  ${end}
 }`;
 }
 
-/** Sum over a workgroup of 64, the same for all its threads. */
+/** Threads of a workgroup that sums up a row: few, as they wait for each other. */
+const TEAM = 32;
+/** Sum over such a workgroup, the same for all its threads. */
 const TOTAL = `
-var<workgroup> sums: array<f32, 64>;
+var<workgroup> parts: array<f32, ${TEAM}>;
 fn total(t: u32, x: f32) -> f32 {
   workgroupBarrier();
-  sums[t] = x;
+  parts[t] = x;
   workgroupBarrier();
-  for (var step = 32u; step > 0; step /= 2) {
-    if (t < step) { sums[t] += sums[t + step]; }
-    workgroupBarrier();
-  }
-  return workgroupUniformLoad(&sums[0]);
+  var sum = 0.0;
+  for (var i = 0u; i < ${TEAM}; i++) { sum += parts[i]; }
+  return sum;
 }`;
 const MAIN = (size = 64) => `@compute @workgroup_size(${size})
 fn main(@builtin(local_invocation_index) t: u32, @builtin(workgroup_id) group: vec3u)`;
@@ -198,15 +224,15 @@ struct Sizes { d: u32 }
 ${keep ? '@group(0) @binding(5) var<storage, read_write> xhat: array<vec4f>;' : ''}
 ${keep ? '@group(0) @binding(6) var<storage, read_write> rstd: array<f32>;' : ''}
 ${TOTAL}
-${MAIN()} {
+${MAIN(TEAM)} {
   let width = p.d / 4; let row = group.x * width;
   var sum = 0.0;
-  for (var i = t; i < width; i += 64) { sum += dot(x[row + i], vec4f(1)); }
+  for (var i = t; i < width; i += ${TEAM}) { sum += dot(x[row + i], vec4f(1)); }
   let mean = total(t, sum) / f32(p.d);
   sum = 0;
-  for (var i = t; i < width; i += 64) { let v = x[row + i] - mean; sum += dot(v, v); }
+  for (var i = t; i < width; i += ${TEAM}) { let v = x[row + i] - mean; sum += dot(v, v); }
   let r = 1 / sqrt(total(t, sum) / f32(p.d) + 1e-5);
-  for (var i = t; i < width; i += 64) {
+  for (var i = t; i < width; i += ${TEAM}) {
     let v = (x[row + i] - mean) * r;
     ${keep ? 'xhat[row + i] = v;' : ''}
     y[row + i] = v * gain[i] + bias[i];
@@ -225,18 +251,18 @@ struct Sizes { d: u32, accumulate: u32, index: u32 }
 @group(0) @binding(5) var<storage, read> index: array<u32>;
 @group(0) @binding(6) var<storage, read_write> dx: array<vec4f>;
 ${TOTAL}
-${MAIN()} {
+${MAIN(TEAM)} {
   let width = p.d / 4; let row = group.x * width;
   let kept_row = index[p.index + group.x]; let kept = kept_row * width;
   var plain = 0.0; var projected = 0.0;
-  for (var i = t; i < width; i += 64) {
+  for (var i = t; i < width; i += ${TEAM}) {
     let g = dy[row + i] * gain[i];
     plain += dot(g, vec4f(1));
     projected += dot(g, xhat[kept + i]);
   }
   plain = total(t, plain) / f32(p.d);
   projected = total(t, projected) / f32(p.d);
-  for (var i = t; i < width; i += 64) {
+  for (var i = t; i < width; i += ${TEAM}) {
     let v = rstd[kept_row] * (dy[row + i] * gain[i] - plain - xhat[kept + i] * projected);
     dx[row + i] = select(v, dx[row + i] + v, p.accumulate != 0);
   }
@@ -314,26 +340,22 @@ ${MAIN()} {
 export const softmax = () => `${ATTENTION}
 @group(0) @binding(2) var<storage, read_write> rows: array<f32>;
 ${TOTAL}
-var<workgroup> largest: array<f32, 64>;
-${MAIN()} {
+var<workgroup> largest: array<f32, ${TEAM}>;
+${MAIN(TEAM)} {
   let count = index[p.queries + group.x * 3 + 2]; let row = (group.x * p.heads + group.y) * p.keys;
   var most = -3.0e38;
-  for (var k = t; k < count; k += 64) { most = max(most, rows[row + k] * p.scale); }
+  for (var k = t; k < count; k += ${TEAM}) { most = max(most, rows[row + k] * p.scale); }
   largest[t] = most;
   workgroupBarrier();
-  for (var step = 32u; step > 0; step /= 2) {
-    if (t < step) { largest[t] = max(largest[t], largest[t + step]); }
-    workgroupBarrier();
-  }
-  most = workgroupUniformLoad(&largest[0]);
+  for (var i = 0u; i < ${TEAM}; i++) { most = max(most, largest[i]); }
   var sum = 0.0;
-  for (var k = t; k < count; k += 64) {
+  for (var k = t; k < count; k += ${TEAM}) {
     let e = exp(rows[row + k] * p.scale - most);
     rows[row + k] = e;
     sum += e;
   }
   sum = total(t, sum);
-  for (var k = t; k < count; k += 64) { rows[row + k] /= sum; }
+  for (var k = t; k < count; k += ${TEAM}) { rows[row + k] /= sum; }
 }`;
 
 /** Gradients of probabilities become those of scores: drows = rows (drows - sum of rows drows) scale. */
@@ -341,12 +363,12 @@ export const softmaxBackward = () => `${ATTENTION}
 @group(0) @binding(2) var<storage, read> rows: array<f32>;
 @group(0) @binding(3) var<storage, read_write> drows: array<f32>;
 ${TOTAL}
-${MAIN()} {
+${MAIN(TEAM)} {
   let count = index[p.queries + group.x * 3 + 2]; let row = (group.x * p.heads + group.y) * p.keys;
   var sum = 0.0;
-  for (var k = t; k < count; k += 64) { sum += rows[row + k] * drows[row + k]; }
+  for (var k = t; k < count; k += ${TEAM}) { sum += rows[row + k] * drows[row + k]; }
   sum = total(t, sum);
-  for (var k = t; k < count; k += 64) { drows[row + k] = rows[row + k] * (drows[row + k] - sum) * p.scale; }
+  for (var k = t; k < count; k += ${TEAM}) { drows[row + k] = rows[row + k] * (drows[row + k] - sum) * p.scale; }
 }`;
 
 /** out, a row a query = sum over its keys of rows [queries, heads, keys] times b's row of the key. */

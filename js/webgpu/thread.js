@@ -3,7 +3,7 @@
  * where memory is shared for the answer in it, elsewhere for a message, and then it reads and writes its memory for us.
  */
 import { Engine } from './engine.js';
-import { LAYOUT } from './mailbox.js';
+import { LAYOUT, STATE } from './mailbox.js';
 
 /** @type {Engine} */
 let engine;
@@ -17,11 +17,14 @@ const send = (message, moved = []) => /** @type {any} */ (globalThis).postMessag
 
 const messageOf = (error) => String(error?.message ?? error).split('\n', 1)[0];
 
-/** Memory of the asker's module. @param {WebAssembly.Memory} memory */
-const shared = (memory) => ({
+/** Memory of the asker's module. @param {WebAssembly.Memory} memory @param {Int32Array} mailbox */
+const shared = (memory, mailbox) => ({
   // Copies: what WebGPU takes must not be shared.
   read: async (ranges) => ranges.map(([address, bytes]) => new Uint8Array(memory.buffer, address, bytes).slice()),
   write: async (ranges) => {
+    // Once nobody waits for the answer any more, the memory is used for other things.
+    const asked = Atomics.compareExchange(mailbox, LAYOUT.state, STATE.ASKED, STATE.WRITING) === STATE.ASKED;
+    if (!asked) throw new Error('nobody waits any more');
     for (const [address, data] of ranges) new Uint8Array(memory.buffer, address, data.length).set(data);
   },
 });
@@ -41,12 +44,18 @@ const distant = {
 /** Counts in the order of LAYOUT. */
 const countsOf = ({ counts }) => LAYOUT.counts.map((name) => counts[name]);
 
-async function open({ memory, mailbox }) {
+async function open({ memory, mailbox, tiles }) {
   mail = mailbox ? new Int32Array(mailbox) : null;
   const { gpu } = /** @type {any} */ (globalThis.navigator ?? {});
   if (!gpu) throw new Error('this platform has no WebGPU');
-  engine = await Engine.open(gpu, memory ? shared(memory) : distant);
-  send({ opened: { name: engine.name, tiles: engine.tilesName } });
+  engine = await Engine.open(gpu, mail ? shared(memory, mail) : distant, tiles);
+  send({ opened: { name: engine.name, tiles: engine.tiles } });
+}
+
+/** What was asked for before is done first. */
+function close() {
+  engine?.close();
+  globalThis.close();
 }
 
 async function answer({ call, a, b }) {
@@ -62,13 +71,14 @@ async function answer({ call, a, b }) {
   new Float64Array(mail.buffer, LAYOUT.countsAt, LAYOUT.counts.length).set(countsOf(engine));
   mail[LAYOUT.result] = result;
   mail[LAYOUT.length] = bytes.length;
-  Atomics.store(mail, LAYOUT.state, 0);
+  Atomics.store(mail, LAYOUT.state, STATE.ANSWERED);
   Atomics.notify(mail, LAYOUT.state);
 }
 
 globalThis.addEventListener('message', ({ data }) => {
-  if (data.open) open(data.open).catch((error) => send({ failed: messageOf(error) }));
+  if (data.open) last = open(data.open).catch((error) => send({ failed: messageOf(error) }));
   else if (data.call !== undefined) last = last.then(() => answer(data));
+  else if (data.close) last = last.then(close);
   else if (data.release) last = last.then(() => engine.release(data.release));
   else if (data.destroy)
     engine?.device.destroy(); // for tests

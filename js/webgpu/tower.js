@@ -422,9 +422,9 @@ export class Tower {
     ]);
     finiteFloats(x, 'what enters a tower');
     finiteFloats(prompts, 'prompts');
-    this.#engine.upload(this.x, x);
-    if (prompts.length) this.#engine.upload(this.deep, prompts);
-    const [out] = await this.#engine.run([this.#forward], [[this.out, this.outBytes]]);
+    const uploads = /** @type {[any, Uint8Array<ArrayBuffer>][]} */ ([[this.x, x]]);
+    if (prompts.length) uploads.push([this.deep, prompts]);
+    const [out] = await this.#engine.run(uploads, [this.#forward], [[this.out, this.outBytes]]);
     finiteFloats(out, 'what leaves a tower');
     await memory.write([[scratch.y, out]]);
     this.#ready = true;
@@ -442,9 +442,9 @@ export class Tower {
       [ddeep, this.deepFloats * 4],
     ]);
     finiteFloats(dy, 'a gradient');
-    this.#engine.upload(this.dout, dy);
     const deepBytes = Math.max(depth - 1, 0) * promptRowCount * d * 4;
     const [dx, rows] = await this.#engine.run(
+      [[this.dout, dy]],
       [this.#backward],
       [
         [this.din, promptRowCount * d * 4],

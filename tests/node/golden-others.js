@@ -177,10 +177,11 @@ function replaySentences(json, method, tokenizer) {
 }
 
 /**
- * All steps of a run, then how far its tensors end from the recorded ones and which test pictures it sees otherwise.
+ * All steps of a run, then how far its tensors end from the recorded ones and which test pictures it sees otherwise;
+ * or its first steps alone.
  * @returns {string} the figures
  */
-function checkReplay(core, outcome, json, tensors, { clip, tokenizer }, data) {
+function checkReplay({ core, steps, verbose }, outcome, json, tensors, { clip, tokenizer }, data) {
   const method = methodOf(json.method, json.hyper_parameters);
   const classifier = core.classifierCreate(clip, method, replaySentences(json, method, tokenizer));
   const pixelsOf = (file, read) => withImage(core, core.imageDecode(readBytes(data, file)), read);
@@ -188,7 +189,7 @@ function checkReplay(core, outcome, json, tensors, { clip, tokenizer }, data) {
     setParameters(core, classifier, tensors);
     let worst = 0;
     let at = 0;
-    json.steps.forEach(({ epoch, images, labels, loss: want }, step) => {
+    json.steps.slice(0, steps).forEach(({ epoch, images, labels, loss: want }, step) => {
       const views = images.map(([file, top, left, height, width, flip]) =>
         pixelsOf(file, (image) => core.clipCropPixels(clip, image, { top, left, height, width, flip })),
       );
@@ -197,11 +198,15 @@ function checkReplay(core, outcome, json, tensors, { clip, tokenizer }, data) {
       const { loss } = core.classifierGradients(classifier, pixels, labels);
       core.classifierSgd(classifier, json.learning_rate_per_epoch[epoch], 0.9, 5e-4);
       if (!(Math.abs(loss - want) <= worst)) [worst, at] = [Math.abs(loss - want), step];
+      if (verbose && step % 20 === 19)
+        console.log(`     step ${step + 1}: losses at most ${worst.toPrecision(2)} apart`);
     });
     // What the recording measured for another picture decoder; golden/README.md states the figures.
     const noise = json.loss_difference?.['half a unit of noise on the pixels'] ?? 0;
     const allowed = Math.max(json.method === 'uumudpt' ? 0.06 : 0.02, noise);
     if (!(worst <= allowed)) outcome.fault(`losses: off by ${worst} at step ${at}, allowed ${allowed}`);
+    const losses = `losses at most ${worst.toPrecision(2)} apart`;
+    if (steps < json.steps.length) return `${steps} of ${json.steps.length} steps, ${losses}`;
 
     let off = 0;
     let way = 0;
@@ -227,19 +232,20 @@ function checkReplay(core, outcome, json, tensors, { clip, tokenizer }, data) {
     const [ours, theirs] = [count((got, _, label) => got === label), count((_, want, label) => want === label)];
     const percent = (100 * share).toPrecision(2);
     const predictions = `${differ} of ${json.test.length} predictions differ, ${ours} right beside ${theirs}`;
-    return `losses at most ${worst.toPrecision(2)} apart, tensors ${percent} % of their way; ${predictions}`;
+    return `${losses}, tensors ${percent} % of their way; ${predictions}`;
   } finally {
     core.classifierFree(classifier);
   }
 }
 
-export async function runReplay({ core, report, summary, dtype }, folder, name, json) {
+export async function runReplay(context, folder, name, json) {
+  const { core, report, summary, dtype } = context;
   await report.run(name, async (outcome) => {
     checkMethod(core, json.method);
     const tensors = new Tensors(folder, 'replay.safetensors');
     const model = await loadModel(core, await openSource(findFolder(folder, json.model)), { dtype });
     try {
-      summary.push(`${name}: ${checkReplay(core, outcome, json, tensors, model, findFolder(folder, json.data))}`);
+      summary.push(`${name}: ${checkReplay(context, outcome, json, tensors, model, findFolder(folder, json.data))}`);
     } finally {
       core.clipFree(model.clip);
     }

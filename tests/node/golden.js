@@ -25,7 +25,8 @@ const USAGE = `usage: node tests/node/golden.js [options] DIR...
   --dtype f32|f16    how weights are kept in memory (as they are stored)
   --precision fast   products in block integers, which have tolerances of their own; of the models' cases only
   --device webgpu    towers on a WebGPU device; of the models' cases and recorded runs only
-  --verbose          every difference, not only a case's first
+  --steps N          of recorded runs only the first N steps
+  --verbose          every difference, not only a case's first, and how far recorded runs are
   --known-methods    exit with 0 if only cases of methods that the library does not have failed`;
 
 const OPTIONS = {
@@ -34,6 +35,7 @@ const OPTIONS = {
   dtype: { type: 'string' },
   precision: { type: 'string' },
   device: { type: 'string' },
+  steps: { type: 'string', default: 'Infinity' },
   verbose: { type: 'boolean' },
   'known-methods': { type: 'boolean' },
 };
@@ -94,7 +96,12 @@ async function main() {
   const { values, positionals } = parsed;
   const { variant, dtype = 'auto', precision = 'high', device = 'wasm' } = values;
   const threads = values.threads ? [Number(values.threads)] : [1, 2];
-  const bad = (variant && !VARIANTS.includes(variant)) || !(threads[0] >= 1) || !['auto', 'f32', 'f16'].includes(dtype);
+  const steps = Number(values.steps);
+  const bad =
+    !(steps >= 1) ||
+    (variant && !VARIANTS.includes(variant)) ||
+    !(threads[0] >= 1) ||
+    !['auto', 'f32', 'f16'].includes(dtype);
   if (parsed.error || !positionals.length || bad || !Object.hasOwn(PRECISIONS, precision)) {
     console.error(`${parsed.error ? `${parsed.error.message}\n` : ''}${USAGE}`);
     return 2;
@@ -115,7 +122,8 @@ async function main() {
         if (device === 'webgpu' && !['config', 'replay'].includes(item.kind)) continue;
         if (item.kind === 'tokenizer' || (item.kind === 'replay' && count !== threads.at(-1))) continue;
         const name = `${module} x${count}: ${item.name}`;
-        await RUN[item.kind]({ core, report, summary, dtype, precision, storage }, { ...item, name });
+        const context = { core, report, summary, dtype, precision, storage, steps, verbose: values.verbose };
+        await RUN[item.kind](context, { ...item, name });
       }
       if (core.memory.device?.lost) await report.require('device', () => assert.fail(core.memory.device.lost));
       if (core.memory.device)

@@ -1,6 +1,9 @@
 /** Asking for WebGPU where there may be none: the same results, and one line. What a device does: tests/webgpu. */
 import assert from 'node:assert/strict';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { createCore } from '../../js/core.js';
 import { Device } from '../../js/device.js';
@@ -10,7 +13,8 @@ import { startDeviceThread } from '../../js/node/platform.js';
 import { openSource } from '../../js/source.js';
 import { ANSWER, CALL } from '../../js/webgpu/layout.js';
 import { LAYOUT } from '../../js/webgpu/mailbox.js';
-import { PICTURES, TINY_A, scores } from './models.js';
+import { chooseTiles } from '../../js/webgpu/tuning.js';
+import { PICTURES, TINY_A, scores, temporaryFolder } from './models.js';
 
 const CLASSES = ['lines', 'noise'];
 
@@ -105,27 +109,119 @@ describe('a device that fails', () => {
     for (const each of [plain, core]) each.dispose();
   });
 
-  /** The library's thread on a GPU that refuses something. @param {string} options of makeGpu */
+  /** The library's thread on a GPU that computes nothing. @param {string} options of makeGpu */
   const threadOn = (options) => {
     const gpu = new URL('../../bench/counting-gpu.js', import.meta.url).href;
     const module = `import { makeGpu } from ${JSON.stringify(gpu)}; export const create = () => makeGpu(${options});`;
     return startDeviceThread(`data:text/javascript,${encodeURIComponent(module)}`);
   };
 
-  test('for want of memory, in the middle of a call: the same bits, and one line', async (t) => {
+  for (const [kind, why] of [
+    ['out-of-memory', 'the device is out of memory'],
+    ['validation', 'a made-up validation'],
+  ]) {
+    test(`${kind}, in the middle of a call: the same bits, and one line`, async (t) => {
+      const warn = t.mock.method(console, 'warn', () => {});
+      const plain = await createCore({ threads: 1 });
+      const right = await features(plain);
+      // While weights are uploaded, four and a list of vectors a block; when the tower is made; and when it has run.
+      for (const patience of [0, 7, 15, 16]) {
+        const core = await createCore({ threads: 1 });
+        const thread = threadOn(`{ patience: ${patience}, kind: '${kind}' }`);
+        core.memory.useDevice(await Device.open(core.memory.module.wasmMemory, { thread, tiles: 'small' }));
+        assert.deepEqual(await features(core), right, `${patience}`);
+        assert.equal(core.memory.device?.lost, why);
+        core.dispose();
+      }
+      assert.deepEqual(
+        warn.mock.calls.map(({ arguments: [line] }) => line),
+        Array(4).fill(`mudpt goes on in WebAssembly: ${why}`),
+      );
+      plain.dispose();
+    });
+  }
+
+  test('that does not even open: the reason, after a while', async () => {
+    const core = await createCore({ threads: 1 });
+    const thread = { ended: false, postMessage() {}, terminate: () => (thread.ended = true) };
+    const opened = Device.open(core.memory.module.wasmMemory, { thread, patience: 50 });
+    await assert.rejects(opened, /^Error: the WebGPU device did not answer within 0.05 s$/);
+    assert.ok(thread.ended);
+    core.dispose();
+  });
+
+  test('that answers too late: what it says is not written any more', async (t) => {
     const warn = t.mock.method(console, 'warn', () => {});
     const plain = await createCore({ threads: 1 });
     const core = await createCore({ threads: 1 });
-    // Enough for choosing tiles, not for all weights.
-    const thread = threadOn('{ patience: 20 }');
-    core.memory.useDevice(await Device.open(core.memory.module.wasmMemory, { thread }));
+    const thread = threadOn('{ delay: 600 }');
+    const options = { thread, tiles: 'small', patience: 300 };
+    core.memory.useDevice(await Device.open(core.memory.module.wasmMemory, options));
     assert.deepEqual(await features(core), await features(plain));
-    assert.equal(core.memory.device?.lost, 'the device is out of memory');
-    assert.deepEqual(
-      warn.mock.calls.map(({ arguments: [line] }) => line),
-      ['mudpt goes on in WebAssembly: the device is out of memory'],
-    );
+    assert.equal(core.memory.device?.lost, 'the WebGPU device did not answer within 0.3 s');
+    const before = Buffer.from(new Uint8Array(core.memory.buffer).slice());
+    await sleep(900);
+    assert.ok(before.equals(new Uint8Array(core.memory.buffer)));
+    assert.equal(warn.mock.callCount(), 1);
     for (const each of [plain, core]) each.dispose();
+  });
+
+  test('or that is closed gives back what it has', { timeout: 60_000 }, async () => {
+    const core = await createCore({ threads: 1 });
+    const channel = new BroadcastChannel('mudpt-test-gpu');
+    const destroyed = new Promise((resolve) => (channel.onmessage = resolve));
+    const tell = "{ const channel = new BroadcastChannel('mudpt-test-gpu'); channel.postMessage(1); channel.close(); }";
+    const thread = threadOn(`{ destroyed() ${tell} }`);
+    const device = await Device.open(core.memory.module.wasmMemory, { thread, tiles: 'small' });
+    device.close();
+    await destroyed;
+    channel.close();
+    core.dispose();
+  });
+
+  test('products have the tiles that were the fastest, which is remembered', async (t) => {
+    const before = process.env.MUDPT_CACHE;
+    t.after(() => (before === undefined ? delete process.env.MUDPT_CACHE : (process.env.MUDPT_CACHE = before)));
+    const folder = await temporaryFolder();
+    const core = await createCore({ threads: 1 });
+    const tilesOf = async (cache) => {
+      process.env.MUDPT_CACHE = cache;
+      const device = await Device.open(core.memory.module.wasmMemory, { thread: threadOn('{}') });
+      device.close();
+      return device.tiles;
+    };
+    const measured = await tilesOf(folder);
+    const [place] = await readdir(folder);
+    const files = await readdir(path.join(folder, place));
+    assert.equal(files.length, 1, `${files}`);
+    const file = path.join(folder, place, files[0]);
+    assert.equal(await readFile(file, 'utf8'), measured);
+    await writeFile(file, 'large');
+    assert.equal(await tilesOf(folder), 'large');
+    await writeFile(file, '{"broken'); // measured again, and mended
+    assert.match(await tilesOf(folder), /^(small|medium|large|direct)$/);
+    assert.match(await readFile(file, 'utf8'), /^(small|medium|large|direct)$/);
+    assert.match(await tilesOf(path.join(file, 'no folder')), /^(small|medium|large|direct)$/);
+    core.dispose();
+  });
+
+  test('tiles that compute otherwise than the first are not taken, however fast', async () => {
+    const prepare = (wrong) => async (_rows, _times, name) => ({
+      async run() {
+        await sleep(name === 'small' ? 30 : 1);
+        return [new Uint8Array(Float32Array.of(3, name === wrong ? -2 : -1).buffer)];
+      },
+      free() {},
+    });
+    assert.equal(await chooseTiles('made up', ['small', 'large'], prepare('')), 'large');
+    assert.equal(await chooseTiles('made up', ['small', 'large'], prepare('large')), 'small');
+  });
+
+  test('tiles that there are not: there is no device', async () => {
+    const core = await createCore({ threads: 1 });
+    const opened = Device.open(core.memory.module.wasmMemory, { thread: threadOn('{}'), tiles: 'subgroups' });
+    await assert.rejects(opened, /^Error: products have small,medium,large,direct, not subgroups$/);
+    core.dispose();
   });
 
   test('a limit that is too small: there is no device', async () => {

@@ -73,7 +73,7 @@ test('chromium', async (t) => {
     const kept = await browser.evaluate("return (await (await caches.open('mudpt-webgpu-1')).keys()).length");
     assert.equal(kept, 1, 'the choice of tiles is remembered');
   });
-  for (const name of Object.keys(casesOf(inTree))) {
+  for (const name of Object.keys(casesOf(inTree, []))) {
     await t.test(name, async (caseTest) => {
       const { fault, told } = await browser.evaluate(`return runCase(${JSON.stringify(name)})`);
       assert.equal(fault, '');

@@ -15,11 +15,18 @@ const MODEL = 'tests/golden/tiny-a/model';
 /** Of values from WebAssembly, relative to the largest. */
 const SAME = 1e-3;
 
-/** @param {(path: string) => string} at @param {{ assetsUrl?: string }} options of createCore and Device.open */
-export const casesOf = (at, options = {}) => {
-  const open = async () => {
+/**
+ * @param {(path: string) => string} at
+ * @param {string[]} tiles that products have in the golden cases of both models
+ * @param {{ assetsUrl?: string }} options of createCore and Device.open
+ */
+export const casesOf = (at, tiles, options = {}) => {
+  /** @param {string} [tilesWanted] */
+  const open = async (tilesWanted) => {
     const core = await createCore({ threads: 2, ...options });
-    core.memory.useDevice(await Device.open(core.memory.module.wasmMemory, options));
+    const device = await Device.open(core.memory.module.wasmMemory, { ...options, tiles: tilesWanted });
+    requireThat(!tilesWanted || device.tiles === tilesWanted, `products have ${device.tiles}`);
+    core.memory.useDevice(device);
     return core;
   };
 
@@ -42,8 +49,8 @@ export const casesOf = (at, options = {}) => {
   }
 
   /** Every case of a golden folder. */
-  const golden = (name) => async () => {
-    const core = await open();
+  const golden = (name, tilesWanted) => async () => {
+    const core = await open(tilesWanted);
     const report = new Report(false);
     const folder = at(`tests/golden/${name}`);
     try {
@@ -55,7 +62,8 @@ export const casesOf = (at, options = {}) => {
       requireThat(report.passed >= cases.length, `only ${report.passed} of ${cases.length} golden cases were there`);
       const counts = core.memory.device.counts();
       requireThat(counts.flop > 0 && counts.roundTrips > report.passed, `the device did nothing: ${counts.flop}`);
-      return `${report.passed} cases, ${counts.roundTrips} round trips, ${(counts.flop / 1e9).toFixed(1)} GFLOP`;
+      const done = `${counts.roundTrips} round trips, ${(counts.flop / 1e9).toFixed(1)} GFLOP`;
+      return `${report.passed} cases, products: ${tilesWanted}, ${done}`;
     } finally {
       core.dispose();
     }
@@ -92,28 +100,31 @@ export const casesOf = (at, options = {}) => {
   const load = (core, more) => openSource(at(MODEL)).then((source) => loadModel(core, source, more));
 
   return {
-    'golden cases, f32': golden('tiny-a'),
-    'golden cases, f16': golden('tiny-b'),
+    'golden cases, f32': golden('tiny-a', tiles[0]),
+    'golden cases, f16': golden('tiny-b', tiles[1]),
 
-    'every storage type trains as in WebAssembly, also with recompute': async () => {
-      const core = await open();
-      try {
-        for (const [dtype, recompute] of [
-          ['f32', true],
-          ['f16', false],
-          ['int8', false],
-          ['int16', false],
-        ]) {
+    'every storage type and kind of tiles trains as in WebAssembly, also with recompute': async () => {
+      for (const [dtype, recompute, tilesWanted] of /** @type {[string, boolean, string][]} */ ([
+        ['f32', true, 'medium'],
+        ['f16', false, 'large'],
+        ['int8', false, 'subgroups'],
+        ['int8', false, 'small'],
+        ['int16', false, 'subgroups'],
+        ['int16', false, 'direct'],
+      ])) {
+        const core = await open(tilesWanted);
+        try {
+          const what = `${dtype}, ${tilesWanted}`;
           const model = await load(core, { dtype });
           const right = core.memory.withoutDevice(training(core, model, recompute));
           const got = training(core, model, recompute)();
           requireThat(!core.memory.device.lost, core.memory.device.lost);
-          requireNear(`${dtype}: losses`, got.losses, right.losses);
-          requireNear(`${dtype}: parameters`, got.parameters, right.parameters);
+          requireNear(`${what}: losses`, got.losses, right.losses);
+          requireNear(`${what}: parameters`, got.parameters, right.parameters);
           core.clipFree(model.clip);
+        } finally {
+          core.dispose();
         }
-      } finally {
-        core.dispose();
       }
     },
 

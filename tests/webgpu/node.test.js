@@ -15,7 +15,7 @@ import { casesOf } from './cases.js';
 
 const inTree = (file) => path.join(path.resolve(import.meta.dirname, '../..'), file);
 
-for (const [name, run] of Object.entries(casesOf(inTree))) {
+for (const [name, run] of Object.entries(casesOf(inTree, ['direct', 'subgroups']))) {
   test(name, async (t) => {
     const told = await run();
     if (told) t.diagnostic(told);
@@ -58,6 +58,24 @@ test('a run of the library whose device is lost goes on', async (t) => {
     const most = Math.max(...values.map(Math.abs));
     values.forEach((value, k) => assert.ok(Math.abs(value - got.values[i][k]) <= 1e-3 * most));
   });
+});
+
+test('a device that is lost while a model loads: WebAssembly, and one line', async (t) => {
+  const warn = t.mock.method(console, 'warn', () => {});
+  const { open } = Device;
+  t.mock.method(Device, 'open', async (...args) => {
+    const device = await open.apply(Device, args);
+    device.destroy();
+    return device;
+  });
+  const clip = await loadClip(inTree(MODEL), { device: 'webgpu' });
+  assert.equal(clip.info.device, 'wasm');
+  assert.match(clip.info.whyWasm, /lost/);
+  assert.deepEqual(
+    warn.mock.calls.map(({ arguments: [line] }) => line),
+    [`mudpt computes in WebAssembly: ${clip.info.whyWasm}`],
+  );
+  await clip.dispose();
 });
 
 test('no driver, as where WebGPU is blocked: the same bits as without, and one line', async () => {

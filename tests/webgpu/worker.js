@@ -1,7 +1,8 @@
 /** The cases in a page's worker. browser.test.js bundles it, with node-parts.js in place of Node's modules. */
 import { casesOf } from './cases.js';
 
-const cases = casesOf((path) => `/${path}`, { assetsUrl: new URL('/js/', globalThis.location.href).href });
+const options = { assetsUrl: new URL('/js/', globalThis.location.href).href };
+const cases = casesOf((path) => `/${path}`, ['subgroups', 'direct'], options);
 
 globalThis.addEventListener('message', async ({ data: name }) => {
   try {
