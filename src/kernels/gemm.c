@@ -15,10 +15,10 @@
 #include "panels.h"
 
 enum {
-    CHUNK = 512,       /* k's of a chunk: 16 KB of a panel */
-    TILE_PANELS = 4,   /* panels of a tile */
-    PACKED_ROWS = 416, /* rows of A that are packed at a time, and so of a tile */
-    PACK_ROWS = 32     /* rows that a thread packs at a time */
+    CHUNK = PANELS_APART / PANEL, /* k's of a chunk, 512: 16 KB of a panel */
+    TILE_PANELS = 4,              /* panels of a tile */
+    PACKED_ROWS = 416,            /* rows of A that are packed at a time, and so of a tile */
+    PACK_ROWS = 32                /* rows that a thread packs at a time */
 };
 
 typedef struct {
@@ -129,16 +129,15 @@ static void run_tile(void *context, int index, int thread) {
     int panel = index * TILE_PANELS, panels = (p->columns + PANEL - 1) / PANEL - panel;
     int even = p->packed / 4 * 4, rest = p->packed - even;
     float *scratch = parallel_scratch(thread);
-    ptrdiff_t b_panel = p->panels ? (ptrdiff_t)p->depth * PANEL : CHUNK * PANEL;
+    ptrdiff_t b_panel = p->panels ? (ptrdiff_t)p->depth * PANEL : PANELS_APART;
     if (panels > TILE_PANELS) panels = TILE_PANELS;
 
     int k = 0;
     do { /* a sum over nothing is zero, but still written */
         int depth = p->depth - k < CHUNK ? p->depth - k : CHUNK;
         const float *b = p->panels ? p->panels + panel * b_panel + k * PANEL : scratch;
+        if (!p->panels) p->unpack(scratch, p->weight, p->first_panel + panel, panels, p->first_k + k, depth);
         for (int q = 0; q < panels; q++) {
-            if (!p->panels)
-                p->unpack(scratch + q * b_panel, p->weight, p->first_panel + panel + q, p->first_k + k, depth);
             for (int row = 0; row < even; row += 4)
                 rows_times_panels(p, row, 4, panel + q, 1, packed_rows(p, row, k, depth), b + q * b_panel, b_panel, k,
                                   depth);
@@ -191,7 +190,7 @@ static void simd_run(const gemm_job *job) {
         .accumulate = job->accumulate,
         .bias = job->transposed || !job->bias ? NULL : job->bias + job->first,
         .weight = w,
-        .unpack = panels_unpacker(w->storage, job->transposed),
+        .unpack = panels_unpacker(w, job->transposed),
         .first_panel = job->transposed ? 0 : job->first / PANEL,
         .first_k = job->transposed ? job->first : 0,
     };

@@ -18,8 +18,9 @@ typedef struct {
     void *panels; /* float, uint16_t (IEEE half) or int8_t [panels, in, 8], aligned to 64; int16_t [panels,
                      in / 2 rounded up, 8, 2], inputs in pairs */
     float *scale; /* MUDPT_I8, MUDPT_I16: [out rounded up to 8] what an output channel's integers are multiplied by */
-    int fast;     /* MUDPT_I8, MUDPT_I16: products in block integers (integer.h), else in f32 */
-    void *device; /* a back end's own copy, or NULL */
+    int16_t fast; /* MUDPT_I8, MUDPT_I16: products in block integers (integer.h), else in f32 */
+    int16_t special; /* MUDPT_F16: infinity or NaN may be among them */
+    void *device;    /* a back end's own copy, or NULL */
 } gemm_weight;
 
 /* Bytes of `panels` for a weight of this size and storage. */

@@ -10,7 +10,7 @@
 
 enum {
     CHUNK = 1024,      /* k's that a panel and the packed rows meet over at a time: 16 KB of a panel */
-    TILE_PANELS = 4,   /* panels of a tile */
+    TILE_PANELS = 2,   /* panels of a tile: with one, two threads would write to the same cache lines */
     PACKED_ROWS = 416, /* rows that are packed at a time */
     PACK_ROWS = 32     /* rows that a thread packs at a time */
 };
@@ -40,7 +40,7 @@ size_t integer_packed_bytes(int depth) {
 }
 
 size_t integer_scratch_bytes(void) {
-    return sizeof(int16_t) * CHUNK * PANEL;
+    return sizeof(int16_t) * TILE_PANELS * CHUNK * PANEL;
 }
 
 /* ------------------------------------------------------------------------------------------------ left side */
@@ -125,41 +125,47 @@ static void widen_i8(int16_t *to, const gemm_weight *w, int panel, int from, int
     }
 }
 
-/* Transposed: the columns are 8 inputs from panel * 8 on (zeros beyond the last), k runs over output channels. `from`
- * is a multiple of 8; written up to depth rounded up to 8. */
-static void turn_i8(int16_t *to, const gemm_weight *w, int panel, int from, int depth) {
-    int input = panel * PANEL;
-    for (int k = 0; k < depth; k += PANEL, to += PANEL * PANEL) {
-        const int8_t *rows =
-            (const int8_t *)w->panels + ((size_t)((from + k) / PANEL) * (size_t)w->in + (size_t)input) * PANEL;
-        for (int half = 0; half < PANEL; half += 4) {
-            v128_t x[4];
-            for (int i = 0; i < 4; i++)
-                x[i] = input + half + i < w->in ? wasm_i16x8_load8x8(rows + (half + i) * PANEL) : wasm_i32x4_splat(0);
-            transpose_4x4(x);
-            for (int q = 0; q < 4; q++) wasm_v128_store(to + q * 2 * PANEL + half * 2, x[q]);
+/* Transposed: 8 output channels x 8 inputs, turned over into [8 / 2 o, 8 i, 2 o], with zeros beyond the last input. */
+static void turn_i8(int16_t *to, const gemm_weight *w, int output, int input) {
+    const int8_t *rows = (const int8_t *)w->panels + ((size_t)output * (size_t)w->in + (size_t)input * PANEL);
+    for (int half = 0; half < PANEL; half += 4) {
+        v128_t x[4];
+        for (int i = 0; i < 4; i++)
+            x[i] = input + half + i < w->in ? wasm_i16x8_load8x8(rows + (half + i) * PANEL) : wasm_i32x4_splat(0);
+        transpose_4x4(x);
+        for (int q = 0; q < 4; q++) wasm_v128_store(to + q * 2 * PANEL + half * 2, x[q]);
+    }
+}
+
+static void turn_i16(int16_t *to, const gemm_weight *w, int output, int input) {
+    int inputs = even(w->in);
+    const int16_t *rows = (const int16_t *)w->panels + ((size_t)output * (size_t)inputs + (size_t)input * PANEL);
+    for (int half = 0; half < PANEL; half += 4, rows += 4 * PANEL) { /* inputs: two pairs, [4 o, 2 i] a vector */
+        v128_t zero = wasm_i32x4_splat(0), x[4] = {zero, zero, zero, zero};
+        if (input + half < inputs) x[0] = wasm_v128_load(rows), x[1] = wasm_v128_load(rows + 8);
+        if (input + half + 2 < inputs) x[2] = wasm_v128_load(rows + 16), x[3] = wasm_v128_load(rows + 24);
+        for (int q = 0; q < 4; q++) { /* pairs of output channels: two pairs of inputs, turned over */
+            v128_t both = q % 2 ? wasm_i64x2_shuffle(x[q / 2], x[2 + q / 2], 1, 3)
+                                : wasm_i64x2_shuffle(x[q / 2], x[2 + q / 2], 0, 2);
+            both = wasm_i16x8_shuffle(both, both, 0, 2, 1, 3, 4, 6, 5, 7);
+            wasm_v128_store(to + q * 2 * PANEL + half * 2, both);
         }
     }
 }
 
-static void turn_i16(int16_t *to, const gemm_weight *w, int panel, int from, int depth) {
-    int input = panel * PANEL, inputs = even(w->in);
-    for (int k = 0; k < depth; k += PANEL, to += PANEL * PANEL) {
-        const int16_t *rows =
-            (const int16_t *)w->panels + ((size_t)((from + k) / PANEL) * (size_t)inputs + (size_t)input) * PANEL;
-        for (int half = 0; half < PANEL; half += 4) { /* inputs: two pairs, [4 o, 2 i] a vector */
-            v128_t zero = wasm_i32x4_splat(0), x[4] = {zero, zero, zero, zero};
-            if (input + half < inputs) x[0] = wasm_v128_load(rows), x[1] = wasm_v128_load(rows + 8);
-            if (input + half + 2 < inputs) x[2] = wasm_v128_load(rows + 16), x[3] = wasm_v128_load(rows + 24);
-            rows += 4 * PANEL;
-            for (int q = 0; q < 4; q++) { /* pairs of output channels: two pairs of inputs, turned over */
-                v128_t both = q % 2 ? wasm_i64x2_shuffle(x[q / 2], x[2 + q / 2], 1, 3)
-                                    : wasm_i64x2_shuffle(x[q / 2], x[2 + q / 2], 0, 2);
-                both = wasm_i16x8_shuffle(both, both, 0, 2, 1, 3, 4, 6, 5, 7);
-                wasm_v128_store(to + q * 2 * PANEL + half * 2, both);
-            }
-        }
-    }
+/* Panels of the right side that cannot be read in place, CHUNK * 8 apart, over one chunk of k; written up to depth
+ * rounded up to 8. */
+static void take_panels(const product *p, int16_t *to, int panel, int panels, int from, int depth) {
+    const gemm_weight *w = p->job->weight;
+    int first = p->job->first;
+    for (int q = 0; q < panels && !p->job->transposed; q++)
+        widen_i8(to + q * CHUNK * PANEL, w, first / PANEL + panel + q, from, depth);
+    if (!p->job->transposed) return;
+    /* Neighbouring panels in turn: their blocks lie side by side in the weight, those of one panel far apart. */
+    for (int k = 0; k < depth; k += PANEL)
+        for (int q = 0; q < panels; q++)
+            (w->storage == MUDPT_I16 ? turn_i16 : turn_i8)(to + (q * CHUNK + k) * PANEL, w, first + from + k,
+                                                           (panel + q) * PANEL);
 }
 
 /* ------------------------------------------------------------------------------------------------ tiles */
@@ -174,19 +180,18 @@ ALWAYS_INLINE void tile(const product *p, float *c, ptrdiff_t ldc, const float *
     for (; depth > 0; depth -= INTEGER_BLOCK, scales += p->packed) {
         v128_t sum[8];
         const int16_t *end = b + (size_t)(even(depth < INTEGER_BLOCK ? depth : INTEGER_BLOCK) * PANEL);
-#pragma GCC unroll 8
-        for (int i = 0; i < rows * 2; i++) sum[i] = wasm_i32x4_splat(0);
-        do {
+        for (int first = 1; b != end; first = 0) {
             v128_t low = wasm_v128_load(b), high = wasm_v128_load(b + 8);
 #pragma GCC unroll 4
             for (int r = 0; r < rows; r++) {
                 v128_t pair = wasm_v128_load32_splat(a + r * 2);
-                sum[2 * r] = wasm_i32x4_add(sum[2 * r], wasm_i32x4_dot_i16x8(pair, low));
-                sum[2 * r + 1] = wasm_i32x4_add(sum[2 * r + 1], wasm_i32x4_dot_i16x8(pair, high));
+                v128_t x = wasm_i32x4_dot_i16x8(pair, low), y = wasm_i32x4_dot_i16x8(pair, high);
+                sum[2 * r] = first ? x : wasm_i32x4_add(sum[2 * r], x);
+                sum[2 * r + 1] = first ? y : wasm_i32x4_add(sum[2 * r + 1], y);
             }
             a += 2 * rows;
             b += 2 * PANEL;
-        } while (b != end);
+        }
 #pragma GCC unroll 4
         for (int r = 0; r < rows; r++) {
             v128_t scale = wasm_v128_load32_splat(scales + r);
@@ -249,24 +254,15 @@ static void rows_times_panel(const product *p, int panel, const int16_t *b, int 
 
 static void run_tile(void *context, int index, int thread) {
     const product *p = context;
-    const gemm_weight *w = p->job->weight;
-    int panels = (p->columns + PANEL - 1) / PANEL, end = (index + 1) * TILE_PANELS;
-    if (end > panels) end = panels;
-    int k = 0;
+    int panel = index * TILE_PANELS, panels = (p->columns + PANEL - 1) / PANEL - panel;
+    int b_panel = p->panels ? even(p->depth) * PANEL : CHUNK * PANEL, k = 0;
+    if (panels > TILE_PANELS) panels = TILE_PANELS;
     do { /* a sum over nothing is zero, but still written */
         int depth = p->depth - k < CHUNK ? p->depth - k : CHUNK;
-        for (int panel = index * TILE_PANELS; panel < end; panel++) {
-            const int16_t *b = parallel_scratch(thread);
-            if (p->panels) {
-                b = p->panels + (size_t)panel * (size_t)even(p->depth) * PANEL + (size_t)k * PANEL;
-            } else if (p->job->transposed) {
-                (w->storage == MUDPT_I16 ? turn_i16 : turn_i8)(parallel_scratch(thread), w, panel, p->job->first + k,
-                                                               depth);
-            } else {
-                widen_i8(parallel_scratch(thread), w, p->job->first / PANEL + panel, k, depth);
-            }
-            rows_times_panel(p, panel, b, k, depth);
-        }
+        const int16_t *b = parallel_scratch(thread);
+        if (p->panels) b = p->panels + (ptrdiff_t)panel * b_panel + k * PANEL;
+        else take_panels(p, parallel_scratch(thread), panel, panels, k, depth);
+        for (int q = 0; q < panels; q++) rows_times_panel(p, panel + q, b + q * b_panel, k, depth);
         k += depth;
     } while (k < p->depth);
 }

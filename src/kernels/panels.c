@@ -52,8 +52,10 @@ void gemm_set_row(gemm_weight *w, int o, const float *values, float scale) {
     }
     for (int i = 0; i < w->in; i++) {
         size_t at = position(w, o, i);
-        if (w->storage == MUDPT_F32) ((float *)w->panels)[at] = values[i];
-        else if (w->storage == MUDPT_F16) ((uint16_t *)w->panels)[at] = half_from_float(values[i]);
+        if (w->storage == MUDPT_F16) {
+            uint16_t half = ((uint16_t *)w->panels)[at] = half_from_float(values[i]);
+            if ((half & 0x7c00) == 0x7c00) w->special = 1;
+        } else if (w->storage == MUDPT_F32) ((float *)w->panels)[at] = values[i];
         else if (w->storage == MUDPT_I8) ((int8_t *)w->panels)[at] = (int8_t)to_integer(values[i] / scale, -128, 127);
         else ((int16_t *)w->panels)[at] = (int16_t)to_integer(values[i] / scale, -INTEGER_RIGHT, INTEGER_RIGHT);
     }
@@ -73,46 +75,27 @@ void gemm_get_row(const gemm_weight *w, int o, float *values) {
 
 /* ------------------------------------------------------------------------------------------------ widening */
 
-/* Four halves, sign-extended to 32 bits, as floats. Exponent and mantissa go where a float has them; the product
- * makes up for the exponents' different bias, subnormals included. Only where `special` is set are infinity and NaN
- * possible: they get their exponent put in. */
-ALWAYS_INLINE v128_t widen_halves(v128_t halves, const int special) {
-    v128_t wide = wasm_v128_and(wasm_i32x4_shl(halves, 13), wasm_i32x4_splat((int)0x8fffe000u));
-    v128_t value = wasm_f32x4_mul(wide, wasm_f32x4_splat(0x1p112f));
-    if (!special) return value;
-    v128_t top = wasm_i32x4_splat(0x0f800000), is_special = wasm_i32x4_eq(wasm_v128_and(wide, top), top);
-    return wasm_v128_or(value, wasm_v128_and(is_special, wasm_i32x4_splat(0x7f800000)));
+/* Eight halves that are neither infinity nor NaN as floats. Exponent and mantissa go where a float has them, cut in two
+ * 16-bit parts; the product makes up for the exponents' different bias, subnormals included. */
+ALWAYS_INLINE void widen_halves(v128_t x[2], v128_t halves) {
+    v128_t high = wasm_v128_and(wasm_i16x8_shr(halves, 3), wasm_i16x8_splat((short)0x8fff));
+    v128_t low = wasm_i16x8_shl(halves, 13), factor = wasm_f32x4_splat(0x1p112f);
+    x[0] = wasm_f32x4_mul(wasm_i16x8_shuffle(low, high, 0, 8, 1, 9, 2, 10, 3, 11), factor);
+    x[1] = wasm_f32x4_mul(wasm_i16x8_shuffle(low, high, 4, 12, 5, 13, 6, 14, 7, 15), factor);
 }
 
-/* What a panel's rows are widened with. */
-typedef struct {
-    v128_t scale[2]; /* int8: of the panel's 8 channels */
-    v128_t special;  /* f16: not zero in lanes where infinity or NaN was met */
-} widening;
-
-ALWAYS_INLINE void widening_start(widening *w, const gemm_weight *weight, int panel, const int storage) {
-    if (storage != MUDPT_I8) return;
-    w->scale[0] = wasm_v128_load(weight->scale + (size_t)panel * PANEL);
-    w->scale[1] = wasm_v128_load(weight->scale + (size_t)panel * PANEL + 4);
-}
-
-/* The 8 values of a panel's row: x[0] and x[1]. */
-ALWAYS_INLINE void load_row(v128_t x[2], const char *row, widening *w, const int storage, const int special) {
+/* The 8 values of a panel's row: x[0] and x[1]. scale: int8, of the panel's 8 channels. */
+ALWAYS_INLINE void load_row(v128_t x[2], const char *row, const float *scale, const int storage) {
     if (storage == MUDPT_F32) {
         x[0] = wasm_v128_load(row);
         x[1] = wasm_v128_load(row + 16);
     } else if (storage == MUDPT_F16) {
-        v128_t halves = wasm_v128_load(row);
-        if (!special) {
-            v128_t top = wasm_i16x8_splat(0x7c00);
-            w->special = wasm_v128_or(w->special, wasm_i16x8_eq(wasm_v128_and(halves, top), top));
-        }
-        x[0] = widen_halves(wasm_i32x4_extend_low_i16x8(halves), special);
-        x[1] = widen_halves(wasm_i32x4_extend_high_i16x8(halves), special);
+        widen_halves(x, wasm_v128_load(row));
     } else {
         v128_t integers = wasm_i16x8_load8x8(row);
-        x[0] = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(integers)), w->scale[0]);
-        x[1] = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(integers)), w->scale[1]);
+        x[0] = wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(integers));
+        x[1] = wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(integers));
+        for (int i = 0; i < 2; i++) x[i] = wasm_f32x4_mul(x[i], wasm_v128_load(scale + i * 4));
     }
 }
 
@@ -120,57 +103,53 @@ static const char *panel_row(const gemm_weight *w, int panel, int row, const int
     return (const char *)w->panels + ((size_t)panel * (size_t)w->in + (size_t)row) * PANEL * value_bytes(storage);
 }
 
-/* -> whether infinity or NaN was met although they were said not to be there (special 0). */
-ALWAYS_INLINE int straight(float *to, const gemm_weight *weight, int panel, int from, int depth, const int storage,
-                           const int special) {
-    const char *row = panel_row(weight, panel, from, storage);
-    widening w = {.special = wasm_i32x4_splat(0)};
+ALWAYS_INLINE void straight(float *to, const gemm_weight *w, int panel, int from, int depth, const int storage) {
+    const char *row = panel_row(w, panel, from, storage);
+    const float *scale = storage == MUDPT_I8 ? w->scale + panel * PANEL : NULL;
     v128_t x[2];
-    widening_start(&w, weight, panel, storage);
     for (float *end = to + (size_t)depth * PANEL; to != end; to += PANEL) {
-        load_row(x, row, &w, storage, special);
+        load_row(x, row, scale, storage);
         wasm_v128_store(to, x[0]);
         wasm_v128_store(to + 4, x[1]);
         row += PANEL * value_bytes(storage);
     }
-    return storage == MUDPT_F16 && wasm_v128_any_true(w.special);
 }
 
-/* 8 inputs (rows of a panel, of which `inputs` exist) by 8 output channels at a time, turned over. */
-ALWAYS_INLINE int transposed_rows(float *to, const gemm_weight *weight, int input, const int inputs, int from,
-                                  int depth, const int storage, const int special) {
-    size_t row_bytes = PANEL * value_bytes(storage);
-    widening w = {.special = wasm_i32x4_splat(0)};
-    for (int k = 0; k < depth; k += PANEL) {
-        const char *row = panel_row(weight, (from + k) / PANEL, input, storage);
-        widening_start(&w, weight, (from + k) / PANEL, storage);
-        for (int half = 0; half < 2; half++) {
-            v128_t x[2], low[4], high[4]; /* of channels 0 ... 3 and 4 ... 7 */
+/* 8 inputs (rows of a panel, of which `inputs` exist) by 8 output channels, turned over. */
+ALWAYS_INLINE void turn(float *to, const gemm_weight *w, int output, int input, const int inputs, const int storage) {
+    const char *row = panel_row(w, output / PANEL, input, storage);
+    const float *scale = storage == MUDPT_I8 ? w->scale + output : NULL;
+    for (int half = 0; half < 2; half++) {
+        v128_t x[2], low[4], high[4]; /* of channels 0 ... 3 and 4 ... 7 */
 #pragma GCC unroll 4
-            for (int i = 0; i < 4; i++) {
-                x[0] = x[1] = wasm_f32x4_splat(0);
-                if (half * 4 + i < inputs) load_row(x, row + (size_t)(half * 4 + i) * row_bytes, &w, storage, special);
-                low[i] = x[0];
-                high[i] = x[1];
-            }
-            transpose_4x4(low);
-            transpose_4x4(high);
-#pragma GCC unroll 4
-            for (int o = 0; o < 4; o++) {
-                wasm_v128_store(to + o * PANEL + half * 4, low[o]);
-                wasm_v128_store(to + (4 + o) * PANEL + half * 4, high[o]);
-            }
+        for (int i = 0; i < 4; i++) {
+            x[0] = x[1] = wasm_f32x4_splat(0);
+            if (half * 4 + i < inputs)
+                load_row(x, row + (size_t)(half * 4 + i) * PANEL * value_bytes(storage), scale, storage);
+            low[i] = x[0];
+            high[i] = x[1];
         }
-        to += PANEL * PANEL;
+        transpose_4x4(low);
+        transpose_4x4(high);
+#pragma GCC unroll 4
+        for (int o = 0; o < 4; o++) {
+            wasm_v128_store(to + o * PANEL + half * 4, low[o]);
+            wasm_v128_store(to + (4 + o) * PANEL + half * 4, high[o]);
+        }
     }
-    return storage == MUDPT_F16 && wasm_v128_any_true(w.special);
 }
 
-ALWAYS_INLINE int transposed(float *to, const gemm_weight *weight, int panel, int from, int depth, const int storage,
-                             const int special) {
-    int input = panel * PANEL, inputs = weight->in - input;
-    if (inputs >= PANEL) return transposed_rows(to, weight, input, PANEL, from, depth, storage, special);
-    return transposed_rows(to, weight, input, inputs, from, depth, storage, special);
+/* Neighbouring panels in turn: their blocks lie side by side in the weight, those of one panel far apart. */
+ALWAYS_INLINE void transposed(float *to, const gemm_weight *w, int panel, int panels, int from, int depth,
+                              const int storage) {
+    for (int k = 0; k < depth; k += PANEL) {
+        for (int q = 0; q < panels; q++) {
+            float *target = to + q * PANELS_APART + k * PANEL;
+            int input = (panel + q) * PANEL, inputs = w->in - input;
+            if (inputs >= PANEL) turn(target, w, from + k, input, PANEL, storage);
+            else turn(target, w, from + k, input, inputs, storage);
+        }
+    }
 }
 
 /* int16: inputs lie in pairs, so two rows come at a time. x [2 rows][2 halves of the 8 channels] */
@@ -186,7 +165,7 @@ static const int16_t *panel_pair(const gemm_weight *w, int panel, int input) {
     return (const int16_t *)w->panels + ((size_t)panel * (size_t)round_up(w->in, 2) + (size_t)input) * PANEL;
 }
 
-static void straight_i16(float *to, const gemm_weight *w, int panel, int from, int depth) {
+static void straight_i16_panel(float *to, const gemm_weight *w, int panel, int from, int depth) {
     const float *scale = w->scale + (size_t)panel * PANEL;
     for (int k = 0; k < depth; k += 2) { /* `from` and every chunk but the last are even */
         v128_t x[4];
@@ -195,7 +174,7 @@ static void straight_i16(float *to, const gemm_weight *w, int panel, int from, i
     }
 }
 
-static void transposed_i16(float *to, const gemm_weight *w, int panel, int from, int depth) {
+static void transposed_i16_panel(float *to, const gemm_weight *w, int panel, int from, int depth) {
     for (int k = 0; k < depth; k += PANEL, to += PANEL * PANEL) {
         const float *scale = w->scale + from + k;
         for (int half = 0; half < PANEL; half += 4) {
@@ -219,24 +198,46 @@ static void transposed_i16(float *to, const gemm_weight *w, int panel, int from,
     }
 }
 
-/* f16: as if there were neither infinity nor NaN; should there be one, again with care. */
+#define PANEL_BY_PANEL(name)                                                                                           \
+    static void name(float *to, const gemm_weight *w, int panel, int panels, int from, int depth) {                    \
+        for (int q = 0; q < panels; q++) name##_panel(to + q * PANELS_APART, w, panel + q, from, depth);               \
+    }
+PANEL_BY_PANEL(straight_i16)
+PANEL_BY_PANEL(transposed_i16)
+
 #define UNPACKERS(name, storage)                                                                                       \
-    static void straight_##name(float *to, const gemm_weight *w, int panel, int from, int depth) {                     \
-        if (straight(to, w, panel, from, depth, storage, 0)) straight(to, w, panel, from, depth, storage, 1);          \
+    static void straight_##name##_panel(float *to, const gemm_weight *w, int panel, int from, int depth) {             \
+        straight(to, w, panel, from, depth, storage);                                                                  \
     }                                                                                                                  \
-    static void transposed_##name(float *to, const gemm_weight *w, int panel, int from, int depth) {                   \
-        if (transposed(to, w, panel, from, depth, storage, 0)) transposed(to, w, panel, from, depth, storage, 1);      \
+    PANEL_BY_PANEL(straight_##name)                                                                                    \
+    static void transposed_##name(float *to, const gemm_weight *w, int panel, int panels, int from, int depth) {       \
+        transposed(to, w, panel, panels, from, depth, storage);                                                        \
     }
 UNPACKERS(f32, MUDPT_F32)
 UNPACKERS(f16, MUDPT_F16)
 UNPACKERS(i8, MUDPT_I8)
 
-panels_unpack panels_unpacker(int storage, int is_transposed) {
+/* f16 with infinity or NaN in it, which no model has: value by value. */
+static void straight_special_panel(float *to, const gemm_weight *w, int panel, int from, int depth) {
+    for (int i = 0; i < depth * PANEL; i++) to[i] = panels_value(w, panel * PANEL + i % PANEL, from + i / PANEL);
+}
+
+static void transposed_special_panel(float *to, const gemm_weight *w, int panel, int from, int depth) {
+    for (int i = 0; i < depth * PANEL; i++) {
+        int input = panel * PANEL + i % PANEL;
+        to[i] = input < w->in ? panels_value(w, from + i / PANEL, input) : 0;
+    }
+}
+PANEL_BY_PANEL(straight_special)
+PANEL_BY_PANEL(transposed_special)
+
+panels_unpack panels_unpacker(const gemm_weight *w, int is_transposed) {
     static const panels_unpack table[5][2] = {
         [MUDPT_F32] = {straight_f32, transposed_f32},
         [MUDPT_F16] = {straight_f16, transposed_f16},
         [MUDPT_I8] = {straight_i8, transposed_i8},
         [MUDPT_I16] = {straight_i16, transposed_i16},
     };
-    return table[storage][is_transposed != 0];
+    if (w->special) return is_transposed ? transposed_special : straight_special;
+    return table[w->storage][is_transposed != 0];
 }
