@@ -283,7 +283,8 @@ export async function closeAll(files) {
  * @returns {Promise<LoadedModel>}
  */
 export async function loadModel(core, from, options = {}) {
-  const { dtype = 'auto', precision = 'high', towers = 'both', tokens = 'needed', onProgress, signal } = options;
+  const { dtype = 'auto', precision = 'high', towers = 'both', onProgress, signal } = options;
+  const { tokens = from.remote ? 'needed' : 'all' } = options;
   checkChoices({
     dtype: [dtype, Object.keys(STORAGE)],
     precision: [precision, Object.keys(PRECISIONS)],
@@ -303,7 +304,7 @@ export async function loadModel(core, from, options = {}) {
       precision: fast ? PRECISIONS.fast : PRECISIONS.high,
     };
     const vocabulary = towers === 'image' ? null : await readVocabulary(source);
-    const table = source.remote && tokens === 'needed' ? findTokens(files, headers) : null;
+    const table = tokens === 'needed' ? findTokens(files, headers) : null;
     const text = towers === 'image' ? TEXT.NONE : table ? TEXT.ROWS : TEXT.WHOLE;
     const created = naming(source.name, () => core.clipCreate({ ...config, text, storage: STORAGE[dtype] }));
     clip = created;
@@ -315,7 +316,7 @@ export async function loadModel(core, from, options = {}) {
     naming(source.name, () => core.clipFinish(created));
     // Only now: what it leaves behind would make garbage collectors leave the pieces of a download for longer.
     const tokenizer = vocabulary ? makeTokenizer(source, vocabulary, config) : refusingTokenizer;
-    if (text === TEXT.ROWS) kept = table?.file;
+    if (source.remote) kept = table?.file; // others can be read when they are closed
     return { clip, config, tokenizer, needTokens: tokenReader(core, clip, text, table) };
   } catch (error) {
     if (clip && !core.disposed) core.clipFree(clip);

@@ -17,7 +17,8 @@ const RETRY_DELAYS = [250, 1000, 3000];
  * @property {string} name for messages
  * @property {number | undefined} size in bytes; undefined where a server does not tell
  * @property {boolean} ranges whether bytes that are not asked for cost nothing, and several reads may go on at once
- * @property {(offset: number, length: number) => Promise<Uint8Array>} read fewer bytes only at the end of the file
+ * @property {(offset: number, length: number) => Promise<Uint8Array>} read fewer bytes only at the end of the file;
+ *   what is not downloaded can be read when it is closed, too
  * @property {(offset?: number, length?: number) => AsyncIterable<Uint8Array>} stream at most 1 MB a piece; a piece
  *   is valid until the next
  * @property {() => Promise<void>} close

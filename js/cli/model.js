@@ -23,6 +23,7 @@ export async function openModel({ model, integrity, dtype, precision, device, th
       device,
       threads,
       variant,
+      tokens: 'needed',
       signal,
       onProgress: ({ loaded, total }) => terminal.progress(loaded / total, `model ${size(loaded)} of ${size(total)}`),
     });

@@ -46,9 +46,10 @@ export async function openFile(name) {
   let handle;
   try {
     handle = await open(name);
-    const { size } = await handle.stat();
+    const { size, mtimeMs } = await handle.stat();
     const file = handle;
-    const read = async (into, offset) => {
+    let closed = false;
+    const readFrom = async (file, into, offset) => {
       let filled = 0;
       while (filled < into.length) {
         const { bytesRead } = await file.read(into, filled, into.length - filled, offset + filled);
@@ -57,6 +58,19 @@ export async function openFile(name) {
       }
       return into.subarray(0, filled);
     };
+    const readClosed = async (into, offset) => {
+      const again = await open(name).catch((cause) => {
+        throw unreadable(name, cause);
+      });
+      try {
+        const now = await again.stat();
+        if (now.size === size && now.mtimeMs === mtimeMs) return await readFrom(again, into, offset);
+      } finally {
+        await again.close();
+      }
+      throw new MudptError('file', `${name} has changed since the model was loaded`, 'load the model again');
+    };
+    const read = (into, offset) => (closed ? readClosed(into, offset) : readFrom(file, into, offset));
     return {
       name,
       size,
@@ -71,7 +85,10 @@ export async function openFile(name) {
           offset += piece.length;
         }
       },
-      close: () => file.close(),
+      close() {
+        closed = true;
+        return file.close();
+      },
     };
   } catch (cause) {
     await handle?.close();

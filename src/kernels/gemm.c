@@ -30,7 +30,8 @@ typedef struct {
     const float *bias;
     int accumulate;
 
-    const float *panels; /* f32 panels to be read in place, or NULL: those of weight, through unpack */
+    const float *panels;    /* f32 panels to be read in place, or NULL: those of weight, through unpack */
+    const uint16_t *halves; /* f16 panels that may be read in place, or NULL */
     panels_unpack unpack;
     const gemm_weight *weight;
     int first_panel, first_k; /* where the product begins in the weight */
@@ -50,12 +51,8 @@ static struct {
 typedef void tile_function(float *c, ptrdiff_t ldc, const float *bias, int accumulate, const float *a, const float *b,
                            ptrdiff_t b_panel, int depth);
 
-ALWAYS_INLINE void tile(float *c, ptrdiff_t ldc, const float *bias, int accumulate, const float *a, const float *b,
-                        ptrdiff_t b_panel, int depth, const int rows, const int panels) {
-    v128_t sum[8];
-#pragma GCC unroll 8
-    for (int i = 0; i < rows * panels * 2; i++) sum[i] = wasm_f32x4_splat(0);
-    micro_add(sum, rows, panels * 2, depth, a, 1, rows, b, b_panel, PANEL);
+ALWAYS_INLINE void store_tile(const v128_t *sum, float *c, ptrdiff_t ldc, const float *bias, int accumulate,
+                              const int rows, const int panels) {
 #pragma GCC unroll 8
     for (int j = 0; j < panels * 2; j++) {
         v128_t add = bias ? wasm_v128_load(bias + j * 4) : wasm_f32x4_splat(0);
@@ -67,6 +64,32 @@ ALWAYS_INLINE void tile(float *c, ptrdiff_t ldc, const float *bias, int accumula
             wasm_v128_store(target, accumulate ? wasm_f32x4_add(wasm_v128_load(target), x) : x);
         }
     }
+}
+
+ALWAYS_INLINE void tile(float *c, ptrdiff_t ldc, const float *bias, int accumulate, const float *a, const float *b,
+                        ptrdiff_t b_panel, int depth, const int rows, const int panels) {
+    v128_t sum[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < rows * panels * 2; i++) sum[i] = wasm_f32x4_splat(0);
+    micro_add(sum, rows, panels * 2, depth, a, 1, rows, b, b_panel, PANEL);
+    store_tile(sum, c, ldc, bias, accumulate, rows, panels);
+}
+
+/* tile_1x4 with f16 panels as they lie: widened for one row only, they need not go through memory. */
+static void tile_1x4_halves(float *c, const float *bias, int accumulate, const float *a, const uint16_t *b,
+                            ptrdiff_t b_panel, int depth) {
+    v128_t sum[8];
+    for (int i = 0; i < 8; i++) sum[i] = wasm_f32x4_splat(0);
+    for (int k = 0; k < depth; k++, b += PANEL) {
+        v128_t value = wasm_v128_load32_splat(a + k), x[2];
+#pragma GCC unroll 4
+        for (int q = 0; q < 4; q++) {
+            widen_halves(x, wasm_v128_load(b + q * b_panel));
+            sum[2 * q] = SIMD_MADD(value, x[0], sum[2 * q]);
+            sum[2 * q + 1] = SIMD_MADD(value, x[1], sum[2 * q + 1]);
+        }
+    }
+    store_tile(sum, c, 0, bias, accumulate, 1, 4);
 }
 
 #define TILE(name, rows, panels)                                                                                       \
@@ -136,6 +159,14 @@ static void run_tile(void *context, int index, int thread) {
     do { /* a sum over nothing is zero, but still written */
         int depth = p->depth - k < CHUNK ? p->depth - k : CHUNK;
         const float *b = p->panels ? p->panels + panel * b_panel + k * PANEL : scratch;
+        if (p->halves && p->packed == 1 && panel * PANEL + 4 * PANEL <= p->columns) {
+            int column = panel * PANEL;
+            tile_1x4_halves(p->c + p->done * p->ldc + column, k == 0 && p->bias ? p->bias + column : NULL,
+                            k > 0 || p->accumulate, packed_rows(p, 0, k, depth),
+                            p->halves + ((ptrdiff_t)panel * p->depth + k) * PANEL, (ptrdiff_t)p->depth * PANEL, depth);
+            k += depth;
+            continue;
+        }
         if (!p->panels) p->unpack(scratch, p->weight, p->first_panel + panel, panels, p->first_k + k, depth);
         for (int q = 0; q < panels; q++) {
             for (int row = 0; row < even; row += 4)
@@ -196,6 +227,8 @@ static void simd_run(const gemm_job *job) {
     };
     if (w->storage == MUDPT_F32 && !job->transposed)
         p.panels = (const float *)w->panels + (size_t)job->first * (size_t)w->in;
+    if (w->storage == MUDPT_F16 && !job->transposed && !w->special)
+        p.halves = (const uint16_t *)w->panels + (size_t)job->first * (size_t)w->in;
     run_product(&p);
 }
 

@@ -75,15 +75,6 @@ void gemm_get_row(const gemm_weight *w, int o, float *values) {
 
 /* ------------------------------------------------------------------------------------------------ widening */
 
-/* Eight halves that are neither infinity nor NaN as floats. Exponent and mantissa go where a float has them, cut in two
- * 16-bit parts; the product makes up for the exponents' different bias, subnormals included. */
-ALWAYS_INLINE void widen_halves(v128_t x[2], v128_t halves) {
-    v128_t high = wasm_v128_and(wasm_i16x8_shr(halves, 3), wasm_i16x8_splat((short)0x8fff));
-    v128_t low = wasm_i16x8_shl(halves, 13), factor = wasm_f32x4_splat(0x1p112f);
-    x[0] = wasm_f32x4_mul(wasm_i16x8_shuffle(low, high, 0, 8, 1, 9, 2, 10, 3, 11), factor);
-    x[1] = wasm_f32x4_mul(wasm_i16x8_shuffle(low, high, 4, 12, 5, 13, 6, 14, 7, 15), factor);
-}
-
 /* The 8 values of a panel's row: x[0] and x[1]. scale: int8, of the panel's 8 channels. */
 ALWAYS_INLINE void load_row(v128_t x[2], const char *row, const float *scale, const int storage) {
     if (storage == MUDPT_F32) {

@@ -4,6 +4,7 @@
 #define KERNELS_PANELS_H
 
 #include "gemm.h"
+#include "microkernel.h"
 
 /* W(o, i) as f32. */
 float panels_value(const gemm_weight *w, int o, int i);
@@ -16,5 +17,14 @@ typedef void (*panels_unpack)(float *to, const gemm_weight *w, int panel, int pa
 enum { PANELS_APART = 4096 };
 
 panels_unpack panels_unpacker(const gemm_weight *w, int transposed);
+
+/* Eight halves that are neither infinity nor NaN as floats. Exponent and mantissa go where a float has them, cut in two
+ * 16-bit parts; the product makes up for the exponents' different bias, subnormals included. */
+ALWAYS_INLINE void widen_halves(v128_t x[2], v128_t halves) {
+    v128_t high = wasm_v128_and(wasm_i16x8_shr(halves, 3), wasm_i16x8_splat((short)0x8fff));
+    v128_t low = wasm_i16x8_shl(halves, 13), factor = wasm_f32x4_splat(0x1p112f);
+    x[0] = wasm_f32x4_mul(wasm_i16x8_shuffle(low, high, 0, 8, 1, 9, 2, 10, 3, 11), factor);
+    x[1] = wasm_f32x4_mul(wasm_i16x8_shuffle(low, high, 4, 12, 5, 13, 6, 14, 7, 15), factor);
+}
 
 #endif

@@ -127,6 +127,21 @@ describe('servers with ranges', () => {
       await Promise.all([clip.dispose(), fresh.dispose()]);
     }));
 
+  test("tokens: 'needed' of a folder: the same scores with less memory; a changed file is refused", async () => {
+    const folder = await temporaryFolder();
+    await cp(model, folder, { recursive: true });
+    const [whole, clip] = [await loadClip(model), await loadClip(folder, { tokens: 'needed' })];
+    assert.deepEqual(await scoresOf(clip), expected.scores);
+    const [{ weights }, { weights: less }] = [
+      await whole.plan({ classes: OTHERS }),
+      await clip.plan({ classes: OTHERS }),
+    ];
+    assert.ok(weights - less > (VOCAB / 2) * WIDTH * 4, `${less} bytes of weights, ${weights} with all tokens`);
+    truncateSync(path.join(folder, 'model.safetensors'), size - 4);
+    await assert.rejects(clip.zeroShot(['violin']), isError('file', /has changed since/));
+    await Promise.all([clip.dispose(), whole.dispose()]);
+  });
+
   test("tokens: 'all' needs no server later", () =>
     withServer({}, async (server) => {
       const clip = await load(server.url, { tokens: 'all' });
