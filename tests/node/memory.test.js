@@ -110,5 +110,5 @@ test('on the command line', async () => {
   assert.ok(plan[0].total > plan[1].total && plan[2].total > plan[3].total);
   const shown = await mudpt(['info', TINY_A, '--plan'], { cwd: folder });
   assert.match(shown.stdout, /to train +MuDPT, 10 classes of 16 pictures, 4 a step/);
-  assert.match(shown.stdout, /int8, recompute +[\d.]+ MB: weights [\d.]+ MB, activations/);
+  assert.match(shown.stdout, /int8, recompute +[\d.]+ MB: weights [\d.]+ [kM]B, activations/);
 });
