@@ -213,7 +213,7 @@ def tune(model, case, clip, inputs, shots, args, seed):
 
 
 def run_key(result, settings):
-    return tuple(result.get(k) for k in ("task", "method", "seed", *settings))
+    return tuple(result.get(k) for k in ("task", "method", "seed", "protocol", *settings))
 
 
 def main():
