@@ -3,7 +3,7 @@
  * is stored but downloaded models, which the library keeps. Where there is no storage the page works without.
  */
 import { batch, effect, signal } from '@preact/signals';
-import { clear, createStore, delMany, get, keys, setMany } from 'idb-keyval';
+import { clear, createStore, delMany, get, setMany } from 'idb-keyval';
 
 import { BUILT_IN, clip, loadModel, model } from './models.js';
 import { addPictures, classes, pictures, sampleId } from './store.js';
@@ -58,16 +58,16 @@ async function save() {
   const rows = await Promise.all(
     fresh.map(async ({ id, blob }) => /** @type {[string, any]} */ ([PICTURE + id, await blob.arrayBuffer()])),
   );
-  for (const [key, value] of [
+  const files = /** @type {[string, any][]} */ ([
     ['tuned', tunedFile.value],
     ['checkpoint', checkpoint.value],
-  ]) {
-    if (storedFiles[key] === value) continue;
-    rows.push([key, value]);
-    storedFiles[key] = value;
+  ]);
+  for (const [key, value] of files) {
+    if (storedFiles[key] !== value) rows.push([key, value]);
   }
   // One transaction: a reload in the middle finds the state before or after.
   await setMany([...rows, ['session', now]], store);
+  for (const [key, value] of files) storedFiles[key] = value; // only now: what failed is tried again
   fresh.forEach(({ id }) => stored.add(id));
   if (gone.length)
     await delMany(
@@ -158,11 +158,3 @@ export async function forgetSession() {
   stored.clear();
   Object.assign(storedFiles, { tuned: null, checkpoint: null });
 }
-
-/** For whoever closes the page right after a change. */
-export const settled = async () => {
-  clearTimeout(timer);
-  if (store) await (saving = saving.then(save));
-};
-
-export const storedKeys = () => (store ? keys(store) : Promise.resolve([]));
