@@ -34,6 +34,9 @@ function hubFolder(url) {
       : HUGGING_FACE.includes(url.host) && url.pathname;
   if (!path) return url;
   const match = /^\/([^/]+\/[^/@]+)(?:@([^/]+))?(?:\/(?:tree|blob|resolve)\/([^/]+))?(\/.*)?$/.exec(path);
+  if (!match && url.protocol === 'hf:') {
+    throw new MudptError('argument', `"${url.href}" names no repository`, 'expected hf:ORGANISATION/NAME');
+  }
   if (!match) return url;
   const [, repository, at, revision = at ?? 'main', rest = '/'] = match;
   return new URL(`https://${HUGGING_FACE[0]}/${repository}/resolve/${revision}${rest}`);

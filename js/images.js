@@ -11,7 +11,7 @@ import { isNode, nodePart, pageAddress } from './platform.js';
  */
 
 /** Node: anything that is no path. In browsers every text is an address. @param {string} text */
-const isAddress = (text) => !isNode || /^(https?|file|data|blob):/.test(text);
+const isAddress = (text) => !isNode || /^(https?|file|data|blob):/i.test(text);
 
 /** Pixels as they are in the file. */
 const AS_STORED = /** @type {ImageBitmapOptions} */ ({ premultiplyAlpha: 'none', colorSpaceConversion: 'none' });
@@ -98,8 +98,9 @@ function pixelsOf(bitmap, name) {
 export async function readImage(image, name, signal) {
   if (typeof image === 'string' || image instanceof URL) {
     const text = String(image);
-    if (isAddress(text) && !text.startsWith('file:')) return download(text, signal);
-    const file = text.startsWith('file:') ? new URL(text) : text;
+    const isFile = isNode && /^file:/i.test(text);
+    if (isAddress(text) && !isFile) return download(text, signal);
+    const file = isFile ? new URL(text) : text;
     return { name: text, bytes: await (await nodePart('files.js')).readPicture(file) };
   }
   if (image instanceof ArrayBuffer) return { name, bytes: new Uint8Array(image) };

@@ -47,10 +47,10 @@ export async function openSource(from, { signal, cache = true, timeout = TIMEOUT
     throw new MudptError('argument', `timeout is ${timeout}, expected a number of milliseconds above 0`);
   }
   const isText = typeof from === 'string' && from !== '';
-  if (from instanceof URL || (isText && (!isNode || /^(https?|file|data|blob|hf):/.test(from)))) {
+  if (from instanceof URL || (isText && (!isNode || /^(https?|file|data|blob|hf):/i.test(from)))) {
     const url = addressOf(from);
-    if (url.protocol !== 'file:') return urlSource(from, { signal, cache, timeout, retryDelays });
-    return (await nodePart('files.js')).openPath(url);
+    if (isOnDisk(url)) return (await nodePart('files.js')).openPath(url);
+    return urlSource(from, { signal, cache, timeout, retryDelays });
   }
   if (isText) return (await nodePart('files.js')).openPath(from);
   const given = /** @type {any} */ (from);
@@ -65,6 +65,9 @@ export async function openSource(from, { signal, cache = true, timeout = TIMEOUT
     'for instance loadClip("https://…/clip-vit-base-patch16/")',
   );
 }
+
+/** Whether Node reads it from disk; browsers may not. @param {URL} url */
+const isOnDisk = (url) => isNode && url.protocol === 'file:';
 
 /** @param {any} given */
 const isAddresses = (given) =>
@@ -176,7 +179,7 @@ function webSource(name, weights, link, addressIn) {
     async open(path) {
       const url = addressIn(path);
       if (!url) return null;
-      if (url.protocol === 'file:') return (await nodePart('files.js')).openAddress(url);
+      if (isOnDisk(url)) return (await nodePart('files.js')).openAddress(url);
       const file = await openKept(url.href, link);
       if (file !== 'page') return file;
       pages.add(path);

@@ -61,6 +61,9 @@ async function run(options, command) {
     }
     const output = options.out ?? `${fileName(data.name)}-${method}.safetensors`;
     await checkTarget(output);
+    if (target && path.resolve(target) === path.resolve(output)) {
+      throw new MudptError('argument', `${target} is to be the checkpoint and the result`, 'give --out another name');
+    }
     clip = await openModel(options, terminal, signal);
     requireSameRun(resume, clip, { classes: data.classes, ...asked });
     const { settings } = resolveSettings({ method, ...before, ...asked }, clip.info.architecture);

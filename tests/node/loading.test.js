@@ -519,6 +519,10 @@ describe('addresses', () => {
     });
   }
 
+  for (const from of ['hf:clip', 'hf:', 'nowhere']) {
+    test(`refused: ${from}`, () => assert.throws(() => modelAddress(from), isError('argument', /; (expected|for) /)));
+  }
+
   test('other sites', () => {
     const folder = modelAddress('https://example.org/a/model?key=1#x');
     assert.deepEqual([folder.base.href, folder.file], ['https://example.org/a/model/?key=1', undefined]);
