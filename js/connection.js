@@ -199,7 +199,11 @@ export class Connection {
     if (crash !== undefined) return this.#crashed(crash);
     this.memoryBytes = memoryBytes;
     const call = this.#calls.get(number);
-    if (!call) return; // aborted
+    if (!call) {
+      // Aborted when the answer was on its way: nobody has this classifier.
+      if (result?.type === 'Classifier') this.call(result.number, 'dispose', []).answer.catch(() => {});
+      return;
+    }
     if (error) return call.reject(unpackError(error));
     if (tell === undefined) return call.resolve(result);
     try {
