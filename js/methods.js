@@ -315,6 +315,11 @@ export function resolveSettings({ method = 'mudpt', preset = 'paper', ...options
   return { method, settings };
 }
 
+/** Longer texts would keep the tokenizer busy for long, only to have too many tokens. */
+function requireShort(what, text) {
+  if (text.length > LONGEST_NAME) refuse(what, `${text.slice(0, 40)}…`, `at most ${LONGEST_NAME} characters`);
+}
+
 /** @param {unknown} classes @returns {string[]} */
 export function checkClasses(classes) {
   if (!Array.isArray(classes)) refuse('classes', classes, 'an array of class names');
@@ -324,8 +329,7 @@ export function checkClasses(classes) {
   const seen = new Set();
   for (const name of classes) {
     if (typeof name !== 'string' || !name.trim()) refuse('a class name', name, 'text that is not empty');
-    if (name.length > LONGEST_NAME)
-      refuse('a class name', `${name.slice(0, 40)}…`, `at most ${LONGEST_NAME} characters`);
+    requireShort('a class name', name);
     if (seen.has(name)) throw new MudptError('argument', `class "${name}" is listed twice`, 'name every class once');
     seen.add(name);
   }
@@ -349,6 +353,7 @@ export function templateSentences(tokenizer, classes, templates) {
     if (typeof template !== 'string' || !template.includes('{}')) {
       refuse('a template', template, 'text with {} in the place of the class name');
     }
+    requireShort('a template', template);
   }
   if (templates.length > MOST_TEMPLATES)
     throw new MudptError('argument', `there are ${templates.length} templates, expected at most ${MOST_TEMPLATES}`);
@@ -369,6 +374,7 @@ export function templateSentences(tokenizer, classes, templates) {
 export function promptSentences(tokenizer, classes, method, settings) {
   const { phrase, promptLength, classPosition = 'end' } = settings;
   const { textPrompts, lead } = METHODS[method];
+  requireShort('phrase', phrase);
   const words = wordsOf(phrase);
   const n = textPrompts ? promptLength : 0;
   if (n && words.length) requireWords(settings);

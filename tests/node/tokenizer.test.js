@@ -248,6 +248,13 @@ describe('what is asked for', () => {
 
   test('templates need a place for the name, and take names as they are', () => {
     assert.throws(() => templateSentences(tokenizer, ['cat'], ['a cat']), isError('argument', /a template is "a cat"/));
+    const long = 'word '.repeat(201);
+    const tooLong = (what) =>
+      isError('argument', new RegExp(`^${what} is "word .*…", expected at most 1000 characters`));
+    assert.throws(() => templateSentences(tokenizer, ['cat'], [`${long}{}`]), tooLong('a template'));
+    const phrase = { phrase: long, promptLength: 1 };
+    assert.throws(() => promptSentences(tokenizer, ['cat'], 'mudpt', /** @type {any} */ (phrase)), tooLong('phrase'));
+    assert.throws(() => checkClasses([long]), tooLong('a class name'));
     const [[first]] = templateSentences(tokenizer, ['$& {}'], ['{} or {}']);
     assert.deepEqual(first, tokenizer.sentence('$& {} or $& {}', 'it'));
   });
