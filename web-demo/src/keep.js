@@ -18,10 +18,11 @@ export function download(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** The model as code names it. */
+/** The model as code names it, between quotes; a visitor may have typed the address. */
 export const modelAddress = () => {
   const from = model.value?.from;
-  return model.value?.id === BUILT_IN.id ? './model/' : typeof from === 'string' ? from : './model/';
+  if (model.value?.id === BUILT_IN.id || typeof from !== 'string') return './model/';
+  return from.replace(/['<>\\]/g, (letter) => `%${letter.charCodeAt(0).toString(16)}`);
 };
 
 export const snippet = (modelFrom = modelAddress()) => `import { loadClip } from 'mudpt';
