@@ -29,19 +29,20 @@ async function runNode(args) {
   return execFileSync(process.execPath, [...process.execArgv, ...args], { encoding: 'utf8' });
 }
 
-/** A model with the precision that is asked for, whatever would be chosen here. */
-async function open() {
+/** A model with the precision that is asked for, whatever would be chosen here. @param {object} [more] options */
+async function open(more) {
   const core = await createCore({ variant, threads });
   core.fastGain = () => Infinity;
-  return { core, ...(await loadModel(core, await openSource(folder), { dtype, precision })) };
+  return { core, ...(await loadModel(core, await openSource(folder), { dtype, precision, ...more })) };
 }
 
 /** What tunes such classes from its start. */
 async function openClassifier(wanted) {
-  const { core, clip, config, tokenizer } = await open();
+  const { core, clip, config, tokenizer, needTokens } = await open({ tokens: 'needed' });
   const { method, settings: chosen } = resolveSettings(wanted, config);
   const names = classNames(settings.classes);
   const { ids, phrase } = promptSentences(tokenizer, names, method, chosen);
+  await needTokens([...ids.flat(2), ...(phrase ?? [])]);
   const sizes = { method, ...METHODS[method].sizes(chosen, config) };
   const classifier = core.classifierCreate(clip, sizes, { ids });
   core.classifierInit(classifier, 1, phrase);
