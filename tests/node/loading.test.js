@@ -153,19 +153,23 @@ describe('servers with ranges', () => {
   test("towers: 'image' fetches no text tower, and is enough for a classifier that was saved", () =>
     withServer({}, async (server) => {
       const whole = await load(model);
-      const file = await (await whole.zeroShot(CLASSES)).export();
+      const examples = CLASSES.map((label, i) => ({ image: PICTURES[i], label }));
+      const tuned = await whole.tune({ classes: CLASSES, examples, epochs: 2, batchSize: 1 }).finished;
+      const files = await Promise.all([await whole.zeroShot(CLASSES), tuned].map((one) => one.export()));
       const clip = await load(server.url, { towers: 'image' });
       assert.ok(server.sent < 0.75 * size, `${server.sent} of ${size} bytes`);
       assert.ok(!server.requests.some((one) => one.path === '/tokenizer.json'));
       assert.equal(clip.info.fingerprint, expected.fingerprint);
       assert.ok(clip.info.weightBytes < 0.75 * whole.info.weightBytes);
       assert.deepEqual(clip.methods(), whole.methods());
-      const [ours, theirs] = await Promise.all(
-        [clip, whole].map(async (one) => (await one.import(file)).classify(PICTURES[0])),
-      );
-      assert.deepEqual(ours, theirs);
+      for (const file of files) {
+        const [ours, theirs] = await Promise.all(
+          [clip, whole].map(async (one) => (await one.import(file)).classify(PICTURES[0])),
+        );
+        assert.deepEqual(ours, theirs);
+      }
+      assert.deepEqual(await (await clip.import(files[1])).classify(PICTURES[0]), await tuned.classify(PICTURES[0]));
       await assert.rejects(clip.zeroShot(CLASSES), isError('state', /without its text tower.*towers: 'both'/));
-      const examples = CLASSES.map((label, i) => ({ image: PICTURES[i], label }));
       await assert.rejects(clip.tune({ classes: CLASSES, examples }).finished, isError('state', /text tower/));
       await Promise.all([clip.dispose(), whole.dispose()]);
       await assert.rejects(load(model, { towers: 'text' }), isError('argument', /towers must be one of both, image/));
