@@ -255,14 +255,14 @@ function linearGroups() {
   ];
 }
 
-/** What is not computed, and what computing it would cost. */
+/** What is not computed, and what computing it would cost: one thread, processor time. */
 function savingGroups() {
   const module = path.join(root, 'build/wasm/savings-relaxed.mjs');
   const pair = (name, kind, settings) =>
     [false, true].map((without) => ({
       name: `savings/${name}/${without ? 'without' : 'with'}`,
       kind,
-      settings: { ...settings, without },
+      settings: { ...settings, without, threads: 1 },
       ...(without && { against: `savings/${name}/with` }),
     }));
   // As in bench/savings.c.

@@ -53,7 +53,7 @@ const pictures = (count, config) =>
   Float32Array.from({ length: count * 3 * config.image ** 2 }, (_, i) => Math.sin(i * 0.37));
 
 /** What is timed, with the work that one turn of it does. */
-function counted(core, once, more = {}) {
+function counted(core, once, more = {}, processor = false) {
   let turns = 0;
   const before = core.work();
   const about = () => {
@@ -69,7 +69,7 @@ function counted(core, once, more = {}) {
       ...more,
     };
   };
-  return { once: () => (turns++, once()), about };
+  return { once: () => (turns++, once()), about, processor };
 }
 
 const CASES = {
@@ -89,7 +89,7 @@ const CASES = {
     return { once: () => (flop = wasm._bench_limit()), about: () => ({ flop }), warm: 3 };
   },
 
-  /** Towers with all savings, or without one. */
+  /** Towers with all savings, or without one: differences of some per cent. */
   async saving() {
     const { default: start } = await import(settings.module);
     const wasm = await start();
@@ -101,7 +101,8 @@ const CASES = {
       wasm._bench_saving_run();
       flop = wasm._bench_saving_work() - before;
     };
-    return { once, about: () => ({ flop, activationBytes: wasm._bench_saving_bytes() }) };
+    const about = () => ({ flop, activationBytes: wasm._bench_saving_bytes() || undefined });
+    return { once, about, processor: true };
   },
 
   /** A step of CoOp, whose pictures' features a trainer without random views keeps after the first epoch. */
@@ -114,7 +115,7 @@ const CASES = {
         core.classifierGradients(classifier, pixels, [0, 1, 2, 3]);
         core.classifierSgd(classifier, 2e-3, 0.9, 5e-4);
       };
-      return counted(core, once);
+      return counted(core, once, {}, true);
     }
     const trainer = core.trainerCreate(classifier, { epochs: 1000, batch, rate: 2e-3, augment: false });
     for (let i = 0; i < batch; i++) {
@@ -127,7 +128,7 @@ const CASES = {
       while (core.trainerAdvance(trainer) === undefined);
     };
     once();
-    return counted(core, once);
+    return counted(core, once, {}, true);
   },
 
   /** One picture by prompts that the injection and the text tower are applied to each time, or once. */
@@ -138,7 +139,7 @@ const CASES = {
       if (settings.without) core.classifierChanged(classifier);
       core.classifierLogits(classifier, pixels);
     };
-    return counted(core, once);
+    return counted(core, once, {}, true);
   },
 
   async image() {

@@ -16,8 +16,14 @@ const RELAXED = '--experimental-wasm-relaxed-simd'; // which later versions of N
  * @typedef {{ name: string, module?: string, args?: any[], command?: string[] }} Program
  */
 
-/** What is timed. @typedef {{ once: () => any, about?: () => object, warm?: number }} Prepared `about`: what else there
- * is to tell at the end, `warm`: how often it is done before it counts */
+/**
+ * What is timed.
+ * @typedef {object} Prepared
+ * @property {() => any} once
+ * @property {() => object} [about] what else there is to tell at the end
+ * @property {number} [warm] how often it is done before it counts
+ * @property {boolean} [processor] by the processor's time, which a busy machine does not spoil: for one thread
+ */
 
 /** A program's process, as the runner sees it. */
 export class Process {
