@@ -4,7 +4,6 @@
  * stack put aside (JSPI), when every answer is a promise. Whatever goes wrong there, the answer is that
  * WebAssembly shall compute, with everything as it was: a run goes on where it is, after one line in the console.
  */
-import { MudptError, reasonOf } from './errors.js';
 import { foreignFolder, hasStackSwitching, hasThreads, isNode, nodePart, workerFrom } from './platform.js';
 import { ANSWER, CALL, MODE, TOWER, TOWER_WORDS } from './webgpu/layout.js';
 import { LAYOUT, STATE } from './webgpu/mailbox.js';
