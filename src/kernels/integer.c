@@ -126,7 +126,7 @@ static void widen_i8(int16_t *to, const gemm_weight *w, int panel, int from, int
 }
 
 /* Transposed: 8 output channels x 8 inputs, turned over into [8 / 2 o, 8 i, 2 o], with zeros beyond the last input. */
-static void turn_i8(int16_t *to, const gemm_weight *w, int output, int input) {
+ALWAYS_INLINE void turn_i8(int16_t *to, const gemm_weight *w, int output, int input) {
     const int8_t *rows = (const int8_t *)w->panels + ((size_t)output * (size_t)w->in + (size_t)input * PANEL);
     for (int half = 0; half < PANEL; half += 4) {
         v128_t x[4];
@@ -137,7 +137,7 @@ static void turn_i8(int16_t *to, const gemm_weight *w, int output, int input) {
     }
 }
 
-static void turn_i16(int16_t *to, const gemm_weight *w, int output, int input) {
+ALWAYS_INLINE void turn_i16(int16_t *to, const gemm_weight *w, int output, int input) {
     int inputs = even(w->in);
     const int16_t *rows = (const int16_t *)w->panels + ((size_t)output * (size_t)inputs + (size_t)input * PANEL);
     for (int half = 0; half < PANEL; half += 4, rows += 4 * PANEL) { /* inputs: two pairs, [4 o, 2 i] a vector */
@@ -162,10 +162,12 @@ static void take_panels(const product *p, int16_t *to, int panel, int panels, in
         widen_i8(to + q * CHUNK * PANEL, w, first / PANEL + panel + q, from, depth);
     if (!p->job->transposed) return;
     /* Neighbouring panels in turn: their blocks lie side by side in the weight, those of one panel far apart. */
-    for (int k = 0; k < depth; k += PANEL)
+    for (int k = 0; k < depth && w->storage == MUDPT_I16; k += PANEL)
         for (int q = 0; q < panels; q++)
-            (w->storage == MUDPT_I16 ? turn_i16 : turn_i8)(to + (q * CHUNK + k) * PANEL, w, first + from + k,
-                                                           (panel + q) * PANEL);
+            turn_i16(to + (q * CHUNK + k) * PANEL, w, first + from + k, (panel + q) * PANEL);
+    for (int k = 0; k < depth && w->storage == MUDPT_I8; k += PANEL)
+        for (int q = 0; q < panels; q++)
+            turn_i8(to + (q * CHUNK + k) * PANEL, w, first + from + k, (panel + q) * PANEL);
 }
 
 /* ------------------------------------------------------------------------------------------------ tiles */
