@@ -158,16 +158,20 @@ ALWAYS_INLINE void turn_i16(int16_t *to, const gemm_weight *w, int output, int i
 static void take_panels(const product *p, int16_t *to, int panel, int panels, int from, int depth) {
     const gemm_weight *w = p->job->weight;
     int first = p->job->first;
-    for (int q = 0; q < panels && !p->job->transposed; q++)
-        widen_i8(to + q * CHUNK * PANEL, w, first / PANEL + panel + q, from, depth);
-    if (!p->job->transposed) return;
+    if (!p->job->transposed) {
+        for (int q = 0; q < panels; q++) widen_i8(to + q * CHUNK * PANEL, w, first / PANEL + panel + q, from, depth);
+        return;
+    }
     /* Neighbouring panels in turn: their blocks lie side by side in the weight, those of one panel far apart. */
-    for (int k = 0; k < depth && w->storage == MUDPT_I16; k += PANEL)
-        for (int q = 0; q < panels; q++)
-            turn_i16(to + (q * CHUNK + k) * PANEL, w, first + from + k, (panel + q) * PANEL);
-    for (int k = 0; k < depth && w->storage == MUDPT_I8; k += PANEL)
-        for (int q = 0; q < panels; q++)
-            turn_i8(to + (q * CHUNK + k) * PANEL, w, first + from + k, (panel + q) * PANEL);
+    if (w->storage == MUDPT_I16) {
+        for (int k = 0; k < depth; k += PANEL)
+            for (int q = 0; q < panels; q++)
+                turn_i16(to + (q * CHUNK + k) * PANEL, w, first + from + k, (panel + q) * PANEL);
+    } else {
+        for (int k = 0; k < depth; k += PANEL)
+            for (int q = 0; q < panels; q++)
+                turn_i8(to + (q * CHUNK + k) * PANEL, w, first + from + k, (panel + q) * PANEL);
+    }
 }
 
 /* ------------------------------------------------------------------------------------------------ tiles */

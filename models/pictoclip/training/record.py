@@ -85,7 +85,7 @@ def main():
     model = Model(args.model, load_reference(args.reference))
     ref, split = model.ref, json.loads((args.data / "split.json").read_text())
     case = model.case(args.method, 4)
-    clip, _, inputs = model.inputs(case, split["classes"], split["template"])
+    clip, inputs = model.inputs(case, split["classes"], split["template"])
     shots = few(args.data, args.shots, args.seed)
     images = {p: Image.open(args.data / p).convert("RGB") for p, _ in shots}
     phrase = ref.encode(model.tok, PHRASE)

@@ -157,7 +157,7 @@ class Model:
         ids, eot = self.ref.token_rows(self.tok, texts[0], self.context)
         length = int(eot.max()) + 1
         clip = dict(self.clip, positional_embedding=self.clip["positional_embedding"][:length])
-        return clip, case, {
+        return clip, {
             "class_ids": ids[:, :length],
             "eot": eot,
             "name_lengths": [len(self.ref.encode(self.tok, n)) for n in names],
@@ -184,7 +184,7 @@ def plan(data, args):
 
 
 @torch.no_grad()
-def accuracy(ref, clip, case, inputs, params, images, labels):
+def accuracy(ref, case, clip, inputs, params, images, labels):
     right = 0
     for i in range(0, len(images), 256):
         logits = ref.forward(clip, case, params, inputs, images[i:i + 256])["logits"]
@@ -236,7 +236,8 @@ def main():
     args = ap.parse_args()
 
     torch.set_num_threads(args.threads)
-    model = Model(args.model, load_reference(args.reference))
+    ref = load_reference(args.reference)
+    model = Model(args.model, ref)
     settings = {"lr": args.lr, "epochs": args.epochs, "batch": args.batch, "shots": args.shots,
                 "smallest_crop": args.smallest_crop}
     if args.base_to_new:
@@ -258,7 +259,7 @@ def main():
         }
         for method in args.method:
             case = model.case(method, args.n)
-            clip, _, inputs = model.inputs(case, train_classes, PHRASE + " {}.")
+            clip, inputs = model.inputs(case, train_classes, PHRASE + " {}.")
             for seed in [0] if method == "zeroshot" else args.seeds:
                 if run_key({"task": data.name, "method": method, "seed": seed, **settings}, settings) in known:
                     continue
@@ -273,7 +274,7 @@ def main():
                     "seed": seed,
                     **settings,
                     "accuracy": {
-                        k: round(100 * accuracy(model.ref, *model.inputs(case, names, template), params, *pictures), 2)
+                        k: round(100 * accuracy(ref, case, *model.inputs(case, names, template), params, *pictures), 2)
                         for k, (names, template, *pictures) in tests.items()
                     },
                     "last_loss": loss and round(loss, 4),
