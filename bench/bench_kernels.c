@@ -93,6 +93,11 @@ static void run_limit(void *context) {
     limit_run(LIMIT_STEPS);
 }
 
+static void run_limit_integers(void *context) {
+    (void)context;
+    limit_run_integers(LIMIT_STEPS);
+}
+
 /* ------------------------------------------------------------------------------------------------ products */
 
 enum { COLD_BYTES = 96 << 20 }; /* more than any cache holds */
@@ -265,6 +270,7 @@ int main(int argc, char **argv) {
         return 1;
     }
     line("limit", 8.0 * LIMIT_CHAINS * LIMIT_STEPS, "FLOP", run_limit, NULL);
+    line("limit, integers", 16.0 * 8 * LIMIT_STEPS, "FLOP", run_limit_integers, NULL);
     static const int shapes[][3] = {{804, 768, 3072}, {804, 3072, 768}, {804, 768, 768}, {276, 192, 768},
                                     {44, 512, 512},   {4, 768, 768},    {1, 768, 768}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)

@@ -124,6 +124,8 @@ function gemmGroups() {
   const kinds = [
     ['f32/plain', 'plain', 'F32', false],
     ['f32/relaxed', 'relaxed', 'F32', false],
+    ['f32/relaxed-4x8', 'relaxed', 'F32', false, 1],
+    ['f32/relaxed-4x16', 'relaxed', 'F32', false, 2],
     ['f16/relaxed', 'relaxed', 'F16', false],
     ['int8/relaxed', 'relaxed', 'I8', false],
     ['int16/relaxed', 'relaxed', 'I16', false],
@@ -140,10 +142,10 @@ function gemmGroups() {
   ];
   return shapes.flatMap((shape) =>
     [1, 2].map((threads) => ({
-      cases: kinds.map(([name, variant, storage, fast]) => ({
+      cases: kinds.map(([name, variant, storage, fast, panels]) => ({
         name: `gemm/${shape.join('x')}/${name}/t${threads}`,
         kind: 'gemm',
-        settings: { shape, storage, fast, threads, module: kernels(variant) },
+        settings: { shape, storage, fast, panels, threads, module: kernels(variant) },
       })),
       peers: () => [
         ...peer('onnxruntime-web', 'gemm', { shape, threads }),
@@ -155,10 +157,14 @@ function gemmGroups() {
 }
 
 const limits = {
-  cases: ['plain', 'relaxed'].map((variant) => ({
-    name: `limit/f32/${variant}/t1`,
+  cases: [
+    ['f32/plain', 'plain', false],
+    ['f32/relaxed', 'relaxed', false],
+    ['fast', 'relaxed', true],
+  ].map(([name, variant, fast]) => ({
+    name: `limit/${name}/t1`,
     kind: 'limit',
-    settings: { module: kernels(variant) },
+    settings: { fast, module: kernels(variant) },
   })),
   rounds: 15,
 };

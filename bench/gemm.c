@@ -22,14 +22,15 @@ static float *numbers(size_t count) {
     return x;
 }
 
-/* [rows, in] x [out, in]'; 0 when it can be run. */
-EMSCRIPTEN_KEEPALIVE int bench_gemm_open(int rows, int in, int out, int storage, int fast, int threads) {
+/* [rows, in] x [out, in]', 4 rows by so many panels at once; 0 when it can be run. */
+EMSCRIPTEN_KEEPALIVE int bench_gemm_open(int rows, int in, int out, int storage, int fast, int threads, int panels) {
     float *row = numbers((size_t)in), *a = numbers((size_t)rows * (size_t)in), *c = numbers((size_t)rows * (size_t)out);
     weight = (gemm_weight){.out = out, .in = in, .storage = storage, .fast = fast, .scale = numbers((size_t)out + 8)};
     weight.panels = aligned_alloc(64, (gemm_panel_bytes(out, in, storage) + 63) / 64 * 64);
     if (!row || !a || !c || !weight.panels || !weight.scale) return MUDPT_MEMORY;
     for (int o = 0; o < out; o++) gemm_set_row(&weight, o, row, 0);
     job = (gemm_job){.weight = &weight, .count = out, .rows = rows, .a = a, .lda = in, .c = c, .ldc = out};
+    gemm_tile_panels = panels;
     int code = parallel_start(threads);
     return code ? code : gemm_reserve(in);
 }
@@ -39,6 +40,6 @@ EMSCRIPTEN_KEEPALIVE void bench_gemm_run(void) {
 }
 
 /* -> FLOP */
-EMSCRIPTEN_KEEPALIVE double bench_limit(void) {
-    return limit_run(LIMIT_STEPS);
+EMSCRIPTEN_KEEPALIVE double bench_limit(int integers) {
+    return integers ? limit_run_integers(LIMIT_STEPS) : limit_run(LIMIT_STEPS);
 }

@@ -32,4 +32,23 @@ static double limit_run(int steps) {
     return 8.0 * LIMIT_CHAINS * steps;
 }
 
+/* The same for products of 16-bit integers, which are added up in 32 bits: again no two alike in a step. -> FLOP */
+static double limit_run_integers(int steps) {
+    static volatile v128_t given[6];
+    static volatile int start;
+    v128_t x[2] = {given[4], given[5]}, sum[8];
+    for (int i = 0; i < 8; i++) sum[i] = wasm_i32x4_splat(start);
+    for (int step = 0; step < steps; step++) {
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) {
+            v128_t y = given[j];
+            sum[2 * j] = wasm_i32x4_add(sum[2 * j], wasm_i32x4_dot_i16x8(x[0], y));
+            sum[2 * j + 1] = wasm_i32x4_add(sum[2 * j + 1], wasm_i32x4_dot_i16x8(x[1], y));
+        }
+    }
+    for (int i = 1; i < 8; i++) sum[0] = wasm_i32x4_add(sum[0], sum[i]);
+    start = wasm_i32x4_extract_lane(sum[0], 0);
+    return 16.0 * 8 * steps;
+}
+
 #endif

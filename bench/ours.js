@@ -74,10 +74,11 @@ function counted(core, once, more = {}, processor = false) {
 
 const CASES = {
   async gemm() {
-    const { shape, storage, fast, module } = settings;
+    const { shape, storage, fast, panels, module } = settings;
     const { default: start } = await import(module);
     const wasm = await start();
-    const opened = wasm._bench_gemm_open(...shape, DTYPES[storage], PRECISIONS[fast ? 'fast' : 'high'], threads);
+    const precision = PRECISIONS[fast ? 'fast' : 'high'];
+    const opened = wasm._bench_gemm_open(...shape, DTYPES[storage], precision, threads, panels ?? 0);
     if (opened) throw new Error(`the product could not be opened: code ${opened}`);
     return { once: () => wasm._bench_gemm_run(), about: () => ({ flop: 2 * shape[0] * shape[1] * shape[2] }), warm: 3 };
   },
@@ -86,7 +87,7 @@ const CASES = {
     const { default: start } = await import(settings.module);
     const wasm = await start();
     let flop;
-    return { once: () => (flop = wasm._bench_limit()), about: () => ({ flop }), warm: 3 };
+    return { once: () => (flop = wasm._bench_limit(Number(settings.fast ?? false))), about: () => ({ flop }), warm: 3 };
   },
 
   /** Towers with all savings, or without one: differences of some per cent. */

@@ -8,6 +8,7 @@
 #include "gemm.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/parallel.h"
 #include "integer.h"
 #include "microkernel.h"
@@ -36,6 +37,7 @@ typedef struct {
     const gemm_weight *weight;
     int first_panel, first_k; /* where the product begins in the weight */
 
+    int tile_panels;  /* gemm_tile_panels */
     int done, packed; /* rows before those that are packed now, and how many these are */
 } product;
 
@@ -68,8 +70,8 @@ ALWAYS_INLINE void store_tile(const v128_t *sum, float *c, ptrdiff_t ldc, const 
 
 ALWAYS_INLINE void tile(float *c, ptrdiff_t ldc, const float *bias, int accumulate, const float *a, const float *b,
                         ptrdiff_t b_panel, int depth, const int rows, const int panels) {
-    v128_t sum[8];
-#pragma GCC unroll 8
+    v128_t sum[16];
+#pragma GCC unroll 16
     for (int i = 0; i < rows * panels * 2; i++) sum[i] = wasm_f32x4_splat(0);
     micro_add(sum, rows, panels * 2, depth, a, 1, rows, b, b_panel, PANEL);
     store_tile(sum, c, ldc, bias, accumulate, rows, panels);
@@ -103,12 +105,13 @@ TILE(tile_1x1, 1, 1)
 TILE(tile_2x1, 2, 1)
 TILE(tile_3x1, 3, 1)
 TILE(tile_4x1, 4, 1)
+TILE(tile_4x2, 4, 2)
 
-/* For 1 to 4 rows: over one panel, and over as many as give 8 independent sums, where that is more than one. */
+/* For 1 to 4 rows: over one panel, and over as many as give 8 independent sums, for 4 rows 16. */
 static const struct {
     tile_function *one, *more;
     int panels; /* of `more` */
-} tiles[5] = {{0}, {tile_1x1, tile_1x4, 4}, {tile_2x1, tile_2x2, 2}, {tile_3x1, tile_3x1, 1}, {tile_4x1, tile_4x1, 1}};
+} tiles[5] = {{0}, {tile_1x1, tile_1x4, 4}, {tile_2x1, tile_2x2, 2}, {tile_3x1, tile_3x1, 1}, {tile_4x1, tile_4x2, 2}};
 
 /* A tile of one panel, of which C has only some columns. */
 static void edge_tile(tile_function *run, int rows, int columns, float *c, ptrdiff_t ldc, const float *bias,
@@ -147,6 +150,43 @@ static float *packed_rows(const product *p, int row, int k, int depth) {
     return packed_a.memory + (size_t)p->packed * (size_t)k + (size_t)row * (size_t)depth;
 }
 
+/* All groups of 4 rows times `count` panels, `width` (1 or 2) of them at once. */
+static void groups_times_panels(const product *p, int panel, int count, int width, const float *b, ptrdiff_t b_panel,
+                                int k, int depth) {
+    for (int q = 0; q < count; q += width)
+        for (int row = 0; row + 4 <= p->packed; row += 4)
+            rows_times_panels(p, row, 4, panel + q, count - q < width ? count - q : width,
+                              packed_rows(p, row, k, depth), b + q * b_panel, b_panel, k, depth);
+}
+
+int gemm_tile_panels;
+
+/* What the calling thread's tiles took by one panel and by two: half of a tile each, over the same rows. */
+static struct {
+    double seconds[2];
+    int warm; /* engines compile anew what runs often: what came before does not count */
+    int turn;
+} trial;
+
+enum { TRIAL_MS = 50 };
+
+static void try_both(const product *p, int panel, const float *b, ptrdiff_t b_panel, int k, int depth) {
+    trial.turn = !trial.turn;
+    for (int half = 0; half < 2; half++) {
+        int two = half == trial.turn;
+        double start = clock_seconds();
+        groups_times_panels(p, panel + 2 * half, 2, 1 + two, b + 2 * half * b_panel, b_panel, k, depth);
+        trial.seconds[two] += clock_seconds() - start;
+    }
+}
+
+static void conclude_trial(void) {
+    if (gemm_tile_panels || trial.seconds[0] + trial.seconds[1] < 1e-3 * TRIAL_MS) return;
+    if (trial.warm) gemm_tile_panels = trial.seconds[1] < 0.95 * trial.seconds[0] ? 2 : 1;
+    trial.seconds[0] = trial.seconds[1] = 0;
+    trial.warm = 1;
+}
+
 static void run_tile(void *context, int index, int thread) {
     const product *p = context;
     int panel = index * TILE_PANELS, panels = (p->columns + PANEL - 1) / PANEL - panel;
@@ -168,11 +208,9 @@ static void run_tile(void *context, int index, int thread) {
             continue;
         }
         if (!p->panels) p->unpack(scratch, p->weight, p->first_panel + panel, panels, p->first_k + k, depth);
-        for (int q = 0; q < panels; q++) {
-            for (int row = 0; row < even; row += 4)
-                rows_times_panels(p, row, 4, panel + q, 1, packed_rows(p, row, k, depth), b + q * b_panel, b_panel, k,
-                                  depth);
-        }
+        if (p->tile_panels || thread > 0 || panels < TILE_PANELS)
+            groups_times_panels(p, panel, panels, p->tile_panels == 2 ? 2 : 1, b, b_panel, k, depth);
+        else try_both(p, panel, b, b_panel, k, depth);
         if (rest) rows_times_panels(p, even, rest, panel, panels, packed_rows(p, even, k, depth), b, b_panel, k, depth);
         k += depth;
     } while (k < p->depth);
@@ -194,6 +232,8 @@ static void pack_rows(void *context, int index, int thread) {
 
 static void run_product(product *p) {
     if (p->rows <= 0 || p->columns <= 0) return;
+    conclude_trial();
+    p->tile_panels = gemm_tile_panels;
     /* The fewest equal parts, each but the last a multiple of 4. */
     int parts = (p->rows + PACKED_ROWS - 1) / PACKED_ROWS, step = ((p->rows + parts - 1) / parts + 3) / 4 * 4;
     for (p->done = 0; p->done < p->rows; p->done += step) {

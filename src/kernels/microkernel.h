@@ -1,8 +1,9 @@
 /* The inner loop that all matrix products share, and 4 x 4 transposes in registers.
  *
  * A tile is a few rows times a few vectors of 4 columns, held in registers; every step of the sum adds the product of
- * one column of A and one row of B. 4 x 8 is the largest tile that leaves room for its operands in 16 registers. Each
- * element is one sum in the order of k, whatever the shape of the tile, so results do not depend on how work is cut.
+ * one column of A and one row of B. 4 x 8 is the largest tile that leaves room for its operands in 16 registers, 4 x 16
+ * in 32. Each element is one sum in the order of k, whatever the shape of the tile, so results do not depend on how
+ * work is cut.
  */
 #ifndef KERNELS_MICROKERNEL_H
 #define KERNELS_MICROKERNEL_H
@@ -17,7 +18,7 @@ enum { PANEL = 8 }; /* columns of a panel */
 
 /* sum[r * vectors + j] += A(r, k) * B(k, vector j) for k = 0 ... depth-1, with A(r, k) = a[r * a_row + k * a_step].
  * Vector j of B's row k is at b + j / 2 * b_panel + j % 2 * 4 + k * b_step: two vectors a panel. rows and vectors
- * must be constants, at most 8 sums together. */
+ * must be constants, vectors at most 8. */
 ALWAYS_INLINE void micro_add(v128_t *sum, const int rows, const int vectors, int depth, const float *a, ptrdiff_t a_row,
                              ptrdiff_t a_step, const float *b, ptrdiff_t b_panel, ptrdiff_t b_step) {
     if (depth <= 0) return;

@@ -1,27 +1,20 @@
 /* Whether block integers are faster than f32 where this runs: no table of processors can tell. */
-#include <time.h>
-
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/rng.h"
 #include "gemm.h"
 #include "mudpt.h"
 
 enum { ROWS = 96, WIDTH = 256, REPETITIONS = 12 };
 
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t); /* which Emscripten has to the microsecond; its timespec_get has milliseconds */
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* The shortest time of one product, straight and transposed. */
 static double shortest(const gemm_weight *w, float *c, const float *a) {
     double best = 1e9;
     for (int i = 0; i < REPETITIONS; i++) {
-        double start = seconds();
+        double start = clock_seconds();
         gemm_forward(c, a, w, NULL, ROWS, 0);
         gemm_backward(c, a, w, ROWS, 0);
-        double time = seconds() - start;
+        double time = clock_seconds() - start;
         if (time < best) best = time;
     }
     return best;

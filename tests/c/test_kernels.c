@@ -163,6 +163,42 @@ static void test_gemm(void) {
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
+/* Both shapes of tile give the same bits, and products come to prefer one. */
+static void test_tile_panels(void) {
+    static const int sizes[][3] = {{4, 8, 16}, {7, 40, 33}, {215, 77, 1100}, {419, 24, 520}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        int rows = sizes[i][0], out = sizes[i][1], in = sizes[i][2];
+        size_t count = (size_t)rows * (size_t)(out > in ? out : in);
+        for (int storage = MUDPT_F32; storage <= MUDPT_I8; storage++) {
+            gemm_weight w = random_weight(out, in, storage);
+            float *a = random_floats(count), *one = floats(count), *other = floats(count);
+            for (int transposed = 0; transposed < 2; transposed++) {
+                float *results[] = {one, other, other};
+                for (int panels = 1; panels <= 3; panels++) { /* the last: not yet known */
+                    gemm_tile_panels = panels % 3;
+                    (transposed ? gemm_backward(results[panels - 1], a, &w, rows, 0)
+                                : gemm_forward(results[panels - 1], a, &w, NULL, rows, 0));
+                    CHECK(same_bits(one, results[panels - 1], (size_t)rows * (size_t)(transposed ? in : out)),
+                          "%d x %d x %d, storage %d, transposed %d, by %d panels", rows, in, out, storage, transposed,
+                          panels % 3);
+                }
+            }
+            free_weight(&w);
+            free(a);
+            free(one);
+            free(other);
+        }
+    }
+    gemm_tile_panels = 0;
+    gemm_weight w = random_weight(64, 256, MUDPT_F32);
+    float *a = random_floats(416 * 256), *c = floats(416 * 64);
+    for (int i = 0; i < 100000 && !gemm_tile_panels; i++) gemm_forward(c, a, &w, NULL, 416, 0);
+    CHECK(gemm_tile_panels == 1 || gemm_tile_panels == 2, "products of many seconds decide nothing");
+    free_weight(&w);
+    free(a);
+    free(c);
+}
+
 static void check_dense(int m, int n, int k, int a_turned, int b_turned, int spread, int accumulate) {
     /* A [m, k] or its transpose, with unused columns and, where spread is 2, unused values between. */
     int a_outer = (a_turned ? m : k) * spread + 3, b_outer = (b_turned ? k : n) * spread + 1, ldc = n + 2;
@@ -491,6 +527,9 @@ int main(void) {
     test_layernorm();
     test_layernorm_differences();
     test_gemm();
+    gemm_tile_panels = 2;
+    test_gemm();
+    test_tile_panels();
     test_gemm_dense();
     test_nan();
     test_threads();
