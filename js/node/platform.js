@@ -18,9 +18,12 @@ export function readAsset(url) {
   return readFile(url);
 }
 
+/** Node's own options, as --input-type, are not for our threads. */
+const OWN_OPTIONS = { execArgv: [] };
+
 /** A worker for a thread of the WebAssembly module, with as much of a browser's Worker as its run-time code uses. */
 export function startThread() {
-  const worker = new Worker(new URL('./thread.js', import.meta.url));
+  const worker = new Worker(new URL('./thread.js', import.meta.url), OWN_OPTIONS);
   const thread = Object.assign(new EventTarget(), {
     onmessage: (_event) => {},
     postMessage: (message) => worker.postMessage(message),
@@ -40,7 +43,7 @@ export function startThread() {
  * @param {string} [gpu] name of the package whose create() gives what browsers have as navigator.gpu
  */
 export function startDeviceThread(gpu = 'webgpu') {
-  const worker = new Worker(new URL('./device-thread.js', import.meta.url), { workerData: gpu });
+  const worker = new Worker(new URL('./device-thread.js', import.meta.url), { ...OWN_OPTIONS, workerData: gpu });
   const thread = {
     onmessage: (_event) => {},
     onerror: (_event) => {},

@@ -9,6 +9,7 @@
 import { createHash } from 'node:crypto';
 import { MudptError } from '../errors.js';
 import { DEFAULT_TEMPLATE, checkOption, hasOption, resolveSettings, TRAINABLE } from '../methods.js';
+import { fileName } from '../node/datasets.js';
 import { classesOf, examplesOf, sameNames, setFault } from './sets.js';
 
 /** Columns of the tables beside those of data sets, which therefore cannot be called so. */
@@ -210,7 +211,7 @@ function checkChanges(methods, changes) {
  */
 export function idOf(identity) {
   const { protocol, data, method, shots, seed } = identity;
-  const name = data.replace(/[^\w.-]+/g, '-').slice(0, 40);
+  const name = [...fileName(data)].slice(0, 40).join('');
   const run = shots === null ? [] : [`${shots}shots`, `seed${seed}`];
   return [protocol, name, method, ...run, hashOf(identity)].join('-');
 }

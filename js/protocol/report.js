@@ -6,7 +6,7 @@ import path from 'node:path';
 import { writeWhole } from '../node/whole-files.js';
 import { MudptError } from '../errors.js';
 import { linePlotSvg } from '../node/charts.js';
-import { printable } from '../node/datasets.js';
+import { fileName, printable } from '../node/datasets.js';
 import { checkTogether, readLogs } from './logs.js';
 import { AVERAGE } from './plan.js';
 import { summarize } from './tables.js';
@@ -128,7 +128,7 @@ const field = (value) => (/[",\r\n]/.test(String(value)) ? `"${String(value).rep
 function plotFiles({ protocol, title, plots }) {
   const taken = new Set();
   return plots.map(({ data, what, shots, series }) => {
-    let file = `${protocol}-${data.replace(/[^\w.-]+/g, '-')}`;
+    let file = `${protocol}-${fileName(data)}`;
     while (taken.has(file.toLowerCase())) file += '_';
     taken.add(file.toLowerCase());
     const heading = `${title}: ${data === AVERAGE ? 'average over the data sets' : data}`;
