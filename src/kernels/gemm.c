@@ -164,11 +164,12 @@ int gemm_tile_panels;
 /* What the calling thread's tiles took by one panel and by two: half of a tile each, over the same rows. */
 static struct {
     double seconds[2];
-    int warm; /* engines compile anew what runs often: what came before does not count */
+    int ticks; /* times that the clock was seen to go on: browsers make it coarse */
+    int warm;  /* engines compile anew what runs often: what came before does not count */
     int turn;
 } trial;
 
-enum { TRIAL_MS = 50 };
+enum { TRIAL_MS = 50, TRIAL_TICKS = 200 };
 
 static void try_both(const product *p, int panel, const float *b, ptrdiff_t b_panel, int k, int depth) {
     trial.turn = !trial.turn;
@@ -176,14 +177,18 @@ static void try_both(const product *p, int panel, const float *b, ptrdiff_t b_pa
         int two = half == trial.turn;
         double start = clock_seconds();
         groups_times_panels(p, panel + 2 * half, 2, 1 + two, b + 2 * half * b_panel, b_panel, k, depth);
-        trial.seconds[two] += clock_seconds() - start;
+        double taken = clock_seconds() - start;
+        trial.seconds[two] += taken;
+        trial.ticks += taken > 0;
     }
 }
 
 static void conclude_trial(void) {
-    if (gemm_tile_panels || trial.seconds[0] + trial.seconds[1] < 1e-3 * TRIAL_MS) return;
+    double seconds = trial.seconds[0] + trial.seconds[1];
+    if (gemm_tile_panels || seconds < 1e-3 * TRIAL_MS || (trial.warm && trial.ticks < TRIAL_TICKS)) return;
     if (trial.warm) gemm_tile_panels = trial.seconds[1] < 0.95 * trial.seconds[0] ? 2 : 1;
     trial.seconds[0] = trial.seconds[1] = 0;
+    trial.ticks = 0;
     trial.warm = 1;
 }
 
