@@ -100,7 +100,9 @@ describe('starting', () => {
         ${ending};
         console.log('done');
       })`;
-      const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], { timeout: 30000 });
+      const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], {
+        timeout: 30000,
+      });
       assert.equal(stdout, 'done\n');
     });
   }
