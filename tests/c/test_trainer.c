@@ -1,0 +1,89 @@
+/* A run of the trainer is what anyone can do with the functions of mudpt.h, one step after the other: the pictures of
+ * an epoch in a shuffled order, whole batches alone, a random view each (or the test transform), gradients, SGD with
+ * the epoch's rate. The same bits.
+ */
+#include "base/rng.h"
+#include "check.h"
+#include "image/image.h"
+#include "tiny_clip.h"
+
+enum { PICTURES = 11, CLASSES = 3, BATCH = 4, EPOCHS = 3, SIDE = 24, PIXELS = 3 * SIDE * SIDE };
+
+static const uint64_t ORDER_STREAM = 1ULL << 40, VIEW_STREAM = 1ULL << 41; /* trainer.c's */
+
+static void check_run(mudpt_clip *clip, const mudpt_method *method, int augment) {
+    const mudpt_train_config config = {
+        .epochs = EPOCHS, .batch = BATCH, .warmup_rate = 1e-3f, .augment = augment, TINY_TRAINING};
+    mudpt_classifier *classifiers[2];
+    for (int i = 0; i < 2; i++) {
+        tiny_sentences s;
+        random_state = 77;
+        make_sentences(&s, &odd_config, method->text_length, CLASSES, 1, 0);
+        CHECK(mudpt_classifier_create(clip, method, &s.view, CLASSES, &classifiers[i]) == MUDPT_OK, "%s",
+              mudpt_last_error());
+        CHECK(mudpt_classifier_init(classifiers[i], 5, NULL, 0) == MUDPT_OK, "%s", mudpt_last_error());
+    }
+    mudpt_trainer *trainer;
+    CHECK(mudpt_trainer_create(classifiers[0], &config, &trainer) == MUDPT_OK, "%s", mudpt_last_error());
+    mudpt_image *images[PICTURES];
+    for (int i = 0; i < PICTURES; i++) {
+        images[i] = tiny_picture(i);
+        CHECK(mudpt_trainer_add_image(trainer, images[i], i % CLASSES) == MUDPT_OK, "%s", mudpt_last_error());
+    }
+
+    int place = 0;
+    for (int epoch = 0; epoch < EPOCHS; epoch++) {
+        int32_t order[PICTURES];
+        rng r;
+        for (int i = 0; i < PICTURES; i++) order[i] = i;
+        rng_seed(&r, config.seed, ORDER_STREAM + (uint64_t)epoch);
+        rng_shuffle(&r, order, PICTURES);
+        for (int step = 0; step < PICTURES / BATCH; step++) {
+            static float pixels[BATCH * PIXELS];
+            int32_t labels[BATCH];
+            for (int i = 0; i < BATCH; i++, place++) {
+                const mudpt_image *image = images[order[step * BATCH + i]];
+                labels[i] = order[step * BATCH + i] % CLASSES;
+                rng_seed(&r, config.seed, VIEW_STREAM + (uint64_t)place);
+                image_box box = image_random_box(image->width, image->height, config.smallest_crop, &r);
+                int code = augment ? mudpt_clip_crop_pixels(clip, image, box.top, box.left, box.height, box.width,
+                                                            box.flip, pixels + i * PIXELS)
+                                   : mudpt_clip_test_pixels(clip, image, pixels + i * PIXELS);
+                CHECK(code == MUDPT_OK, "%s", mudpt_last_error());
+            }
+            float loss, rate = (float)mudpt_learning_rate(config.rate, config.warmup_rate, EPOCHS, epoch);
+            mudpt_progress progress;
+            CHECK(mudpt_classifier_gradients(classifiers[1], pixels, labels, BATCH, &loss, NULL) == MUDPT_OK &&
+                      mudpt_classifier_sgd(classifiers[1], rate, config.momentum, config.decay) == MUDPT_OK,
+                  "%s", mudpt_last_error());
+            CHECK(mudpt_trainer_step(trainer, &progress) == MUDPT_OK, "%s", mudpt_last_error());
+            CHECK(progress.loss == loss && progress.rate == rate, "%s, augment %d, step %d: loss %.9g, by hand %.9g",
+                  method->method, augment, progress.step, (double)progress.loss, (double)loss);
+        }
+    }
+    mudpt_progress progress;
+    CHECK(mudpt_trainer_step(trainer, &progress) == MUDPT_DONE, "more steps than by hand");
+    for (int i = 0; i < mudpt_classifier_parameters(classifiers[0]); i++) {
+        mudpt_parameter p[2];
+        for (int k = 0; k < 2; k++) mudpt_classifier_parameter(classifiers[k], i, &p[k]);
+        CHECK(!memcmp(p[0].value, p[1].value, (size_t)p[0].count * sizeof(float)), "%s, augment %d: other %s",
+              method->method, augment, p[0].name);
+    }
+    for (int i = 0; i < PICTURES; i++) mudpt_image_free(images[i]);
+    mudpt_trainer_free(trainer);
+    for (int i = 0; i < 2; i++) mudpt_classifier_free(classifiers[i]);
+}
+
+int main(void) {
+    static const mudpt_method methods[] = {{"mudpt", 2, 2, 2, 2, 1, 0, 0},
+                                           {"coop", 2, 1, 0, 0, 0, 0, 0},
+                                           {"cocoop", 2, 1, 0, 0, 0, 0, 0},
+                                           {"vpt", 0, 0, 2, 2, 0, 0, 0},
+                                           {"ivlp", 2, 2, 2, 2, 0, 0, 0}};
+    mudpt_clip *clip = tiny_clip(&odd_config, 1);
+    CHECK(clip != NULL, "%s", mudpt_last_error());
+    for (size_t i = 0; clip && i < sizeof methods / sizeof *methods; i++)
+        for (int augment = 0; augment < 2; augment++) check_run(clip, &methods[i], augment);
+    mudpt_clip_free(clip);
+    return check_report();
+}
