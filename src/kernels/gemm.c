@@ -107,11 +107,11 @@ TILE(tile_3x1, 3, 1)
 TILE(tile_4x1, 4, 1)
 TILE(tile_4x2, 4, 2)
 
-/* For 1 to 4 rows: over one panel, and over as many as give 8 independent sums, for 4 rows 16. */
+/* For 1 to 4 rows: over one panel, and over as many as give 8 independent sums, where that is more than one. */
 static const struct {
     tile_function *one, *more;
     int panels; /* of `more` */
-} tiles[5] = {{0}, {tile_1x1, tile_1x4, 4}, {tile_2x1, tile_2x2, 2}, {tile_3x1, tile_3x1, 1}, {tile_4x1, tile_4x2, 2}};
+} tiles[5] = {{0}, {tile_1x1, tile_1x4, 4}, {tile_2x1, tile_2x2, 2}, {tile_3x1, tile_3x1, 1}, {tile_4x1, tile_4x1, 1}};
 
 /* A tile of one panel, of which C has only some columns. */
 static void edge_tile(tile_function *run, int rows, int columns, float *c, ptrdiff_t ldc, const float *bias,
@@ -150,13 +150,24 @@ static float *packed_rows(const product *p, int row, int k, int depth) {
     return packed_a.memory + (size_t)p->packed * (size_t)k + (size_t)row * (size_t)depth;
 }
 
-/* All groups of 4 rows times `count` panels, `width` (1 or 2) of them at once. */
-static void groups_times_panels(const product *p, int panel, int count, int width, const float *b, ptrdiff_t b_panel,
-                                int k, int depth) {
-    for (int q = 0; q < count; q += width)
+/* All groups of 4 rows times `count` panels, one by one. */
+ALWAYS_INLINE void by_one(const product *p, int panel, int count, const float *b, ptrdiff_t b_panel, int k, int depth) {
+    for (int q = 0; q < count; q++)
         for (int row = 0; row + 4 <= p->packed; row += 4)
-            rows_times_panels(p, row, 4, panel + q, count - q < width ? count - q : width,
-                              packed_rows(p, row, k, depth), b + q * b_panel, b_panel, k, depth);
+            rows_times_panels(p, row, 4, panel + q, 1, packed_rows(p, row, k, depth), b + q * b_panel, b_panel, k,
+                              depth);
+}
+
+/* The same two by two, as far as there are two whole ones. -> panels that are done */
+static int by_two(const product *p, int panel, int count, const float *b, ptrdiff_t b_panel, int k, int depth) {
+    int q = 0;
+    for (; q + 2 <= count && (panel + q + 2) * PANEL <= p->columns; q += 2) {
+        int column = (panel + q) * PANEL;
+        for (int row = 0; row + 4 <= p->packed; row += 4)
+            tile_4x2(p->c + (p->done + row) * p->ldc + column, p->ldc, k == 0 && p->bias ? p->bias + column : NULL,
+                     k > 0 || p->accumulate, packed_rows(p, row, k, depth), b + q * b_panel, b_panel, depth);
+    }
+    return q;
 }
 
 int gemm_tile_panels;
@@ -171,16 +182,10 @@ static struct {
 
 enum { TRIAL_MS = 50, TRIAL_TICKS = 200 };
 
-static void try_both(const product *p, int panel, const float *b, ptrdiff_t b_panel, int k, int depth) {
-    trial.turn = !trial.turn;
-    for (int half = 0; half < 2; half++) {
-        int two = half == trial.turn;
-        double start = clock_seconds();
-        groups_times_panels(p, panel + 2 * half, 2, 1 + two, b + 2 * half * b_panel, b_panel, k, depth);
-        double taken = clock_seconds() - start;
-        trial.seconds[two] += taken;
-        trial.ticks += taken > 0;
-    }
+static void count_trial(int two, double seconds) {
+    trial.seconds[two] += seconds;
+    trial.ticks += seconds > 0;
+    trial.turn = two;
 }
 
 static void conclude_trial(void) {
@@ -199,8 +204,7 @@ static void run_tile(void *context, int index, int thread) {
     float *scratch = parallel_scratch(thread);
     ptrdiff_t b_panel = p->panels ? (ptrdiff_t)p->depth * PANEL : PANELS_APART;
     if (panels > TILE_PANELS) panels = TILE_PANELS;
-
-    int k = 0;
+    int trying = !p->tile_panels && thread == 0 && panels == TILE_PANELS, each = trying ? 2 : panels, k = 0;
     do { /* a sum over nothing is zero, but still written */
         int depth = p->depth - k < CHUNK ? p->depth - k : CHUNK;
         const float *b = p->panels ? p->panels + panel * b_panel + k * PANEL : scratch;
@@ -213,9 +217,13 @@ static void run_tile(void *context, int index, int thread) {
             continue;
         }
         if (!p->panels) p->unpack(scratch, p->weight, p->first_panel + panel, panels, p->first_k + k, depth);
-        if (p->tile_panels || thread > 0 || panels < TILE_PANELS)
-            groups_times_panels(p, panel, panels, p->tile_panels == 2 ? 2 : 1, b, b_panel, k, depth);
-        else try_both(p, panel, b, b_panel, k, depth);
+        for (int q = 0; q < panels; q += each) {
+            int two = trying ? !trial.turn : p->tile_panels == 2;
+            double start = trying ? clock_seconds() : 0;
+            int done = two ? by_two(p, panel + q, each, b + q * b_panel, b_panel, k, depth) : 0;
+            by_one(p, panel + q + done, each - done, b + (q + done) * b_panel, b_panel, k, depth);
+            if (trying) count_trial(two, clock_seconds() - start);
+        }
         if (rest) rows_times_panels(p, even, rest, panel, panels, packed_rows(p, even, k, depth), b, b_panel, k, depth);
         k += depth;
     } while (k < p->depth);
