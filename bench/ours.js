@@ -87,7 +87,7 @@ const CASES = {
     const { default: start } = await import(settings.module);
     const wasm = await start();
     let flop;
-    return { once: () => (flop = wasm._bench_limit(Number(settings.fast ?? false))), about: () => ({ flop }), warm: 3 };
+    return { once: () => (flop = wasm._bench_limit(Number(settings.fast))), about: () => ({ flop }), warm: 3 };
   },
 
   /** Towers with all savings, or without one: differences of some per cent. */

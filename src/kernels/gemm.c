@@ -37,7 +37,6 @@ typedef struct {
     const gemm_weight *weight;
     int first_panel, first_k; /* where the product begins in the weight */
 
-    int tile_panels;  /* gemm_tile_panels */
     int done, packed; /* rows before those that are packed now, and how many these are */
 } product;
 
@@ -177,7 +176,7 @@ static struct {
     double seconds[2];
     int ticks; /* times that the clock was seen to go on: browsers make it coarse */
     int warm;  /* engines compile anew what runs often: what came before does not count */
-    int turn;
+    int halves;
 } trial;
 
 enum { TRIAL_MS = 50, TRIAL_TICKS = 200 };
@@ -185,7 +184,7 @@ enum { TRIAL_MS = 50, TRIAL_TICKS = 200 };
 static void count_trial(int two, double seconds) {
     trial.seconds[two] += seconds;
     trial.ticks += seconds > 0;
-    trial.turn = two;
+    trial.halves++;
 }
 
 static void conclude_trial(void) {
@@ -204,7 +203,7 @@ static void run_tile(void *context, int index, int thread) {
     float *scratch = parallel_scratch(thread);
     ptrdiff_t b_panel = p->panels ? (ptrdiff_t)p->depth * PANEL : PANELS_APART;
     if (panels > TILE_PANELS) panels = TILE_PANELS;
-    int trying = !p->tile_panels && thread == 0 && panels == TILE_PANELS, each = trying ? 2 : panels, k = 0;
+    int trying = !gemm_tile_panels && thread == 0 && panels == TILE_PANELS, each = trying ? 2 : panels, k = 0;
     do { /* a sum over nothing is zero, but still written */
         int depth = p->depth - k < CHUNK ? p->depth - k : CHUNK;
         const float *b = p->panels ? p->panels + panel * b_panel + k * PANEL : scratch;
@@ -218,7 +217,8 @@ static void run_tile(void *context, int index, int thread) {
         }
         if (!p->panels) p->unpack(scratch, p->weight, p->first_panel + panel, panels, p->first_k + k, depth);
         for (int q = 0; q < panels; q += each) {
-            int two = trying ? !trial.turn : p->tile_panels == 2;
+            /* One, two; two, one; and so on: the second half of a tile finds its rows in the cache. */
+            int two = trying ? (trial.halves + 1) / 2 % 2 : gemm_tile_panels == 2;
             double start = trying ? clock_seconds() : 0;
             int done = two ? by_two(p, panel + q, each, b + q * b_panel, b_panel, k, depth) : 0;
             by_one(p, panel + q + done, each - done, b + (q + done) * b_panel, b_panel, k, depth);
@@ -246,7 +246,6 @@ static void pack_rows(void *context, int index, int thread) {
 static void run_product(product *p) {
     if (p->rows <= 0 || p->columns <= 0) return;
     conclude_trial();
-    p->tile_panels = gemm_tile_panels;
     /* The fewest equal parts, each but the last a multiple of 4. */
     int parts = (p->rows + PACKED_ROWS - 1) / PACKED_ROWS, step = ((p->rows + parts - 1) / parts + 3) / 4 * 4;
     for (p->done = 0; p->done < p->rows; p->done += step) {
