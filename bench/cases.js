@@ -275,6 +275,7 @@ function savingGroups() {
   const towers = [
     'ragged-text',
     'shared-prefix',
+    'start-of-text',
     'no-dw',
     'image-streaming',
     'last-layer-row',
@@ -294,17 +295,24 @@ function threadGroups() {
     ['', 'high'],
     ['/fast', 'fast'],
   ];
-  const threads = {
+  const pair = (name, kind, settings) =>
+    [1, 2].map((threads) => ({
+      name: `threads/${name}/t${threads}`,
+      kind,
+      settings: { ...settings, threads },
+      ...(threads > 1 && { against: `threads/${name}/t1` }),
+    }));
+  const steps = {
     model: 'b16',
-    cases: ways.flatMap(([way, precision]) =>
-      [1, 2].map((threads) => ({
-        name: `threads/step/b16/n10${way}/t${threads}`,
-        kind: 'step',
-        settings: { classes: 10, precision, threads },
-        ...(threads > 1 && { against: `threads/step/b16/n10${way}/t1` }),
-      })),
-    ),
+    cases: ways.flatMap(([way, precision]) => pair(`step/b16/n10${way}`, 'step', { classes: 10, precision })),
     rounds: 3,
+    onlyNode: true,
+  };
+  const picture = path.join(root, 'tests/golden/preprocess/images/half-chroma.jpg');
+  const decode = {
+    model: 'pictoclip',
+    cases: pair('decode/333x251x64', 'decode', { picture, count: 64 }),
+    rounds: 9,
     onlyNode: true,
   };
   const busy = (name, kind, settings, peers) => ({
@@ -316,7 +324,8 @@ function threadGroups() {
     onlyNode: true,
   });
   return [
-    threads,
+    steps,
+    decode,
     busy('image/b16/batch1', 'image', { batch: 1 }, () => peer('onnxruntime-web', 'image', { batch: 1, patch: 16 })),
     busy('step/b16/n10', 'step', { classes: 10 }, async (folder) =>
       pytorch('pytorch', await stepSettings(folder, classNames(10))),

@@ -202,6 +202,13 @@ const CASES = {
     return { once, about: () => ({ wasmBytes: clip.memoryBytes }), warm: 0 };
   },
 
+  /** A JPEG so many times, from its bytes to what the model sees. */
+  async decode() {
+    const { core, clip } = await open();
+    const files = Array(settings.count).fill(await bytesOf(settings.picture));
+    return { once: () => core.clipTestFiles(clip, files), warm: 3 };
+  },
+
   async classify() {
     const clip = await loadClip(folder, { threads, precision, variant });
     const classifier = await clip.zeroShot(classNames(40));

@@ -104,20 +104,34 @@ export class Classifier {
     return this.#details.settings ? { ...this.#details.settings } : null;
   }
 
-  /** What the model sees of a few pictures; each is decoded, made small and let go. */
+  /** What the model sees of a few pictures; files are decoded on all threads, each is made small and let go. */
   async #pixels(images, names, signal) {
     const { core, clip, config, upright } = this.#model;
     const size = 3 * config.image ** 2;
     const pixels = new Float32Array(images.length * size);
-    for (let i = 0; i < images.length; i++) {
-      const picture = await readImage(images[i], names[i], signal);
-      signal?.throwIfAborted();
+    const files = [];
+    const alone = async ({ picture, i }) => {
       const handle = await decodeImage(core, picture, upright);
       try {
         pixels.set(core.clipTestPixels(clip, handle), i * size);
       } finally {
         core.imageFree(handle);
       }
+    };
+    for (let i = 0; i < images.length; i++) {
+      const picture = await readImage(images[i], names[i], signal);
+      signal?.throwIfAborted();
+      if (images.length > 1 && 'bytes' in picture) files.push({ picture, i });
+      else await alone({ picture, i });
+    }
+    const decoded = core.clipTestFiles(
+      clip,
+      files.map(({ picture }) => picture.bytes),
+      upright,
+    );
+    for (const [k, file] of files.entries()) {
+      if (decoded[k]) pixels.set(decoded[k], file.i * size);
+      else await alone(file); // the browser may know it, or there is an error to tell
     }
     return pixels;
   }

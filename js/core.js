@@ -349,6 +349,24 @@ export class Core {
     );
   }
 
+  /**
+   * The same of picture files, one on each thread.
+   * @param {number} clip @param {Uint8Array[]} files @param {boolean} [upright] obey EXIF orientation
+   * @returns {(Float32Array | null)[]} null: it cannot be decoded, and imageDecode tells why
+   */
+  clipTestFiles(clip, files, upright = false) {
+    const count = files.length;
+    const size = 3 * this.#clip(clip).image ** 2;
+    return this.#memory.scoped((scratch) => {
+      const at = scratch.put(Uint32Array.from(files, (file) => scratch.put(file)));
+      const bytes = scratch.put(Uint32Array.from(files, (file) => file.length));
+      const [out, codes] = [scratch.take(count * size * 4), scratch.take(count * 4)];
+      this.#c._mudpt_clip_test_files(clip, count, at, bytes, Number(upright), out, codes);
+      const given = new Int32Array(this.#memory.buffer, codes, count);
+      return files.map((_, i) => (given[i] ? null : this.#memory.floats(out + i * size * 4, size).slice()));
+    });
+  }
+
   /** The same of a box. @param {number} clip @param {number} image @param {Box} box @returns {Float32Array} */
   clipCropPixels(clip, image, { top, left, height, width, flip = false }) {
     return this.#memory.floatsFrom(3 * this.#clip(clip).image ** 2, (out) =>

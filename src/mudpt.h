@@ -167,6 +167,10 @@ int mudpt_image_crop_view(const mudpt_image *image, int top, int left, int heigh
 void mudpt_normalize(const uint8_t *rgb, int size, const float mean[3], const float std[3], float *out);
 /* The test transform at the model's size, normalised by its mean and std. out [3, image, image] */
 int mudpt_clip_test_pixels(const mudpt_clip *clip, const mudpt_image *image, float *out);
+/* The same of picture files, one on each thread: files [count], of bytes [count]; upright as in mudpt_image_decode.
+ * out [count, 3, image, image]; codes [count]: MUDPT_OK, or why a picture is not in it. */
+void mudpt_clip_test_files(const mudpt_clip *clip, int count, const void *const *files, const size_t *bytes,
+                           int upright, float *out, int32_t *codes);
 /* The same of a box, as in training. */
 int mudpt_clip_crop_pixels(const mudpt_clip *clip, const mudpt_image *image, int top, int left, int height, int width,
                            int flip, float *out);

@@ -41,7 +41,7 @@ file(GLOB small RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS
 list(FILTER small EXCLUDE REGEX "/(resize|jpeg_arithmetic|stb)[.]c$")
 set_source_files_properties(${small} PROPERTIES COMPILE_OPTIONS -Oz)
 # A picture's decoder takes a quarter of the module at -O3, and gains 2 % of the time of decoding and encoding by it.
-set_source_files_properties(src/image/stb.c PROPERTIES COMPILE_OPTIONS -Os)
+set_source_files_properties(src/image/stb.c src/kernels/layernorm.c PROPERTIES COMPILE_OPTIONS -Os)
 
 add_variant(plain)
 add_variant(relaxed -mrelaxed-simd)

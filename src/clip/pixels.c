@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "image/image.h"
 #include "weights.h"
 
@@ -18,6 +19,31 @@ static int pixels(const mudpt_clip *clip, const mudpt_image *image, const image_
 
 int mudpt_clip_test_pixels(const mudpt_clip *clip, const mudpt_image *image, float *out) {
     return pixels(clip, image, NULL, out);
+}
+
+typedef struct {
+    const mudpt_clip *clip;
+    const void *const *files;
+    const size_t *bytes;
+    int upright;
+    float *out;
+    int32_t *codes;
+} files_job;
+
+static void test_file(void *context, int index, int thread) {
+    (void)thread;
+    const files_job *job = context;
+    size_t side = (size_t)job->clip->config.image;
+    mudpt_image *image = NULL;
+    int code = mudpt_image_decode(job->files[index], job->bytes[index], job->upright, &image);
+    if (!code) code = mudpt_clip_test_pixels(job->clip, image, job->out + (size_t)index * 3 * side * side);
+    mudpt_image_free(image);
+    job->codes[index] = code;
+}
+
+void mudpt_clip_test_files(const mudpt_clip *clip, int count, const void *const *files, const size_t *bytes,
+                           int upright, float *out, int32_t *codes) {
+    parallel_for(count, test_file, &(files_job){clip, files, bytes, upright, out, codes});
 }
 
 int mudpt_clip_crop_pixels(const mudpt_clip *clip, const mudpt_image *image, int top, int left, int height, int width,

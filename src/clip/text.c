@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "device.h"
 #include "kernels/layernorm.h"
 
 /* Rows that all sentences begin with; every sentence keeps at least its last row for itself. */
@@ -74,6 +75,9 @@ void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *
                  .prompts = prompts,
                  .scratch = scratch};
     w->depth = depth < w->layers ? depth : w->layers;
+    /* A device computes whole towers. */
+    w->constant = mode != TOWER_FORWARD && t->prefix && s->rows[0] >= 0 && !device_rows();
+    if (w->constant) w->constants = arena_floats(a, (size_t)w->layers * 2 * d);
     size_t rows = (size_t)w->rows;
     t->ids = arena_take(a, rows * sizeof(int));
     t->positions = arena_take(a, rows * sizeof(int));
@@ -100,14 +104,15 @@ void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *
         starts[s->count] = next;
         w->first_key = c->context;
         for (int i = 0; i < w->rows; i++) {
-            leaves[LAYOUT_ALL][i] = 1;
-            leaves[LAYOUT_DROP][i] = t->ids[i] >= 0;
+            leaves[LAYOUT_ALL][i] = i >= w->constant;
+            leaves[LAYOUT_DROP][i] = i >= w->constant && t->ids[i] >= 0;
             if (t->ids[i] >= 0) continue;
             if (i >= t->prefix) w->first_key = 0; /* a sentence's own keys are prompts too */
             w->prompt_rows[w->prompt_row_count] = i;
             w->prompt_of[w->prompt_row_count++] = -1 - t->ids[i];
         }
-        outs[LAYOUT_DROP] -= w->prompt_row_count;
+        outs[LAYOUT_ALL] -= w->constant;
+        outs[LAYOUT_DROP] -= w->constant + w->prompt_row_count;
     }
     for (int i = 0; i < LAYOUTS; i++) {
         w->layouts[i].outs = outs[i]; /* while counting, the most there can be */
@@ -120,17 +125,44 @@ void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *
     tower_take_saved(w, a, mode);
 }
 
+/* The row that enters the first block. */
+static void input_row(const text *t, int i, const float *first, float *row) {
+    const mudpt_clip *clip = t->clip;
+    size_t d = (size_t)clip->config.text_width;
+    const float *position = clip->text_position + (size_t)t->positions[i] * d;
+    if (t->ids[i] >= 0) clip_token_row(clip, t->ids[i], row);
+    else memcpy(row, first + (size_t)(-1 - t->ids[i]) * d, d * sizeof(float));
+    for (size_t k = 0; k < d; k++) row[k] += position[k];
+}
+
+/* Start of text by itself, block by block. */
+static void keep_constants(text *t) {
+    static const int one_sequence[2] = {0, 1};
+    const tower_scratch *s = t->tower.scratch;
+    size_t d = (size_t)t->tower.width;
+    attention_shape shape = t->tower.layouts[LAYOUT_ALL].attention[0];
+    shape.sequences = 1;
+    shape.query_start = shape.key_start = one_sequence;
+    shape.visible = NULL;
+    tower row = {.layers = 1, .width = t->tower.width, .mlp = t->tower.mlp, .rows = 1, .scratch = t->tower.scratch};
+    row.broken = &(int){0}; /* so that it is computed here, also if there is a device by now */
+    row.layouts[LAYOUT_LAST] = (tower_layout){.outs = 1, .calls = 1, .attention = {shape}};
+    input_row(t, 0, NULL, s->x);
+    for (int l = 0; l < t->tower.layers; l++) {
+        row.blocks = &t->clip->text[l];
+        tower_forward(&row, NULL);
+        memcpy(t->tower.constants + (size_t)l * 2 * d, s->kv, 2 * d * sizeof(float));
+        memcpy(s->x, s->y, d * sizeof(float));
+    }
+    t->constants_known = 1;
+}
+
 void text_forward(text *t, float *features, const float *first, const float *deep) {
     const mudpt_clip *clip = t->clip;
     const tower_scratch *s = t->tower.scratch;
     size_t d = (size_t)clip->config.text_width;
-    for (int i = 0; i < t->tower.rows; i++) {
-        float *row = s->x + (size_t)i * d;
-        const float *position = clip->text_position + (size_t)t->positions[i] * d;
-        if (t->ids[i] >= 0) clip_token_row(clip, t->ids[i], row);
-        else memcpy(row, first + (size_t)(-1 - t->ids[i]) * d, d * sizeof(float));
-        for (size_t k = 0; k < d; k++) row[k] += position[k];
-    }
+    if (t->tower.constant && !t->constants_known) keep_constants(t);
+    for (int i = 0; i < t->tower.rows; i++) input_row(t, i, first, s->x + (size_t)i * d);
     tower_forward(&t->tower, deep);
     layernorm_forward(t->rows, t->xhat, t->rstd, s->y, clip->ln_final_gain, clip->ln_final_bias, t->count, (int)d);
     gemm_forward(features, t->rows, &clip->text_projection, NULL, t->count, 0);

@@ -20,6 +20,7 @@ typedef struct {
     const mudpt_clip *clip;
     int count;            /* sentences */
     int prefix;           /* rows shared by all */
+    int constants_known;  /* 1: the tower's constants have been computed */
     int *ids, *positions; /* [rows] id or -1 - p; position in its sentence */
     float *rows;          /* [count, d] */
     float *xhat, *rstd;   /* of ln_final, [count, d], [count] */

@@ -71,6 +71,7 @@ static void block_forward(const tower *t, int l, float *y, const float *x, int o
     const tower_layout *layout = tower_layout_of(t, l);
     const tower_scratch *s = t->scratch;
     int d = t->width, rows = t->rows, outs = layout->outs;
+    size_t skip = (size_t)t->constant * (size_t)d;
     tower_saved kept = {.q = s->dq, .kv = s->kv, .u = s->g};
     if (t->saved) kept = *tower_saved_of(t, l);
 
@@ -95,12 +96,13 @@ static void block_forward(const tower *t, int l, float *y, const float *x, int o
     gemm_run(&(gemm_job){.weight = &b->in_proj,
                          .first = d,
                          .count = 2 * d,
-                         .rows = rows,
-                         .a = s->h,
+                         .rows = rows - t->constant,
+                         .a = s->h + skip,
                          .lda = d,
-                         .c = kept.kv,
+                         .c = kept.kv + 2 * skip,
                          .ldc = 2 * d,
                          .bias = b->in_proj_bias});
+    if (skip) memcpy(kept.kv, t->constants + (size_t)l * 2 * skip, 2 * skip * sizeof(float));
     for (int i = 0; i < layout->calls; i++)
         attention_forward(s->o, kept.q, kept.kv, kept.kv + d, kept.kv, kept.kv + d, 2 * d, &layout->attention[i]);
     gemm_forward(y, s->o, &b->out_proj, b->out_proj_bias, outs, 1);
@@ -118,7 +120,8 @@ static void block_backward(const tower *t, int l, float *dx, float *dy) {
     const tower_layout *layout = tower_layout_of(t, l);
     const tower_scratch *s = t->scratch;
     const tower_saved *kept = tower_saved_of(t, l);
-    int d = t->width, rows = t->rows, outs = layout->outs, first_key = l ? 0 : t->first_key;
+    int d = t->width, rows = t->rows - t->constant, outs = layout->outs, first_key = l ? 0 : t->first_key;
+    size_t skip = (size_t)t->constant * (size_t)d;
 
     gemm_backward(s->g, dy, &b->proj, outs, 0);
     quickgelu_backward(s->g, s->g, kept->u, (size_t)outs * (size_t)b->mlp);
@@ -127,7 +130,7 @@ static void block_backward(const tower *t, int l, float *dx, float *dy) {
 
     gemm_backward(s->o, dy, &b->out_proj, outs, 0);
     float *dkv = s->kv;
-    memset(dkv, 0, (size_t)rows * 2 * (size_t)d * sizeof(float));
+    memset(dkv, 0, (size_t)t->rows * 2 * (size_t)d * sizeof(float));
     /* The classes first: they add to the prefix's keys and values, whose own attention comes before them. */
     for (int i = layout->calls - 1; i >= 0; i--)
         attention_backward(s->dq, dkv, dkv + d, dkv, dkv + d, s->o, kept->q, kept->kv, kept->kv + d, kept->kv,
@@ -146,9 +149,9 @@ static void block_backward(const tower *t, int l, float *dx, float *dy) {
                         .first = d,
                         .count = 2 * d,
                         .rows = rows,
-                        .a = dkv,
+                        .a = dkv + 2 * skip,
                         .lda = 2 * d,
-                        .c = s->h,
+                        .c = s->h + skip,
                         .ldc = d};
     if (l > 0) {
         gemm_run(&from_kv);
@@ -159,7 +162,8 @@ static void block_backward(const tower *t, int l, float *dx, float *dy) {
         gemm_run(&from_q);
         for (int i = 0; layout->out_rows && i < outs; i++)
             add_row(s->h + (size_t)layout->out_rows[i] * (size_t)d, s->gathered + (size_t)i * (size_t)d, d);
-        layernorm_backward(dx, s->h, kept->xhat_1, kept->rstd_1, b->ln_1_gain, rows, d, 0);
+        layernorm_backward(dx + skip, s->h + skip, kept->xhat_1 + skip, kept->rstd_1 + t->constant, b->ln_1_gain, rows,
+                           d, 0);
         for (int i = 0; i < outs; i++)
             add_row(dx + (size_t)(layout->out_rows ? layout->out_rows[i] : i) * (size_t)d, dy + (size_t)i * (size_t)d,
                     d);
@@ -170,6 +174,8 @@ static void block_backward(const tower *t, int l, float *dx, float *dy) {
     int count = t->prompt_row_count, left = layout->out_of[t->prompt_rows[0]] >= 0;
     for (int i = 0; i < count; i++) move_row(dkv, i, t->prompt_rows[i], 2 * d);
     from_kv.rows = count;
+    from_kv.a = dkv;
+    from_kv.c = s->h;
     gemm_run(&from_kv);
     if (left) {
         for (int i = 0; i < count; i++) move_row(s->dq, i, layout->out_of[t->prompt_rows[i]], d);
@@ -184,6 +190,11 @@ static void block_backward(const tower *t, int l, float *dx, float *dy) {
     layernorm_backward(dx, s->h, s->gathered, rstd, b->ln_1_gain, count, d, 0);
     for (int i = 0; left && i < count; i++)
         add_row(dx + (size_t)i * (size_t)d, dy + (size_t)layout->out_of[t->prompt_rows[i]] * (size_t)d, d);
+}
+
+/* Whether the next block has prompts of its own. */
+static int replaces_prompts(const tower *t, int l) {
+    return tower_layout_of(t, l) == &t->layouts[LAYOUT_DROP];
 }
 
 static void look_for_break(const tower *t, int l, const float *rows, size_t count) {
@@ -204,13 +215,10 @@ static void blocks_forward(const tower *t, const float *deep) {
         look_for_break(t, l + 1, s->y, (size_t)tower_layout_of(t, l)->outs * d);
         if (l == t->layers - 1) return;
         const tower_layout *layout = tower_layout_of(t, l);
-        if (!layout->out_rows) {
-            memcpy(s->x, s->y, (size_t)t->rows * d * sizeof(float));
-            continue;
-        }
-        for (int i = 0; i < layout->outs; i++)
+        if (!layout->out_rows) memcpy(s->x, s->y, (size_t)t->rows * d * sizeof(float));
+        for (int i = 0; layout->out_rows && i < layout->outs; i++)
             memcpy(s->x + (size_t)layout->out_rows[i] * d, s->y + (size_t)i * d, d * sizeof(float));
-        for (int i = 0; i < t->prompt_row_count; i++)
+        for (int i = 0; replaces_prompts(t, l) && i < t->prompt_row_count; i++)
             memcpy(s->x + (size_t)t->prompt_rows[i] * d, deep + ((size_t)l * n + (size_t)t->prompt_of[i]) * d,
                    d * sizeof(float));
     }
@@ -243,12 +251,9 @@ void tower_backward(const tower *t, float *ddeep) {
         block_backward(t, l, s->x, s->y);
         if (l == 0) return;
         const tower_layout *before = tower_layout_of(t, l - 1);
-        if (!before->out_rows) {
-            memcpy(s->y, s->x, (size_t)t->rows * d * sizeof(float));
-            continue;
-        }
-        gather(s->y, s->x, before->out_rows, before->outs, (int)d);
-        for (int i = 0; i < t->prompt_row_count; i++)
+        if (!before->out_rows) memcpy(s->y, s->x, (size_t)t->rows * d * sizeof(float));
+        else gather(s->y, s->x, before->out_rows, before->outs, (int)d);
+        for (int i = 0; replaces_prompts(t, l - 1) && i < t->prompt_row_count; i++)
             add_row(ddeep + ((size_t)(l - 1) * n + (size_t)t->prompt_of[i]) * d, s->x + (size_t)t->prompt_rows[i] * d,
                     (int)d);
     }

@@ -5,6 +5,7 @@
  *   - the last block computes only the rows that are read (CLS or end of text),
  *   - a block whose prompt rows the next layer replaces computes keys and values for them, nothing else,
  *   - the first block's backward computes gradients for the prompt rows only,
+ *   - a first row that sees no other (start of text) has the same keys and values for ever, so they are kept,
  *   - weights are frozen, so backward needs no layer's input: per row x-hat of both LayerNorms, q, k, v and what enters
  *     QuickGELU are kept, 9 widths in all.
  * To save memory only every block's input may be kept instead, 1 width, and the rest computed again, with the same
@@ -64,6 +65,8 @@ typedef struct {
     float *inputs;      /* TOWER_RECOMPUTE: [layers, rows, d] */
     int *broken; /* NULL, or gets the first layer that NaN or infinity enters (-1: none, layers: the last's end) */
     tower_scratch *scratch;
+    int constant;     /* 1: the first row is not computed, but read as a key and value: constants; 0: it is like others */
+    float *constants; /* [layers, 2d] */
 } tower;
 
 /* Floats of scratch for a tower of this size, then the scratch itself; rows * width and rows * mlp may be maxima. */

@@ -16,21 +16,13 @@ typedef enum {
     COMPLETE_LAST_BLOCK,     /* of one picture: every row, though only CLS is read */
     COMPLETE_PROMPT_ROWS,    /* in every block, though the next layer replaces them; backward is as long, but wrong */
     COMPLETE_FIRST_BACKWARD, /* of one picture, depth 1: gradients of all rows that enter */
+    COMPLETE_START,          /* start of text like any other row, as for a device */
     COMPLETE_SENTENCES,      /* rows up to the sentences' lengths, which may lie behind the ends of text */
 } completeness;
 
-/* Every row leaves a block: as if there were no layout of its own. replaced: prompt rows are replaced nevertheless. */
-static void let_all_leave(tower *t, arena *a, tower_layout_kind kind, int replaced) {
-    t->layouts[kind] = t->layouts[LAYOUT_ALL];
-    if (!replaced) return;
-    int *rows = arena_take(a, (size_t)t->rows * sizeof *rows);
-    for (int i = 0; a->base && i < t->rows; i++) rows[i] = i;
-    t->layouts[kind].out_rows = rows;
-}
-
 static void leave_out(tower *t, arena *a, completeness complete) {
-    if (complete == COMPLETE_LAST_BLOCK) let_all_leave(t, a, LAYOUT_LAST, 0);
-    if (complete == COMPLETE_PROMPT_ROWS) let_all_leave(t, a, LAYOUT_DROP, 1);
+    if (complete == COMPLETE_LAST_BLOCK) t->layouts[LAYOUT_LAST] = t->layouts[LAYOUT_ALL];
+    if (complete == COMPLETE_PROMPT_ROWS) t->layouts[LAYOUT_DROP] = t->layouts[LAYOUT_ALL];
     if (complete != COMPLETE_NOTHING) tower_take_saved(t, a, TOWER_BACKWARD);
 }
 
@@ -96,7 +88,9 @@ static int open_sentences(sentence_tower *p, const mudpt_clip *clip, const text_
     *p = (sentence_tower){.memory = {0}};
     for (int pass = 0; pass < 2; pass++) {
         tower_take_scratch(&p->scratch, &p->memory, rows * d, rows * (size_t)clip->config.text_mlp);
+        if (complete == COMPLETE_START) mudpt_use_device(1);
         text_open(&p->text, &p->memory, clip, s, prompts, depth, TOWER_BACKWARD, &p->scratch);
+        mudpt_use_device(0);
         leave_out(&p->text.tower, &p->memory, complete);
         if (pass == 0 && arena_open(&p->memory, "a sentence tower")) return MUDPT_MEMORY;
     }

@@ -128,12 +128,12 @@ static void check_sentences(mudpt_clip *clip) {
     apart[0] = SOS_AGAIN;
     unshared.rows = apart;
     for (int depth = 1; depth <= 4; depth += 3) {
-        enum { WAYS = 4 };
+        enum { WAYS = 5 };
         static const char *names[WAYS] = {NULL, "rows behind end of text", "the shared prefix",
-                                          "prompt rows of text that are replaced"};
-        const text_sentences *given[WAYS] = {&ragged, &padded, &unshared, &ragged};
+                                          "prompt rows of text that are replaced", "start of text"};
+        const text_sentences *given[WAYS] = {&ragged, &padded, &unshared, &ragged, &ragged};
         const completeness complete[WAYS] = {COMPLETE_NOTHING, COMPLETE_SENTENCES, COMPLETE_NOTHING,
-                                             COMPLETE_PROMPT_ROWS};
+                                             COMPLETE_PROMPT_ROWS, COMPLETE_START};
         size_t count = (size_t)depth * PROMPTS * d;
         float *features[WAYS], *dprompts[WAYS];
         for (int i = 0; i < WAYS; i++) {

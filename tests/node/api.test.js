@@ -404,7 +404,8 @@ describe('pictures and measuring', () => {
   });
 
   test('evaluation agrees with classifying one by one', async () => {
-    const examples = PICTURES.map((image, i) => ({ image, label: i % 2 ? CLASSES[i % 3] : i % 3 }));
+    const white = { data: new Uint8Array(12).fill(255), width: 2, height: 2 };
+    const examples = PICTURES.with(2, white).map((image, i) => ({ image, label: i % 2 ? CLASSES[i % 3] : i % 3 }));
     const told = [];
     const result = await classifier.evaluate(examples, { onProgress: (progress) => told.push(progress) });
     const confusion = CLASSES.map(() => [0, 0, 0]);
@@ -450,6 +451,8 @@ describe('pictures and measuring', () => {
     test(`refused: ${typeof image === 'string' ? path.basename(image) : JSON.stringify(image)}`, async () => {
       await assert.rejects(classifier.classify(image), isError(code, message));
       await assert.rejects(classifier.evaluate([{ image, label: 0 }]), MudptError);
+      const among = [PICTURES[0], image, PICTURES[1]].map((image) => ({ image, label: 0 }));
+      await assert.rejects(classifier.evaluate(among), { name: 'MudptError', code });
     });
   }
 

@@ -227,6 +227,20 @@ for (const way of WAYS) {
       core.classifierFree(classifier);
     });
 
+    test('picture files together are seen as one by one, and those that are none are told apart', () => {
+      const { core, clip } = model;
+      const files = PICTURES.map((file) => new Uint8Array(readFileSync(file))).toSpliced(1, 0, new Uint8Array(9));
+      const seen = core.clipTestFiles(clip, files, true);
+      assert.equal(seen[1], null);
+      for (const [i, file] of files.entries()) {
+        if (i === 1) continue;
+        const image = core.imageDecode(file, true);
+        assert.deepEqual(seen[i], core.clipTestPixels(clip, image));
+        core.imageFree(image);
+      }
+      assert.deepEqual(core.clipTestFiles(clip, []), []);
+    });
+
     test('memory is given back, also by calls that fail', () => {
       const { core, clip } = model;
       const ids = [
