@@ -11,7 +11,7 @@
 enum { PROMPTS = 4, BATCH = 4, SENTENCES = 20, CONTEXT = 77, VOCAB = 64, SOS = 0, SOS_AGAIN = 1, EOT = 63 };
 
 /* In the order of bench/cases.js. */
-typedef enum { RAGGED_TEXT, SHARED_PREFIX, START_OF_TEXT, NO_DW, STREAMING, LAST_ROW, FIRST_BACKWARD, PROMPT_ROWS } saving;
+typedef enum { RAGGED_TEXT, SHARED_PREFIX, START, NO_DW, STREAMING, LAST_ROW, FIRST_BACKWARD, PROMPT_ROWS } saving;
 
 static struct {
     saving saving;
@@ -47,7 +47,7 @@ static int open_text(void) {
     const text_sentences given = {SENTENCES, CONTEXT, lengths, rows};
     completeness complete = COMPLETE_NOTHING;
     if (s.without && s.saving == RAGGED_TEXT) complete = COMPLETE_SENTENCES;
-    if (s.without && s.saving == START_OF_TEXT) complete = COMPLETE_START;
+    if (s.without && s.saving == START) complete = COMPLETE_START;
     return open_sentences(&s.sentences, s.clip, &given, PROMPTS, s.depth, complete, ends);
 }
 
@@ -62,7 +62,7 @@ static int open_images(void) {
 
 /* 0 when it can be run. */
 EMSCRIPTEN_KEEPALIVE int bench_saving_open(int which, int without, int threads) {
-    int text = which <= START_OF_TEXT;
+    int text = which <= START;
     s.saving = which;
     s.without = without;
     s.depth = which == FIRST_BACKWARD ? 1 : 12; /* deeper prompts need all of every other block's backward */
@@ -104,7 +104,7 @@ static void weight_gradient(int out, int in, int rows) {
 }
 
 EMSCRIPTEN_KEEPALIVE void bench_saving_run(void) {
-    if (s.saving <= START_OF_TEXT) {
+    if (s.saving <= START) {
         size_t layer = (size_t)PROMPTS * 512;
         text_forward(&s.sentences.text, s.features, s.prompts, s.prompts + layer);
         text_backward(&s.sentences.text, s.dprompts, s.dprompts + layer, s.dfeatures);
@@ -131,6 +131,6 @@ EMSCRIPTEN_KEEPALIVE double bench_saving_work(void) {
 
 /* Bytes of activations and scratch; 0 where complete.h has taken some of them twice. */
 EMSCRIPTEN_KEEPALIVE double bench_saving_bytes(void) {
-    if (s.saving <= START_OF_TEXT) return s.without && s.saving == RAGGED_TEXT ? 0 : (double)s.sentences.memory.size;
+    if (s.saving <= START) return s.without && s.saving == RAGGED_TEXT ? 0 : (double)s.sentences.memory.size;
     return s.pictures.complete ? 0 : (double)s.pictures.memory.size;
 }

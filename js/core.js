@@ -31,7 +31,6 @@ export const VARIANTS = Object.freeze(['plain', 'relaxed']);
  * @typedef {import('./structs.js').Method} Method
  * @typedef {import('./structs.js').Sentences} Sentences
  * @typedef {import('./structs.js').Parameter} Parameter
- * @typedef {import('./structs.js').Box} Box
  * @typedef {import('./structs.js').Progress} Progress
  */
 
@@ -301,47 +300,6 @@ export class Core {
     if (!this.disposed) this.#c._mudpt_image_free(image);
   }
 
-  /** @param {number} image */
-  imageSize(image) {
-    return { width: this.#c._mudpt_image_width(image), height: this.#c._mudpt_image_height(image) };
-  }
-
-  /** @param {number} image @returns {Uint8Array} [height, width, 3] */
-  imageRgb(image) {
-    const { width, height } = this.imageSize(image);
-    return this.#memory.bytes(this.#c._mudpt_image_rgb(image) >>> 0, width * height * 3).slice();
-  }
-
-  /** @param {number} image @param {number} size @returns {Uint8Array} [size, size, 3] */
-  imageTestView(image, size) {
-    return this.#memory.bytesFrom(size * size * 3, (out) => this.#c._mudpt_image_test_view(image, size, out));
-  }
-
-  /**
-   * @param {number} image
-   * @param {Box} box
-   * @param {number} size
-   * @returns {Uint8Array} [size, size, 3]
-   */
-  imageCropView(image, { top, left, height, width, flip = false }, size) {
-    return this.#memory.bytesFrom(size * size * 3, (out) =>
-      this.#c._mudpt_image_crop_view(image, top, left, height, width, Number(flip), size, out),
-    );
-  }
-
-  /** @param {Uint8Array} rgb [size, size, 3] @returns {Float32Array} [3, size, size] */
-  normalize(rgb, size, mean, std) {
-    if (rgb.length !== size * size * 3) throw new MudptError('argument', `expected ${size * size * 3} pixel values`);
-    return this.#memory.scoped((scratch) => {
-      const [meanAt, stdAt] = [scratch.put(Float32Array.from(mean)), scratch.put(Float32Array.from(std))];
-      const rgbAt = scratch.put(rgb);
-      return this.#memory.floatsFrom(
-        rgb.length,
-        (out) => this.#c._mudpt_normalize(rgbAt, size, meanAt, stdAt, out) ?? 0,
-      );
-    });
-  }
-
   /** The test transform. @param {number} clip @param {number} image @returns {Float32Array} [3, image, image] */
   clipTestPixels(clip, image) {
     return this.#memory.floatsFrom(3 * this.#clip(clip).image ** 2, (out) =>
@@ -365,13 +323,6 @@ export class Core {
       const given = new Int32Array(this.#memory.buffer, codes, count);
       return files.map((_, i) => (given[i] ? null : this.#memory.floats(out + i * size * 4, size).slice()));
     });
-  }
-
-  /** The same of a box. @param {number} clip @param {number} image @param {Box} box @returns {Float32Array} */
-  clipCropPixels(clip, image, { top, left, height, width, flip = false }) {
-    return this.#memory.floatsFrom(3 * this.#clip(clip).image ** 2, (out) =>
-      this.#c._mudpt_clip_crop_pixels(clip, image, top, left, height, width, Number(flip), out),
-    );
   }
 
   // ------------------------------------------------------------------------------------------------ classifier

@@ -185,8 +185,6 @@ export const PROGRESS = struct([
  * @typedef {{ name: string, shape: number[], count: number, value: number, gradient: number, velocity: number }}
  *   Parameter value, gradient and velocity are addresses; 0 where there are none yet
  *
- * @typedef {{ top: number, left: number, height: number, width: number, flip?: boolean }} Box pixels of the picture
- *
  * @typedef {{ weights: number, activations: number, pixels: number, prompts: number, optimizer: number,
  *   group: number }} Plan bytes
  *

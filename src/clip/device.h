@@ -21,7 +21,8 @@ extern const gemm_backend gemm_device;
 /* Rows of a group of pictures that make good use of it; 0: there is none. */
 int device_rows(void);
 
-/* As tower_forward; DEVICE_NO: compute it, as where layers are looked into or constants were kept. What backward needs stays on the device. */
+/* As tower_forward; DEVICE_NO: compute it, as where layers are looked into or constants were kept. What backward needs
+ * stays on the device. */
 int device_forward(const tower *t, const float *deep);
 /* As tower_backward. DEVICE_NO: forward was computed here. DEVICE_LOST: it was not, and what it left is gone;
  * scratch->x holds again what entered it, and *deep is what it was given. */

@@ -65,7 +65,7 @@ typedef struct {
     float *inputs;      /* TOWER_RECOMPUTE: [layers, rows, d] */
     int *broken; /* NULL, or gets the first layer that NaN or infinity enters (-1: none, layers: the last's end) */
     tower_scratch *scratch;
-    int constant;     /* 1: the first row is not computed, but read as a key and value: constants; 0: it is like others */
+    int constant; /* 1: the first row is not computed, but read as a key and value: constants; 0: it is like others */
     float *constants; /* [layers, 2d] */
 } tower;
 

@@ -22,6 +22,7 @@ import {
   openCore,
   tensors,
 } from './models.js';
+import { cropView, imageRgb, imageSize, normalize, testView } from './views.js';
 
 const CORE = new URL('../../js/core.js', import.meta.url).href;
 /** The first picture of a golden batch and everything a classifier needs. */
@@ -298,8 +299,8 @@ describe('pictures', () => {
       [Uint8Array.of(3, 250), 1, [3, 3, 3, 250, 250, 250]],
     ]) {
       const image = core.imageFromPixels(pixels, 2, 1, channels);
-      assert.deepEqual(core.imageSize(image), { width: 2, height: 1 });
-      assert.deepEqual([...core.imageRgb(image)], expected);
+      assert.deepEqual(imageSize(core, image), { width: 2, height: 1 });
+      assert.deepEqual([...imageRgb(core, image)], expected);
       core.imageFree(image);
     }
   });
@@ -311,8 +312,8 @@ describe('pictures', () => {
     const before = core.memoryBytes;
     const image = core.imageFromPixels(pixels, width, height, 3);
     assert.ok(core.memoryBytes > before);
-    assert.equal(Buffer.compare(core.imageRgb(image), pixels), 0);
-    assert.equal(core.imageTestView(image, 31).length, 31 * 31 * 3);
+    assert.equal(Buffer.compare(imageRgb(core, image), pixels), 0);
+    assert.equal(testView(core, image, 31).length, 31 * 31 * 3);
     core.imageFree(image);
   });
 
@@ -323,9 +324,9 @@ describe('pictures', () => {
     const pixel = (row, column) => [...pixels.subarray((row * width + column) * 3, (row * width + column) * 3 + 3)];
     const box = { top: 1, left: 2, height: 3, width: 3 };
     const rows = (flip) => [1, 2, 3].flatMap((y) => (flip ? [4, 3, 2] : [2, 3, 4]).flatMap((x) => pixel(y, x)));
-    assert.deepEqual([...core.imageCropView(image, box, 3)], rows(false));
-    assert.deepEqual([...core.imageCropView(image, { ...box, flip: true }, 3)], rows(true));
-    assert.throws(() => core.imageCropView(image, { ...box, left: 5 }, 3), isError('argument', /./));
+    assert.deepEqual([...cropView(core, image, box, 3)], rows(false));
+    assert.deepEqual([...cropView(core, image, { ...box, flip: true }, 3)], rows(true));
+    assert.throws(() => cropView(core, image, { ...box, left: 5 }, 3), isError('argument', /./));
     core.imageFree(image);
   });
 
@@ -336,7 +337,7 @@ describe('pictures', () => {
       [0.5, 0.25, 2],
     ];
     const expected = [0, 1, 2].flatMap((c) => [0, 1, 2, 3].map((i) => (rgb[3 * i + c] / 255 - mean[c]) / std[c]));
-    assert.ok(difference(core.normalize(rgb, 2, mean, std), expected) < 1e-6);
+    assert.ok(difference(normalize(core, rgb, 2, mean, std), expected) < 1e-6);
   });
 
   for (const [pixels, width, height, channels] of [

@@ -8,6 +8,7 @@ import { openSource } from '../../js/source.js';
 import { ClipTokenizer } from '../../js/tokenizer.js';
 import { Tensors, checkMethod, compare, comparePictures, readBytes, readJson, readPng } from './golden-files.js';
 import { methodOf, setParameters } from './golden-model.js';
+import { cropPixels, cropView, imageSize, normalize, testView } from './views.js';
 
 /** Runs `action` with an image of the library. */
 function withImage(core, image, action) {
@@ -26,11 +27,11 @@ function checkPicture(core, outcome, folder, { size, mean, std }, item) {
   const expected = (file) => readPng(folder, file).rgb;
   const image = core.imageDecode(bytes);
   withImage(core, image, () => {
-    const { width, height } = core.imageSize(image);
+    const { width, height } = imageSize(core, image);
     if (width !== item.width || height !== item.height) {
       outcome.fault(`size: got ${width} x ${height}, ${item.width} x ${item.height} is right`);
     }
-    const view = core.imageTestView(image, size);
+    const view = testView(core, image, size);
     // 16-bit grey: the high byte is as right as what Pillow does.
     const highByte = item.expected_high_byte && Buffer.from(expected(item.expected_high_byte)).equals(view);
     if (!highByte) comparePictures(outcome, 'test view', view, expected(item.expected), limits);
@@ -38,19 +39,13 @@ function checkPicture(core, outcome, folder, { size, mean, std }, item) {
   });
   if (item.expected_upright) {
     withImage(core, core.imageDecode(bytes, true), (turned) => {
-      comparePictures(
-        outcome,
-        'upright view',
-        core.imageTestView(turned, size),
-        expected(item.expected_upright),
-        limits,
-      );
+      comparePictures(outcome, 'upright view', testView(core, turned, size), expected(item.expected_upright), limits);
     });
   }
   if (item.decoded) {
     const { width, height, rgb } = readPng(folder, item.decoded);
     withImage(core, core.imageFromPixels(rgb, width, height, 3), (decoded) => {
-      const view = core.imageTestView(decoded, size);
+      const view = testView(core, decoded, size);
       comparePictures(outcome, 'view of decoded pixels', view, expected(item.expected), exact);
       if (item.normalised) checkNormalised(decoded);
     });
@@ -58,7 +53,7 @@ function checkPicture(core, outcome, folder, { size, mean, std }, item) {
 
   function checkNormalised(from) {
     const { tensor, size: side, tolerance } = item.normalised;
-    const got = core.normalize(core.imageTestView(from, side), side, mean, std);
+    const got = normalize(core, testView(core, from, side), side, mean, std);
     compare(outcome, 'normalised', got, new Tensors(folder, 'normalised.safetensors').values(tensor), tolerance);
   }
 }
@@ -76,12 +71,12 @@ function checkBadPicture(core, outcome, folder, { size }, item) {
   }
   withImage(core, image, () => {
     if (item.expect === 'refuse') {
-      const { width, height } = core.imageSize(image);
+      const { width, height } = imageSize(core, image);
       outcome.fault(`got a picture of ${width} x ${height}, must be refused`);
       return;
     }
     const { rgb } = readPng(folder, 'expected', path.basename(item.file));
-    comparePictures(outcome, 'test view', core.imageTestView(image, size), rgb, { largest: 0, mean: 0 });
+    comparePictures(outcome, 'test view', testView(core, image, size), rgb, { largest: 0, mean: 0 });
   });
 }
 
@@ -102,7 +97,7 @@ export async function runCrops({ core, report }, folder, name, json) {
         comparePictures(
           outcome,
           'crop',
-          core.imageCropView(image, item, item.size),
+          cropView(core, image, item, item.size),
           readPng(folder, item.expected).rgb,
           limits,
         );
@@ -181,7 +176,7 @@ function replaySentences(json, method, tokenizer) {
  * or its first steps alone.
  * @returns {string} the figures
  */
-function checkReplay({ core, steps, verbose }, outcome, json, tensors, { clip, tokenizer }, data) {
+function checkReplay({ core, steps, verbose }, outcome, json, tensors, { clip, config, tokenizer }, data) {
   const method = methodOf(json.method, json.hyper_parameters);
   const classifier = core.classifierCreate(clip, method, replaySentences(json, method, tokenizer));
   const pixelsOf = (file, read) => withImage(core, core.imageDecode(readBytes(data, file)), read);
@@ -191,7 +186,7 @@ function checkReplay({ core, steps, verbose }, outcome, json, tensors, { clip, t
     let at = 0;
     json.steps.slice(0, steps).forEach(({ epoch, images, labels, loss: want }, step) => {
       const views = images.map(([file, top, left, height, width, flip]) =>
-        pixelsOf(file, (image) => core.clipCropPixels(clip, image, { top, left, height, width, flip })),
+        pixelsOf(file, (image) => cropPixels(core, clip, image, { top, left, height, width, flip }, config.image)),
       );
       const pixels = new Float32Array(views.length * views[0].length);
       views.forEach((view, i) => pixels.set(view, i * view.length));

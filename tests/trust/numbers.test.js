@@ -9,6 +9,7 @@ import { loadClip } from '../../js/clip.js';
 import { createCore } from '../../js/core.js';
 import { PICTURES, TINY_A, openCore } from '../node/models.js';
 import { count } from './table.js';
+import { testView } from '../node/views.js';
 
 const CLASSES = ['cat', 'dog', 'owl'];
 const examples = Array.from({ length: 6 }, (_, i) => ({ image: PICTURES[i], label: CLASSES[i % 3] }));
@@ -40,7 +41,7 @@ test('a patch embedding whose bytes would wrap around 32 bits is refused', async
 
 test('a result whose bytes would wrap around 32 bits is refused', async () => {
   const core = await createCore({ threads: 1 });
-  assert.throws(() => core.imageTestView(0, 40_000), { code: 'memory', message: /more than WebAssembly has/ });
+  assert.throws(() => testView(core, 0, 40_000), { code: 'memory', message: /more than WebAssembly has/ });
   core.dispose();
   count('faults', 'survived');
 });
