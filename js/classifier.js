@@ -19,6 +19,8 @@ import { writeSafetensors } from './safetensors.js';
 import { CLASSIFIER, SavedFile, describe, idsTensor, rawTensors } from './saved.js';
 
 const PICTURES_AT_ONCE = 8;
+/** Files that are decoded together; a larger one is by itself. */
+const BYTES_AT_ONCE = 8 * 2 ** 20;
 
 /**
  * @typedef {object} Model what belongs to one loaded CLIP
@@ -109,29 +111,39 @@ export class Classifier {
     const { core, clip, config, upright } = this.#model;
     const size = 3 * config.image ** 2;
     const pixels = new Float32Array(images.length * size);
-    const files = [];
-    const alone = async ({ picture, i }) => {
-      const handle = await decodeImage(core, picture, upright);
-      try {
-        pixels.set(core.clipTestPixels(clip, handle), i * size);
-      } finally {
-        core.imageFree(handle);
+    /** @type {{ picture: any, i: number }[]} */
+    let read = [];
+    let bytes = 0;
+    const decode = async () => {
+      const now = read;
+      [read, bytes] = [[], 0];
+      const files = now.map(({ picture }) => picture.bytes);
+      const seen = now.length > 1 ? core.clipTestFiles(clip, files, upright) : [];
+      for (const [k, { picture, i }] of now.entries()) {
+        signal?.throwIfAborted();
+        if (seen[k]) {
+          pixels.set(seen[k], i * size);
+          continue;
+        }
+        // Pixels, or a file that the browser may know, or there is an error to tell.
+        const handle = await decodeImage(core, picture, upright);
+        try {
+          pixels.set(core.clipTestPixels(clip, handle), i * size);
+        } finally {
+          core.imageFree(handle);
+        }
       }
     };
-    for (let i = 0; i < images.length; i++) {
-      const picture = await readImage(images[i], names[i], signal);
-      signal?.throwIfAborted();
-      if (images.length > 1 && 'bytes' in picture) files.push({ picture, i });
-      else await alone({ picture, i });
-    }
-    const decoded = core.clipTestFiles(
-      clip,
-      files.map(({ picture }) => picture.bytes),
-      upright,
-    );
-    for (const [k, file] of files.entries()) {
-      if (decoded[k]) pixels.set(decoded[k], file.i * size);
-      else await alone(file); // the browser may know it, or there is an error to tell
+    try {
+      for (let i = 0; i < images.length; i++) {
+        const picture = await readImage(images[i], names[i], signal);
+        const more = 'bytes' in picture ? picture.bytes.length : Infinity;
+        if (bytes + more > BYTES_AT_ONCE) await decode();
+        read.push({ picture, i });
+        bytes += more;
+      }
+    } finally {
+      await decode(); // if one cannot be read, faults of those before it come first
     }
     return pixels;
   }

@@ -9,7 +9,8 @@ import { reasonOf } from './errors.js';
 const METHOD = {
   ...{ method: 'mudpt', textLength: 3, textDepth: 2, visualLength: 3, visualDepth: 2, layer0Fusion: true },
 };
-const SIZES = {
+/** Of the model that a device is checked with. */
+export const SIZES = {
   ...{ image: 24, patch: 8, visionWidth: 72, visionLayers: 3, visionHeads: 3, visionMlp: 136 },
   ...{ textWidth: 40, textLayers: 3, textHeads: 5, textMlp: 88, embed: 24, context: 16, vocab: 32 },
   ...{ mean: [0, 0, 0], std: [1, 1, 1] },

@@ -490,8 +490,8 @@ export interface Classifier {
     options?: { topK?: number; transfer?: boolean; signal?: AbortSignal },
   ): Promise<{ label: string; score: number }[]>;
   /**
-   * Measures it on examples, a few pictures at a time. Of no examples at all it is measured as 0. Files are decoded on all
-   * threads, so as many decoded pictures as there are threads are in memory at once.
+   * Measures it on examples, a few pictures at a time. Of no examples at all it is measured as 0. Files of up to 8 MiB
+   * in all are decoded at once, one on each thread.
    *
    * @param options.onProgress told at most 10 times a second, and at the end: pictures
    * @throws {MudptError} as `classify`, and `argument` for a label that is no class, or for more than 10,000 classes

@@ -40,7 +40,8 @@ file(GLOB small RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS
     ${PROJECT_SOURCE_DIR}/src/kernels/probe.c)
 list(FILTER small EXCLUDE REGEX "/(resize|jpeg_arithmetic|stb)[.]c$")
 set_source_files_properties(${small} PROPERTIES COMPILE_OPTIONS -Oz)
-# A picture's decoder takes a quarter of the module at -O3, and gains 2 % of the time of decoding and encoding by it.
+# A picture's decoder takes a quarter of the module at -O3, and gains 2 % of the time of decoding and encoding by it;
+# LayerNorm's loops, written in SIMD, gain nothing of a step.
 set_source_files_properties(src/image/stb.c src/kernels/layernorm.c PROPERTIES COMPILE_OPTIONS -Os)
 
 add_variant(plain)

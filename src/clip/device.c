@@ -54,5 +54,5 @@ int device_forward(const tower *t, const float *deep) {
 }
 
 int device_backward(const tower *t, float *ddeep, const float **deep) {
-    return rows > 0 ? mudpt_host(DEVICE_BACKWARD, t, ddeep, deep) : DEVICE_NO;
+    return rows > 0 && !t->constant ? mudpt_host(DEVICE_BACKWARD, t, ddeep, deep) : DEVICE_NO;
 }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "clip/device.h"
 #include "loss.h"
 
 /* ------------------------------------------------------------------------------------------------ sentences */
@@ -278,7 +279,8 @@ static void take_work(mudpt_classifier *c, classifier_work *w) {
 static int open_work(mudpt_classifier *c, int count, int training) {
     int group = vision_group(c->clip, c->state.sizes.visual_length, count);
     classifier_work *w = &c->work;
-    int same = !w->training || w->recompute == c->recompute;
+    /* A device computes whole towers, so none that keeps constants (text.c). */
+    int same = !w->training || (w->recompute == c->recompute && !(w->text.tower.constant && device_rows()));
     if (w->memory.base && w->group >= group && w->training >= training && same) return MUDPT_OK;
     int code = reserve_kernels(c->clip, c->state.sizes.visual_length);
     if (code) return code;

@@ -13,13 +13,15 @@ static struct {
     const float *deep;
     float *x;
 } entered[2];
-static int asked[3], declines;
+static int asked[3], asked_for_text, declines;
 
 /* Computes forward by the library itself, and then spoils what it kept. */
 static int take_and_lose(int call, const void *a, const void *b, const void *c) {
     asked[call]++;
-    if (declines || call == DEVICE_PRODUCT) return DEVICE_NO;
+    if (call == DEVICE_PRODUCT) return DEVICE_NO;
     const tower *t = a;
+    asked_for_text += t->width == odd_config.text_width;
+    if (declines) return DEVICE_NO;
     size_t floats = (size_t)t->rows * (size_t)t->width;
     int slot = 0;
     while (slot < 2 && entered[slot].tower != t && entered[slot].tower) slot++;
@@ -46,7 +48,7 @@ static int take_and_lose(int call, const void *a, const void *b, const void *c) 
     return DEVICE_LOST;
 }
 
-/* Gradients of a step, all behind each other. Returns how many. */
+/* Gradients of a step, all behind each other; the step before it was done without a device. Returns how many. */
 static int gradients(mudpt_clip *clip, const mudpt_method *method, int recompute, const float *pixels, float *out) {
     mudpt_classifier *classifier = NULL;
     tiny_sentences s;
@@ -59,8 +61,12 @@ static int gradients(mudpt_clip *clip, const mudpt_method *method, int recompute
     if (!classifier) exit(check_report());
     CHECK(mudpt_classifier_init(classifier, 1, NULL, 0) == MUDPT_OK, "%s", mudpt_last_error());
     mudpt_classifier_recompute(classifier, recompute);
-    CHECK(mudpt_classifier_gradients(classifier, pixels, labels, PICTURES, &loss, NULL) == MUDPT_OK, "%s",
-          mudpt_last_error());
+    int rows = device_rows();
+    for (int with = 0; with < 2; with++) {
+        mudpt_use_device(with ? rows : 0);
+        CHECK(mudpt_classifier_gradients(classifier, pixels, labels, PICTURES, &loss, NULL) == MUDPT_OK, "%s",
+              mudpt_last_error());
+    }
     for (int i = 0; i < mudpt_classifier_parameters(classifier); i++) {
         mudpt_parameter p;
         mudpt_classifier_parameter(classifier, i, &p);
@@ -101,11 +107,13 @@ int main(void) {
             device_host = take_and_lose;
             for (declines = 0; declines < 2; declines++) {
                 memset(asked, 0, sizeof asked);
+                asked_for_text = 0;
                 CHECK(gradients(clip, method, recompute, pixels, got) == total, "other gradients");
                 CHECK(!memcmp(got, right, (size_t)total * sizeof *got), "%s: other bits, recompute %d, declines %d",
                       method->method, recompute, declines);
                 CHECK(asked[DEVICE_PRODUCT] && asked[DEVICE_FORWARD] && asked[DEVICE_BACKWARD], "%s: never asked",
                       method->method);
+                CHECK(asked_for_text >= 2 || !method->text_length, "%s: never asked for text", method->method);
             }
             device_host = NULL;
         }
