@@ -237,7 +237,7 @@ export const casesOf = (at, tiles, options = {}) => {
             const tower = new Int32Array(core.memory.buffer, a, TOWER_WORDS);
             if (call !== CALL.FORWARD || tower[TOWER.WIDTH] !== width) return result;
             const [, y] = new Uint32Array(core.memory.buffer, tower[TOWER.SCRATCH], 2);
-            core.floats(y, 1)[0] += 0.02;
+            core.floats(y, 1)[0] += 0.5;
             return result;
           };
           const model = await load(core);
