@@ -10,6 +10,12 @@ import { droppedFiles } from './files.js';
 import { UNREADABLE, bitmapOf, isDrawable } from './images.js';
 import { NOTE, unpackError } from './wire.js';
 
+/**
+ * Milliseconds after which a worker that is making a thread is taken to stand still. Firefox (153), once in some
+ * hundred times, does not come back from new Worker() in a worker.
+ */
+const STILL_MS = 5000;
+
 /** Property of objects that live in the worker: their number there. */
 export const NUMBER = Symbol('number');
 
@@ -95,7 +101,13 @@ function packArguments(args) {
 }
 
 export class Connection {
+  #start;
+  /** @type {Worker} */
   #worker;
+  /** The call that began with the worker, and is made again in another. @type {any} */
+  #first = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #still;
   /** @type {Map<number, Call>} by their numbers, from 1 */
   #calls = new Map();
   #last = 0;
@@ -108,15 +120,32 @@ export class Connection {
   /** As the worker last told. */
   memoryBytes = 0;
 
-  /** @param {Worker} worker which this object owns from now on */
-  constructor(worker) {
-    this.#worker = worker;
-    worker.addEventListener('message', ({ data }) => this.#receive(data));
+  /** @param {() => Worker} start makes a worker, which this object owns */
+  constructor(start) {
+    this.#start = start;
+    this.#worker = this.#listen(start());
+  }
+
+  /** @param {Worker} worker */
+  #listen(worker) {
+    worker.addEventListener('message', ({ data }) => worker === this.#worker && this.#receive(data));
     worker.addEventListener('error', (event) => {
       event.preventDefault();
-      this.#crashed(event.message);
+      if (worker === this.#worker) this.#crashed(event.message);
     });
     worker.addEventListener('messageerror', () => this.#crashed('its answer cannot be read'));
+    return worker;
+  }
+
+  /** Threads are made while the first call, which loads the model, waits. @param {boolean} making */
+  #watch(making) {
+    clearTimeout(this.#still);
+    if (!making) return;
+    this.#still = setTimeout(() => {
+      this.#worker.terminate();
+      this.#worker = this.#listen(this.#start());
+      this.#worker.postMessage(this.#first);
+    }, STILL_MS);
   }
 
   /** @param {string} [reason] none where the script was not found */
@@ -132,6 +161,7 @@ export class Connection {
     if (this.#ended) return;
     this.#ended = error;
     this.memoryBytes = 0;
+    clearTimeout(this.#still);
     this.#worker.terminate();
     for (const call of [...this.#calls.values()]) call.reject(error);
   }
@@ -184,6 +214,7 @@ export class Connection {
 
   /** @param {any} message @param {Parcel} parcel */
   #post(message, { moved }) {
+    this.#first ??= message;
     try {
       this.#worker.postMessage(message, [...new Set(moved)]);
     } catch (cause) {
@@ -194,8 +225,9 @@ export class Connection {
     }
   }
 
-  #receive({ call: number, tell, args, result, error, crash, memoryBytes }) {
+  #receive({ call: number, tell, args, result, error, crash, memoryBytes, making }) {
     if (this.#ended) return;
+    if (making !== undefined) return this.#watch(making);
     if (crash !== undefined) return this.#crashed(crash);
     this.memoryBytes = memoryBytes;
     const call = this.#calls.get(number);

@@ -3,7 +3,7 @@
  * server does wrong with these files is recognised here.
  */
 import { MudptError, reasonOf } from './errors.js';
-import { foreignFolder, hasStackSwitching, hasThreads, isNode, nodePart, workerFrom } from './platform.js';
+import { foreignFolder, hasStackSwitching, hasThreads, isNode, nodePart, threadWatch, workerFrom } from './platform.js';
 import createModule from './wasm/mudpt.mjs';
 
 /** @typedef {'plain' | 'relaxed'} Variant */
@@ -65,7 +65,9 @@ export async function startModule(variant, threads, assetsUrl) {
     // The run-time code would wait for ever for what fails in here.
     return await new Promise((resolve, reject) => {
       const startThread = () => {
+        threadWatch.making(true);
         const worker = start();
+        threadWatch.making(false);
         workers.push(worker);
         worker.addEventListener('error', (event) => {
           const reason = event.message || 'its script cannot be loaded';

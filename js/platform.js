@@ -67,6 +67,9 @@ export function workerFrom(url, name) {
   return new Worker(URL.createObjectURL(script), { type: 'module', name });
 }
 
+/** Told before a thread's worker is made and after it: worker.js tells the page. */
+export const threadWatch = { making: (/** @type {boolean} */ _now) => {} };
+
 // i8x16.splat three times, then f32x4.relaxed_madd: valid only where relaxed SIMD is.
 const RELAXED_PROBE = Uint8Array.of(
   ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7b, 3, 2, 1, 0, 0x0a, 0x13, 1, 0x11, 0],

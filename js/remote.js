@@ -38,7 +38,7 @@ export async function loadClip(from, options = {}) {
   tellOfThreads(rest);
   if (!worker) return (await import('./clip.js')).loadClip(from, rest);
   if (isNode) throw new MudptError('environment', 'in Node the library runs in the calling thread', 'leave out worker');
-  const connection = new Connection(startWorker(rest.assetsUrl));
+  const connection = new Connection(() => startWorker(rest.assetsUrl));
   try {
     const { answer } = connection.call(0, 'load', [from, rest, pageAddress()]);
     return new RemoteClip(connection, await answer);

@@ -2,7 +2,8 @@
  * What a page (connection.js, remote.js) and its worker (worker.js) agree on.
  *
  *   to the worker      { call, target, method, args }, { abort: call }, { forget: target }
- *   from the worker    { call, result }, { call, error }, { call, tell, args }, { crash }; all with memoryBytes
+ *   from the worker    { call, result }, { call, error }, { call, tell, args }, { crash }; all with memoryBytes;
+ *                      { making }: true before it makes a thread, false after
  *
  * Calls are numbered from 1 by the page. Targets: 0 is the model, a run has the number of the call that started it,
  * classifiers count down from -1.

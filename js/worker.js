@@ -5,7 +5,7 @@
 import { Classifier } from './classifier.js';
 import { loadClip } from './clip.js';
 import { MudptError } from './errors.js';
-import { setPageAddress } from './platform.js';
+import { setPageAddress, threadWatch } from './platform.js';
 import { TuneJob } from './tune.js';
 import { MEMBERS, NOTE, packError } from './wire.js';
 
@@ -114,6 +114,8 @@ class Call {
     }
   }
 }
+
+threadWatch.making = (making) => globalThis.postMessage({ making });
 
 globalThis.addEventListener('message', ({ data: { call, abort, forget, target, method, args } }) => {
   if (abort !== undefined) running.get(abort)?.abort();

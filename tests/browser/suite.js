@@ -319,6 +319,24 @@ const cases = {
     await (await loadClip(dropped)).dispose();
   },
 
+  // As Firefox does now and then.
+  async 'a worker that stands still while it makes a thread is replaced'() {
+    const { Worker } = globalThis;
+    let ended = false;
+    const still = Object.assign(new EventTarget(), {
+      postMessage: () => still.dispatchEvent(new MessageEvent('message', { data: { making: true } })),
+      terminate: () => (ended = true),
+    });
+    globalThis.Worker = function () {
+      globalThis.Worker = Worker;
+      return still;
+    };
+    const other = await loadClip(expected.models);
+    ok(ended, 'the first worker goes on');
+    await other.zeroShot(['owl', 'fox']);
+    await other.dispose();
+  },
+
   async 'keeps downloads for the next time, where the engine has a place for them'() {
     await cache.clear();
     const load = async () => {

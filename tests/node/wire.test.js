@@ -28,7 +28,7 @@ test('a classifier that comes when its call is aborted already is disposed of', 
     postMessage: (message) => sent.push(message),
     terminate() {},
   };
-  const connection = new Connection(/** @type {any} */ (worker));
+  const connection = new Connection(() => /** @type {any} */ (worker));
   const controller = new AbortController();
   const { number, answer } = connection.call(0, 'zeroShot', [controller.signal]);
   await new Promise(setImmediate);
