@@ -131,7 +131,6 @@ EMSCRIPTEN_KEEPALIVE double bench_saving_work(void) {
 
 /* Bytes of activations and scratch; 0 where complete.h has taken some of them twice. */
 EMSCRIPTEN_KEEPALIVE double bench_saving_bytes(void) {
-    int twice = s.without && (s.saving == RAGGED_TEXT || s.saving == START);
-    if (s.saving <= START) return twice ? 0 : (double)s.sentences.memory.size;
+    if (s.saving <= START) return s.without && s.saving == RAGGED_TEXT ? 0 : (double)s.sentences.memory.size;
     return s.pictures.complete ? 0 : (double)s.pictures.memory.size;
 }

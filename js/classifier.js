@@ -106,40 +106,41 @@ export class Classifier {
     return this.#details.settings ? { ...this.#details.settings } : null;
   }
 
-  /** What the model sees of a few pictures; files are decoded on all threads, each is made small and let go. */
+  /** What the model sees of one picture, which is decoded here or by the browser, made small and let go. */
+  async #view(picture) {
+    const { core, clip, upright } = this.#model;
+    const handle = await decodeImage(core, picture, upright);
+    try {
+      return core.clipTestPixels(clip, handle);
+    } finally {
+      core.imageFree(handle);
+    }
+  }
+
+  /** The same of a few pictures, one behind the other; files are decoded on all threads. */
   async #pixels(images, names, signal) {
     const { core, clip, config, upright } = this.#model;
     const size = 3 * config.image ** 2;
     const pixels = new Float32Array(images.length * size);
-    /** @type {{ picture: any, i: number }[]} */
+    let done = 0;
     let read = [];
     let bytes = 0;
     const decode = async () => {
       const now = read;
       [read, bytes] = [[], 0];
-      const files = now.map(({ picture }) => picture.bytes);
+      const files = now.map((picture) => picture.bytes);
       const seen = now.length > 1 ? core.clipTestFiles(clip, files, upright) : [];
-      for (const [k, { picture, i }] of now.entries()) {
+      for (const [i, picture] of now.entries()) {
         signal?.throwIfAborted();
-        if (seen[k]) {
-          pixels.set(seen[k], i * size);
-          continue;
-        }
-        // Pixels, or a file that the browser may know, or there is an error to tell.
-        const handle = await decodeImage(core, picture, upright);
-        try {
-          pixels.set(core.clipTestPixels(clip, handle), i * size);
-        } finally {
-          core.imageFree(handle);
-        }
+        pixels.set(seen[i] ?? (await this.#view(picture)), size * done++);
       }
     };
     try {
-      for (let i = 0; i < images.length; i++) {
-        const picture = await readImage(images[i], names[i], signal);
-        const more = 'bytes' in picture ? picture.bytes.length : Infinity;
+      for (const [i, image] of images.entries()) {
+        const picture = await readImage(image, names[i], signal);
+        const more = 'bytes' in picture ? picture.bytes.length : Infinity; // pixels are by themselves
         if (bytes + more > BYTES_AT_ONCE) await decode();
-        read.push({ picture, i });
+        read.push(picture);
         bytes += more;
       }
     } finally {

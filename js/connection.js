@@ -126,14 +126,15 @@ export class Connection {
     this.#worker = this.#listen(start());
   }
 
-  /** @param {Worker} worker */
+  /** What a worker tells that has been replaced is not heard. @param {Worker} worker */
   #listen(worker) {
-    worker.addEventListener('message', ({ data }) => worker === this.#worker && this.#receive(data));
-    worker.addEventListener('error', (event) => {
+    const on = (type, act) => worker.addEventListener(type, (event) => worker === this.#worker && act(event));
+    on('message', ({ data }) => this.#receive(data));
+    on('error', (event) => {
       event.preventDefault();
-      if (worker === this.#worker) this.#crashed(event.message);
+      this.#crashed(event.message);
     });
-    worker.addEventListener('messageerror', () => this.#crashed('its answer cannot be read'));
+    on('messageerror', () => this.#crashed('its answer cannot be read'));
     return worker;
   }
 

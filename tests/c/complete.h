@@ -23,7 +23,7 @@ typedef enum {
 static void leave_out(tower *t, arena *a, completeness complete) {
     if (complete == COMPLETE_LAST_BLOCK) t->layouts[LAYOUT_LAST] = t->layouts[LAYOUT_ALL];
     if (complete == COMPLETE_PROMPT_ROWS) t->layouts[LAYOUT_DROP] = t->layouts[LAYOUT_ALL];
-    if (complete != COMPLETE_NOTHING) tower_take_saved(t, a, TOWER_BACKWARD);
+    if (complete != COMPLETE_NOTHING && complete != COMPLETE_START) tower_take_saved(t, a, TOWER_BACKWARD);
 }
 
 /* ------------------------------------------------------------------------------------------------ pictures */
