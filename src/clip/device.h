@@ -6,7 +6,10 @@
 #ifndef CLIP_DEVICE_H
 #define CLIP_DEVICE_H
 
-#include "tower.h"
+#include "kernels/gemm.h"
+
+/* clip/tower.h, whose fields the host reads; here nobody looks into it. */
+typedef struct tower tower;
 
 enum { DEVICE_PRODUCT, DEVICE_FORWARD, DEVICE_BACKWARD }; /* what the host is asked for */
 enum { DEVICE_NO, DEVICE_DONE, DEVICE_LOST };             /* and what it answers */
@@ -21,8 +24,7 @@ extern const gemm_backend gemm_device;
 /* Rows of a group of pictures that make good use of it; 0: there is none. */
 int device_rows(void);
 
-/* As tower_forward; DEVICE_NO: compute it, as where layers are looked into or constants were kept. What backward needs
- * stays on the device. */
+/* As tower_forward; DEVICE_NO: compute it. What backward needs stays on the device. */
 int device_forward(const tower *t, const float *deep);
 /* As tower_backward. DEVICE_NO: forward was computed here. DEVICE_LOST: it was not, and what it left is gone;
  * scratch->x holds again what entered it, and *deep is what it was given. */

@@ -7,6 +7,13 @@
 #include "kernels/layernorm.h"
 #include "kernels/quickgelu.h"
 
+#ifdef __EMSCRIPTEN__
+/* js/webgpu/layout.js counts on these. */
+_Static_assert(sizeof(gemm_weight) == 7 * 4 && sizeof(gemm_job) == 11 * 4 && sizeof(clip_block) == 39 * 4 &&
+                   sizeof(tower_layout) == 18 * 4 && sizeof(tower) == 72 * 4,
+               "the structs that the host reads have changed");
+#endif
+
 void tower_take_scratch(tower_scratch *s, arena *a, size_t row_floats, size_t mlp_floats) {
     s->x = arena_floats(a, row_floats);
     s->y = arena_floats(a, row_floats);
@@ -225,7 +232,9 @@ static void blocks_forward(const tower *t, const float *deep) {
 }
 
 void tower_forward(const tower *t, const float *deep) {
-    if (!device_forward(t, deep)) blocks_forward(t, deep);
+    /* A device looks into no layer and keeps no constants. */
+    int here = t->broken || t->constant || device_forward(t, deep) == DEVICE_NO;
+    if (here) blocks_forward(t, deep);
 }
 
 /* Once more, for what backward needs. scratch->y, the gradient that it begins with, is kept meanwhile where a tower
@@ -240,7 +249,7 @@ static void forward_again(const tower *t, const float *deep) {
 
 void tower_backward(const tower *t, float *ddeep) {
     const float *deep;
-    int on_device = device_backward(t, ddeep, &deep);
+    int on_device = t->constant ? DEVICE_NO : device_backward(t, ddeep, &deep);
     if (on_device == DEVICE_DONE) return;
     if (on_device == DEVICE_LOST) forward_again(t, deep);
     const tower_scratch *s = t->scratch;

@@ -49,7 +49,7 @@ typedef struct {
     float *g;            /* [rows, mlp] */
 } tower_scratch;
 
-typedef struct {
+typedef struct tower {
     const clip_block *blocks;
     int layers, width, mlp;
     int rows;             /* that enter every block */

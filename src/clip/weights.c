@@ -433,32 +433,6 @@ static int keep_row(mudpt_clip *clip, int row, const float *values) {
     return MUDPT_OK;
 }
 
-static int element_bytes(int type) {
-    return type == MUDPT_I8 ? 1 : type == MUDPT_F32 ? 4 : 2;
-}
-
-void clip_widen(int type, float *out, const unsigned char *bytes, size_t count) {
-    uint16_t two;
-    switch (type) {
-    case MUDPT_F32: memcpy(out, bytes, count * sizeof(float)); break;
-    case MUDPT_I8:
-        for (size_t i = 0; i < count; i++) out[i] = (float)(int8_t)bytes[i];
-        break;
-    case MUDPT_F16:
-        for (size_t i = 0; i < count; i++) {
-            memcpy(&two, bytes + 2 * i, 2);
-            out[i] = half_to_float(two);
-        }
-        break;
-    default: /* BF16: the upper half of a float */
-        for (size_t i = 0; i < count; i++) {
-            memcpy(&two, bytes + 2 * i, 2);
-            uint32_t four = (uint32_t)two << 16;
-            memcpy(&out[i], &four, 4);
-        }
-    }
-}
-
 /* `count` whole elements that do not reach beyond the row they begin in. */
 static int take_elements(mudpt_clip *clip, const unsigned char *bytes, size_t count) {
     size_t length = row_length(clip), at = clip->received % length;
@@ -476,7 +450,7 @@ static int take_elements(mudpt_clip *clip, const unsigned char *bytes, size_t co
 int mudpt_clip_tensor_bytes(mudpt_clip *clip, const void *data, size_t bytes) {
     if (!clip->current) return fail(MUDPT_STATE, "bytes of a tensor that has not begun");
     const unsigned char *next = data;
-    size_t size = (size_t)element_bytes(clip->current_type), length = row_length(clip);
+    size_t size = (size_t)clip_element_bytes(clip->current_type), length = row_length(clip);
     if (bytes > (clip->expected - clip->received) * size - (size_t)clip->carried) {
         int code = fail(MUDPT_MODEL, "tensor %s has more bytes than its shape", current_name(clip));
         clip->current = NULL;

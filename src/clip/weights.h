@@ -57,6 +57,8 @@ void clip_token_row(const mudpt_clip *clip, int id, float *out);
 /* Keeps a row [d_t]; MUDPT_MODEL for what its storage type cannot hold. */
 int clip_store_token_row(mudpt_clip *clip, int row, const float *values);
 
+/* widen.c: bytes of a value of a type that is sent */
+int clip_element_bytes(int type);
 /* out [count] = values of a type that is sent, little endian */
 void clip_widen(int type, float *out, const unsigned char *bytes, size_t count);
 

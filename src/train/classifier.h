@@ -41,13 +41,58 @@ struct mudpt_classifier {
     int text_given;              /* by the caller: there are no sentences */
 };
 
+/* ------------------------------------------------------------------------------------------------ sentences.c */
+
+/* Checks the sentences and keeps them. -> MUDPT_OK, MUDPT_ARGUMENT, MUDPT_MEMORY */
+int classifier_keep_sentences(mudpt_classifier *c, const mudpt_sentences *s);
+/* `count` of the kept sentences of one template, from class `first` on. */
+text_sentences classifier_sentences(const mudpt_classifier *c, int template, int first, int count);
+/* Whether what the sentences need of the model has been sent. -> MUDPT_OK, MUDPT_STATE */
+int classifier_check_tokens(const mudpt_classifier *c);
+/* Whether sizes of a text tower of so many rows can be told at all: memory.c and the towers multiply them.
+ * -> MUDPT_OK, MUDPT_MEMORY */
+int classifier_check_text_rows(const mudpt_classifier *c, const text_sentences *sentences);
+/* Features [count, e] of sentences first ... first+count-1 of one template, by a tower of their own. broken: as in
+ * clip/tower.h. -> MUDPT_OK, MUDPT_MEMORY */
+int classifier_encode_sentences(mudpt_classifier *c, int template, int first, int count, float *features, int *broken);
+
+/* --------------------------------------------------------------------------------------------------- memory.c */
+
+/* Scratch of the kernels, for any product and any attention of the model. -> MUDPT_OK, MUDPT_MEMORY */
+int classifier_reserve_kernels(const mudpt_clip *clip, int visual_length);
+/* Opens working memory for `count` pictures at a time, or keeps what is there when it does. */
+int classifier_open_work(mudpt_classifier *c, int count, int training);
 /* Makes sure that `count` pictures at a time can be trained on: memory for gradients and backward. */
 int classifier_open_training(mudpt_classifier *c, int count);
 
+/* ----------------------------------------------------------------------------------------------- not_finite.c */
+
+int classifier_all_finite(const float *values, size_t count);
+/* Something was not finite: says what came first (a picture, a tensor, a layer), for which it computes once more.
+ * pixels [count, 3, image, image], or NULL for the text side alone. -> MUDPT_NOT_FINITE, always */
+int classifier_not_finite(mudpt_classifier *c, const float *pixels, int count);
+/* Whether all gradients are finite. -> MUDPT_OK, MUDPT_NOT_FINITE */
+int classifier_check_gradients(const method_state *s);
+
+/* ----------------------------------------------------------------------------------------------- classifier.c */
+
+/* Makes the prompts that belong to the values, where they are not there yet. */
+void classifier_prepare_prompts(mudpt_classifier *c);
+/* The same for the text features, as they are for classification. */
+int classifier_prepare_text(mudpt_classifier *c);
+/* The training tower's text features, and their lengths. */
+void classifier_train_text(mudpt_classifier *c);
+/* Conditional methods: the text features for one picture, whose feature of length one is unit [e]. */
+void classifier_picture_text(mudpt_classifier *c, const float *unit);
 /* Whether pictures' features change with the parameters; if not, they may be kept: */
 int classifier_trains_images(const mudpt_classifier *c);
 /* pixels [count, 3, image, image] -> units [count, e], the pictures' features scaled to length one */
 void classifier_encode(mudpt_classifier *c, const float *pixels, int count, float *units);
+/* The same for a group that is encoded at once; norms [count] are the features' lengths. count <= work.group */
+void classifier_encode_group(mudpt_classifier *c, const float *pixels, int count, float *units, float *norms);
+
+/* ------------------------------------------------------------------------------------------------ gradients.c */
+
 /* mudpt_classifier_gradients in parts, between which the caller may go away: begin; then the batch, a group of
  * pictures at a time, from `first` = 0 until all of `count` are done; then end. Nothing else may use this classifier
  * meanwhile. */
@@ -58,17 +103,5 @@ int classifier_gradients_group(mudpt_classifier *c, const float *pixels, const f
                                int first, int count, float *logits, double *loss);
 /* pixels: of the batch, or NULL where units were given; they tell where NaN came from */
 int classifier_gradients_end(mudpt_classifier *c, const float *pixels, int count, double loss, float *mean);
-
-/* Features [count, e] of sentences first ... first+count-1 of one template, by a tower of their own. broken: as in
- * clip/tower.h. -> MUDPT_OK, MUDPT_MEMORY */
-int classifier_encode_sentences(mudpt_classifier *c, int template, int first, int count, float *features, int *broken);
-
-/* not_finite.c. */
-int classifier_all_finite(const float *values, size_t count);
-/* Something was not finite: says what came first (a picture, a tensor, a layer), for which it computes once more.
- * pixels [count, 3, image, image], or NULL for the text side alone. -> MUDPT_NOT_FINITE, always */
-int classifier_not_finite(mudpt_classifier *c, const float *pixels, int count);
-/* Whether all gradients are finite. -> MUDPT_OK, MUDPT_NOT_FINITE */
-int classifier_check_gradients(const method_state *s);
 
 #endif

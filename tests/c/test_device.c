@@ -2,6 +2,7 @@
  * gives the same bits as without a device. A device that declines everything changes nothing.
  */
 #include "clip/device.h"
+#include "clip/tower.h"
 #include "check.h"
 #include "tiny_clip.h"
 

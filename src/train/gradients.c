@@ -1,0 +1,137 @@
+/* A batch's loss and the gradients of all parameters, in parts or at once, and SGD's step along them. */
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "classifier.h"
+#include "loss.h"
+
+static void train_text_backward(mudpt_classifier *c) {
+    const method_state *s = &c->state;
+    classifier_work *w = &c->work;
+    size_t layer = (size_t)s->text_rows * (size_t)c->clip->config.text_width;
+    unit_backward(w->dtext_features, w->dunit_text, c->unit_text, c->text_norms, c->classes, c->clip->config.embed);
+    text_backward(&w->text, s->dtext, s->dtext + layer, w->dtext_features);
+}
+
+/* One picture's share: its loss, and the gradients of its feature (where prompts are in the image tower) and, added,
+ * of the text features. unit, dunit [e] */
+static float picture_loss(mudpt_classifier *c, const float *unit, int label, int batch, float *logits,
+                          float *keep_logits, float *dunit) {
+    int e = c->clip->config.embed;
+    float scale = expf(*c->clip->logit_scale);
+    cosine_logits(logits, unit, c->unit_text, scale, c->classes, e);
+    if (keep_logits) memcpy(keep_logits, logits, (size_t)c->classes * sizeof(float));
+    float loss = cross_entropy(logits, c->classes, label, batch);
+    int text = c->state.method->text, visual = c->state.method->visual;
+    if (visual) memset(dunit, 0, (size_t)e * sizeof(float));
+    for (int n = 0; n < c->classes; n++) {
+        float factor = scale * logits[n];
+        const float *t = c->unit_text + (size_t)n * (size_t)e;
+        float *dt = c->work.dunit_text + (size_t)n * (size_t)e;
+        for (int i = 0; visual && i < e; i++) dunit[i] += factor * t[i];
+        for (int i = 0; text && i < e; i++) dt[i] += factor * unit[i];
+    }
+    return loss;
+}
+
+/* Forward and backward of a group of pictures. units [now, e], norms [now]; batch: pictures that the loss is the mean
+ * of. Returns the sum of their losses. */
+static double group_gradients(mudpt_classifier *c, const float *units, const float *norms, const int32_t *labels,
+                              int now, int batch, float *logits) {
+    method_state *s = &c->state;
+    classifier_work *w = &c->work;
+    size_t e = (size_t)c->clip->config.embed, n = (size_t)c->classes;
+    size_t dtext = (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)c->clip->config.text_width;
+    double sum = 0;
+    for (int i = 0; i < now; i++) {
+        const float *unit = units + (size_t)i * e;
+        float *dfeature = w->dimage_features + (size_t)i * e;
+        if (s->method->conditional) classifier_picture_text(c, unit);
+        sum += (double)picture_loss(c, unit, labels[i], batch, w->logits, logits ? logits + (size_t)i * n : NULL,
+                                    dfeature);
+        if (s->method->visual) unit_backward(dfeature, dfeature, unit, norms + i, 1, (int)e);
+        if (!s->method->conditional) continue;
+        train_text_backward(c);
+        s->method->backward_image(s, unit);
+        memset(w->dunit_text, 0, n * e * sizeof(float));
+        memset(s->dtext, 0, dtext * sizeof(float));
+    }
+    if (s->method->visual) vision_backward(&w->vision, s->dvisual, w->dimage_features, now);
+    return sum;
+}
+
+int classifier_gradients_begin(mudpt_classifier *c, const int32_t *labels, int count) {
+    if (count < 1) return fail(MUDPT_ARGUMENT, "a batch of %d pictures; expected at least 1", count);
+    for (int i = 0; i < count; i++)
+        if (labels[i] < 0 || labels[i] >= c->classes)
+            return fail(MUDPT_ARGUMENT, "label %d; expected 0 to %d", labels[i], c->classes - 1);
+    int code = classifier_open_training(c, count);
+    if (code) return code;
+    const mudpt_clip_config *config = &c->clip->config;
+    method_state *s = &c->state;
+    size_t e = (size_t)config->embed;
+    size_t dtext = (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)config->text_width;
+    size_t dvisual = (size_t)s->sizes.visual_depth * (size_t)s->sizes.visual_length * (size_t)config->vision_width;
+
+    classifier_prepare_prompts(c);
+    if (s->method->text && !s->method->conditional) classifier_train_text(c);
+    else if (!s->method->text && (code = classifier_prepare_text(c))) return code;
+    memset(c->work.dunit_text, 0, (size_t)c->classes * e * sizeof(float));
+    memset(s->dtext, 0, dtext * sizeof(float));
+    memset(s->dvisual, 0, dvisual * sizeof(float));
+    memset(s->gradients, 0, s->total * sizeof(float));
+    return MUDPT_OK;
+}
+
+int classifier_gradients_group(mudpt_classifier *c, const float *pixels, const float *units, const int32_t *labels,
+                               int first, int count, float *logits, double *loss) {
+    const mudpt_clip_config *config = &c->clip->config;
+    classifier_work *w = &c->work;
+    size_t picture = 3 * (size_t)config->image * (size_t)config->image, e = (size_t)config->embed;
+    int now = count - first < w->group ? count - first : w->group;
+    const float *group = units ? units + (size_t)first * e : w->image_features;
+    if (!units) classifier_encode_group(c, pixels + (size_t)first * picture, now, w->image_features, w->image_norms);
+    *loss += group_gradients(c, group, w->image_norms, labels + first, now, count,
+                             logits ? logits + (size_t)first * (size_t)c->classes : NULL);
+    return now;
+}
+
+int classifier_gradients_end(mudpt_classifier *c, const float *pixels, int count, double loss, float *mean) {
+    method_state *s = &c->state;
+    if (s->method->text && !s->method->conditional) train_text_backward(c);
+    s->method->backward(s);
+    *mean = (float)(loss / count);
+    return isfinite(*mean) ? classifier_check_gradients(s) : classifier_not_finite(c, pixels, count);
+}
+
+int mudpt_classifier_gradients(mudpt_classifier *c, const float *pixels, const int32_t *labels, int count, float *loss,
+                               float *logits) {
+    int code = classifier_gradients_begin(c, labels, count);
+    if (code) return code;
+    double sum = 0;
+    for (int first = 0; first < count;)
+        first += classifier_gradients_group(c, pixels, NULL, labels, first, count, logits, &sum);
+    return classifier_gradients_end(c, pixels, count, sum, loss);
+}
+
+int mudpt_classifier_sgd(mudpt_classifier *c, float rate, float momentum, float decay) {
+    method_state *s = &c->state;
+    if (!s->gradients) return fail(MUDPT_STATE, "there are no gradients yet");
+    if (!isfinite(rate) || !isfinite(momentum) || !isfinite(decay))
+        return fail(MUDPT_ARGUMENT, "rate %g, momentum %g, decay %g; expected finite numbers", (double)rate,
+                    (double)momentum, (double)decay);
+    /* First whether the step stays finite: a refused one must leave everything as it was. */
+    for (size_t i = 0; i < s->total; i++) {
+        float velocity = momentum * s->velocity[i] + (s->gradients[i] + decay * s->values[i]);
+        if (!isfinite(s->values[i] - rate * velocity))
+            return fail(MUDPT_NOT_FINITE, "a step with learning rate %g leaves the range of numbers; use a lower one",
+                        (double)rate);
+    }
+    for (size_t i = 0; i < s->total; i++) {
+        s->velocity[i] = momentum * s->velocity[i] + (s->gradients[i] + decay * s->values[i]);
+        s->values[i] -= rate * s->velocity[i];
+    }
+    mudpt_classifier_changed(c);
+    return MUDPT_OK;
+}

@@ -1,0 +1,140 @@
+/* Memory of a classifier's towers: what they need is planned, told, and taken at once. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "classifier.h"
+#include "clip/device.h"
+
+static int larger(int a, int b) {
+    return a > b ? a : b;
+}
+
+/* The longest sum of any product of the model, and the largest scratch of its attention. */
+static int longest_sum(const mudpt_clip_config *c) {
+    int depth = larger(larger(c->vision_mlp, c->text_mlp), 3 * larger(c->vision_width, c->text_width));
+    return larger(depth, larger(3 * c->patch * c->patch, c->embed));
+}
+
+static size_t attention_bytes(const mudpt_clip_config *c, int visual_length) {
+    int grid = c->image / c->patch, rows = 1 + grid * grid + visual_length;
+    size_t vision_bytes = attention_scratch(rows, c->vision_width / c->vision_heads);
+    size_t text_bytes = attention_scratch(c->context, c->text_width / c->text_heads);
+    return vision_bytes > text_bytes ? vision_bytes : text_bytes;
+}
+
+/* Scratch of the kernels, for any product and any attention of the model. */
+int classifier_reserve_kernels(const mudpt_clip *clip, int visual_length) {
+    int code = gemm_reserve(longest_sum(&clip->config));
+    return code ? code : parallel_reserve(attention_bytes(&clip->config, visual_length));
+}
+
+static size_t kernel_bytes(const mudpt_clip *clip, int visual_length) {
+    size_t thread = gemm_scratch_bytes(), attention = attention_bytes(&clip->config, visual_length);
+    if (attention > thread) thread = attention;
+    return gemm_packed_bytes(longest_sum(&clip->config)) + (size_t)parallel_threads() * thread;
+}
+
+static size_t largest(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+/* A text tower that stays: for training text prompts, and where every picture has sentences of its own (cocoop). */
+static int has_text_tower(const mudpt_classifier *c, const classifier_work *w) {
+    return c->state.method->text && (w->training || c->state.method->conditional);
+}
+
+static void take_work(mudpt_classifier *c, classifier_work *w) {
+    const mudpt_clip_config *config = &c->clip->config;
+    const mudpt_method *sizes = &c->state.sizes;
+    int own_text = has_text_tower(c, w);
+    tower_mode mode = !w->training ? TOWER_FORWARD : w->recompute ? TOWER_RECOMPUTE : TOWER_BACKWARD;
+    size_t rows = vision_row_floats(c->clip, sizes->visual_length, w->group);
+    size_t mlp = vision_mlp_floats(c->clip, sizes->visual_length, w->group);
+    text_sentences sentences = {0};
+    if (own_text) {
+        sentences = classifier_sentences(c, 0, 0, c->classes);
+        size_t text_rows = (size_t)text_row_count(&sentences);
+        rows = largest(rows, text_rows * (size_t)config->text_width);
+        mlp = largest(mlp, text_rows * (size_t)config->text_mlp);
+    }
+    tower_take_scratch(&w->scratch, &w->memory, rows, mlp);
+    vision_open(&w->vision, &w->memory, c->clip, sizes->visual_length, sizes->visual_depth, w->group,
+                c->state.method->visual ? mode : TOWER_FORWARD, &w->scratch);
+    if (own_text)
+        text_open(&w->text, &w->memory, c->clip, &sentences, c->state.text_rows, sizes->text_depth, mode, &w->scratch);
+    size_t e = (size_t)config->embed, n = (size_t)c->classes;
+    w->image_features = arena_floats(&w->memory, (size_t)w->group * e);
+    w->logits = arena_floats(&w->memory, (size_t)w->group * n);
+    if (!w->training) return;
+    w->image_norms = arena_floats(&w->memory, (size_t)w->group);
+    w->dimage_features = arena_floats(&w->memory, (size_t)w->group * e);
+    w->dunit_text = arena_floats(&w->memory, n * e);
+    w->dtext_features = arena_floats(&w->memory, n * e);
+}
+
+/* Opens working memory for `count` pictures, or keeps what is there when it does. */
+int classifier_open_work(mudpt_classifier *c, int count, int training) {
+    int group = vision_group(c->clip, c->state.sizes.visual_length, count);
+    classifier_work *w = &c->work;
+    /* A device computes whole towers, so none that keeps constants (text.c). */
+    int same = !w->training || (w->recompute == c->recompute && !(w->text.tower.constant && device_rows()));
+    if (w->memory.base && w->group >= group && w->training >= training && same) return MUDPT_OK;
+    int code = classifier_reserve_kernels(c->clip, c->state.sizes.visual_length);
+    if (code) return code;
+    classifier_work fresh = {
+        .training = larger(training, w->training), .recompute = c->recompute, .group = larger(group, w->group)};
+    if (has_text_tower(c, &fresh)) {
+        text_sentences sentences = classifier_sentences(c, 0, 0, c->classes);
+        if ((code = classifier_check_tokens(c)) || (code = classifier_check_text_rows(c, &sentences))) return code;
+    }
+    take_work(c, &fresh);
+    arena_close(&w->memory);
+    *w = (classifier_work){0};
+    if ((code = arena_open(&fresh.memory, fresh.training ? "training" : "classifying"))) return code;
+    *w = fresh;
+    take_work(c, w);
+    return MUDPT_OK;
+}
+
+int classifier_open_training(mudpt_classifier *c, int count) {
+    if (!c->state.parameter_count)
+        return fail(MUDPT_STATE, "%s has nothing to train; choose another method", c->state.method->name);
+    if (!c->rows && !c->text_given) return fail(MUDPT_STATE, "the classifier has neither sentences nor text features");
+    int code = classifier_open_work(c, count, 1);
+    if (code || c->state.gradients) return code;
+    arena fresh = {0};
+    method_state trial = c->state;
+    method_take(&trial, &fresh, 1);
+    if ((code = arena_open(&fresh, "gradients"))) return code;
+    method_take(&c->state, &fresh, 1);
+    arena_close(&c->prompts);
+    c->prompts = fresh;
+    c->prompts_ready = 0;
+    return MUDPT_OK;
+}
+
+void mudpt_classifier_recompute(mudpt_classifier *c, int on) {
+    c->recompute = on != 0;
+}
+
+int mudpt_classifier_plan(mudpt_classifier *c, int count, int recompute, mudpt_plan *out) {
+    if (count < 1 || count > MUDPT_MAX_BATCH)
+        return fail(MUDPT_ARGUMENT, "a batch of %d pictures; expected 1 to %d", count, MUDPT_MAX_BATCH);
+    const mudpt_clip_config *config = &c->clip->config;
+    classifier_work work = {.training = 1, .recompute = recompute != 0};
+    work.group = vision_group(c->clip, c->state.sizes.visual_length, count);
+    take_work(c, &work);
+    arena prompts = {0};
+    method_state trial = c->state;
+    method_take(&trial, &prompts, 1);
+    size_t state = c->state.total * sizeof(float), side = (size_t)config->image;
+    size_t scratch = kernel_bytes(c->clip, c->state.sizes.visual_length);
+    *out = (mudpt_plan){.weights = c->clip->bytes,
+                        .activations = work.memory.used + scratch,
+                        .pixels = (size_t)count * 3 * side * side * sizeof(float),
+                        .prompts = c->parameters.size + prompts.used - 2 * state,
+                        .optimizer = 3 * state, /* gradients, velocity, and values to go back to */
+                        .group = work.group};
+    return MUDPT_OK;
+}

@@ -1,0 +1,113 @@
+/* The classes' sentences: checked and kept as rows of the text tower, and encoded by a tower of their own. */
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "classifier.h"
+
+/* Ids become row sources; the prompts' placeholders become prompt rows, in the place that the method gives them. */
+static void place_rows(mudpt_classifier *c, const mudpt_sentences *s, int sentence, int *rows) {
+    const mudpt_method *m = &c->state.sizes;
+    const int32_t *ids = s->ids + (size_t)sentence * (size_t)s->stride;
+    int n = m->text_length, class = sentence % c->classes, first = m->class_specific ? class * n : 0;
+    for (int i = 0; i < s->lengths[sentence]; i++) rows[i] = ids[i];
+    if (!n) return;
+    int before = m->class_position == 0 ? n : m->class_position == 1 ? n / 2 : 0;
+    int name = m->class_position == 0 ? 0 : s->name_lengths[class];
+    int at = 1;
+    for (int i = 0; i < before; i++) rows[at++] = -1 - (first + i);
+    for (int i = 0; i < name; i++) rows[at++] = ids[1 + n + i];
+    for (int i = before; i < n; i++) rows[at++] = -1 - (first + i);
+}
+
+static int check_sentences(const mudpt_classifier *c, const mudpt_sentences *s) {
+    const mudpt_clip_config *config = &c->clip->config;
+    int n = c->state.sizes.text_length;
+    for (int i = 0; i < s->templates * s->classes; i++) {
+        int length = s->lengths[i], class = i % s->classes;
+        if (length > config->context)
+            return fail(
+                MUDPT_ARGUMENT,
+                "the sentence of class %d has %d tokens; the model reads %d: shorten the class name or the template",
+                class, length, config->context);
+        if (length < 2 + n || length > s->stride)
+            return fail(MUDPT_ARGUMENT, "the sentence of class %d has %d tokens; expected %d to %d", class, length,
+                        2 + n, s->stride);
+        if (c->state.sizes.class_position && (s->name_lengths[class] < 0 || s->name_lengths[class] > length - 2 - n))
+            return fail(MUDPT_ARGUMENT, "the name of class %d has %d tokens; its sentence has room for %d", class,
+                        s->name_lengths[class], length - 2 - n);
+        for (int k = 0; k < length; k++) {
+            int id = s->ids[(size_t)i * (size_t)s->stride + (size_t)k];
+            int placeholder = k >= 1 && k <= n;
+            if (!placeholder && (id < 0 || id >= config->vocab))
+                return fail(MUDPT_ARGUMENT, "the sentence of class %d has token id %d; the vocabulary has 0 to %d",
+                            class, id, config->vocab - 1);
+        }
+    }
+    return MUDPT_OK;
+}
+
+int classifier_keep_sentences(mudpt_classifier *c, const mudpt_sentences *s) {
+    int code = check_sentences(c, s);
+    if (code) return code;
+    size_t count = (size_t)s->templates * (size_t)s->classes;
+    c->templates = s->templates;
+    for (size_t i = 0; i < count; i++)
+        if (s->lengths[i] > c->stride) c->stride = s->lengths[i];
+    c->rows = calloc(count * (size_t)c->stride, sizeof(int));
+    c->lengths = malloc(count * sizeof(int));
+    if (!c->rows || !c->lengths) return fail_memory(count * (size_t)c->stride * sizeof(int), "the classes' sentences");
+    for (size_t i = 0; i < count; i++) {
+        c->lengths[i] = s->lengths[i];
+        place_rows(c, s, (int)i, c->rows + i * (size_t)c->stride);
+    }
+    return MUDPT_OK;
+}
+
+text_sentences classifier_sentences(const mudpt_classifier *c, int template, int first, int count) {
+    size_t at = (size_t) template * (size_t)c->classes + (size_t)first;
+    return (text_sentences){count, c->stride, c->lengths + at, c->rows + at * (size_t)c->stride};
+}
+
+/* Whether what the sentences need of the model has been sent. */
+int classifier_check_tokens(const mudpt_classifier *c) {
+    if (c->clip->config.text == MUDPT_TEXT_NONE)
+        return fail(MUDPT_STATE, "the model was loaded without its text tower; text features must be given");
+    size_t count = (size_t)c->templates * (size_t)c->classes;
+    for (size_t i = 0; i < count; i++)
+        for (int k = 0; k < c->lengths[i]; k++) {
+            int id = c->rows[i * (size_t)c->stride + (size_t)k];
+            if (id >= 0 && !mudpt_clip_has_token(c->clip, id))
+                return fail(MUDPT_STATE, "row %d of the token embedding has not been sent", id);
+        }
+    return MUDPT_OK;
+}
+
+/* Whether sizes of a text tower of so many rows can be told at all: take_work and the towers multiply them. */
+int classifier_check_text_rows(const mudpt_classifier *c, const text_sentences *sentences) {
+    const mudpt_clip_config *config = &c->clip->config;
+    uint64_t mlp = (uint64_t)config->text_mlp, joined = 3 * (uint64_t)config->text_width;
+    uint64_t widest = mlp > joined ? mlp : joined;
+    if ((uint64_t)text_row_count(sentences) <= SIZE_MAX / sizeof(float) / widest) return MUDPT_OK;
+    return fail_memory(SIZE_MAX, "the text tower");
+}
+
+int classifier_encode_sentences(mudpt_classifier *c, int template, int first, int count, float *features, int *broken) {
+    const mudpt_clip_config *config = &c->clip->config;
+    text_sentences sentences = classifier_sentences(c, template, first, count);
+    int code = classifier_check_text_rows(c, &sentences);
+    if (code) return code;
+    size_t rows = (size_t)text_row_count(&sentences);
+    arena memory = {0};
+    tower_scratch scratch;
+    text tower;
+    for (int pass = 0; pass < 2; pass++) {
+        tower_take_scratch(&scratch, &memory, rows * (size_t)config->text_width, rows * (size_t)config->text_mlp);
+        text_open(&tower, &memory, c->clip, &sentences, c->state.text_rows, c->state.sizes.text_depth, 0, &scratch);
+        if (pass == 0 && arena_open(&memory, "encoding class names")) return MUDPT_MEMORY;
+    }
+    size_t layer = (size_t)c->state.text_rows * (size_t)config->text_width;
+    tower.tower.broken = broken;
+    text_forward(&tower, features, c->state.text, c->state.text + layer);
+    arena_close(&memory);
+    return MUDPT_OK;
+}
