@@ -8,7 +8,7 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { PICTURE } from '../js/node/datasets.js';
+import { PICTURE } from '../js/node/picture-kinds.js';
 
 /** Data sets of ImageNet's classes: where the folders of the classes are. */
 const IMAGENETS = {

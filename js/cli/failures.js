@@ -4,7 +4,7 @@
  */
 import { CommanderError } from 'commander';
 import { MudptError } from '../errors.js';
-import { printable } from '../node/datasets.js';
+import { printable } from '../node/names.js';
 
 export const EXIT_FAILED = 1;
 export const EXIT_INTERRUPTED = 130;

@@ -5,7 +5,7 @@
  * line is plain and final. With --json people's text goes to stderr, so that stdout stays pure JSON.
  */
 import pc from 'picocolors';
-import { printable } from '../node/datasets.js';
+import { printable } from '../node/names.js';
 
 const WIDE = /\p{Emoji_Presentation}|\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}/u;
 const graphemes = new Intl.Segmenter();

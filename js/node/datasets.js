@@ -1,22 +1,23 @@
 /**
- * Data sets of pictures on disk: a folder per class, a split.json, or a split_zhou_*.json of CoOp.
+ * Data sets of pictures on disk: a folder per class (folders.js), a split.json, or a split_zhou_*.json of CoOp.
  *
  * Every path and label is checked before anything is trained, and what is wrong is said with the file's name. It
  * refuses paths that leave the data set's folder, and it never opens a picture: decoding is the library's work.
  *
  *   const { classes, train, test } = await loadDataset('flowers');   // flowers/rose/1.jpg, flowers/tulip/1.jpg ...
  */
-import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { MudptError } from '../errors.js';
 import { LARGEST_SPLIT, LONGEST_NAME, MOST_CLASSES } from '../limits.js';
+import { partsIn, readFolders } from './folders.js';
+import { checkClasses, fault, printable, quote, some, toName, unreadable } from './names.js';
+import { onDisk } from './paths.js';
+import { entriesOf } from './picture-files.js';
 
-export const PICTURE = /\.(jpe?g|png|gif|bmp)$/i;
+const PARTS = /** @type {const} */ (['train', 'test', 'val']);
 const SPLIT = /^split(_zhou_.*)?\.json$/;
 const STYLE_SPLIT = /^split-(.+)\.json$/;
-const PICTURE_KINDS = 'JPEG, PNG, GIF or BMP';
-const HELD_OUT = 0.25; // share of a class's pictures that are kept for testing where there is no test folder
 
 /** Zero-shot sentences of CoOp's code, by the name in split_zhou_NAME.json; of the others the default is used. */
 const COOP_TEMPLATES = {
@@ -38,37 +39,45 @@ const COOP_TEMPLATES = {
  * @property {Example[]} train
  * @property {Example[]} test
  * @property {Example[]} [val]       only where the data set brings its own
+ * @property {{ path: string, label: number, part: 'train' | 'test' | 'val', error: MudptError }[]} broken  pictures
+ *   that are in none of the lists, as they cannot be opened
  * @property {string[]} notes        what the user should know of how it was read
  */
 
 /**
- * Reads and checks a data set.
- *
- * @param {string} source  a folder, or a split file
- * @param {object} [options]
- * @param {string} [options.images]  folder that the paths of a split file start from; default: the split file's own
- * @param {string} [options.split]   STYLE of a split-STYLE.json (or a folder test-STYLE): other test pictures
- * @param {boolean} [options.testOnly]  only test pictures are needed: `train` may be empty, and of a folder per class
+ * @typedef {object} DatasetOptions
+ * @property {string} [images]  folder that the paths of a split file start from; default: the split file's own
+ * @property {string} [split]   STYLE of a split-STYLE.json (or a folder test-STYLE): other test pictures
+ * @property {boolean} [testOnly]  only test pictures are needed: `train` may be empty, and of a folder per class
  *   without test folder all pictures are tested on
+ * @property {boolean} [listBroken]  what cannot be opened, or is listed and not there, is in `broken`; otherwise listed
+ *   pictures must be there, and others are among what is left out
+ */
+
+/**
+ * Reads and checks a data set.
+ * @param {string} source  a folder, or a split file
+ * @param {DatasetOptions} [options]
  * @returns {Promise<Dataset>}
  * @throws {MudptError} code 'dataset'
  */
-export async function loadDataset(source, { images, split, testOnly = false } = {}) {
+export async function loadDataset(source, options = {}) {
+  const { split } = options;
   if (split !== undefined && !/^[\w-][\w.-]*$/.test(split)) {
     throw fault(split, 'is not the name of a split', 'use the STYLE of a split-STYLE.json, for instance "sketch"');
   }
   const info = await statOf(source, 'give a folder with one folder of pictures per class, or a split.json');
   if (info.isFile()) {
     if (split) throw fault(source, 'is a split file already', 'give its folder to choose one with --split');
-    return readSplit(source, images, testOnly);
+    return readSplit(source, options);
   }
   if (!info.isDirectory()) throw fault(source, 'is neither a folder nor a file', 'give a folder or a split.json');
 
-  const entries = await list(source);
-  const files = entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
+  const entries = await entriesOf(source);
+  const files = entries.filter((entry) => !isFolder(entry)).map((entry) => entry.name);
   const file = findSplit(source, entries, files, split);
-  if (file) return readSplit(path.join(source, file), images, testOnly);
-  return readFolders(source, entries, { split, images, testOnly });
+  if (file) return readSplit(path.join(source, file), options);
+  return readFolders(source, options);
 }
 
 /**
@@ -80,10 +89,10 @@ export async function loadDataset(source, { images, split, testOnly = false } = 
 export async function findDatasets(source) {
   if (!(await statOf(source, 'give the folder of a data set')).isDirectory()) return [source];
   const holdsSplit = (entries) => entries.some(({ name }) => SPLIT.test(name));
-  const entries = await list(source);
+  const entries = await entriesOf(source);
   if (holdsSplit(entries)) return [source];
-  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => path.join(source, name));
-  const found = await Promise.all(folders.map(async (folder) => holdsSplit(await list(folder))));
+  const folders = entries.filter(isFolder).map(({ name }) => path.join(source, name));
+  const found = await Promise.all(folders.map(async (folder) => holdsSplit(await entriesOf(folder))));
   return found.some(Boolean) ? folders.filter((_, i) => found[i]) : [source];
 }
 
@@ -94,11 +103,11 @@ export async function findDatasets(source) {
  */
 export async function stylesOf(source) {
   if (!(await statOf(source, 'give the folder of a data set')).isDirectory()) return [];
-  const entries = await list(source);
-  const files = entries.filter((entry) => !entry.isDirectory()).map(({ name }) => STYLE_SPLIT.exec(name)?.[1]);
+  const entries = await entriesOf(source);
+  const files = entries.filter((entry) => !isFolder(entry)).map(({ name }) => STYLE_SPLIT.exec(name)?.[1]);
   const styles = files.filter((style) => style !== undefined);
   if (styles.length || entries.some(({ name }) => SPLIT.test(name))) return styles;
-  return entries.flatMap((entry) => (entry.isDirectory() && /^test-(.+)$/.exec(entry.name)?.slice(1)) || []);
+  return entries.flatMap((entry) => (isFolder(entry) && /^test-(.+)$/.exec(entry.name)?.slice(1)) || []);
 }
 
 /** The split file of a folder that is to be read, or undefined where its folders are the data set. */
@@ -106,8 +115,8 @@ function findSplit(source, entries, files, split) {
   if (split) {
     const wanted = `split-${split}.json`;
     if (files.includes(wanted)) return wanted;
-    const folder = (name) => entries.some((entry) => entry.isDirectory() && entry.name === name);
-    if (folder(`test-${split}`) && folder('train') && !files.includes('split.json')) return undefined;
+    const { train, others } = partsIn(entries);
+    if (train && others.includes(`test-${split}`) && !files.includes('split.json')) return undefined;
     const valid = files.flatMap((name) => STYLE_SPLIT.exec(name)?.[1] ?? []);
     throw fault(
       path.join(source, wanted),
@@ -121,9 +130,13 @@ function findSplit(source, entries, files, split) {
   return coop[0];
 }
 
+/** @param {import('./picture-files.js').Entry} entry */
+const isFolder = ({ kind }) => kind === 'folder';
+
 // ---------------------------------------------------------------------------------------------- split files
 
-async function readSplit(file, images, testOnly) {
+/** @param {string} file @param {DatasetOptions} options @returns {Promise<Dataset>} */
+async function readSplit(file, { images, testOnly, listBroken }) {
   const info = await statOf(file, 'give a split file that exists');
   if (info.size === 0) throw fault(file, 'is empty', 'make it again or use a folder per class');
   if (info.size > LARGEST_SPLIT) {
@@ -145,10 +158,11 @@ async function readSplit(file, images, testOnly) {
   const result = coop ? fromCoop(file, data, root, testOnly) : fromLists(file, data, root, testOnly);
   if (!testOnly) requireTrainPerClass(file, result);
   if (coop && images === undefined) await findPictures(file, root, result);
-  await requireFiles(file, result, images);
+  const broken = await requireFiles(file, result, { images, listBroken });
   return {
     name: path.basename(path.resolve(path.dirname(file))) + (data.domain ? `-${printable(String(data.domain))}` : ''),
     ...result,
+    broken,
     notes: [],
   };
 }
@@ -170,7 +184,7 @@ function parseJson(file, bytes) {
 /** { classes: [name], template, train: [[path, label]], test, val } */
 function fromLists(file, data, root, testOnly) {
   if (!Array.isArray(data.classes)) throw fault(file, '"classes" is not a list', 'expected a list of class names');
-  const classes = checkClasses(file, data.classes);
+  const classes = checkClasses(file, data.classes, { mayRepeat: true });
   const { template } = data;
   if (template !== undefined) {
     if (typeof template !== 'string' || template.split('{}').length !== 2 || template.length > LONGEST_NAME) {
@@ -226,7 +240,11 @@ function fromCoop(file, data, root, testOnly) {
     }
   }
   const template = COOP_TEMPLATES[/split_zhou_(\w+)\.json$/.exec(file)?.[1] ?? ''];
-  return { classes: checkClasses(file, names.map(toName)), ...(template && { template }), ...found };
+  return {
+    classes: checkClasses(file, names.map(toName), { mayRepeat: true }),
+    ...(template && { template }),
+    ...found,
+  };
 }
 
 function parts(data, examples) {
@@ -261,34 +279,13 @@ function checkLabel(file, where, value, classes) {
   return value;
 }
 
-function checkClasses(file, names) {
-  if (!names.length) throw fault(file, 'has no classes', 'name at least two');
-  if (names.length > MOST_CLASSES)
-    throw fault(file, `has ${names.length} classes`, `at most ${MOST_CLASSES} are possible`);
-  const seen = new Map();
-  return names.map((name, index) => {
-    if (typeof name !== 'string' || !name.trim() || name.length > LONGEST_NAME) {
-      throw fault(file, `class ${index} has no usable name`, `expected 1 to ${LONGEST_NAME} characters of text`);
-    }
-    if (printable(name) !== name)
-      throw fault(file, `the name of class ${index} holds control characters`, 'remove them');
-    const key = name.trim().toLowerCase();
-    if (seen.has(key)) {
-      throw fault(file, `classes ${seen.get(key)} and ${index} are both called ${quote(name)}`, 'rename or merge them');
-    }
-    seen.set(key, index);
-    return name.trim();
-  });
-}
-
 function requireTrainPerClass(file, { classes, train }) {
   const counts = new Array(classes.length).fill(0);
   for (const { label } of train) counts[label]++;
-  const without = classes.filter((_, label) => !counts[label]);
-  if (without.length) {
-    const more = without.length > 1 ? ` and ${without.length - 1} more` : '';
-    throw fault(file, `class ${quote(without[0])}${more} has no picture to train on`, 'add pictures or drop the class');
-  }
+  const without = classes.filter((_, label) => !counts[label]).map(quote);
+  if (!without.length) return;
+  const have = without.length > 1 ? `classes ${some(without)} have` : `class ${without[0]} has`;
+  throw fault(file, `${have} no picture to train on`, 'add pictures or drop the class');
 }
 
 /**
@@ -303,8 +300,8 @@ async function findPictures(file, root, { train, test, val = [] }) {
     );
   const first = test[0].path;
   if (await isThere(first)) return;
-  for (const entry of await list(path.dirname(file))) {
-    if (!entry.isDirectory()) continue;
+  for (const entry of await entriesOf(path.dirname(file))) {
+    if (!isFolder(entry)) continue;
     const moved = (name) => path.join(root, entry.name, path.relative(root, name));
     if (!(await isThere(moved(first)))) continue;
     for (const example of [...train, ...test, ...val]) example.path = moved(example.path);
@@ -312,176 +309,41 @@ async function findPictures(file, root, { train, test, val = [] }) {
   }
 }
 
-/** Every listed picture must be a file; the first that is not is named. */
-async function requireFiles(file, { train, test, val = [] }, images) {
-  const all = [...new Set([...train, ...test, ...val].map((example) => example.path))];
-  const bad = [];
+/**
+ * Every listed picture must be a file; what is not is named, or taken out of the lists.
+ * @returns {Promise<Dataset['broken']>} what was taken out
+ */
+async function requireFiles(file, result, { images, listBroken }) {
+  const lists = PARTS.flatMap((part) => (result[part] ? [{ part, examples: result[part] }] : []));
+  const all = [...new Set(lists.flatMap(({ examples }) => examples.map((example) => example.path)))];
+  const bad = new Set();
   for (let start = 0; start < all.length; start += 64) {
-    const found = await Promise.all(all.slice(start, start + 64).map((name) => stat(name).catch(() => undefined)));
+    const found = await Promise.all(
+      all.slice(start, start + 64).map((name) => stat(onDisk(name)).catch(() => undefined)),
+    );
     found.forEach((info, index) => {
-      if (!info?.isFile()) bad.push(all[start + index]);
+      if (!info?.isFile()) bad.add(all[start + index]);
     });
   }
-  if (bad.length) {
-    const remedy =
-      images === undefined ? 'put it there, or say where the pictures are with --images DIR' : 'check --images';
-    throw fault(
-      bad[0],
-      `is listed in ${printable(file)} but there is no such file (${bad.length} of ${all.length})`,
-      remedy,
-    );
-  }
-}
-
-// ---------------------------------------------------------------------------------------------- folders
-
-/** A folder per class, or the same below train/, test/ and val/. */
-async function readFolders(source, entries, { split, images, testOnly }) {
-  if (images !== undefined) throw fault(source, 'has no split file', '--images goes with one: leave it out');
-  const name = path.basename(path.resolve(source));
-  const trainFolder = path.join(source, 'train');
-  const folders = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-  const parted = folders.includes('train') && (await hasFolders(trainFolder));
-  if (!parted && testOnly) {
-    const apart = folders.includes('test') && (await hasFolders(path.join(source, 'test')));
-    const { classes, lists } = await readClasses(apart ? path.join(source, 'test') : source);
-    return { name, classes, train: [], test: flat(lists), notes: [] };
-  }
-  if (!parted) {
-    const { classes, lists } = await readClasses(source);
-    return { name, classes, ...holdOut(source, classes, lists) };
-  }
-
-  const testName = split ? `test-${split}` : 'test';
-  const { classes, keys, lists } = await readClasses(trainFolder);
-  const rest = async (part) => flat((await readClasses(path.join(source, part), keys)).lists);
-  const val = folders.includes('val') ? { val: await rest('val') } : {};
-  if (!folders.includes(testName)) return { name, classes, ...holdOut(trainFolder, classes, lists), ...val };
-  return {
-    name: split ? `${name}-${split}` : name,
-    classes,
-    train: flat(lists),
-    test: await rest(testName),
-    ...val,
-    notes: [],
-  };
-}
-
-const flat = (lists) => lists.flatMap((files, label) => files.map((file) => ({ path: file, label })));
-
-/**
- * The pictures of every class folder. With `known` (folder names of the training part) classes are those: a folder may
- * be missing, and one that is not among them is refused.
- */
-async function readClasses(folder, known) {
-  const found = (await list(folder)).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-  if (!found.length)
-    throw fault(folder, 'holds no class folders', 'put the pictures of each class in a folder of its name');
-  const foreign = known && found.find((name) => !known.includes(name));
-  if (foreign)
-    throw fault(path.join(folder, foreign), 'is a class without training pictures', 'add it to train or remove it');
-
-  const keys = known ?? found;
-  const classes = checkClasses(folder, keys.map(toName));
-  const lists = [];
-  for (const key of keys) {
-    const files = found.includes(key) ? (await list(path.join(folder, key))).map((entry) => entry.name) : [];
-    const pictures = files.filter((name) => PICTURE.test(name));
-    if (found.includes(key) && !pictures.length) {
-      throw fault(path.join(folder, key), 'holds no pictures', `put ${PICTURE_KINDS} files in it or remove it`);
-    }
-    lists.push(pictures.map((name) => path.join(folder, key, name)));
-  }
-  if (known && lists.every((files) => !files.length))
-    throw fault(folder, 'holds no pictures', `add ${PICTURE_KINDS} files`);
-  return { classes, keys, lists };
-}
-
-/** The same pictures every time, whatever a run's seed: what was held out once is never trained on. */
-function holdOut(folder, classes, lists) {
-  const train = [];
-  const test = [];
-  lists.forEach((files, label) => {
-    if (files.length < 2) {
-      throw fault(
-        folder,
-        `class ${quote(classes[label])} has one picture`,
-        'add a second, or a test folder beside train',
-      );
-    }
-    const order = shuffled(files);
-    const count = Math.max(1, Math.round(files.length * HELD_OUT));
-    test.push(...order.slice(0, count).map((file) => ({ path: file, label })));
-    train.push(...order.slice(count).map((file) => ({ path: file, label })));
+  if (!bad.size) return [];
+  const [first] = bad;
+  const remedy =
+    images === undefined ? 'put it there, or say where the pictures are with --images DIR' : 'check --images';
+  const missing = (name, count = '') =>
+    fault(name, `is listed in ${printable(file)} but there is no such file${count}`, remedy);
+  if (!listBroken || bad.size === all.length) throw missing(first, ` (${bad.size} of ${all.length})`);
+  return lists.flatMap(({ part, examples }) => {
+    result[part] = examples.filter((example) => !bad.has(example.path));
+    const gone = examples.filter((example) => bad.has(example.path));
+    return gone.map((example) => ({ ...example, part, error: missing(example.path) }));
   });
-  const all = test.length + train.length;
-  const note = `No test folder: ${test.length} of ${all} pictures, always the same, are held out for testing.`;
-  return { train, test, notes: [note] };
 }
-
-/** In an order that depends on the files' names alone, so that a picture more does not move the others. */
-function shuffled(files) {
-  const key = (file) => createHash('sha256').update(path.basename(file)).digest('hex');
-  return files
-    .map((file) => [key(file), file])
-    .sort()
-    .map(([, file]) => file);
-}
-
-async function hasFolders(folder) {
-  const entries = await list(folder);
-  return entries.some((entry) => entry.isDirectory()) && !entries.some((entry) => PICTURE.test(entry.name));
-}
-
-/**
- * Visible files and folders, links followed, in an order that does not depend on the machine's language. What is
- * neither (a pipe, a device) is left out, for reading it could wait for ever.
- */
-async function list(folder) {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((error) => unreadable(folder, error));
-  const visible = entries.filter((entry) => !entry.name.startsWith('.'));
-  const kinds = await Promise.all(
-    visible.map((entry) =>
-      entry.isSymbolicLink() ? stat(path.join(folder, entry.name)).catch(() => undefined) : entry,
-    ),
-  );
-  return visible
-    .map(({ name }, index) => ({
-      name,
-      isFile: () => kinds[index]?.isFile(),
-      isDirectory: () => kinds[index]?.isDirectory(),
-    }))
-    .filter((entry) => entry.isFile() || entry.isDirectory())
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-// ---------------------------------------------------------------------------------------------- words
-
-const toName = (name) => (typeof name === 'string' ? name.replaceAll('_', ' ').replace(/\s+/g, ' ').trim() : name);
-
-/** Without control characters: names from files never steer a terminal, turn its text round or break a line. */
-export const printable = (text) => text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, '?');
-
-/** Text as a file's name, or part of it, that needs no quoting in a shell. @param {string} text */
-export const fileName = (text) => text.replace(/[^\p{L}\p{N}_.-]+/gu, '-').replace(/^-+/, '') || 'data';
-
-const quote = (value) => {
-  const text = printable(JSON.stringify(value) ?? String(value));
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
-};
-
-const fault = (file, what, remedy) => new MudptError('dataset', `${printable(file)}: ${what}`, remedy);
 
 /** @param {string} file @param {string} remedy */
 async function statOf(file, remedy) {
-  return stat(file).catch((error) => {
+  return stat(onDisk(file)).catch((error) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR')
       throw fault(file, 'there is no such file or folder', remedy);
     return unreadable(file, error);
   });
-}
-
-/** @returns {never} */
-function unreadable(file, error) {
-  throw fault(file, `cannot be read (${error.code ?? error.message})`, 'check its name and permissions');
 }

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 import { MudptError, reasonOf } from '../errors.js';
 import { LARGEST_PICTURE } from '../limits.js';
+import { onDisk } from './paths.js';
 
 const PIECE = 256 * 1024;
 
@@ -101,8 +102,8 @@ export async function openFile(name) {
 export async function readPicture(from) {
   const name = from instanceof URL ? fileURLToPath(from) : from;
   try {
-    const { size } = await stat(name);
-    if (size <= LARGEST_PICTURE) return await readFile(name);
+    const { size } = await stat(onDisk(name));
+    if (size <= LARGEST_PICTURE) return await readFile(onDisk(name));
   } catch (cause) {
     throw unreadable(name, cause);
   }

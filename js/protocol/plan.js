@@ -9,7 +9,7 @@
 import { createHash } from 'node:crypto';
 import { MudptError } from '../errors.js';
 import { DEFAULT_TEMPLATE, checkOption, hasOption, resolveSettings, TRAINABLE } from '../methods.js';
-import { fileName } from '../node/datasets.js';
+import { fileName } from '../node/names.js';
 import { classesOf, examplesOf, sameNames, setFault } from './sets.js';
 
 /** Columns of the tables beside those of data sets, which therefore cannot be called so. */

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { writeWhole } from '../node/whole-files.js';
 import { MudptError } from '../errors.js';
 import { linePlotSvg } from '../node/charts.js';
-import { fileName, printable } from '../node/datasets.js';
+import { fileName, printable } from '../node/names.js';
 import { checkTogether, readLogs } from './logs.js';
 import { AVERAGE } from './plan.js';
 import { summarize } from './tables.js';

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import os from 'node:os';
 import { mean } from '../metrics.js';
+import { onDisk } from '../node/paths.js';
 import { drawShots } from '../shots.js';
 import { withOtherClasses } from './other-classes.js';
 import { classesOf, examplesOf, insidePath, sameNames } from './sets.js';
@@ -107,7 +108,7 @@ async function train(clip, core, { identity, train }, onProgress, signal) {
   const labels = list.map(({ label }) => label);
   const drawn = drawShots(core, classes, labels, settings).train.map((index) => list[index].path);
   const hash = createHash('sha256');
-  for (const file of drawn) hash.update(`${insidePath(set.root, file)}\0`).update(await readFile(file));
+  for (const file of drawn) hash.update(`${insidePath(set.root, file)}\0`).update(await readFile(onDisk(file)));
   return {
     classifier,
     lossPerEpoch: losses.map(mean),

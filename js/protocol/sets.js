@@ -10,6 +10,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { MudptError } from '../errors.js';
 import { loadDataset } from '../node/datasets.js';
+import { onDisk } from '../node/paths.js';
 
 const AT_ONCE = 64;
 
@@ -44,7 +45,7 @@ async function hashOf({ classes, template, train, test }, root) {
     hash.update('\n');
     for (let start = 0; start < part.length; start += AT_ONCE) {
       const some = part.slice(start, start + AT_ONCE);
-      const sizes = await Promise.all(some.map(async (example) => (await stat(example.path)).size));
+      const sizes = await Promise.all(some.map(async (example) => (await stat(onDisk(example.path))).size));
       for (const [i, { path: file, label }] of some.entries()) {
         hash.update(JSON.stringify([insidePath(root, file), label, sizes[i]]));
       }

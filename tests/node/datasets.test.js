@@ -7,6 +7,9 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, test } from 'node:test';
 import { findDatasets, loadDataset, stylesOf } from '../../js/node/datasets.js';
+import { readPicture } from '../../js/node/files.js';
+import { printable } from '../../js/node/names.js';
+import { openSet } from '../../js/protocol/sets.js';
 
 const root = mkdtempSync(path.join(tmpdir(), 'mudpt-datasets-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -24,6 +27,8 @@ function folder(files) {
   return at;
 }
 const pictures = (...names) => Object.fromEntries(names.map((name) => [name, 'x']));
+const JPEG = Buffer.from('ffd8ffe000104a464946', 'hex');
+const WEBP = Buffer.from('RIFF\0\0\0\0WEBPVP8 ', 'latin1');
 const relative = (at, examples) => examples.map(({ path: file, label }) => [path.relative(at, file), label]);
 
 test('a folder per class with train, test and val', async () => {
@@ -53,7 +58,8 @@ test('a folder per class with train, test and val', async () => {
     ['test/house_cat/8.jpeg', 1],
   ]);
   assert.deepEqual(relative(at, set.val), [['val/dog/5.jpg', 0]]);
-  assert.deepEqual(set.notes, []);
+  const hidden = '2 hidden files or folders (train/.cache, train/dog/.hidden.jpg)';
+  assert.deepEqual(set.notes, [`Left out: ${hidden}; 1 other file (train/dog/notes.txt).`]);
 });
 
 test('without a test folder the same pictures are held out every time, and it is said', async () => {
@@ -72,6 +78,194 @@ test('without a test folder the same pictures are held out every time, and it is
   const more = await loadDataset(folder(pictures(...names, 'cat/new.jpg')));
   const dogs = (set) => short(set.test).filter((name) => name.startsWith('dog'));
   assert.deepEqual(dogs(more), dogs(first), 'a picture more of one class moves no other');
+});
+
+// ------------------------------------------------------------------------------------------ as people lay them out
+
+/** What is read of a folder, each part's files from the folder, and what is said of the rest. */
+async function readParts(files, options) {
+  const at = folder(files);
+  const set = await loadDataset(at, options);
+  const names = (examples = []) => relative(at, examples).map(([file]) => file.replaceAll(path.sep, '/'));
+  const [train, test, val] = [set.train, set.test, set.val].map(names);
+  return {
+    at,
+    set,
+    classes: set.classes,
+    train,
+    test,
+    val,
+    notes: set.notes.map((note) => note.replaceAll(at, 'SET')),
+  };
+}
+
+for (const parts of [
+  ['Training', 'Testing', 'Validation'],
+  ['train_images', 'test_images', 'val_images'],
+  ['TRAIN', 'Test', 'dev'],
+  ['training_set', 'test_set', 'valid'],
+  ['seg_train/seg_train', 'seg_test/seg_test', 'images val'],
+  ['train/train', 'test/images', 'VAL'],
+  ['trainset', 'testset', 'valset'],
+  ['Train Data', 'eval', 'development'],
+]) {
+  test(`parts may be called ${parts.join(', ')}`, async () => {
+    const [train, tested, val] = parts;
+    const files = ['cat', 'dog'].flatMap((name) => parts.map((part) => `${part}/${name}/1.jpg`));
+    const read = await readParts(pictures(...files));
+    assert.deepEqual(read.classes, ['cat', 'dog']);
+    assert.deepEqual(read.train, [`${train}/cat/1.jpg`, `${train}/dog/1.jpg`]);
+    assert.deepEqual(read.test, [`${tested}/cat/1.jpg`, `${tested}/dog/1.jpg`]);
+    assert.deepEqual(read.val, [`${val}/cat/1.jpg`, `${val}/dog/1.jpg`]);
+    assert.deepEqual(read.notes, []);
+  });
+}
+
+test('a part that is there twice is read once, and the other is named', async () => {
+  const read = await readParts(
+    pictures(...['train', 'val', 'validation', 'test', 'extra'].map((part) => `${part}/cat/1.jpg`), 'train/dog/1.jpg'),
+  );
+  assert.deepEqual(read.val, ['val/cat/1.jpg']);
+  assert.deepEqual(read.notes, ['Left out: 2 folders that are no part (extra, validation).']);
+});
+
+test('classes that are called like parts stay classes', async () => {
+  const files = ['train', 'bus'].flatMap((name) => [`${name}/1.jpg`, `${name}/old/2.jpg`, `${name}/3.jpg`]);
+  assert.deepEqual((await readParts(pictures(...files))).classes, ['bus', 'train']);
+  const kinds = ['steam', 'diesel'].flatMap((kind) => [`train/${kind}/1.jpg`, `train/${kind}/2.jpg`]);
+  assert.deepEqual((await readParts(pictures(...kinds, 'bus/1.jpg', 'bus/2.jpg'))).classes, ['bus', 'train']);
+  for (const name of ['test tube', 'training shoe', 'valley', 'trainer', 'developer', 'testament']) {
+    const read = await readParts(pictures(`${name}/1.jpg`, `${name}/2.jpg`, 'cat/1.jpg', 'cat/2.jpg'));
+    assert.deepEqual(read.classes, ['cat', name]);
+  }
+});
+
+test('pictures below a class are its own; links that lead back end nothing', async () => {
+  const at = folder(pictures('cat/1.jpg', 'cat/2022/2.jpg', 'cat/2023/05/3.jpg', 'dog/a/1.jpg', 'dog/b/2.jpg'));
+  symlinkSync('..', path.join(at, 'cat', '2023', 'again'));
+  symlinkSync(path.join(at, 'cat', '2022'), path.join(at, 'cat', 'twice'));
+  const set = await loadDataset(at);
+  assert.equal(set.train.length + set.test.length, 5);
+  assert.match(set.notes.at(-1), /^Left out: 2 links to folders read already \(cat\/2023\/again, cat\/twice\)\.$/);
+});
+
+test('train and test below each class', async () => {
+  const files = ['cat', 'dog'].flatMap((name) => [`${name}/train/1.jpg`, `${name}/Test/2.jpg`, `${name}/3.jpg`]);
+  const read = await readParts(pictures(...files));
+  assert.deepEqual(read.test, ['cat/Test/2.jpg', 'dog/Test/2.jpg']);
+  assert.equal(read.train.length, 4);
+  assert.deepEqual(read.notes, ['Each class has folders of its own for training and testing.']);
+});
+
+test('an archive that was unpacked into a folder of its own name', async () => {
+  const files = ['train/cat/1.jpg', 'train/dog/1.jpg', 'test/cat/2.jpg'].map((name) => `pets/${name}`);
+  const read = await readParts({ ...pictures(...files), '__MACOSX/x': '' });
+  assert.deepEqual([read.train.length, read.test.length], [2, 1]);
+  assert.match(read.notes[0], /^Read from SET\/pets, as /);
+  const one = await readParts(
+    pictures(...['cat', 'dog'].flatMap((name) => [`PetImages/${name}/1.jpg`, `PetImages/${name}/2.jpg`])),
+  );
+  assert.deepEqual(one.classes, ['cat', 'dog']);
+});
+
+test('test and val without labels are named, and pictures are held out in their place', async () => {
+  const names = ['cat', 'dog'].flatMap((name) => [1, 2, 3, 4].map((i) => `train/${name}/${i}.jpg`));
+  for (const flat of ['test', 'test/test', 'Testing/unlabelled']) {
+    const read = await readParts(pictures(...names, `${flat}/1.jpg`, `${flat}/2.jpg`, 'val/5.jpg'));
+    assert.equal(read.test.length, 2);
+    assert.deepEqual(read.val, []);
+    assert.match(read.notes[0], /^No test pictures with labels: 2 of 8 pictures, /);
+    assert.match(read.notes[1], /^Left out: 3 pictures in no class folders, and so without labels \(val, \w+/);
+  }
+});
+
+test('test folders find their class in another case, and may be empty', async () => {
+  const read = await readParts({
+    ...pictures('train/house_cat/1.jpg', 'train/Dog/1.jpg', 'test/House Cat/2.jpg'),
+    'test/dog/.keep': '',
+  });
+  assert.deepEqual(read.classes, ['Dog', 'house cat']);
+  assert.deepEqual(relative(read.at, read.set.test), [['test/House Cat/2.jpg', 1]]);
+  assert.deepEqual(read.notes, ['Left out: 1 class folder without pictures (test/dog).']);
+});
+
+test('pictures are known by their names and by their content; what is left out is counted', async () => {
+  const read = await readParts(
+    {
+      ...pictures('cat/1.jfif', 'cat/2.JPE', 'cat/3.pjpeg', 'dog/1.jpg', 'dog/2.jpg'),
+      ...{ 'cat/no-ending': JPEG, 'cat/4.webp': JPEG, 'cat/5.webp': WEBP, 'dog/3.webp': WEBP },
+      'dog/4.tif': Buffer.from('II*\0'),
+      'dog/5.bin': Buffer.from('\0\0\0\x1cftypavif', 'latin1'),
+      'dog/6.dat': Buffer.from('\0\0\0\x1cftypheic', 'latin1'),
+      'dog/7': Buffer.from('BM, which is a text that is long enough'),
+      ...{ 'dog/labels.csv': 'x', 'dog/Thumbs.db': 'x', 'dog/.DS_Store': 'x', '@eaDir/1.jpg': 'x' },
+      ...{ '._cat': 'x', 'README.md': 'x', 'stray.png': 'x', '.ipynb_checkpoints/1.jpg': 'x' },
+    },
+    { testOnly: true },
+  );
+  assert.deepEqual(
+    read.test.filter((name) => name.startsWith('cat')),
+    ['1.jfif', '2.JPE', '3.pjpeg', '4.webp', 'no-ending'].map((name) => `cat/${name}`),
+  );
+  assert.deepEqual(read.test.slice(5), ['dog/1.jpg', 'dog/2.jpg']);
+  const kind = (name) => `1 ${name} picture, which cannot be read here`;
+  assert.deepEqual(read.notes, [
+    'Left out: 3 other files (README.md, dog/7, dog/labels.csv); 1 picture outside class folders (stray.png); ' +
+      '2 WebP pictures, which cannot be read here (cat/5.webp, dog/3.webp); ' +
+      `${kind('TIFF')} (dog/4.tif); ${kind('AVIF')} (dog/5.bin); ${kind('HEIC')} (dog/6.dat).`,
+  ]);
+});
+
+test('what bears the name of a picture and cannot be opened is told, or named as left out', async () => {
+  const files = pictures(...['cat', 'dog'].flatMap((name) => [1, 2, 3].map((i) => `${name}/${i}.jpg`)));
+  const at = folder(files);
+  symlinkSync('nowhere', path.join(at, 'cat', 'gone.jpg'));
+  execFileSync('mkfifo', [path.join(at, 'cat', 'pipe.png')]);
+  mkdirSync(path.join(at, 'dog', 'empty.gif'));
+  const { broken, notes } = await loadDataset(at, { listBroken: true });
+  assert.deepEqual(
+    broken.map(({ path: file, label, error }) => [path.relative(at, file), label, error.message.slice(at.length)]),
+    [
+      ['cat/gone.jpg', 0, '/cat/gone.jpg is a link to nothing; give a picture file'],
+      ['cat/pipe.png', 0, '/cat/pipe.png is a pipe, a socket or a device, and no file; give a picture file'],
+      ['dog/empty.gif', 1, '/dog/empty.gif is an empty folder; give a picture file'],
+    ],
+  );
+  assert.equal(notes.length, 1);
+  const told = await loadDataset(at);
+  assert.match(told.notes[1], /Left out: 3 pictures that cannot be opened \(cat\/gone\.jpg, cat\/pipe\.png, dog/);
+
+  const train = [
+    ['cat/1.jpg', 0],
+    ['cat/9.jpg', 0],
+    ['dog/1.jpg', 1],
+  ];
+  const listed = folder({ ...files, 'split.json': { classes: ['cat', 'dog'], train, test: [['dog/2.jpg', 1]] } });
+  const read = await loadDataset(listed, { listBroken: true });
+  assert.deepEqual([read.train.length, read.broken.length, read.broken[0].part], [2, 1, 'train']);
+});
+
+test('names that are not UTF-8 are read as bytes', { skip: process.platform !== 'linux' }, async () => {
+  const at = folder(pictures('dog/1.jpg', 'dog/2.jpg'));
+  const bytes = (text) => Buffer.concat([Buffer.from(`${at}/`), Buffer.from(text, 'latin1')]);
+  mkdirSync(bytes('caf\xe9'));
+  for (const name of ['\xfcber.jpg', 'a\xff\xfe.jpg']) writeFileSync(bytes(`caf\xe9/${name}`), 'x');
+  const set = await loadDataset(at);
+  assert.deepEqual(set.classes, ['café', 'dog']);
+  const own = [...set.train, ...set.test].filter(({ label }) => label === 0);
+  assert.equal(own.length, 2);
+  for (const { path: file } of own) assert.equal((await readPicture(file)).length, 1);
+  assert.deepEqual(own.map(({ path: file }) => printable(path.basename(file))).sort(), [
+    '\\xfcber.jpg',
+    'a\\xff\\xfe.jpg',
+  ]);
+  assert.equal((await openSet(at)).hash.length, 16);
+});
+
+test('the same name twice in a split file is two classes', async () => {
+  const twice = { ...split, classes: ['missile', 'missile'] };
+  const set = await loadDataset(folder({ ...files, 'split.json': twice }));
+  assert.deepEqual(set.classes, ['missile', 'missile']);
 });
 
 test('a class may be called train', async () => {
@@ -259,7 +453,10 @@ const faults = {
     { ...split, classes: ['cat', 'd\x1b[2Jog'] },
     /class 1 holds control characters/,
   ],
-  'two classes alike': [{ ...split, classes: ['Cat', 'cat '] }, /classes 0 and 1 are both called "cat "/],
+  'two classes alike': [
+    { ...split, classes: ['Cat', 'cat '] },
+    /classes 0 and 1 are the same to the model, "Cat" and "cat "; rename or merge/,
+  ],
   'a class without pictures': [{ ...split, classes: ['cat', 'dog', 'cow'] }, /class "cow" has no picture to train on/],
   'a template without a hole': [{ ...split, template: 'a photo' }, /"template" is not a sentence with one {}/],
   'train missing': [{ classes: split.classes, test: split.test }, /"train" is not a list/],
@@ -314,6 +511,30 @@ const badFolders = {
   'a test class that is not trained': [
     pictures('train/cat/1.jpg', 'train/dog/1.jpg', 'test/cow/1.jpg'),
     /cow: is a class without training pictures/,
+  ],
+  'several test classes that are not trained': [
+    pictures('train/cat/1.jpg', 'train/dog/1.jpg', 'test/cow/1.jpg', 'test/owl/1.jpg'),
+    /cow: and 1 more are classes without training pictures \("cow", "owl"\)/,
+  ],
+  'several classes without pictures': [
+    { ...pictures('cat/1.jpg', 'cat/2.jpg'), 'dog/a.txt': 'x', 'cow/b.webp': WEBP },
+    /2 class folders hold no pictures, but 1 WebP picture, which cannot be read here \(b\.webp\), 1 .*: "cow", "dog"/,
+  ],
+  'several classes with one picture': [
+    pictures('cat/1.jpg', 'cow/1.jpg', 'dog/1.jpg', 'dog/2.jpg'),
+    /2 classes have one picture each \("cat", "cow"\)/,
+  ],
+  'flat parts beside a table of labels': [
+    { ...pictures('train/1.jpg', 'train/2.jpg', 'valid/3.jpg'), 'train/_classes.csv': 'x' },
+    /train: holds no class folders, but 2 pictures and "_classes\.csv", which is not read; .*or write a split\.json/,
+  ],
+  'two folders whose names look alike': [
+    pictures('caf\u00e9/1.jpg', 'caf\u00e9/2.jpg', 'cafe\u0301/1.jpg', 'cafe\u0301/2.jpg'),
+    /classes 0 and 1 are both called "caf\u00e9"/,
+  ],
+  'two folders that differ in case': [
+    pictures('Cat/1.jpg', 'Cat/2.jpg', 'cat/1.jpg', 'cat/2.jpg'),
+    /classes 0 and 1 are .*"[Cc]at"/,
   ],
   'an empty test folder': [
     { ...pictures('train/cat/1.jpg', 'train/dog/1.jpg'), 'test/.keep': '' },
