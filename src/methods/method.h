@@ -72,7 +72,7 @@ int method_open(method_state *s, const mudpt_clip *clip, const mudpt_method *siz
 void method_take(method_state *s, arena *a, int training);
 void method_start(method_state *s, uint32_t seed, const int32_t *phrase);
 
-/* For declare(): one tensor, last arguments its shape. */
+/* parameters.c. For declare(): one tensor, last arguments its shape. */
 void method_add(method_state *s, parameter_start start, int fan_in, const char *name, int dims, ...);
 /* A Linear layer's two tensors NAME.weight [out, in] and NAME.bias [out]. */
 void method_add_linear(method_state *s, const char *name, int out, int in);
