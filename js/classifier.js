@@ -41,19 +41,31 @@ const BYTES_AT_ONCE = 8 * 2 ** 20;
  * @property {import('./methods.js').Settings} [settings] of the training run
  */
 
+/** How names are compared where they are not written alike: without spaces around, accents in one form. */
+const plain = (name) => (typeof name === 'string' ? name.normalize('NFC').trim() : name);
+
 /**
- * Labels of examples as indices.
+ * Labels of examples as indices. A name that two classes have says neither.
  * @param {string[]} classes
  * @param {unknown} examples
  * @returns {number[]}
  */
 export function labelsOf(classes, examples) {
   if (!Array.isArray(examples)) throw new MudptError('argument', 'examples must be an array of { image, label }');
-  const indices = new Map(classes.map((name, i) => [name, i]));
+  /** @type {Map<unknown, number>} */
+  const indices = new Map();
+  classes.forEach((name, i) => indices.set(plain(name), i));
+  classes.forEach((name, i) => indices.set(name, i)); // as it is written goes first
+  const repeated = new Set(classes.filter((name, i) => indices.get(name) !== i));
   return examples.map((example, i) => {
     const label = example?.label;
     if (Number.isInteger(label) && label >= 0 && label < classes.length) return label;
-    const index = indices.get(label);
+    const index = indices.get(label) ?? indices.get(plain(label));
+    if (index !== undefined && repeated.has(classes[index])) {
+      const places = classes.flatMap((name, at) => (name === classes[index] ? [at] : []));
+      const all = `classes ${places.join(' and ')} are called`;
+      throw new MudptError('argument', `the label of example ${i} is "${label}", as ${all}`, 'give the index');
+    }
     if (index !== undefined) return index;
     const some =
       classes
@@ -69,8 +81,8 @@ export function labelsOf(classes, examples) {
 
 /** @param {unknown} topK */
 function checkTopK(topK) {
-  if (Number.isInteger(topK) && Number(topK) >= 1) return;
-  throw new MudptError('argument', `topK is ${topK}, expected 1 or more`);
+  if (topK === Infinity || (Number.isInteger(topK) && Number(topK) >= 1)) return;
+  throw new MudptError('argument', `topK is ${topK}, expected a whole number from 1, or Infinity for all`);
 }
 
 export class Classifier {
@@ -170,7 +182,7 @@ export class Classifier {
     const [logits] = await this.#logits([image], ['the picture'], signal);
     const scores = softmax(logits);
     return this.#details.classes
-      .map((label, i) => ({ label, score: scores[i] }))
+      .map((label, index) => ({ label, index, score: scores[index] }))
       .sort((a, b) => b.score - a.score)
       .slice(0, topK);
   }

@@ -4,7 +4,7 @@
  * checkpoint. No value changes on the way.
  */
 import { MudptError, bytesOf, checkOptions } from './errors.js';
-import { METHODS, TRAINABLE, checkClasses, promptSentences, resolveSettings } from './methods.js';
+import { METHODS, TRAINABLE, checkClasses, promptSentences, requireDistinct, resolveSettings } from './methods.js';
 import { FORMATS, LAYER, LAYER0, isTrained, namesOf } from './official-names.js';
 import { readHeader, writeSafetensors } from './safetensors.js';
 import { CHECKPOINT, CLASSIFIER, SavedFile } from './saved.js';
@@ -135,6 +135,7 @@ export async function readOfficial(model, file, { method, classes, ...options })
   if (method === 'coop') sizes.classPosition = METHODS.coop.sizes(asked, config).classPosition;
 
   const { ids, nameLengths } = promptSentences(tokenizer, names, method, settings);
+  requireDistinct(tokenizer, names);
   await needTokens(ids.flat(2));
   const handle = core.classifierCreate(clip, sizes, { ids, nameLengths });
   try {

@@ -35,7 +35,10 @@ export interface PixelData {
 /** What a browser can draw on a canvas: `ImageBitmap`, `HTMLImageElement`, `HTMLCanvasElement`, `VideoFrame`, … */
 export type DrawableImage = object;
 
-/** A picture and its class: the class's name, or its index in the list of classes. */
+/**
+ * A picture and its class: the class's name, or its index in the list of classes. Where two classes have the name, the
+ * index is needed. Spaces around a name and the form of its accents do not count.
+ */
 export interface Example {
   image: ImageInput;
   label: string | number;
@@ -359,7 +362,9 @@ export interface Clip {
   /** Bytes of WebAssembly memory. It never shrinks, so this is the peak as well; 0 after `dispose()`. */
   readonly memoryBytes: number;
   /**
-   * A classifier from class names alone.
+   * A classifier from class names alone. The very same name twice is two classes, here and everywhere else, told apart
+   * by their index; names that differ only in what the model does not see (case, spaces, the form of accents) are
+   * refused.
    *
    * @throws {MudptError} `argument`, `tokenizer` (a sentence is too long), `memory`, `network` (rows of the token
    *   embedding), `state` (no text tower)
@@ -480,7 +485,7 @@ export interface Classifier {
   /**
    * The most likely classes, best first; scores of all classes add up to 1.
    *
-   * @param options.topK how many. Default 5.
+   * @param options.topK how many; `Infinity`: all. Default 5.
    * @param options.transfer as in {@link TuneOptions}
    * @throws {MudptError} `argument`, `image`, `file`, `network`, `memory`, `not-finite` (of weights that are finite
    *   but absurd), `state`
@@ -488,7 +493,7 @@ export interface Classifier {
   classify(
     image: ImageInput,
     options?: { topK?: number; transfer?: boolean; signal?: AbortSignal },
-  ): Promise<{ label: string; score: number }[]>;
+  ): Promise<{ label: string; /** Of the class in `classes`. */ index: number; score: number }[]>;
   /**
    * Measures it on examples, a few pictures at a time. Of no examples at all it is measured as 0. Files of up to 8 MiB
    * in all are decoded at once, one on each thread.
@@ -525,7 +530,7 @@ export interface Classifier {
    * theirs; a list for each prompt, of class-specific ones class by class. Empty where no words were learned
    * (zero-shot, VPT). Of a model loaded with `tokens: 'needed'` only words that it has read are compared.
    *
-   * @param options.topK how many. Default 5.
+   * @param options.topK how many; `Infinity`: all. Default 5.
    * @throws {MudptError} `argument`, `state`: no text tower
    */
   nearestWords(options?: { topK?: number }): Promise<NearWord[][]>;
@@ -533,7 +538,8 @@ export interface Classifier {
    * A classifier of some more classes, without training: their names go through the tuned text tower. Features of the
    * present classes stay as they are, to the bit. This classifier stays, too.
    *
-   * @throws {MudptError} `argument`: a name is there already; `tokenizer`; `state`: each class has a context of its own
+   * @throws {MudptError} `argument`: a name differs from another only in what the model does not see; `tokenizer`;
+   *   `state`: each class has a context of its own
    */
   withClasses(names: string[], options?: { signal?: AbortSignal }): Promise<Classifier>;
   /** Frees its memory. The model's `dispose()` does it too. A second time it does nothing. */

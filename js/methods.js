@@ -326,14 +326,34 @@ export function checkClasses(classes) {
   if (!classes.length) throw new MudptError('argument', 'there are no classes, expected at least one name');
   if (classes.length > MOST_CLASSES)
     throw new MudptError('argument', `there are ${classes.length} classes, expected at most ${MOST_CLASSES}`);
-  const seen = new Set();
   for (const name of classes) {
     if (typeof name !== 'string' || !name.trim()) refuse('a class name', name, 'text that is not empty');
     requireShort('a class name', name);
-    if (seen.has(name)) throw new MudptError('argument', `class "${name}" is listed twice`, 'name every class once');
-    seen.add(name);
   }
   return [...classes];
+}
+
+/**
+ * The very same name twice is two classes, which their places tell apart. Names of the same tokens that are written
+ * differently (case, spaces, the form of accents) are a slip: the model would read one name.
+ * @param {import('./tokenizer.js').ClipTokenizer} tokenizer
+ * @param {string[]} classes
+ * @param {number} [from] those before it are no concern
+ */
+export function requireDistinct(tokenizer, classes, from = 0) {
+  const seen = new Map();
+  for (const [i, name] of classes.entries()) {
+    const key = tokenizer.encode(spoken(name)).join();
+    const first = seen.get(key) ?? i;
+    seen.set(key, first);
+    if (i < from || classes[first] === name) continue;
+    const both = [classes[first], name].map((each) => JSON.stringify(each)).join(' and ');
+    throw new MudptError(
+      'argument',
+      `classes ${first} and ${i}, ${both}, are one name to the model`,
+      'rename one, or write both alike: then their places tell them apart',
+    );
+  }
 }
 
 /** The sentence of a class, where nothing else is asked for. */

@@ -6,7 +6,7 @@ import { Checkpoint, writeCheckpoint } from './checkpoint.js';
 import { Classifier, labelsOf } from './classifier.js';
 import { MudptError } from './errors.js';
 import { decodeImage, readImage } from './images.js';
-import { METHODS, checkClasses, promptSentences, resolveSettings } from './methods.js';
+import { METHODS, checkClasses, promptSentences, requireDistinct, resolveSettings } from './methods.js';
 import { checkPlan, requireMemory } from './plan.js';
 import { nextTurn } from './platform.js';
 import { drawShots, drawValidation } from './shots.js';
@@ -111,6 +111,7 @@ export class TuneJob {
       ? drawValidation(core, names, labelsOf(names, validation), settings).map((index) => validation[index])
       : drawn.validation.map((index) => examples[index]);
     const { ids, nameLengths, phrase } = promptSentences(tokenizer, names, method, settings);
+    if (!before) requireDistinct(tokenizer, names);
     await needTokens([...ids.flat(2), ...(phrase ?? [])], signal);
 
     const sizes = { method, ...METHODS[method].sizes(settings, config) };

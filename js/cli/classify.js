@@ -8,24 +8,34 @@ import { PICTURE } from '../node/picture-kinds.js';
 import { EXIT_FAILED, EXIT_INTERRUPTED } from './failures.js';
 import { onInterrupt } from './interrupt.js';
 import { openClassifier, openModel } from './model.js';
-import { given, names, templateOption, whole, withModel, withOutput } from './options.js';
-import { cut, openTerminal, pad, percent, table, width } from './terminal.js';
+import {
+  classesOf,
+  given,
+  templateOption,
+  whole,
+  withClasses,
+  withModel,
+  withOutput,
+  withPictures,
+} from './options.js';
+import { apart, cut, openTerminal, pad, percent, table, width } from './terminal.js';
 
 export function classifyCommand() {
   const command = new Command('classify')
     .description('name what is on pictures')
     .argument('<picture...>', 'picture files, or folders of them')
-    .addOption(new Option('--classifier <file>', 'a file that mudpt train saved').argParser(given))
-    .addOption(
-      new Option('--classes <a,b,c>', 'without --classifier: zero-shot names').argParser(names).conflicts('classifier'),
-    )
+    .addOption(new Option('--classifier <file>', 'a file that mudpt train saved').argParser(given));
+  withClasses(command, 'without --classifier: zero-shot names', { least: 2, conflicts: 'classifier' })
     .addOption(templateOption().conflicts('classifier'))
-    .addOption(new Option('--top <n>', 'names a picture').argParser(whole(1, 1000)).default(5));
-  return withOutput(withModel(command)).action(run);
+    .addOption(new Option('--top <n>', 'names a picture, or all').argParser(top).default(5));
+  return withOutput(withPictures(withModel(command))).action(run);
 }
 
+const top = (text) => (text === 'all' ? Infinity : whole(1, 100000)(text));
+
 async function run(given, options) {
-  if (!options.classifier && !options.classes) {
+  const classes = classesOf(options);
+  if (!options.classifier && !classes) {
     throw new MudptError(
       'argument',
       'classify needs names to choose from',
@@ -40,7 +50,7 @@ async function run(given, options) {
     clip = await openModel(options, terminal, signal);
     const classifier = options.classifier
       ? await openClassifier(clip, options.classifier)
-      : await clip.zeroShot(options.classes, options.template && { templates: options.template });
+      : await clip.zeroShot(classes, options.template && { templates: options.template });
     const results = [];
     for (const file of pictures) {
       if (signal.aborted) break;
@@ -59,10 +69,11 @@ async function classifyOne(classifier, file, topK, terminal) {
   try {
     const top = await classifier.classify(file, { topK });
     terminal.print(terminal.colors.bold(printable(file)));
-    const room = Math.min(terminal.columns() - 40, Math.max(...classifier.classes.map(width)));
-    const rows = top.map(({ label, score }) => [
+    const names = apart(classifier.classes);
+    const room = Math.min(terminal.columns() - 40, Math.max(...names.map(width)));
+    const rows = top.map(({ index, score }) => [
       percent(score).padStart(7),
-      pad(cut(label, room), room),
+      pad(cut(names[index], room), room),
       '━'.repeat(Math.round(20 * score)),
     ]);
     const paint = (text, y, x) => (x === 2 ? terminal.colors.cyan(text) : y ? text : terminal.colors.bold(text));

@@ -7,12 +7,14 @@ import { MudptError } from '../errors.js';
 import { DEFAULT_TEMPLATE } from '../methods.js';
 import { confusionSvg } from '../node/charts.js';
 import { loadDataset } from '../node/datasets.js';
+import { toName } from '../node/names.js';
 import { checkTarget, writeWhole } from '../node/whole-files.js';
+import { rowsOf } from '../protocol/other-classes.js';
 import { heatMap, mapWidth, paintMap, SHADES_KEY } from './heatmap.js';
 import { onInterrupt } from './interrupt.js';
 import { evaluate, openClassifier, openModel } from './model.js';
-import { given, templateOption, withData, withModel, withOutput } from './options.js';
-import { count, cut, cutMiddle, openTerminal, percent, plural, table, width, wrap } from './terminal.js';
+import { given, templateOption, withData, withModel, withOutput, withPictures } from './options.js';
+import { apart, count, cut, cutMiddle, openTerminal, percent, plural, table, width, wrap } from './terminal.js';
 
 const MOST_MISTAKES = 8;
 const MOST_ROWS = 60; // classes that are all shown; of more, the worst
@@ -29,7 +31,7 @@ export function evalCommand() {
     .addOption(new Option('--classifier <file>', 'a file that mudpt train saved (default: zero-shot)').argParser(given))
     .addOption(templateOption().conflicts('classifier'))
     .addOption(new Option('--confusion <file>', 'save the confusion matrix as .svg or .json').argParser(chartFile));
-  return withOutput(withModel(command)).action(run);
+  return withOutput(withPictures(withModel(command))).action(run);
 }
 
 const chartFile = (text) => {
@@ -75,7 +77,7 @@ function partOf(data, { data: source, part }) {
 function chart(file, about, { accuracy, count: pictures, confusion }) {
   if (/\.json$/i.test(file)) return `${JSON.stringify({ ...about, confusion })}\n`;
   const title = `${about.task}: ${about.method}, ${percent(accuracy)} of ${plural(pictures, 'picture')} named rightly`;
-  return confusionSvg({ title, ...inPlay(about.classes, confusion) });
+  return confusionSvg({ title, ...inPlay(apart(about.classes), confusion) });
 }
 
 /** The part of a confusion matrix that holds anything: a classifier may know far more classes than the data set. */
@@ -94,11 +96,22 @@ function inPlay(classes, confusion) {
   };
 }
 
-/** Labels of the data set as labels of the classifier, whose classes may stand in another order and be more. */
+/**
+ * Labels of the data set as labels of the classifier, whose classes may stand in another order and be more. A name that
+ * both have as many times is taken in its order.
+ */
 function byName(examples, wanted, known, { classifier, data }) {
-  const index = new Map(known.map((name, i) => [name.toLowerCase(), i]));
-  known.forEach((name, i) => index.set(name, i)); // as it is written goes first
-  const labels = wanted.map((name) => index.get(name) ?? index.get(name.toLowerCase()));
+  const spoken = (name) => String(toName(name)).toLowerCase();
+  const [written, alike] = [(name) => name, spoken].map((key) => match(known.map(key), wanted.map(key)));
+  const labels = wanted.map((_, i) => written.rows[i] ?? alike.rows[i]);
+  const unclear = wanted.find((_, i) => (written.rows[i] === undefined ? alike : written).unclear[i]);
+  if (unclear !== undefined) {
+    throw new MudptError(
+      'dataset',
+      `${data}: class "${unclear}" is not as many times there as in ${classifier}, and only its place would tell which`,
+      'measure with a split.json that lists the classes as they were trained',
+    );
+  }
   const missing = wanted.filter((_, i) => labels[i] === undefined);
   if (missing.length) {
     const more = missing.length > 1 ? ` (${missing.length} of ${wanted.length} are not)` : '';
@@ -112,9 +125,24 @@ function byName(examples, wanted, known, { classifier, data }) {
   return examples.map(({ path, label }) => ({ path, label: labels[label] }));
 }
 
+/** Places of the wanted names among the known ones, and which may be meant otherwise. */
+function match(known, wanted) {
+  const times = (names) => {
+    const counts = new Map();
+    for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+    return counts;
+  };
+  const [ours, theirs] = [times(wanted), times(known)];
+  return {
+    rows: rowsOf(known, wanted).map((row) => (row < 0 ? undefined : row)),
+    unclear: wanted.map((name) => theirs.get(name) > 1 && theirs.get(name) !== ours.get(name)),
+  };
+}
+
 /** Prints what was measured, in as many columns as the terminal has. */
-export function show(terminal, { method, classes }, result, data) {
+export function show(terminal, { method, classes: names }, result, data) {
   const { bold, dim } = terminal.colors;
+  const classes = apart(names);
   const { accuracy, macroF1, ece, count: pictures, confusion } = result;
   const of = `${plural(pictures, 'picture')} of ${plural(data.classes.length, 'class', 'classes')}`;
   for (const line of wrap(`${data.name}: ${method} on ${of}`, terminal.columns())) terminal.print(line);
@@ -126,7 +154,8 @@ export function show(terminal, { method, classes }, result, data) {
   ];
   for (const line of table(main, 'lr', { paint: (text, y) => (y < 2 ? bold(text) : text) })) terminal.print(line);
   terminal.print();
-  showClasses(terminal, result, inPlay(classes, confusion));
+  const perClass = result.perClass.map((each, i) => ({ ...each, label: classes[i] }));
+  showClasses(terminal, { perClass }, inPlay(classes, confusion));
 
   const mistakes = mostMistaken(confusion);
   if (!mistakes.length) return;

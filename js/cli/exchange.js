@@ -9,7 +9,7 @@ import { headerOf } from '../safetensors.js';
 import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';
-import { given, settingsOf, someNames, withData, withModel, withOutput } from './options.js';
+import { classesOf, given, settingsOf, withClasses, withData, withModel, withOutput } from './options.js';
 import { openTerminal, plural, size } from './terminal.js';
 
 export function exportCommand() {
@@ -40,9 +40,8 @@ export function importCommand() {
     .description("make a classifier from what the authors' PyTorch code has trained")
     .argument('<file>', 'a .safetensors file with the names of their state dictionary')
     .addOption(new Option('--method <name>', 'what it is of').choices(TRAINABLE).makeOptionMandatory())
-    .addOption(new Option('--classes <a,b,c>', 'its classes').argParser(someNames).conflicts('data'))
     .addOption(new Option('--data <path>', 'a data set that has its classes').argParser(given));
-  withData(command)
+  withData(withClasses(command, 'its classes', { conflicts: 'data' }))
     .option('--phrase <words>', 'CTX_INIT, "" for a random start (default: that of the method)')
     .addOption(new Option('--class-position <where>', 'coop: place of the name').choices(['end', 'middle', 'front']))
     .addOption(new Option('--injection <kind>', 'mudpt: transformer for UUMuDPT').choices(['linear', 'transformer']))
@@ -55,14 +54,16 @@ export function importCommand() {
 async function runImport(file, options) {
   const { method, out, raw } = options;
   const terminal = openTerminal(options);
-  if (!options.classes && !options.data) {
-    throw new MudptError('argument', 'the file does not name its classes', 'give --classes a,b,c or --data PATH');
+  const named = classesOf(options);
+  if (!named && !options.data) {
+    const hint = 'give --classes a,b,c, --classes-file FILE or --data PATH';
+    throw new MudptError('argument', 'the file does not name its classes', hint);
   }
   await checkTarget(out);
   const { signal, release } = onInterrupt();
   let clip;
   try {
-    const classes = options.classes ?? (await loadDataset(options.data, options)).classes;
+    const classes = named ?? (await loadDataset(options.data, options)).classes;
     clip = await openModel(options, terminal, signal);
     const meaning = settingsOf(method, options);
     const classifier = await clip.importOfficial(file, { method, classes, ...meaning, signal });

@@ -8,13 +8,15 @@ const LARGEST_CLASSIFIER = 2 ** 30;
 
 /**
  * @typedef {import('../index.js').LoadOptions} LoadOptions
- * @typedef {Pick<LoadOptions, 'integrity' | 'dtype' | 'precision' | 'device' | 'threads' | 'variant'>} Runtime
+ * @typedef {'integrity' | 'dtype' | 'precision' | 'device' | 'threads' | 'variant' | 'upright'} Key
+ * @typedef {Pick<LoadOptions, Key>} Runtime
  *
  * @param {{ model: string } & Runtime} options  as parsed
  * @param {ReturnType<typeof import('./terminal.js').openTerminal>} terminal
  * @param {AbortSignal} signal
  */
-export async function openModel({ model, integrity, dtype, precision, device, threads, variant }, terminal, signal) {
+export async function openModel({ model, ...runtime }, terminal, signal) {
+  const { integrity, dtype, precision, device, threads, variant, upright } = runtime;
   try {
     return await loadClip(model, {
       integrity,
@@ -23,6 +25,7 @@ export async function openModel({ model, integrity, dtype, precision, device, th
       device,
       threads,
       variant,
+      upright,
       tokens: 'needed',
       signal,
       onProgress: ({ loaded, total }) => terminal.progress(loaded / total, `model ${size(loaded)} of ${size(total)}`),

@@ -1,5 +1,6 @@
 /** Options that several commands share, and the checks of their values. */
 import { InvalidArgumentError, Option } from 'commander';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { METHODS, PRESETS, TRAINABLE, checkOption } from '../methods.js';
 
@@ -40,21 +41,54 @@ export const templateOption = () =>
     templates,
   );
 
-/** a or a,b,c */
-export const someNames = (text) => {
-  const list = text.split(',').map((name) => name.trim());
+/** a or a,b,c; a name with a comma in it stands in double quotes. */
+const someNames = (text) => {
+  const pattern = /\s*(?:"((?:[^"]|"")*)"\s*|([^,]*))(,|$)/gy;
+  const list = [];
+  for (let more = ','; more === ',';) {
+    const [, quoted, plain, end] = /** @type {RegExpExecArray} */ (pattern.exec(text));
+    list.push((quoted?.replaceAll('""', '"') ?? plain).trim());
+    more = end;
+  }
   if (list.some((name) => !name)) throw new InvalidArgumentError('expected names with commas between them');
-  if (new Set(list.map((name) => name.toLowerCase())).size < list.length)
-    throw new InvalidArgumentError('a name comes twice');
   return list;
 };
 
-/** a,b,c */
-export const names = (text) => {
-  const list = someNames(text);
-  if (list.length < 2) throw new InvalidArgumentError('expected two names at least, with commas between them');
-  return list;
+/** Names, one a line. */
+const namesIn = (file) => {
+  let text;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
+  } catch (/** @type {any} */ error) {
+    throw new InvalidArgumentError(`expected a file of names, one a line, in UTF-8 (${error.code ?? error.message})`);
+  }
+  const list = text.split(/\r\n?|\n/).map((line) => line.trim());
+  if (!list.some(Boolean)) throw new InvalidArgumentError('there are no names in it; expected one a line');
+  return list.filter(Boolean);
 };
+
+/**
+ * --classes and --classes-file, of which one may be given: classesOf() has the names.
+ * @param {import('commander').Command} command
+ * @param {string} about
+ * @param {{ least?: number, conflicts?: string }} [options]
+ */
+export function withClasses(command, about, { least = 1, conflicts } = {}) {
+  const checked = (read) => (text) => {
+    const list = read(text);
+    if (list.length >= least) return list;
+    throw new InvalidArgumentError('expected two names at least, with commas between them');
+  };
+  const own = new Option('--classes <a,b,c>', `${about}; a name with a comma in it in double quotes`);
+  const file = new Option('--classes-file <file>', 'the same, one a line');
+  const others = conflicts ? [conflicts] : [];
+  return command
+    .addOption(own.argParser(checked(someNames)).conflicts([...others, 'classesFile']))
+    .addOption(file.argParser(checked(namesIn)).conflicts(others));
+}
+
+/** What withClasses() read. @param {Record<string, any>} options @returns {string[] | undefined} */
+export const classesOf = ({ classes, classesFile }) => classes ?? classesFile;
 
 /** Not an empty text, as a variable that is not set leaves it. */
 export const given = (text) => {
@@ -105,6 +139,10 @@ export const memoryOption = () =>
   new Option('--memory <MB>', 'refuse to train where it would take more, and say what would fit').argParser(
     (text) => whole(1, 1000000)(text) * 1e6,
   );
+
+/** Options of every command that reads pictures. */
+export const withPictures = (command) =>
+  command.option('--upright', 'turn pictures as their EXIF orientation says (default: as they are stored)');
 
 export function withData(command) {
   return command

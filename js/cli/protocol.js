@@ -21,7 +21,7 @@ import { TimeLeft } from '../protocol/time-left.js';
 import { EXIT_INTERRUPTED } from './failures.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';
-import { DEFAULT_MODEL, given, whole, withModel, withOutput } from './options.js';
+import { DEFAULT_MODEL, given, whole, withModel, withOutput, withPictures } from './options.js';
 import { report } from './report.js';
 import { duration, openTerminal, percent, plural } from './terminal.js';
 
@@ -70,7 +70,7 @@ export function protocolCommand() {
     .addOption(new Option('--out <dir>', 'folder of logs, tables, plots (default: results/<name>)').argParser(given))
     .addOption(new Option('--plan', 'print the runs as lines of JSON, each with its command').conflicts('only'))
     .addOption(new Option('--only <id>', 'run this one alone, without tables').argParser(given));
-  return withOutput(withModel(command)).action(run);
+  return withOutput(withPictures(withModel(command))).action(run);
 }
 
 async function run(protocol, options) {
@@ -91,7 +91,8 @@ async function run(protocol, options) {
     const sweep = { protocol, sources, methods, seeds, shots, changes: set };
     const dtype = options.dtype ?? 'as stored';
     const onDevice = device === 'wasm' ? {} : { device };
-    const context = { library: version, variant, precision, fingerprint, dtype, weightBytes, ...onDevice };
+    const turned = options.upright ? { upright: /** @type {const} */ (true) } : {};
+    const context = { library: version, variant, precision, fingerprint, dtype, weightBytes, ...onDevice, ...turned };
     const jobs = planJobs(sweep, context, architecture);
     if (options.plan) return printPlan(jobs, sources, folder, options);
 
@@ -256,7 +257,20 @@ function theOne(jobs, id) {
 
 /** One line of JSON a run. Its command names the data that this run needs and no other, which would be read, too. */
 function printPlan(jobs, sources, folder, options) {
-  const { data, source, styles, targets, set = [], model, integrity, dtype, precision, device, variant } = options;
+  const {
+    data,
+    source,
+    styles,
+    targets,
+    set = [],
+    model,
+    integrity,
+    dtype,
+    precision,
+    device,
+    variant,
+    upright,
+  } = options;
   const repeated = (flag, values) => (values?.length ? [flag, ...values] : []);
   const needed = new Map(sources.map((each) => [each.set.name, source === undefined ? [each.set.source] : data]));
   const common = [
@@ -269,6 +283,7 @@ function printPlan(jobs, sources, folder, options) {
     ...(precision === undefined ? [] : ['--precision', precision]),
     ...(device === 'wasm' ? [] : ['--device', device]),
     ...(variant === 'auto' ? [] : ['--variant', variant]),
+    ...(upright ? ['--upright'] : []),
     ...['--out', folder],
   ];
   for (const { id, identity } of jobs) {

@@ -116,6 +116,13 @@ export const pad = (text, columns, right) => {
   return right ? fill + text : text + fill;
 };
 
+/** Names as people can tell them apart: one that comes again has its place. @param {string[]} names */
+export function apart(names) {
+  const seen = new Set();
+  const twice = new Set(names.filter((name) => seen.size === seen.add(name).size));
+  return names.map((name, i) => (twice.has(name) ? `${name} [${i}]` : name));
+}
+
 /**
  * Lines of a table.
  * @param {string[][]} cells

@@ -16,9 +16,18 @@ import { EXIT_INTERRUPTED } from './failures.js';
 import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { onInterrupt } from './interrupt.js';
 import { evaluate, openModel } from './model.js';
-import { given, memoryOption, templateOption, withData, withModel, withOutput, withSettings } from './options.js';
+import {
+  given,
+  memoryOption,
+  templateOption,
+  withData,
+  withModel,
+  withOutput,
+  withPictures,
+  withSettings,
+} from './options.js';
 import { sampleTask } from './sample.js';
-import { change, clock, count, cut, duration, openTerminal, percent, plural, size, table } from './terminal.js';
+import { apart, change, clock, count, cut, duration, openTerminal, percent, plural, size, table } from './terminal.js';
 
 const MOST_ROWS = 8; // classes shown
 
@@ -39,7 +48,7 @@ export function trainCommand() {
     .addOption(templateOption())
     .addOption(new Option('--out <file>', 'where to save (default: <data>-<method>.safetensors)').argParser(given))
     .option('--raw', 'save the trained parameters, too, as mudpt export needs them');
-  return withOutput(withModel(command)).action(run);
+  return withOutput(withPictures(withModel(command))).action(run);
 }
 
 async function run(options, command) {
@@ -218,7 +227,7 @@ function compare(terminal, classes, zeroShot, tuned) {
     row('accuracy', zeroShot.accuracy, tuned.accuracy),
     row('macro-F1', zeroShot.macroF1, tuned.macroF1),
   ];
-  const ranked = pairs(classes, zeroShot, tuned)
+  const ranked = pairs(apart(classes), zeroShot, tuned)
     .filter((pair) => pair.tuned !== null && pair.tuned !== pair.zeroShot)
     .sort((a, b) => Math.abs(b.tuned - b.zeroShot) - Math.abs(a.tuned - a.zeroShot));
   const shown = ranked.slice(0, MOST_ROWS).sort((a, b) => b.tuned - b.zeroShot - (a.tuned - a.zeroShot));

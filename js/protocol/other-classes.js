@@ -14,13 +14,33 @@ const BY_CLASS = ['text_features', 'class_ids'];
  * @returns {Promise<import('../index.js').Classifier>} to be disposed of
  */
 export async function withOtherClasses(clip, tuned, names) {
-  const fresh = names.filter((name) => !tuned.classes.includes(name));
+  const known = rowsOf(tuned.classes, names);
+  const fresh = names.filter((_, i) => known[i] < 0);
   const all = fresh.length ? await tuned.withClasses(fresh) : tuned;
   try {
     return await clip.import(chooseClasses(await all.export(), all.classes, names));
   } finally {
     if (all !== tuned) await all.dispose();
   }
+}
+
+/**
+ * Where names stand among others; one that comes again has the next place of its own.
+ * @param {string[]} classes
+ * @param {string[]} names
+ * @returns {number[]} -1: nowhere
+ */
+export function rowsOf(classes, names) {
+  /** @type {Map<string, number[]>} */
+  const places = new Map();
+  for (const [i, name] of classes.entries()) places.set(name, [...(places.get(name) ?? []), i]);
+  /** @type {Map<string, number>} */
+  const taken = new Map();
+  return names.map((name) => {
+    const times = taken.get(name) ?? 0;
+    taken.set(name, times + 1);
+    return places.get(name)?.[times] ?? -1;
+  });
 }
 
 /**
@@ -31,7 +51,7 @@ export async function withOtherClasses(clip, tuned, names) {
  */
 function chooseClasses(file, classes, names) {
   const { tensors, metadata } = headerOf(file, 'the classifier');
-  const rows = names.map((name) => classes.indexOf(name));
+  const rows = rowsOf(classes, names);
   const chosen = tensors.map((tensor) => {
     const { name, dtype, shape } = tensor;
     const data = dtype === 'I32' ? intsOf(file, tensor) : floatsOf(file, tensor);

@@ -37,6 +37,7 @@ export const PROTOCOLS = {
  * @property {string} precision    'high' or 'fast'
  * @property {string} fingerprint  of the model
  * @property {string} dtype        of the weights, as asked for
+ * @property {true} [upright]      where pictures are turned as their EXIF orientation says
  * @property {number} weightBytes  tells how they are kept where that was not asked for
  *
  * @typedef {object} Identity  what a job's result depends on, and nothing else

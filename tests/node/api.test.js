@@ -413,7 +413,6 @@ describe('saved classifiers', () => {
       meta({ fingerprint: '0123456789abcdef' }),
     ],
     ['class names that are no JSON', /"classes" is no valid JSON/, meta({ classes: 'cat' })],
-    ['class names twice', /class "a" is listed twice/, meta({ classes: '["a","a","b"]' })],
     ['no class names', /class names/, meta({ classes: '[]' })],
     [
       'other class names than features',

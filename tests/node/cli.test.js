@@ -82,7 +82,12 @@ const wrongWords = [
   ['classify x.png', /classify needs names to choose from; give --classifier FILE or --classes a,b,c/],
   ['classify x.png --classes cat', /--classes: "cat" is not possible; expected two names/],
   ['classify x.png --classes cat,,dog', /--classes: "cat,,dog" is not possible/],
-  ['classify x.png --classes cat,Cat', /--classes: "cat,Cat" is not possible; a name comes twice/],
+  ['classify x.png --classes cat,Cat', /classes 0 and 1, "cat" and "Cat", are one name to the model; rename one, or/],
+  [
+    'classify x.png --classes-file nowhere',
+    /--classes-file: "nowhere" is not possible; expected a file of names.*ENOENT/,
+  ],
+  ['classify x.png --classes cat,dog --top 0', /--top: "0" is not possible/],
   ['info --integrity x', /unknown option '--integrity'/],
   ['classify x.png --classes cat,dog --integrity md5-x', /--integrity: "md5-x" is not possible; expected sha256-/],
   ['eval', /required option '--data <path>' not specified/],
@@ -257,6 +262,23 @@ test('classify: a model with other digests than are wanted is refused', async ()
   refused(await classify(tokens), /model\.safetensors is not the file that is wanted/, { json: true });
   refused(await classify(`tokenizer.json=${weights}`), /tokenizer\.json is not the file/, { json: true });
   refused(await classify(weights, tokens), /--integrity: .* expected sha256- .*, or several FILE=/, { json: true });
+});
+
+test('--upright turns pictures where they are classified, measured and trained on', async () => {
+  const turned = path.join(golden, 'preprocess/images/turned.jpg');
+  const classify = async (...more) =>
+    json(await mudpt(['classify', turned, '--classes', 'cat,dog', '--json', ...more]));
+  assert.notDeepEqual(await classify('--upright'), await classify());
+  for (const name of ['a', 'b']) {
+    mkdirSync(at('exif', name), { recursive: true });
+    for (const i of [1, 2]) cpSync(turned, at('exif', name, `${i}.jpg`));
+  }
+  const data = ['--data', 'exif', '--json'];
+  const { reliability } = json(await mudpt(['eval', ...data, '--upright']));
+  assert.notDeepEqual(reliability, json(await mudpt(['eval', ...data])).reliability);
+  const train = ['train', ...data, '--epochs', '2', '--no-augment', '--out', 'exif.safetensors'];
+  const { lossPerEpoch } = json(await mudpt([...train, '--upright']));
+  assert.notDeepEqual(lossPerEpoch, json(await mudpt(train)).lossPerEpoch);
 });
 
 test('info on models and classifiers', async () => {
