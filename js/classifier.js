@@ -182,7 +182,7 @@ export class Classifier {
     const [logits] = await this.#logits([image], ['the picture'], signal);
     const scores = softmax(logits);
     return this.#details.classes
-      .map((label, index) => ({ label, index, score: scores[index] }))
+      .map((label, index) => ({ label, score: scores[index], index }))
       .sort((a, b) => b.score - a.score)
       .slice(0, topK);
   }

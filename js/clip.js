@@ -3,7 +3,7 @@
  *
  *   const clip = await loadClip('https://…/clip-vit-base-patch16/');
  *   const classifier = await clip.zeroShot(['cat', 'dog']);
- *   await classifier.classify(picture);      // [{ label: 'cat', score: 0.98 }, …]
+ *   await classifier.classify(picture);      // [{ label: 'cat', score: 0.98, index: 0 }, …]
  */
 import { Classifier, importClassifier } from './classifier.js';
 import { createCore } from './core.js';

@@ -493,7 +493,7 @@ export interface Classifier {
   classify(
     image: ImageInput,
     options?: { topK?: number; transfer?: boolean; signal?: AbortSignal },
-  ): Promise<{ label: string; /** Of the class in `classes`. */ index: number; score: number }[]>;
+  ): Promise<{ label: string; score: number; /** Of the class, in `classes`. */ index: number }[]>;
   /**
    * Measures it on examples, a few pictures at a time. Of no examples at all it is measured as 0. Files of up to 8 MiB
    * in all are decoded at once, one on each thread.

@@ -88,7 +88,7 @@ test('the quick start runs as it stands, with the package as it is packed', asyn
   cpSync(inTree(picture.image), path.join(folder, 'new-picture.jpg'));
   writeFileSync(path.join(folder, 'main.js'), nodeLines());
   const { stdout, stderr } = await execute(process.execPath, ['main.js'], { cwd: folder });
-  assert.match(stdout, /^\[\s*\{ label: 'clown face', score: 0\.\d+ \}/);
+  assert.match(stdout, /^\[\s*\{ label: 'clown face', score: 0\.\d+, index: \d \}/);
   assert.equal(stderr, '');
   assert.ok(readFileSync(path.join(folder, 'tuned.safetensors')).length > 1000);
 });
