@@ -26,7 +26,9 @@ HTMLAnchorElement.prototype.click = function () {
 
 /** What a test does in the page; everything as a visitor finds it, by the words on it. */
 globalThis.hands = {
-  async until(what, ask, ms = 150_000) {
+  /** So long anything may take. */
+  ms: 150_000,
+  async until(what, ask, ms = hands.ms) {
     for (const end = performance.now() + ms; performance.now() < end;) {
       const answer = await ask();
       if (answer) return answer;

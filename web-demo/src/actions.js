@@ -1,10 +1,10 @@
 /** What a visitor does, whatever it was done with: the same for drop, paste, picker and keyboard. */
-import { signal } from '@preact/signals';
+import { effect, signal } from '@preact/signals';
 
 import { importFile } from './keep.js';
 import { foundIn, prepared, sorted } from './intake.js';
 import { loadModel } from './models.js';
-import { addClass, addPictures, classNamed, classOf, classes, nameOf, newId } from './store.js';
+import { addPictures, classOf, classes, nameOf, newId, pictures } from './store.js';
 import { text } from './strings.js';
 
 /** @type {import('@preact/signals').Signal<{ id: string, message: string, error?: boolean } | null>} */
@@ -21,18 +21,43 @@ export const tell = (message, error = false) => (notice.value = { id: newId(), m
 /** What went wrong, as the library says it. @param {any} error */
 export const reasonOf = (error) => (error instanceof Error ? error.message : String(error));
 
+/**
+ * Files that are to be pictures, each of a class that is named by `classId`, or else by `name`.
+ * @param {{ classId?: string, name?: string, file: File }[]} given
+ * @param {import('./store.js').Origin} origin
+ * @param {(count: number) => string} what
+ */
+async function addAll(given, origin, what) {
+  const added = [];
+  for (const { file, ...rest } of given) {
+    const { blob, readable } = await prepared(file);
+    added.push({ ...rest, blob, origin, fault: readable ? '' : text.pictures.unreadable });
+  }
+  const broken = added.filter(({ fault }) => fault).map(({ blob }) => blob);
+  // What a webcam records is one change, not one a frame.
+  addPictures(added, what, origin === 'webcam' ? `webcam ${given[0]?.classId}` : '');
+  const good = added.length - broken.length;
+  tell(
+    [good && what(good), broken.length && text.pictures.broken(broken)].filter(Boolean).join('. '),
+    broken.length > 0,
+  );
+}
+
 /** @param {string} classId @param {File[]} files @param {import('./store.js').Origin} [origin] */
 export async function addFiles(classId, files, origin = 'file') {
   if (!files.length) return;
   lastClass.value = classId;
-  const blobs = [];
-  for (const file of files) blobs.push(await prepared(file));
-  addPictures(blobs.map((blob) => ({ classId, blob, origin })));
-  tell(text.pictures.added(files.length, nameOf(classId) || text.pictures.namePlaceholder));
+  const name = nameOf(classId);
+  const told = (count) => text.pictures.added(count, name || text.pictures.namePlaceholder);
+  await addAll(
+    files.map((file) => ({ classId, name, file })),
+    origin,
+    told,
+  );
 }
 
 /** The class that loose pictures go to. */
-const target = () => (classOf(lastClass.value) ? lastClass.value : (classes.value.at(-1)?.id ?? addClass()));
+const target = () => (classOf(lastClass.value) ? lastClass.value : (classes.value.at(-1)?.id ?? ''));
 
 /**
  * Takes whatever was given.
@@ -45,18 +70,22 @@ export async function take(found, classId) {
   for (const file of classifiers) await open(file);
   if (classId) await addFiles(classId, [...loose, ...[...folders.values()].flat()]);
   else {
-    let count = 0;
-    for (const [folder, files] of folders) {
-      const blobs = [];
-      for (const file of files) blobs.push(await prepared(file));
-      const id = classNamed(folder);
-      addPictures(blobs.map((blob) => ({ classId: id, blob, origin: /** @type {const} */ ('file') })));
-      count += files.length;
-    }
-    if (count) tell(text.pictures.addedClasses(count, folders.size));
+    const given = [...folders].flatMap(([name, files]) => files.map((file) => ({ name, file })));
+    if (given.length) await addAll(given, 'file', (count) => text.pictures.addedClasses(count, folders.size));
     await addFiles(target(), loose);
   }
-  if (others) tell(text.pictures.skipped(others), true);
+  if (others.length) tell(text.pictures.skipped(others), true);
+  else if (found.length && !classifiers.length && !folders.size && !loose.length) tell(text.pictures.onlyHidden, true);
+}
+
+/** Says which pictures turn out to be none, beyond those that were said when they came. */
+export function startTellingFaults() {
+  const good = new Set();
+  effect(() => {
+    const broken = pictures.value.filter(({ id, fault }) => fault.value && good.delete(id));
+    for (const { id, fault } of pictures.value) if (!fault.value) good.add(id);
+    if (broken.length) tell(text.pictures.broken(broken.map(({ blob }) => blob)), true);
+  });
 }
 
 /** @param {DataTransfer} transfer @param {string} [classId] */
@@ -65,7 +94,7 @@ export const takeDrop = (transfer, classId) => foundIn(transfer).then((found) =>
 /** A classifier's file. @param {File} file */
 export async function open(file) {
   try {
-    tell(text.keep.imported(await importFile(file)));
+    await importFile(file);
     return true;
   } catch (error) {
     tell(`${text.keep.importFailed}: ${reasonOf(error)}`, true);

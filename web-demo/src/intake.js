@@ -4,7 +4,7 @@
  */
 const MOST_PIXELS_A_SIDE = 640;
 const MOST_BYTES = 400_000;
-const PICTURE = /\.(jpe?g|png|gif|bmp|webp|avif)$/i;
+const PICTURE = /\.(jpe?g|jpe|jfif|pjpe?g|pjp|png|apng|gif|bmp|webp|avif|heic|heif|tiff?)$/i;
 const MODEL_FILES = /^(config\.json|model.*\.safetensors|tokenizer\.json)$/;
 
 /** @typedef {{ path: string, file: File }} Found */
@@ -37,23 +37,23 @@ export async function foundIn(transfer) {
 export const foundFiles = (files) =>
   Array.from(files, (file) => ({ path: file.webkitRelativePath || file.name, file }));
 
-const isPicture = ({ file }) => file.type.startsWith('image/') || PICTURE.test(file.name);
+export const isPicture = ({ file }) => file.type.startsWith('image/') || PICTURE.test(file.name);
 const isHidden = ({ path }) => path.split('/').some((part) => part.startsWith('.'));
 
 /**
  * What was given, by what it is good for.
  * @param {Found[]} found
- * @returns {{ model: File[], classifiers: File[], folders: Map<string, File[]>, loose: File[], others: number }}
+ * @returns {{ model: File[], classifiers: File[], folders: Map<string, File[]>, loose: File[], others: File[] }}
  */
 export function sorted(found) {
   const seen = found.filter((one) => !isHidden(one));
   const files = seen.map(({ file }) => file);
-  const sorts = { model: [], classifiers: [], folders: new Map(), loose: [], others: 0 };
+  const sorts = { model: [], classifiers: [], folders: new Map(), loose: [], others: [] };
   if (files.filter(({ name }) => MODEL_FILES.test(name)).length >= 2) return { ...sorts, model: files };
   for (const one of seen) {
     const parts = one.path.split('/');
     if (one.file.name.endsWith('.safetensors')) sorts.classifiers.push(one.file);
-    else if (!isPicture(one)) sorts.others++;
+    else if (!isPicture(one)) sorts.others.push(one.file);
     else if (parts.length > 1) {
       const folder = parts.at(-2) ?? '';
       sorts.folders.set(folder, [...(sorts.folders.get(folder) ?? []), one.file]);
@@ -62,33 +62,49 @@ export function sorted(found) {
   return sorts;
 }
 
+const FIRST_BYTES = ['ffd8ff', '89504e47', '47494638', '424d', '52494646', '49492a00', '4d4d002a'];
+/** Whatever its name says: JPEG, PNG, GIF, BMP, WebP, TIFF; HEIC and AVIF. @param {Uint8Array} bytes */
+export function looksLikePicture(bytes) {
+  const start = Array.from(bytes.subarray(0, 12), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return FIRST_BYTES.some((one) => start.startsWith(one)) || start.slice(8, 16) === '66747970';
+}
+
 /** A file's bytes are read at once: what is on disk may have gone by the time that they are looked at. */
 const inMemory = async (file) => new File([await file.arrayBuffer()], file.name, { type: file.type });
 
-/** A picture as it is kept. @param {File} file @returns {Promise<Blob>} */
+/**
+ * A picture as it is kept, and whether this browser can show it.
+ * @param {File} file
+ * @returns {Promise<{ blob: Blob, readable: boolean }>}
+ */
 export async function prepared(file) {
+  let blob = file;
   let bitmap;
   try {
-    if (file.size <= MOST_BYTES) return await inMemory(file);
-    bitmap = await createImageBitmap(file);
+    blob = file.size <= MOST_BYTES ? await inMemory(file) : file;
+    bitmap = await createImageBitmap(blob);
   } catch {
-    return file; // the library says what is wrong with it
+    return { blob, readable: false };
   }
   try {
-    const scale = Math.min(1, MOST_PIXELS_A_SIDE / Math.max(bitmap.width, bitmap.height));
-    const size = [Math.round(bitmap.width * scale), Math.round(bitmap.height * scale)];
-    const canvas = new OffscreenCanvas(size[0], size[1]);
-    const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext('2d'));
-    context.fillStyle = '#fff';
-    context.fillRect(0, 0, size[0], size[1]);
-    context.imageSmoothingQuality = 'high';
-    context.drawImage(bitmap, 0, 0, size[0], size[1]);
-    return new File([await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.92 })], file.name, {
-      type: 'image/jpeg',
-    });
+    return { blob: file.size <= MOST_BYTES ? blob : await smaller(bitmap, file.name), readable: true };
   } finally {
     bitmap.close();
   }
+}
+
+/** @param {ImageBitmap} bitmap @param {string} name */
+async function smaller(bitmap, name) {
+  const scale = Math.min(1, MOST_PIXELS_A_SIDE / Math.max(bitmap.width, bitmap.height));
+  // A strip that is far longer than wide keeps at least one pixel.
+  const size = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
+  const canvas = new OffscreenCanvas(size[0], size[1]);
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext('2d'));
+  context.fillStyle = '#fff';
+  context.fillRect(0, 0, size[0], size[1]);
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(bitmap, 0, 0, size[0], size[1]);
+  return new File([await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.92 })], name, { type: 'image/jpeg' });
 }
 
 /** @param {ClipboardEvent} event @returns {Found[]} */

@@ -1,11 +1,12 @@
 /** What can be taken away: the classifier's file, a zip with a page that uses it, a piece of code. */
 import { strToU8, zip } from 'fflate';
-import { batch } from '@preact/signals';
 
+import { isPicture, looksLikePicture } from './intake.js';
 import { BUILT_IN, clip, model } from './models.js';
-import { named, nameOf, classNamed } from './store.js';
-import { keep, run, curve, checkpoint } from './training.js';
+import { usable } from './predict.js';
+import { named, nameOf, newId, useWork } from './store.js';
 import { text } from './strings.js';
+import { useOpened } from './training.js';
 
 /** @param {Blob} blob @param {string} name */
 export function download(blob, name) {
@@ -19,29 +20,52 @@ export function download(blob, name) {
 }
 
 /** The model as code names it, between quotes; a visitor may have typed the address. */
-export const modelAddress = () => {
+const quoted = (from) => `'${from.replace(/['<>\\]/g, (letter) => `%${letter.charCodeAt(0).toString(16)}`)}'`;
+
+/** What a zip's page loads the model from: the built-in one is in the zip. */
+const zipModel = () => {
   const from = model.value?.from;
-  if (model.value?.id === BUILT_IN.id || typeof from !== 'string') return './model/';
-  return from.replace(/['<>\\]/g, (letter) => `%${letter.charCodeAt(0).toString(16)}`);
+  return quoted(model.value?.id === BUILT_IN.id || typeof from !== 'string' ? './model/' : absolute(from));
 };
 
-export const snippet = (modelFrom = modelAddress()) => `import { loadClip } from 'mudpt';
+/** An address that holds in any page, not only beside this one. @param {string} from */
+const absolute = (from) => (/^hf:/.test(from) ? from : new URL(from, document.baseURI).href);
 
-const clip = await loadClip('${modelFrom}', { towers: 'image' });
-const file = await fetch('classifier.safetensors').then((answer) => answer.arrayBuffer());
-const classifier = await clip.import(file);
-const [best] = await classifier.classify(picture);
-console.log(best.label, best.score);`;
+/** Of CoCoOp's prompts the text tower makes features for every picture. */
+const towers = () => (usable.value?.classifier.method === 'cocoop' ? '' : ", { towers: 'image' }");
 
-/** Ten lines that use the classifier. CoCoOp's needs the text tower. */
-const page = (classes, both) => `<!doctype html>
+/** A program for an app that has the package and the classifier's file. It runs as it stands. */
+export function snippet() {
+  const from = model.value?.from;
+  const [imports, place] =
+    model.value?.id === BUILT_IN.id
+      ? ["import { loadClip } from 'mudpt';\nimport { pictoclip } from 'mudpt/pictoclip';", 'pictoclip']
+      : ["import { loadClip } from 'mudpt';", typeof from === 'string' ? quoted(absolute(from)) : "'model/'"];
+  const folder = place === "'model/'" ? ' // the folder that was opened here' : '';
+  return `${imports}
+
+const clip = await loadClip(${place}${towers()});${folder}
+const answer = await fetch('${fileName(usable.value?.classifier.classes)}');
+const classifier = await clip.import(await answer.arrayBuffer());
+
+const input = document.createElement('input');
+input.type = 'file';
+input.onchange = async () => {
+  const [best] = await classifier.classify(input.files[0]);
+  console.log(best.label, best.score);
+};
+document.body.append(input);`;
+}
+
+/** Ten lines that use the classifier. */
+const page = (classes) => `<!doctype html>
 <html lang="en">
 <meta charset="utf-8"><title>${classes.join(', ').replace(/[<&]/g, '')}</title>
 <input type="file" accept="image/*" aria-label="Picture"> <output>loading …</output>
 <script type="module">
   import { loadClip } from './mudpt/index.js';
   const [input, output] = document.querySelectorAll('input, output');
-  const clip = await loadClip('${modelAddress()}'${both ? '' : ", { towers: 'image' }"});
+  const clip = await loadClip(${zipModel()}${towers()});
   const file = await fetch('classifier.safetensors').then((answer) => answer.arrayBuffer());
   const classifier = await clip.import(file);
   output.value = classifier.classes.join(', ') + '?';
@@ -68,7 +92,7 @@ export async function selfContained(file, classifier) {
     const parts = ['config.json', 'preprocessor_config.json', 'tokenizer.json', 'model.safetensors', 'LICENSE'];
     await Promise.all(parts.map(async (name) => (files[`model/${name}`] = await bytesAt(`model/${name}`))));
   }
-  files['index.html'] = strToU8(page(classifier.classes, classifier.method === 'cocoop'));
+  files['index.html'] = strToU8(page(classifier.classes));
   files['README.txt'] = strToU8(text.keep.readme(model.value?.id === BUILT_IN.id));
   // In a worker of its own: the page stays responsive.
   const bytes = await new Promise((resolve, reject) =>
@@ -77,20 +101,35 @@ export async function selfContained(file, classifier) {
   return new Blob([bytes], { type: 'application/zip' });
 }
 
-/** Uses a classifier's file; classes that are not there yet get a card. @param {File | Blob} file */
+/** Why a file is no classifier that can be used here, in a visitor's words. */
+function refusal(file, bytes, error) {
+  if (isPicture({ file }) || looksLikePicture(bytes)) return text.keep.isPicture;
+  if (!/\.safetensors$/i.test(file.name) || error.code !== 'classifier') return text.keep.isOther;
+  if (/another model/.test(error.message)) return text.keep.isOfOtherModel;
+  return /is no saved classifier/.test(error.message) ? text.keep.isNoClassifier : text.keep.isDamaged;
+}
+
+/** Uses a classifier's file; classes that are not there yet get a card. @param {File} file */
 export async function importFile(file) {
+  const mine = clip.value;
+  if (!mine) throw new Error(text.train.obstacles.noModel);
   const bytes = new Uint8Array(await file.arrayBuffer());
-  const classifier = await /** @type {any} */ (clip.value).import(bytes, {
-    name: file instanceof File ? file.name : '',
-  });
-  batch(() => {
-    run.value = { state: 'done' };
-    curve.value = { losses: [], accuracies: [], steps: 0 };
-    checkpoint.value = null;
-  });
-  const ids = classifier.classes.map((name) => classNamed(name));
-  await keep(classifier, ids, []);
-  return classifier.classes.length;
+  let classifier;
+  try {
+    classifier = await mine.import(bytes, { name: file.name });
+  } catch (error) {
+    throw new Error(`${file.name} ${refusal(file, bytes, error)}`, { cause: error });
+  }
+  if (mine !== clip.value) throw new Error(text.keep.modelChanged);
+  const { classes } = classifier;
+  const told = text.keep.imported(classes.length);
+  const from = typeof model.value?.from === 'string' ? model.value.from : '';
+  const curve = { losses: [], accuracies: [], steps: 0 };
+  useOpened(classifier, () =>
+    useWork(told, classes, (ids) => {
+      return { id: mine.info.fingerprint, from, result: { id: newId(), ids, file: bytes, curve }, run: null };
+    }),
+  );
 }
 
 /** @param {string[]} names */

@@ -10,41 +10,56 @@ import './style/results.css';
 import { render } from 'preact';
 import { effect } from '@preact/signals';
 
-import { clip, loadError, model, readKept } from './models.js';
+import { clip, loadError, loadFirst, missing, model, readKept } from './models.js';
 import { startPredicting } from './predict.js';
 import { listSamples, openSample, samples } from './samples.js';
-import { loadFirst, restore, startSaving } from './session.js';
+import { keeping, restore, settled, startSaving } from './session.js';
+import { pictures } from './store.js';
+import { startTabs } from './tabs.js';
 import { startTheme } from './theme.js';
-import { forgetTraining } from './training.js';
-import { tuned } from './predict.js';
-import { tell } from './actions.js';
+import { pauseNow, startUsing, unfinished } from './training.js';
+import { startTellingFaults, tell } from './actions.js';
 import { text } from './strings.js';
 import { App } from './views/App.jsx';
 
 startTheme();
 render(<App />, /** @type {HTMLElement} */ (document.getElementById('page')));
 startPredicting();
-
-const session = restore();
+startUsing();
+startTellingFaults();
 const listed = listSamples().catch(() => {});
-session.then(async (before) => {
-  const loaded = loadFirst(before?.model);
-  if (!before) await listed.then(() => samples.value.length && openSample(samples.value[0].id));
+
+/** What was stored, where there was something. @type {{ model: any } | null} */
+let before = null;
+
+/** The model of the session, and where there is none the first sample. @param {boolean} own whether it is this tab's */
+async function open(own) {
+  const same = model.value && model.value.from === before?.model?.from;
+  // A tab that only shows the session loads no large model for it.
+  const loaded = own && !same ? loadFirst(before?.model) : model.value ? null : loadFirst(null);
+  if (!before && !pictures.value.length) {
+    await listed.then(() => samples.value.length && openSample(samples.value[0].id));
+  }
   await loaded;
-  if (before && clip.value) await before.restoreTuned().catch(() => {});
-  startSaving();
   readKept();
-  // A classifier belongs to its model.
-  let known = clip.value;
-  effect(() => {
-    if (clip.value === known) return;
-    known = clip.value;
-    if (tuned.peek()) tell(text.model.changed);
-    forgetTraining();
-  });
+  if (own && unfinished.value?.state === 'running') tell(text.train.interruptedNotice);
+}
+
+startTabs({
+  reads: async () => {
+    before = await restore();
+  },
+  opens: open,
+  leaves: async () => {
+    await pauseNow();
+    await settled();
+  },
 });
+startSaving();
 
 // For tests and for whoever looks: how far the page is.
 effect(() => {
-  document.documentElement.dataset.model = loadError.value ? 'failed' : (model.value?.id ?? 'none');
+  const { dataset } = document.documentElement;
+  dataset.model = loadError.value && !missing.value ? 'failed' : (model.value?.id ?? 'none');
+  dataset.kept = keeping.value;
 });

@@ -1,5 +1,5 @@
 /** Models: which there are, the one that is loaded, and the one on its way. */
-import { signal } from '@preact/signals';
+import { batch, signal } from '@preact/signals';
 import { cache, loadClip } from 'mudpt';
 
 /** Weights of OpenAI's models as Hugging Face has them; sizes are what is downloaded, without the token embedding. */
@@ -15,6 +15,7 @@ export const MODELS = [
   { id: 'vit-b-16', from: 'https://huggingface.co/openai/clip-vit-base-patch16', bytes: 499e6, photos: true },
 ];
 export const BUILT_IN = MODELS[0];
+const BUILT_IN_MODEL = /** @type {any} */ (BUILT_IN);
 
 /** @typedef {{ id: string, from: any, photos: boolean, name: string }} Model */
 
@@ -26,6 +27,16 @@ export const model = signal(null);
 export const loading = signal(null);
 /** Why the last load failed. @type {import('@preact/signals').Signal<any>} */
 export const loadError = signal(null);
+/**
+ * The model that the session belongs to: the one that was chosen, also while the built-in one stands in for it.
+ * @type {import('@preact/signals').Signal<Model | null>}
+ */
+export const chosenModel = signal(null);
+/**
+ * Set while the built-in model stands in for that of the session, with why; no error where its load was cancelled.
+ * @type {import('@preact/signals').Signal<{ model: Model, error: any } | null>}
+ */
+export const missing = signal(null);
 /** Bytes that the origin keeps, by the address of the model's folder. */
 export const kept = signal(/** @type {import('mudpt').KeptFile[]} */ ([]));
 
@@ -34,9 +45,10 @@ let current = 0;
 /**
  * Loads a model; the present one stays until the new one is there.
  * @param {Model} wanted
- * @returns {Promise<boolean>} whether it is loaded
+ * @param {boolean} [standIn] it is not what was chosen
+ * @returns {Promise<'loaded' | 'failed' | 'cancelled' | 'superseded'>}
  */
-export async function loadModel(wanted) {
+export async function loadModel(wanted, standIn = false) {
   loading.value?.cancel();
   const number = ++current;
   const controller = new AbortController();
@@ -53,21 +65,49 @@ export async function loadModel(wanted) {
     });
     if (number !== current) {
       await fresh.dispose();
-      return false;
+      return 'superseded';
     }
     const before = clip.value;
-    model.value = wanted;
-    clip.value = fresh;
-    loading.value = null;
+    batch(() => {
+      model.value = wanted;
+      clip.value = fresh;
+      loading.value = null;
+      if (standIn) return;
+      chosenModel.value = wanted;
+      missing.value = null;
+    });
     before?.dispose();
     readKept();
-    return true;
+    return 'loaded';
   } catch (error) {
-    if (number !== current) return false;
+    if (number !== current) return 'superseded';
     loading.value = null;
-    if (!controller.signal.aborted) loadError.value = { model: wanted, error };
-    return false;
+    if (controller.signal.aborted) return 'cancelled';
+    loadError.value = { model: wanted, error };
+    return 'failed';
   }
+}
+
+/**
+ * Loads the session's model; where that is not possible the built-in one stands in, and the session keeps its own.
+ * @param {Model | null | undefined} wanted
+ */
+export async function loadFirst(wanted) {
+  if (!wanted || wanted.id === BUILT_IN.id) return void (await loadModel(BUILT_IN_MODEL));
+  chosenModel.value = wanted;
+  // The files of a folder are gone with the page that they were opened in.
+  const ended = wanted.from ? await loadModel(wanted) : 'cancelled';
+  if (ended === 'loaded' || ended === 'superseded') return;
+  missing.value = { model: wanted, error: loadError.value?.error ?? null };
+  await loadModel(BUILT_IN_MODEL, true);
+}
+
+/** The built-in model is what the session belongs to from now on. */
+export function stayWithBuiltIn() {
+  batch(() => {
+    chosenModel.value = model.value;
+    missing.value = null;
+  });
 }
 
 export async function readKept() {

@@ -5,7 +5,7 @@
 import { computed, effect, signal } from '@preact/signals';
 
 import { clip } from './models.js';
-import { classOf, heldPictures, judged, named, nameOf, pictures } from './store.js';
+import { heldPictures, judged, named, nameOf, pictures } from './store.js';
 
 const NAMES_SETTLE_MS = 250;
 /** A mark for whoever measures the page. */
@@ -17,16 +17,35 @@ const FIRST_ANSWER = 'first answer';
  * @property {string[]} ids of the classes on this page, in the classifier's order
  */
 
-/** @type {import('@preact/signals').Signal<Entry | null>} */
+const plain = (name) => name.replaceAll('_', ' ').toLowerCase();
+
+/** @type {import('@preact/signals').Signal<(Entry & { key: string }) | null>} */
 export const zeroShot = signal(null);
-/** The trained one. @type {import('@preact/signals').Signal<(Entry & { history?: any }) | null>} */
+/**
+ * The one that was trained last with this model, perhaps for other classes.
+ * @type {import('@preact/signals').Signal<(Entry & { result: import('./store.js').Result }) | null>}
+ */
 export const tuned = signal(null);
+/** The trained one where its classes are there, perhaps among others: it can be tried, looked into and kept. */
+export const usable = computed(() => {
+  const entry = tuned.value;
+  if (!entry) return null;
+  const isThere = (id, i) => plain(nameOf(id)) !== '' && plain(nameOf(id)) === plain(entry.classifier.classes[i]);
+  return entry.ids.every(isThere) ? entry : null;
+});
+/** The trained one where it is of these very classes: only then are its answers compared with those before. */
+export const trained = computed(() => (usable.value?.ids.length === named.value.length ? usable.value : null));
 /** Why class names cannot be used. @type {import('@preact/signals').Signal<any>} */
 export const namesError = signal(null);
 /** Milliseconds that a picture takes, as last measured. */
 export const pictureMs = signal(0);
 
-const ENTRIES = { zero: zeroShot, tuned };
+/** Names of classes, for a classifier of them. */
+const keyOf = (list) => list.map(({ id }) => `${id} ${nameOf(id)}`).join('\n');
+/** The zero-shot one once it is of these very classes. */
+export const untrained = computed(() => (zeroShot.value?.key === keyOf(named.value) ? zeroShot.value : null));
+
+const ENTRIES = { zero: untrained, tuned: trained };
 
 // ------------------------------------------------------------------------------------------------ keeping up to date
 
@@ -40,7 +59,7 @@ async function makeZeroShot(model, list) {
     const classifier = await model.zeroShot(list.map(({ id }) => nameOf(id)));
     if (mine !== wanted) return classifier.dispose();
     const before = zeroShot.value;
-    zeroShot.value = { classifier, ids: list.map(({ id }) => id) };
+    zeroShot.value = { classifier, ids: list.map(({ id }) => id), key: mine.key };
     namesError.value = null;
     before?.classifier.dispose().catch(() => {});
   } catch (error) {
@@ -94,7 +113,7 @@ export function startPredicting() {
   effect(() => {
     const model = clip.value;
     const list = named.value;
-    const key = model ? list.map(({ id }) => `${id} ${nameOf(id)}`).join('\n') : '';
+    const key = model ? keyOf(list) : '';
     if (key === wanted.key && model === wanted.model) return;
     const first = !zeroShot.peek();
     wanted = { key, model };
@@ -126,19 +145,17 @@ export function bestOf(picture, kind) {
 
 export const answersOf = listOf;
 
-/** Share of rightly named pictures among those that are judged; null until all are answered. */
+/**
+ * What is known of the judged pictures, and, once all are answered, the share of rightly named ones: until then it is
+ * that of the first classes, since pictures are looked at class by class.
+ */
 const accuracyOf = (kind) =>
   computed(() => {
     if (!ENTRIES[kind].value || !judged.value.length) return null;
-    let right = 0;
-    let count = 0;
-    for (const picture of judged.value) {
-      const best = bestOf(picture, kind);
-      if (!best) continue;
-      count++;
-      if (best.right) right++;
-    }
-    return { right, count, total: judged.value.length, share: count ? right / count : 0 };
+    const best = judged.value.flatMap((picture) => bestOf(picture, kind) ?? []);
+    const right = best.filter((one) => one.right).length;
+    const [count, total] = [best.length, judged.value.length];
+    return { right, count, total, share: count === total ? right / total : null };
   });
 
 export const zeroAccuracy = accuracyOf('zero');
@@ -156,13 +173,21 @@ export function confusionOf(kind) {
   return counts;
 }
 
-/** Whether the trained classifier knows the classes as they are now. */
-export const tunedFits = computed(() => {
-  const entry = tuned.value;
-  if (!entry) return true;
-  const names = entry.classifier.classes;
-  return (
-    entry.ids.length === named.value.length &&
-    entry.ids.every((id, i) => classOf(id) && nameOf(id).toLowerCase() === names[i].replaceAll('_', ' ').toLowerCase())
-  );
+/** What training has changed, in points; null until both accuracies are known. */
+export const points = computed(() => {
+  const [before, after] = [zeroAccuracy.value?.share ?? null, tunedAccuracy.value?.share ?? null];
+  return before === null || after === null ? null : Math.round(100 * after) - Math.round(100 * before);
 });
+
+/** Waits until these pictures have been looked at: each has an answer, or it is known why not. */
+export const lookedAt = (list) =>
+  new Promise((resolve) => {
+    const stop = effect(() => {
+      const entry = untrained.value;
+      const waits = ({ zero, fault }) => !fault.value && (!entry || zero.value?.by !== entry);
+      const here = list.filter(({ id }) => pictures.value.some((picture) => picture.id === id));
+      if (!namesError.value && here.some(waits)) return;
+      queueMicrotask(() => stop());
+      resolve(undefined);
+    });
+  });

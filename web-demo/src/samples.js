@@ -3,6 +3,7 @@ import { unzipSync } from 'fflate';
 import { signal } from '@preact/signals';
 
 import { replaceAll } from './store.js';
+import { text } from './strings.js';
 
 /** @type {import('@preact/signals').Signal<{ id: string, classes: string[], authors: any[] }[]>} */
 export const samples = signal([]);
@@ -37,7 +38,7 @@ export async function openSample(id) {
         { name: folder.replaceAll('_', ' '), blob, origin: /** @type {const} */ ('sample'), held: part === 'test' },
       ];
     });
-    replaceAll({ names: classes, added, sample: id });
+    replaceAll({ names: classes, added, sample: id }, text.samples.opened(text.samples.names[id] ?? id));
   } catch (error) {
     sampleError.value = { id, error };
   } finally {

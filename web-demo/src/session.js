@@ -1,160 +1,312 @@
 /**
- * The session survives a reload: classes, pictures, the trained classifier and a paused run, in IndexedDB. Nothing else
- * is stored but downloaded models, which the library keeps. Where there is no storage the page works without.
+ * The session survives a reload: classes, pictures, what was trained, a run that was interrupted, and what can be taken
+ * back, in IndexedDB. Nothing else is stored but downloaded models, which the library keeps. Where there is no storage
+ * the page works without, and says so.
  */
 import { batch, effect, signal } from '@preact/signals';
-import { clear, createStore, delMany, get, setMany } from 'idb-keyval';
+import { createStore, get, promisifyRequest } from 'idb-keyval';
 
-import { BUILT_IN, clip, loadModel, model } from './models.js';
-import { addPictures, classes, pictures, sampleId } from './store.js';
-import { checkpoint, chosen, curve, keep, method, preset, run, tunedFile } from './training.js';
-import { tuned } from './predict.js';
+import { chosenModel, clip, model } from './models.js';
+import {
+  classes,
+  everyPicture,
+  forgetPast,
+  history,
+  pictures,
+  picturesFrom,
+  restoreAll,
+  sampleId,
+  undone,
+  works,
+} from './store.js';
+import { place } from './tabs.js';
+import { chosen, method, preset } from './training.js';
 
 const VERSION = 1;
-const SETTLE_MS = 400;
 const PICTURE = 'picture ';
 
-/** Whether the last save went well; null before the first. */
-export const saved = signal(/** @type {boolean | null} */ (null));
+/**
+ * What is stored: all there is ('kept'), soon ('saving'), not all for want of room ('full'), or nothing ('none').
+ * @type {import('@preact/signals').Signal<'saving' | 'kept' | 'full' | 'none'>}
+ */
+export const keeping = signal('saving');
+/** Ids of the runs that are stored and so can go on after a reload. */
+export const storedRuns = signal(/** @type {Set<string>} */ (new Set()));
 
 let store = null;
-let timer = 0;
-let saving = Promise.resolve();
-/** Ids of pictures whose bytes are stored. */
-const stored = new Set();
-const storedFiles = { tuned: null, checkpoint: null };
+/** What is stored under each key; of pictures only that they are. @type {Map<string, any>} */
+let stored = new Map();
+let changed = false;
+let saving = /** @type {Promise<void> | null} */ (null);
+let wipe = false;
 
-const rowOf = ({ id, classId, origin, held, blob }) => ({
-  id,
-  classId,
-  origin,
-  held,
-  type: blob.type,
-  name: blob.name,
+// ------------------------------------------------------------------------------------------------ what is stored
+
+const rowOf = ({ id, classId, origin, held, blob, fault }) => ({
+  ...{ id, classId, origin, held, type: blob.type, name: blob.name },
+  fault: fault.value,
+});
+const rowOfWork = ({ result, run, ...rest }) => ({ ...rest, result: result?.id ?? null, run: run?.id ?? null });
+
+/** A change as it is stored: pictures by their rows, what was trained by its id. */
+const rowOfEntry = (entry) => ({
+  ...entry,
+  pictures: {
+    gone: entry.pictures.gone.map(({ one, at }) => ({ one: rowOf(one), at })),
+    come: entry.pictures.come.map(({ id, classId, held }) => ({ id, classId, held })),
+    altered: entry.pictures.altered,
+  },
+  works: {
+    gone: entry.works.gone.map(({ one, at }) => ({ one: rowOfWork(one), at })),
+    come: entry.works.come.map(rowOfWork),
+    altered: entry.works.altered.map(({ id, was, is }) => ({ id, was: rowOfWork(was), is: rowOfWork(is) })),
+  },
 });
 
+/** What was trained with the model that the session belongs to, also while that is not there. */
+function ownWork() {
+  const chosenNow = chosenModel.value;
+  const id = chosenNow && chosenNow === model.value ? clip.value?.info.fingerprint : '';
+  return works.value.find((work) => work.id === id || (!id && work.from !== '' && work.from === chosenNow?.from));
+}
+
+/** The record of the session, and what stands under keys of its own. */
 function described() {
-  const entry = tuned.value;
-  return {
+  const [past, future] = [history, undone].map((list) => list.value.filter(({ kept }) => kept));
+  const ofEntries = [...past, ...future].flatMap(({ works: { gone, come, altered } }) => [
+    ...[...gone.map(({ one }) => one), ...come],
+    ...altered.flatMap(({ was, is }) => [was, is]),
+  ]);
+  const all = [...works.value, ...ofEntries];
+  const byId = (list) => [...new Map(list.flatMap((one) => (one ? [[one.id, one]] : []))).values()];
+  const results = byId(all.map(({ result }) => result));
+  const runs = byId(all.map(({ run }) => run));
+  const own = ownWork();
+  const keyOf = (name, id, ownId) => (id === ownId ? name : `${name} ${id}`);
+  const files = new Map([
+    ...results.map(({ id, file }) => /** @type {const} */ ([keyOf('tuned', id, own?.result?.id), file])),
+    ...runs.map(({ id, checkpoint }) => /** @type {const} */ ([keyOf('checkpoint', id, own?.run?.id), checkpoint])),
+  ]);
+  const kept = new Set([...past, ...future].flatMap((entry) => entry.pictures.gone.map(({ one }) => one.id)));
+  const here = new Set(pictures.value.map(({ id }) => id));
+  const from = chosenModel.value?.from;
+  const record = {
     version: VERSION,
     classes: classes.value,
     pictures: pictures.value.map(rowOf),
     sample: sampleId.value,
-    model: model.value && typeof model.value.from === 'string' ? model.value : null,
+    // The files of a folder cannot be stored: the folder has to be opened again.
+    model: chosenModel.value && { ...chosenModel.value, from: typeof from === 'string' ? from : '' },
     training: { method: method.value, preset: preset.value, chosen: chosen.value },
-    run: run.value.state === 'idle' ? null : { ...run.value, error: undefined },
-    curve: curve.value,
-    tuned: entry && tunedFile.value ? { ids: entry.ids, fingerprint: clip.value?.info.fingerprint } : null,
+    works: works.value.map(rowOfWork),
+    tuned: own?.result ? { id: own.result.id, ids: own.result.ids, fingerprint: own.id } : null,
+    checkpoint: own?.run?.id ?? null,
+    results: results.map(({ file, ...rest }) => rest),
+    runs: runs.map(({ checkpoint, ...rest }) => rest),
+    past: past.map(rowOfEntry),
+    future: future.map(rowOfEntry),
   };
-}
-
-async function save() {
-  const now = described();
-  const list = pictures.value;
-  const here = new Set(list.map(({ id }) => id));
-  const gone = [...stored].filter((id) => !here.has(id));
-  const fresh = list.filter(({ id }) => !stored.has(id));
-  // Bytes, not blobs: some engines keep no blobs.
-  const rows = await Promise.all(
-    fresh.map(async ({ id, blob }) => /** @type {[string, any]} */ ([PICTURE + id, await blob.arrayBuffer()])),
-  );
-  const files = /** @type {[string, any][]} */ ([
-    ['tuned', tunedFile.value],
-    ['checkpoint', checkpoint.value],
-  ]);
-  for (const [key, value] of files) {
-    if (storedFiles[key] !== value) rows.push([key, value]);
-  }
-  // One transaction: a reload in the middle finds the state before or after.
-  await setMany([...rows, ['session', now]], store);
-  for (const [key, value] of files) storedFiles[key] = value; // only now: what failed is tried again
-  fresh.forEach(({ id }) => stored.add(id));
-  if (gone.length)
-    await delMany(
-      gone.map((id) => PICTURE + id),
-      store,
-    );
-  gone.forEach((id) => stored.delete(id));
-}
-
-const saveSoon = () => {
-  clearTimeout(timer);
-  timer = window.setTimeout(() => {
-    saving = saving.then(save).then(
-      () => void (saved.value = true),
-      () => void (saved.value = false),
-    );
-  }, SETTLE_MS);
-};
-
-/** From here on every change is stored. */
-export function startSaving() {
-  if (!store) return;
-  effect(() => {
-    const state = run.value.state;
-    [classes, pictures, sampleId, model, method, preset, chosen, tunedFile, checkpoint].forEach((one) => one.value);
-    if (state !== 'running') saveSoon();
-  });
+  return { record, files, runs, all: everyPicture().filter(({ id }) => here.has(id) || kept.has(id)) };
 }
 
 /**
- * What was there before the reload; its classifier comes back once its model is loaded.
- * @returns {Promise<{ model: any, restoreTuned: () => Promise<void> } | null>}
+ * Stores what has changed. One transaction, which ends by itself: a page that goes away in the middle leaves the state
+ * before or after.
+ * @param {(picture: import('./store.js').Picture) => any} bytesOf nothing for a picture that is not to be stored now
  */
-export async function restore() {
+async function write(bytesOf) {
+  const { record, files, runs, all } = described();
+  const before = wipe ? new Map() : stored;
+  const clear = wipe;
+  const after = new Map(files);
+  const puts = [...files].filter(([key, value]) => before.get(key) !== value);
+  for (const picture of all) {
+    const key = PICTURE + picture.id;
+    const bytes = before.has(key) ? null : bytesOf(picture);
+    if (bytes) puts.push([key, bytes]);
+    if (bytes || before.has(key)) after.set(key, true);
+  }
+  const gone = [...before.keys()].filter((key) => !after.has(key));
+  await store('readwrite', (rows) => {
+    try {
+      if (clear) rows.clear();
+      for (const [key, value] of puts) rows.put(value, key);
+      for (const key of gone) rows.delete(key);
+      rows.put(record, 'session');
+      rows.transaction.commit?.();
+    } catch (error) {
+      rows.transaction.abort();
+      throw error;
+    }
+    return promisifyRequest(rows.transaction);
+  });
+  stored = after;
+  if (clear) wipe = false;
+  storedRuns.value = new Set(runs.map(({ id }) => id));
+}
+
+/** All that has changed; where there is no room for it what can be done without. */
+async function save() {
+  const fresh = everyPicture().filter(({ id }) => wipe || !stored.has(PICTURE + id));
+  // Bytes, not blobs: some engines keep no blobs. What cannot be read any more is no reason to store nothing.
+  const read = async ({ id, blob }) => /** @type {[string, any]} */ ([id, await blob.arrayBuffer().catch(() => null)]);
+  const bytes = new Map(await Promise.all(fresh.map(read)));
+  const known = ({ id }) => bytes.get(id);
   try {
-    store = createStore('mudpt-demo', 'session');
-    const before = await get('session', store);
-    if (before?.version !== VERSION) return null;
-    const blobs = await Promise.all(
-      before.pictures.map(async ({ id, type, name }) => {
-        const bytes = await get(PICTURE + id, store);
-        return bytes && (name ? new File([bytes], name, { type }) : new Blob([bytes], { type }));
-      }),
-    );
-    batch(() => {
-      classes.value = before.classes;
-      pictures.value = [];
-      addPictures(before.pictures.flatMap((row, i) => (blobs[i] ? [{ ...row, blob: blobs[i] }] : [])));
-      sampleId.value = before.sample;
-      method.value = before.training.method;
-      preset.value = before.training.preset;
-      chosen.value = before.training.chosen;
-    });
-    for (const { id } of before.pictures) stored.add(id);
-    return { model: before.model, restoreTuned: () => restoreTuned(before) };
+    await write(known);
+    keeping.value = 'kept';
   } catch {
-    store = null;
-    return null;
+    forgetPast();
+    await write(known).then(
+      () => (keeping.value = 'kept'),
+      async () => {
+        await write(() => null).catch(() => {});
+        keeping.value = 'full';
+      },
+    );
   }
 }
 
-async function restoreTuned({ tuned: entry, run: before, curve: drawn }) {
-  const [file, state] = [await get('tuned', store), await get('checkpoint', store)];
-  Object.assign(storedFiles, { tuned: file ?? null, checkpoint: state ?? null });
-  if (!entry || !file || entry.fingerprint !== clip.value?.info.fingerprint) return;
-  const classifier = await clip.value.import(file);
-  batch(() => {
-    curve.value = drawn;
-    checkpoint.value = state ?? null;
-    const interrupted = before && ['starting', 'running', 'pausing'].includes(before.state);
-    run.value = before && !interrupted ? before : { state: 'done', examples: before?.examples };
+const mine = () => Boolean(store) && place.value === 'here';
+
+/** Stores what has changed, at once; what changes meanwhile is stored next. */
+function saveSoon() {
+  changed = true;
+  if (keeping.peek() === 'kept') keeping.value = 'saving';
+  saving ??= Promise.resolve().then(async () => {
+    while (changed && mine()) {
+      changed = false;
+      await save();
+    }
+    saving = null;
   });
-  await keep(classifier, entry.ids, drawn.accuracies);
-  storedFiles.tuned = tunedFile.value;
 }
 
-/** Loads the model of the last session, the embedded one where that is not possible any more. */
-export async function loadFirst(wanted) {
-  if (wanted && wanted.id !== BUILT_IN.id && (await loadModel(wanted))) return;
-  await loadModel(BUILT_IN);
+/** From here on every change is stored, also one that is made just before the page goes. */
+export function startSaving() {
+  effect(() => {
+    [classes, sampleId, works, history, undone, clip, chosenModel, method, preset, chosen].forEach((one) => one.value);
+    pictures.value.forEach(({ fault }) => fault.value);
+    if (mine()) saveSoon();
+  });
+  const now = () => {
+    if (saving && mine()) write(({ blob }) => blob).catch(() => {});
+  };
+  addEventListener('pagehide', now);
+  document.addEventListener('visibilitychange', () => document.visibilityState === 'hidden' && now());
 }
 
-/** Everything that is stored goes, the stored pictures' ids too. */
-export async function forgetSession() {
-  clearTimeout(timer);
-  if (!store) return;
-  await clear(store).catch(() => {});
-  stored.clear();
-  Object.assign(storedFiles, { tuned: null, checkpoint: null });
+/** When all is stored that has changed. */
+export async function settled() {
+  while (saving) await saving;
+}
+
+/** Whatever is stored goes, and then what there is now is stored. */
+export function forgetStored() {
+  wipe = true;
+  saveSoon();
+}
+
+// ------------------------------------------------------------------------------------------------ what was stored
+
+/** Of a session that was stored before results had ids. */
+function older({ model: from, tuned, run, curve }) {
+  if (!tuned) return {};
+  const result = { id: 'tuned', ids: tuned.ids, curve };
+  const left = { id: 'checkpoint', state: 'paused', examples: run?.examples, progress: run?.progress, curve };
+  return {
+    ...{ results: [result], runs: [left], checkpoint: 'checkpoint', tuned: { ...tuned, id: 'tuned' } },
+    works: [{ id: tuned.fingerprint, from: from?.from ?? '', result: 'tuned', run: 'checkpoint' }],
+  };
+}
+
+/** Everything of a record, from the keys where it stands. */
+async function read(record) {
+  const before = { works: [], results: [], runs: [], past: [], future: [], ...(record.works ? {} : older(record)) };
+  const session = { ...record, ...(record.works ? {} : before) };
+  const found = new Map();
+  const load = async (key) => {
+    const value = await get(key, store);
+    if (value !== undefined) found.set(key, key.startsWith(PICTURE) ? true : value);
+    return value;
+  };
+  const blobs = new Map();
+  const rows = [...session.pictures, ...[...session.past, ...session.future].flatMap(({ pictures: { gone } }) => gone)];
+  await Promise.all(
+    rows.map(async (row) => {
+      const { id, type, name } = row.one ?? row;
+      const bytes = await load(PICTURE + id);
+      if (bytes) blobs.set(id, name ? new File([bytes], name, { type }) : new Blob([bytes], { type }));
+    }),
+  );
+  const files = (name, list, own, field) =>
+    Promise.all(
+      list.map(async (one) => {
+        const file = await load(one.id === own ? name : `${name} ${one.id}`);
+        return /** @type {[string, any]} */ ([one.id, file && { ...one, [field]: file }]);
+      }),
+    );
+  const results = new Map(await files('tuned', session.results, session.tuned?.id, 'file'));
+  const runs = new Map(await files('checkpoint', session.runs, session.checkpoint, 'checkpoint'));
+  return { session, found, blobs, results, runs };
+}
+
+/**
+ * What was stored, in place of what there is.
+ * @returns {Promise<{ model: any } | null>} null where there was nothing
+ */
+export async function restore() {
+  try {
+    store ??= createStore('mudpt-demo', 'session');
+    await settled();
+    const record = await get('session', store);
+    if (!record) return null;
+    // A newer page has stored it, and nothing of it is to be lost.
+    if (record.version !== VERSION) throw new Error(`a session of version ${record.version}`);
+    const { session, found, blobs, results, runs } = await read(record);
+    const workOf = ({ result, run, ...rest }) => ({
+      ...rest,
+      result: results.get(result) ?? null,
+      run: runs.get(run) ?? null,
+    });
+    const made = new Map();
+    const picturesOf = (rows) =>
+      picturesFrom(rows.flatMap((row) => (blobs.has(row.id) ? [{ ...row, blob: blobs.get(row.id) }] : [])));
+    const entryOf = (entry) => ({
+      ...entry,
+      pictures: {
+        ...entry.pictures,
+        gone: entry.pictures.gone.flatMap(({ one, at }) => {
+          // A picture that several changes tell of is one.
+          if (!made.has(one.id)) made.set(one.id, picturesOf([one])[0]);
+          const picture = made.get(one.id);
+          return picture ? [{ one: { ...picture, classId: one.classId, held: one.held }, at }] : [];
+        }),
+      },
+      works: {
+        gone: entry.works.gone.map(({ one, at }) => ({ one: workOf(one), at })),
+        come: entry.works.come.map(workOf),
+        altered: entry.works.altered.map(({ id, was, is }) => ({ id, was: workOf(was), is: workOf(is) })),
+      },
+    });
+    const now = picturesOf(session.pictures);
+    for (const picture of now) made.set(picture.id, picture);
+    batch(() => {
+      restoreAll({
+        ...{ classes: session.classes, pictures: now, works: session.works.map(workOf), sample: session.sample },
+        ...{ past: session.past.map(entryOf), future: session.future.map(entryOf) },
+      });
+      chosenModel.value = session.model;
+      method.value = session.training.method;
+      preset.value = session.training.preset;
+      chosen.value = session.training.chosen;
+    });
+    stored = found;
+    storedRuns.value = new Set([...runs].flatMap(([id, run]) => (run ? [id] : [])));
+    return { model: session.model };
+  } catch {
+    store = null;
+    keeping.value = 'none';
+    return null;
+  }
 }

@@ -1,14 +1,20 @@
 /**
- * What the page works on: classes, their pictures, and which view is open. Everything else is computed from it.
+ * What the page works on: classes, their pictures, and what was trained. Everything else is computed from it.
  *
- * A picture that is held out is never trained on; accuracies are measured on these. Arrays are replaced, never changed,
- * so that an undo is the array as it was before.
+ * A picture that is held out is never trained on; accuracies are measured on these. Whatever a visitor changes goes
+ * through change(), so that it can be taken back, also after a reload. Arrays and things are replaced, never changed.
  */
 import { batch, computed, signal } from '@preact/signals';
+
+import { changeBetween, joined, without } from './history.js';
 
 /** Of pictures that a visitor adds to a class, every so manieth is held out. */
 const HOLD_OUT_EVERY = 4;
 const COLOURS = 10;
+/** So many changes can be taken back. */
+const MOST_CHANGES = 30;
+/** Changes of one kind that follow each other as quickly as this are one. */
+const ONE_CHANGE_MS = 3000;
 
 /**
  * @typedef {{ id: string, name: string, colour: number }} Class
@@ -29,6 +35,43 @@ const COLOURS = 10;
  * @property {import('@preact/signals').Signal<Answer | null>} zero
  * @property {import('@preact/signals').Signal<Answer | null>} tuned
  * @property {import('@preact/signals').Signal<string>} fault why it cannot be read
+ *
+ * @typedef {object} Curve
+ * @property {number[]} losses
+ * @property {[number, number][]} accuracies step and share
+ * @property {number} steps
+ * @property {number} [measured] held-out pictures that the accuracies are measured on
+ * @property {number} [held] held-out pictures in all
+ *
+ * @typedef {object} Result what a run has ended with, or a file that was opened
+ * @property {string} id
+ * @property {string[]} ids of the classes on this page, in the classifier's order
+ * @property {Uint8Array} file
+ * @property {Curve} curve
+ *
+ * @typedef {object} Unfinished a run that can go on
+ * @property {string} id
+ * @property {'running' | 'paused' | 'stopped'} state
+ * @property {Uint8Array} checkpoint
+ * @property {string} examples which pictures it trains on
+ * @property {Curve} curve
+ * @property {any} [progress] of the last step
+ *
+ * @typedef {object} Work what was trained with a model
+ * @property {string} id the model's fingerprint
+ * @property {string} from its address, '' where it has none
+ * @property {Result | null} result
+ * @property {Unfinished | null} run
+ *
+ * @typedef {object} Told of a change
+ * @property {string} id
+ * @property {string} what it was, for the message
+ * @property {boolean} loud it took something away: the way back is offered at once
+ * @property {boolean} kept stored with the session; what a visitor wants to be rid of is not
+ * @property {string} kind changes of one kind may become one; '' for none
+ * @property {number} at when
+ *
+ * @typedef {import('./history.js').Change & Told} Entry
  */
 
 /** @type {import('@preact/signals').Signal<Class[]>} */
@@ -37,6 +80,8 @@ export const classes = signal([]);
 export const pictures = signal([]);
 /** The sample task that the pictures came from, '' for none. */
 export const sampleId = signal('');
+/** @type {import('@preact/signals').Signal<Work[]>} */
+export const works = signal([]);
 
 export const newId = () => crypto.getRandomValues(new Uint32Array(2)).join('-');
 
@@ -60,6 +105,7 @@ export const isRepeated = (one) => plain(one.name) !== '' && !named.value.includ
 export const classOf = (id) => classes.value.find((one) => one.id === id);
 export const nameOf = (id) => plain(classOf(id)?.name ?? '');
 export const picturesOf = (id) => pictures.value.filter((picture) => picture.classId === id);
+export const workOf = (id) => works.value.find((work) => work.id === id);
 
 /** Pictures of classes with a name, in the order of the cards. */
 const usable = computed(() => {
@@ -76,27 +122,116 @@ export const hasOwnPictures = computed(() => pictures.value.some(({ origin }) =>
 
 // ------------------------------------------------------------------------------------------------ undo
 
-/** What can be taken back: what it was called, and how. @type {import('@preact/signals').Signal<any>} */
+/** What can be taken back, the last one last. @type {import('@preact/signals').Signal<Entry[]>} */
+export const history = signal([]);
+/** What was taken back, and can be done again. @type {import('@preact/signals').Signal<Entry[]>} */
+export const undone = signal([]);
+/** The change whose way back is offered at once. @type {import('@preact/signals').Signal<Entry | null>} */
 export const undoable = signal(null);
 
-/** Does something that can be undone. @param {string} what for the message @param {() => void} change */
-function change(what, change) {
-  const before = { classes: classes.value, pictures: pictures.value, sample: sampleId.value };
-  batch(change);
-  const back = () =>
-    batch(() => {
-      classes.value = before.classes;
-      pictures.value = before.pictures;
-      sampleId.value = before.sample;
-      undoable.value = null;
-    });
-  undoable.value = { what, back };
+const now = () => ({
+  classes: classes.value,
+  pictures: pictures.value,
+  works: works.value,
+  sample: sampleId.value,
+});
+
+/** Sets all that there is. @param {import('./history.js').Collection} collection */
+function setAll(collection) {
+  batch(() => {
+    classes.value = collection.classes;
+    pictures.value = collection.pictures;
+    works.value = collection.works;
+    sampleId.value = collection.sample;
+  });
+}
+
+/** All pictures that are there or can come back. @returns {Picture[]} */
+export function everyPicture() {
+  const past = [...history.value, ...undone.value].flatMap((entry) => entry.pictures.gone.map(({ one }) => one));
+  return [...new Map([...past, ...pictures.value].map((picture) => [picture.id, picture])).values()];
+}
+
+/** Sets what can be taken back and done again; pictures that nothing can bring back any more are let go. */
+function setPast(past, future) {
+  const before = everyPicture();
+  batch(() => {
+    history.value = past.slice(-MOST_CHANGES);
+    undone.value = future;
+    if (undoable.value && !history.value.includes(undoable.value)) undoable.value = null;
+  });
+  const still = new Set(everyPicture().map(({ id }) => id));
+  for (const { id, url } of before) if (!still.has(id)) URL.revokeObjectURL(url);
+}
+
+/**
+ * The one way in which anything is changed.
+ * @param {string | ((entry: any) => string)} what it is called in messages
+ * @param {() => void} make
+ * @param {{ loud?: boolean, kept?: boolean, kind?: string }} [how]
+ */
+export function change(what, make, { loud = false, kept = true, kind = '' } = {}) {
+  const before = now();
+  batch(make);
+  const difference = changeBetween(before, now());
+  if (!difference) return;
+  const last = history.value.at(-1);
+  const goesOn = kind !== '' && last?.kind === kind && Date.now() - last.at < ONE_CHANGE_MS;
+  const done = goesOn ? joined(last, difference) : difference;
+  const told = { id: newId(), loud, kept, kind, at: Date.now(), what: typeof what === 'string' ? what : what(done) };
+  const entry = { ...done, ...told };
+  batch(() => {
+    setPast([...history.value.slice(0, goesOn ? -1 : undefined), entry], []);
+    if (loud) undoable.value = entry;
+  });
+}
+
+/** Takes a change back; the change that does so. @param {Entry} entry */
+function takeBack(entry) {
+  const before = now();
+  setAll(without(before, entry));
+  const back = changeBetween(before, now());
+  const { id, what, kept, loud } = entry;
+  return back && { ...back, id, what, kept, loud, kind: '', at: Date.now() };
+}
+
+/** Takes back one change, and nothing that was done since. @param {Entry} [entry] the last one by default */
+export function undo(entry = history.value.at(-1)) {
+  if (!entry || !history.value.includes(entry)) return;
+  batch(() => {
+    const back = takeBack(entry);
+    const rest = history.value.filter((one) => one !== entry);
+    setPast(rest, back ? [...undone.value, back] : undone.value);
+  });
+}
+
+/** Does again what was taken back last. */
+export function redo() {
+  const entry = undone.value.at(-1);
+  if (!entry) return;
+  batch(() => {
+    const again = takeBack(entry);
+    setPast(again ? [...history.value, again] : history.value, undone.value.slice(0, -1));
+  });
+}
+
+/** What can be taken back is forgotten. @param {Entry} [entry] this one, all by default */
+export const forgetPast = (entry) => setPast(entry ? history.value.filter((one) => one !== entry) : [], []);
+
+/** All of a stored session. @param {import('./history.js').Collection & { past: Entry[], future: Entry[] }} session */
+export function restoreAll({ past, future, ...collection }) {
+  batch(() => {
+    setAll(collection);
+    history.value = past;
+    undone.value = future;
+    undoable.value = null;
+  });
 }
 
 // ------------------------------------------------------------------------------------------------ changes
 
-/** @param {string} [name] @returns {string} its id */
-export function addClass(name = '') {
+/** A class more, which belongs to a greater change. @returns {string} its id */
+function newClass(name) {
   const used = classes.value.map(({ colour }) => colour);
   const free = Array.from({ length: COLOURS }, (_, i) => i).find((i) => !used.includes(i));
   const one = { id: newId(), name, colour: free ?? classes.value.length % COLOURS };
@@ -104,83 +239,139 @@ export function addClass(name = '') {
   return one.id;
 }
 
-/** The class of this name, a new one where there is none. @param {string} name */
-export function classNamed(name) {
-  const found = classes.value.find((one) => plain(one.name).toLowerCase() === plain(name).toLowerCase());
-  return found?.id ?? addClass(plain(name));
+/** @param {string} what @returns {string} its id */
+export function addClass(what) {
+  let id = '';
+  change(what, () => (id = newClass('')));
+  return id;
 }
 
-/** @param {string} id @param {string} name */
-export function renameClass(id, name) {
-  classes.value = classes.value.map((one) => (one.id === id ? { ...one, name } : one));
+/** The class of this name, a new one where there is none. @param {string} name */
+function classNamed(name) {
+  const found = classes.value.find((one) => plain(one.name).toLowerCase() === plain(name).toLowerCase());
+  return found?.id ?? newClass(plain(name));
+}
+
+/** @param {string} id @param {string} name @param {string} what */
+export function renameClass(id, name, what) {
+  const rename = () => {
+    classes.value = classes.value.map((one) => (one.id === id ? { ...one, name } : one));
+  };
+  change(what, rename, { kind: `name ${id}` });
 }
 
 /** @param {string} id @param {string} what */
 export function removeClass(id, what) {
-  change(what, () => {
+  const remove = () => {
     classes.value = classes.value.filter((one) => one.id !== id);
     pictures.value = pictures.value.filter((picture) => picture.classId !== id);
+  };
+  change(what, remove, { loud: true });
+}
+
+/**
+ * Pictures as the page has them.
+ * @param {{ id?: string, classId: string, blob: Blob, origin: Origin, held?: boolean, fault?: string }[]} added
+ * @returns {Picture[]}
+ */
+export function picturesFrom(added) {
+  const counts = new Map();
+  for (const { classId } of pictures.value) counts.set(classId, (counts.get(classId) ?? 0) + 1);
+  return added.map(({ id = newId(), classId, blob, origin, held, fault = '' }) => {
+    const count = (counts.get(classId) ?? 0) + (fault ? 0 : 1);
+    counts.set(classId, count);
+    return {
+      ...{ id, classId, blob, origin, url: URL.createObjectURL(blob) },
+      held: held ?? (!fault && count % HOLD_OUT_EVERY === 0),
+      ...{ zero: signal(null), tuned: signal(null), fault: signal(fault) },
+    };
   });
 }
 
 /**
- * @param {{ id?: string, classId: string, blob: Blob, origin: Origin, held?: boolean }[]} added
- * @returns {Picture[]}
+ * Adds pictures to classes that are named by `classId`, or else by `name`: those that are not there yet are made.
+ * @param {{ classId?: string, name?: string, blob: Blob, origin: Origin, fault?: string }[]} added
+ * @param {string | ((count: number) => string)} what
+ * @param {string} [kind] pictures that come one by one are one change
  */
-export function addPictures(added) {
-  const counts = new Map();
-  for (const { classId } of pictures.value) counts.set(classId, (counts.get(classId) ?? 0) + 1);
-  const made = added.map(({ id = newId(), classId, blob, origin, held }) => {
-    const count = (counts.get(classId) ?? 0) + 1;
-    counts.set(classId, count);
-    const faults = { zero: signal(null), tuned: signal(null), fault: signal('') };
-    return {
-      ...{ id, classId, blob, origin, url: URL.createObjectURL(blob) },
-      held: held ?? count % HOLD_OUT_EVERY === 0,
-      ...faults,
-    };
-  });
-  pictures.value = [...pictures.value, ...made];
-  return made;
+export function addPictures(added, what, kind = '') {
+  const add = () => {
+    const made = added.map(({ classId = '', name = '', ...rest }) => {
+      // The class may have gone while its pictures were read.
+      const home = classOf(classId)?.id ?? classNamed(name);
+      return { ...rest, classId: home };
+    });
+    pictures.value = [...pictures.value, ...picturesFrom(made)];
+  };
+  const told = typeof what === 'string' ? what : (entry) => what(entry.pictures.come.length);
+  change(told, add, { kind });
 }
 
 /** @param {string} id @param {string} what */
 export function removePicture(id, what) {
-  change(what, () => {
+  const remove = () => {
     pictures.value = pictures.value.filter((picture) => picture.id !== id);
-  });
+  };
+  change(what, remove, { loud: true });
 }
+
+const alter = (id, part) => () => {
+  pictures.value = pictures.value.map((picture) => (picture.id === id ? { ...picture, ...part } : picture));
+};
 
 /** @param {string} id @param {string} classId @param {string} what */
-export function movePicture(id, classId, what) {
-  change(what, () => {
-    const moved = pictures.value.filter((picture) => picture.id === id).map((picture) => ({ ...picture, classId }));
-    pictures.value = [...pictures.value.filter((picture) => picture.id !== id), ...moved];
-  });
-}
+export const movePicture = (id, classId, what) => change(what, alter(id, { classId }), { loud: true });
 
-/** @param {string} id @param {boolean} held */
-export function setHeld(id, held) {
-  pictures.value = pictures.value.map((picture) => (picture.id === id ? { ...picture, held } : picture));
-}
+/** @param {string} id @param {boolean} held @param {string} what */
+export const setHeld = (id, held, what) => change(what, alter(id, { held }));
 
-/** Everything goes. @param {string} what */
+/** Classes and pictures go. @param {string} what */
 export function clearAll(what) {
-  change(what, () => {
+  const clear = () => {
     classes.value = [];
     pictures.value = [];
     sampleId.value = '';
-  });
+  };
+  change(what, clear, { loud: true });
 }
 
-/** Other classes and pictures in place of all there are. */
-export function replaceAll({ names, added, sample = '' }) {
-  batch(() => {
+/** Everything goes, and what could be taken back; the way back from this is not stored. @param {string} what */
+export function removeEverything(what) {
+  forgetPast();
+  const clear = () => setAll({ classes: [], pictures: [], works: [], sample: '' });
+  change(what, clear, { loud: true, kept: false });
+}
+
+/**
+ * A sample's classes and pictures in place of what there is.
+ * @param {{ names: string[], added: any[], sample: string }} sample @param {string} what
+ */
+export function replaceAll({ names, added, sample }, what) {
+  const first = classes.value.length === 0 && history.value.length === 0;
+  const replace = () => {
     classes.value = [];
     pictures.value = [];
-    const ids = new Map(names.map((name) => [name, addClass(name)]));
-    addPictures(added.map(({ name, ...rest }) => ({ ...rest, classId: ids.get(name) })));
+    const ids = new Map(names.map((name) => [name, newClass(name)]));
+    pictures.value = picturesFrom(added.map(({ name, ...rest }) => ({ ...rest, classId: ids.get(name) })));
     sampleId.value = sample;
-    undoable.value = null;
-  });
+  };
+  if (first)
+    batch(replace); // what the page begins with took nothing's place
+  else change(what, replace, { loud: true });
 }
+
+/** Sets what was trained with a model, as a part of a change or of a run. @param {Work} work */
+export function setWork(work) {
+  const others = works.value.filter(({ id }) => id !== work.id);
+  works.value = work.result || work.run ? [...others, work] : others;
+}
+
+/**
+ * What was trained with a model, in place of what there was; classes that the classifier knows and that are not there
+ * get a card.
+ * @param {string} what
+ * @param {string[]} names the classifier's classes
+ * @param {(ids: string[]) => Work} make
+ */
+export const useWork = (what, names, make) =>
+  change(what, () => setWork(make(names.map((name) => classNamed(name)))), { loud: true });

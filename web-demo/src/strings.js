@@ -11,6 +11,13 @@ function duration(ms) {
   return minutes < 90 ? `${minutes} min` : `${(minutes / 60).toFixed(1)} h`;
 }
 
+/** Names of files: a few, and how many more. @param {{ name?: string }[]} files */
+const some = (files) => {
+  const names = files.slice(0, 3).map(({ name }) => name || 'a picture');
+  const more = files.length - names.length;
+  return more ? `${names.join(', ')} and ${more} more` : names.join(', ').replace(/, ([^,]*)$/, ' and $1');
+};
+
 export const format = { percent, plural, megabytes, duration };
 
 export const text = {
@@ -20,7 +27,15 @@ export const text = {
   skip: 'Skip to the content',
   close: 'Close',
   cancel: 'Cancel',
-  undo: 'Undo',
+  undo: {
+    label: 'Undo',
+    last: (what) => `Undo: ${what}`,
+    again: (what) => `Redo: ${what}`,
+    added: 'A class was added',
+    renamed: (name) => (name ? `Renamed to ${name}` : 'The name was removed'),
+    held: (held) => (held ? 'A picture was held out' : 'A picture is trained on'),
+    training: 'The training',
+  },
   views: { pictures: 'Pictures', train: 'Train', compare: 'Compare', inside: 'Inside', keep: 'Keep' },
   viewsLabel: 'Views',
   theme: { label: 'Colours', auto: 'as the device', light: 'light', dark: 'dark' },
@@ -32,11 +47,11 @@ export const text = {
     none: '–',
     of: (right, count) => `${right} of ${plural(count, 'picture')} right`,
     waiting: 'looking at the pictures …',
+    looking: (count, total) => `${count} of ${total} looked at`,
     noClasses: 'Name two classes to begin',
     untrained: 'Press Train',
     training: (epoch, epochs) => `epoch ${epoch} of ${epochs}`,
     points: (points) => `${points > 0 ? '+' : points < 0 ? '−' : '±'}${Math.abs(points)} points`,
-    stale: 'trained for other classes',
   },
 
   model: {
@@ -60,6 +75,7 @@ export const text = {
     use: 'Load',
     inUse: 'In use',
     address: 'Address of another model',
+    noAddress: 'Type or paste an address first.',
     addressHint: 'A folder or a Hugging Face repository with a CLIP that has a ViT',
     addressPlaceholder: 'https://huggingface.co/…',
     folder: 'Choose a folder',
@@ -74,7 +90,13 @@ export const text = {
         : 'Computes on one thread, since this site does not send the headers that allow more, or this ' +
           'browser has none.',
     large: 'A large model needs about 300 MB of memory, and training takes minutes instead of seconds.',
-    changed: 'The classifier belonged to the model before. Train again for this one.',
+    missing: (name) => `${name} is not loaded`,
+    failedToLoad: 'It could not be loaded.',
+    cancelled: 'Its load was cancelled.',
+    folderGone: 'It came from a folder, which has to be opened again.',
+    standIn: 'The built-in model stands in. What was trained with it is kept and comes back with it.',
+    stay: 'Stay with the built-in model',
+    unusable: 'What was trained with this model cannot be used any more',
   },
 
   world: {
@@ -88,6 +110,7 @@ export const text = {
     names: { travel: 'Travel', zoo: 'Zoo', food: 'Food', faces: 'Faces' },
     empty: 'Start empty',
     emptied: 'Everything was removed',
+    opened: (name) => `${name} took the place of what was there`,
     credit: 'Pictograms, altered:',
     authors: 'Authors and licences',
     failed: 'The sample could not be fetched. Check the connection and try again.',
@@ -102,7 +125,8 @@ export const text = {
     namePlaceholder: 'Name it',
     repeated: 'This name is there already',
     unnamed: 'Give it a name',
-    count: (train, held) => `${train} to train${held ? `, ${held} held out` : ''}`,
+    count: (train, held, broken) =>
+      `${train} to train${held ? `, ${held} held out` : ''}${broken ? `, ${broken} cannot be read` : ''}`,
     add: (name) => `Add pictures to ${name || 'this class'}`,
     upload: 'Files',
     folder: 'Folder',
@@ -124,8 +148,10 @@ export const text = {
     wrong: (name, share) => `taken for ${name}, ${percent(share)}`,
     more: (count) => `Show ${count} more`,
     less: 'Show fewer',
-    skipped: (count) => `${plural(count, 'file was', 'files were')} no picture and left out`,
+    skipped: (files) => `${some(files)} ${files.length === 1 ? 'is no picture' : 'are no pictures'} and left out`,
+    onlyHidden: 'Only hidden files were found there.',
     unreadable: 'cannot be read',
+    broken: (files) => `${some(files)} cannot be read and ${files.length === 1 ? 'is' : 'are'} not trained on`,
     added: (count, name) => `${plural(count, 'picture')} added to ${name}`,
     addedClasses: (count, classes) => `${plural(count, 'picture')} in ${plural(classes, 'class', 'classes')} added`,
     pasteHint: 'Paste goes to the class that you used last.',
@@ -179,6 +205,15 @@ export const text = {
     pausing: 'Pausing …',
     left: (ms) => `${duration(ms)} left`,
     paused: 'Paused. Continue when you like, also after a reload.',
+    pausedHere: 'Paused. Continue when you like; it is being stored.',
+    pausedOnly: 'Paused. Continue when you like, but before you leave: this browser does not store it.',
+    interrupted: (progress) =>
+      progress
+        ? `Interrupted at step ${progress.step} of ${progress.steps}. Continue where it stood.`
+        : 'Interrupted. Continue where it stood.',
+    interruptedNotice: 'Training was interrupted. Continue it under Train.',
+    measuring: 'Trained. Looking at the pictures …',
+    partly: (known, all) => `The classifier in use knows ${known} of the ${all} classes. Train to teach it all.`,
     step: (step, steps) => `step ${step} of ${steps}`,
     done: (points, share) =>
       points === null ? 'Done. Try it below.' : `Done: ${percent(share)} right, ${text.score.points(points)}.`,
@@ -191,9 +226,12 @@ export const text = {
     },
     chart: 'Loss and accuracy while training',
     chartNow: (loss, share) =>
-      `Loss ${loss.toFixed(2)}${share === null ? '' : `, accuracy on held-out pictures ${percent(share)}`}`,
+      `Loss ${loss.toFixed(2)}${share === null ? '' : `, ${percent(share)} right after the last epoch`}`,
     loss: 'Loss',
-    accuracy: 'Accuracy, up to 4 held out a class',
+    accuracy: (some, all) =>
+      some && all && some < all
+        ? `Right after each epoch, on ${some} of the ${all} held-out pictures`
+        : 'Right after each epoch, on the held-out pictures',
     settings: {
       shots: ['Pictures a class', 'At most so many are drawn of each class'],
       epochs: ['Epochs', 'How often every picture is seen'],
@@ -278,6 +316,12 @@ export const text = {
     import: 'Open a file',
     imported: (count) => `The classifier is in use: ${plural(count, 'class', 'classes')}`,
     importFailed: 'The file cannot be used',
+    isPicture: 'is a picture. Give it to a class under Pictures, or look at it under Try it.',
+    isOther: 'is no classifier. Choose a file that was downloaded here and ends with .safetensors.',
+    isNoClassifier: 'holds something else than a classifier. Choose a file that was downloaded under Keep.',
+    isOfOtherModel: 'was trained with another model. Choose that model first, at the top of the page.',
+    isDamaged: 'is damaged. Download it again, or use another copy.',
+    modelChanged: 'The model was changed meanwhile. Open the file again.',
     zipTitle: 'A page of its own',
     zipBody: 'A zip with the classifier, the library and a page of ten lines that uses it.',
     zipModel: 'The model is in it.',
@@ -292,8 +336,12 @@ export const text = {
     sessionTitle: 'This session',
     sessionBody:
       'Classes, pictures and what was trained are kept on this device and survive a reload. Nothing is sent anywhere.',
+    sessionSaving: 'Classes, pictures and what was trained are being stored on this device. Nothing is sent anywhere.',
     sessionNot:
       'This browser does not let the page store anything: a reload starts over. Download what you want to keep.',
+    sessionFull:
+      'There is no room left on this device: not everything survives a reload. Remove pictures or models, or ' +
+      'download what you want to keep.',
     clear: 'Remove everything',
     nothing: 'Nothing is trained yet.',
     readme: (withModel) =>
@@ -310,6 +358,13 @@ export const text = {
         'Library and notices: mudpt/LICENSE, mudpt/THIRD-PARTY-NOTICES.md.',
         '',
       ].join('\n'),
+  },
+
+  tabs: {
+    title: 'This page is open in another tab',
+    body: 'Your classes and pictures are in use there. What you see here is how they were when this tab was opened.',
+    take: 'Use it here',
+    taking: 'The other tab puts everything away …',
   },
 
   footer: {

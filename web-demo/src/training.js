@@ -1,34 +1,41 @@
-/** Training runs on this page: start, pause, go on, stop; what the chart shows; what is kept of them. */
-import { batch, computed, signal } from '@preact/signals';
+/**
+ * Training runs on this page: start, pause, go on, stop; what the chart shows; what is kept of them. A run in progress
+ * is kept after every epoch and at least once a minute, so that a page that is closed loses little of it.
+ */
+import { batch, computed, effect, signal } from '@preact/signals';
 
-import { clip } from './models.js';
-import { pictureMs, tuned } from './predict.js';
-import { heldPictures, named, nameOf, trainPictures } from './store.js';
+import { clip, model } from './models.js';
+import { lookedAt, pictureMs, trained, tuned } from './predict.js';
+import { change, heldPictures, named, nameOf, newId, setWork, trainPictures, workOf, works } from './store.js';
+import { text } from './strings.js';
 
 /** A step costs about this many times what looking at its pictures costs. */
 const STEP_COST = 4;
 const TELL_MS = 120;
+const KEEP_MS = 60_000;
+/** The library draws at most so many held-out pictures of a class to measure a run on. */
+const MOST_MEASURED = 4;
 
 export const method = signal('mudpt');
 export const preset = signal('quick');
 /** What was set under "Advanced", in place of the preset's. @type {import('@preact/signals').Signal<any>} */
 export const chosen = signal({});
 
+/** @typedef {import('./store.js').Curve} Curve */
+
 /**
- * @typedef {object} Run
- * @property {'idle' | 'starting' | 'running' | 'pausing' | 'paused' | 'done' | 'failed'} state
+ * @typedef {object} Run the one that goes on, or how the last one failed
+ * @property {'idle' | 'starting' | 'running' | 'pausing' | 'failed'} state
  * @property {any} [progress] of the last step
  * @property {any} [error]
  * @property {string} [examples] which pictures it trains on
  */
 /** @type {import('@preact/signals').Signal<Run>} */
 export const run = signal({ state: 'idle' });
-/** What the chart shows; replaced as it grows. */
-export const curve = signal({ losses: [], accuracies: /** @type {[number, number][]} */ ([]), steps: 0 });
-/** The run between two steps, for going on later. @type {import('@preact/signals').Signal<Uint8Array | null>} */
-export const checkpoint = signal(null);
-/** The trained classifier as a file. @type {import('@preact/signals').Signal<Uint8Array | null>} */
-export const tunedFile = signal(null);
+/** What the chart shows of it; replaced as it grows. @type {import('@preact/signals').Signal<Curve>} */
+const live = signal({ losses: [], accuracies: [], steps: 0 });
+/** Why the classifier that is kept cannot be used. @type {import('@preact/signals').Signal<any>} */
+export const tunedError = signal(null);
 
 /** Milliseconds that a picture took in the last run's steps; 0 before the first. */
 const trainedMs = signal(0);
@@ -45,7 +52,7 @@ export const settings = computed(() => {
   return info && { ...info.presets[preset.value], ...chosen.value };
 });
 
-const examplesKey = () => trainPictures.value.map(({ id, classId }) => `${id} ${nameOf(classId)}`).join('\n');
+const examplesKey = computed(() => trainPictures.value.map(({ id, classId }) => `${id} ${nameOf(classId)}`).join('\n'));
 
 /** Why training cannot start, as a key of the strings; '' where it can. */
 export const obstacle = computed(() => {
@@ -63,107 +70,166 @@ export const estimate = (name) => {
   const { shots, epochs } = { ...methodInfo.value.presets[name], ...chosen.value };
   const counts = new Map();
   for (const { classId } of trainPictures.value) counts.set(classId, (counts.get(classId) ?? 0) + 1);
-  const trained = [...counts.values()].reduce((sum, count) => sum + Math.min(count, shots), 0);
-  return trained * epochs * cost;
+  const drawn = [...counts.values()].reduce((sum, count) => sum + Math.min(count, shots), 0);
+  return drawn * epochs * cost;
 };
 
-/** Whether the run that was stopped can go on: nothing that it trains on has changed. */
-export const canContinue = computed(
-  () => !busy.value && checkpoint.value !== null && run.value.examples === examplesKey(),
-);
+/** What was trained with the present model. */
+const work = computed(() => {
+  const known = clip.value && workOf(clip.value.info.fingerprint);
+  if (known || !clip.value || typeof model.value?.from !== 'string') return known ?? null;
+  // Another fingerprint at the same address: the library may read the file nevertheless.
+  return works.value.find(({ from }) => from !== '' && from === model.value?.from) ?? null;
+});
+
+/** The run that can go on: nothing that it trains on has changed. */
+export const unfinished = computed(() => {
+  const found = work.value?.run ?? null;
+  return !busy.value && found?.examples === examplesKey.value ? found : null;
+});
+
+/** How training stands, for the classes and pictures that are there. */
+export const stage = computed(() => {
+  const { state, examples } = run.value;
+  if (busy.value || (state === 'failed' && examples === examplesKey.value)) return state;
+  const kept = { paused: 'paused', running: 'interrupted', stopped: '' }[unfinished.value?.state ?? 'stopped'];
+  return kept || (trained.value ? 'done' : 'idle');
+});
+
+/** The curve of what is shown: of the run that goes on, or that gave the classifier in use. */
+export const curve = computed(() => {
+  if (busy.value) return live.value;
+  if (stage.value === 'interrupted') return unfinished.value?.curve ?? null;
+  return trained.value?.result.curve ?? null;
+});
 
 // ------------------------------------------------------------------------------------------------ running
 
 const examplesOf = (list) => list.map(({ blob, classId }) => ({ image: blob, label: nameOf(classId) }));
 
-/** @param {{ resume?: Uint8Array }} [options] */
-export async function train({ resume } = {}) {
-  const model = clip.value;
-  if (!model || busy.value) return;
-  const ids = named.value.map(({ id }) => id);
-  const key = examplesKey();
-  const options = resume
-    ? { resume }
-    : { classes: ids.map(nameOf), method: method.value, preset: preset.value, ...chosen.value };
+/** Of how many held-out pictures the curve tells. */
+function measured(held, shots) {
+  const counts = new Map();
+  for (const { classId } of held) counts.set(classId, (counts.get(classId) ?? 0) + 1);
+  const most = Math.min(shots ?? MOST_MEASURED, MOST_MEASURED);
+  return { measured: [...counts.values()].reduce((sum, count) => sum + Math.min(count, most), 0), held: held.length };
+}
+
+/** @param {{ from?: import('./store.js').Unfinished | null }} [options] a run to go on with */
+export async function train({ from = null } = {}) {
+  const clipNow = clip.value;
+  if (!clipNow || busy.value) return;
+  const wanted = settings.value;
+  const key = examplesKey.value;
   batch(() => {
     run.value = { state: 'starting', examples: key };
-    curve.value = { losses: [], accuracies: resume ? curve.value.accuracies : [], steps: 0 };
-    if (!resume) checkpoint.value = null;
+    live.value = { losses: [], accuracies: from?.curve.accuracies ?? [], steps: 0 };
   });
-  const held = examplesOf(heldPictures.value);
-  const mine = model.tune({
+  // One picture that cannot be read would end the run: it is known before.
+  await lookedAt([...trainPictures.value, ...heldPictures.value]);
+  if (clipNow !== clip.value || !named.value.length || obstacle.value) return void (run.value = { state: 'idle' });
+  const ids = named.value.map(({ id }) => id);
+  const held = heldPictures.value;
+  const options = from
+    ? { resume: from.checkpoint }
+    : { classes: ids.map(nameOf), method: method.value, preset: preset.value, ...chosen.value };
+  const about = {
+    ...{ clip: clipNow, ids, examples: examplesKey.value, earlier: work.value },
+    ...{ batchSize: wanted?.batchSize ?? 1, from: typeof model.value?.from === 'string' ? model.value.from : '' },
+    count: from?.curve.held === undefined ? measured(held, wanted?.shots) : from.curve,
+  };
+  const mine = clipNow.tune({
     ...options,
     examples: examplesOf(trainPictures.value),
-    validation: held.length ? held : false,
+    validation: held.length ? examplesOf(held) : false,
   });
   job = mine;
   try {
-    await follow(mine, key);
-    await finish(model, mine, ids, key);
+    await follow(mine, about);
+    if (mine === job) await finish(mine, about);
+    else await mine.finished.then((classifier) => classifier.dispose());
   } catch (error) {
     await mine.finished.catch(() => {});
-    if (mine.classifier) await keep(mine.classifier, ids, []).catch(() => {});
-    if (model === clip.value) run.value = { state: 'failed', error, examples: key };
+    if (mine !== job) return;
+    if (mine.classifier) await useTrained(mine.classifier, about, null).catch(() => {});
+    run.value = clipNow === clip.value ? { state: 'failed', error, examples: about.examples } : { state: 'idle' };
   } finally {
     if (job === mine) job = null;
   }
 }
 
-/** Shows the steps as they come, a few times a second. */
-async function follow(mine, key) {
+/** Puts the run between two steps away, in place of the one before. */
+async function keepRun(mine, about, state) {
+  const checkpoint = await mine.checkpoint().catch(() => null);
+  if (!checkpoint || mine !== job) return null;
+  const { progress } = run.value;
+  const kept = { id: newId(), state, checkpoint, examples: about.examples, curve: live.value, progress };
+  const id = about.clip.info.fingerprint;
+  setWork({ id, from: about.from, result: (workOf(id) ?? about.earlier)?.result ?? null, run: kept });
+  return kept;
+}
+
+/** Shows the steps as they come, a few times a second, and keeps the run. */
+async function follow(mine, about) {
   const losses = [];
   const accuracies = [];
-  const pictures = settings.value?.batchSize ?? 1;
-  let told = 0;
-  let start = 0;
-  let counted = 0;
+  const known = new Map(live.value.accuracies);
+  let [told, start, counted, last] = [0, 0, 0, /** @type {any} */ (null)];
+  let kept = performance.now();
+  let keeping = Promise.resolve(/** @type {any} */ (null));
   const tell = (progress) =>
     batch(() => {
-      const known = curve.value.accuracies.filter(([step]) => step <= progress.step);
-      curve.value = {
+      const { measured: some, held } = about.count;
+      live.value = {
         losses: losses.slice(),
-        accuracies: accuracies.length ? accuracies.slice() : known,
+        accuracies: accuracies.slice(),
         steps: progress.steps,
+        measured: some,
+        held,
       };
       const state = run.value.state === 'pausing' ? 'pausing' : 'running';
-      run.value = { ...run.value, state, progress, examples: key };
+      run.value = { ...run.value, state, progress, examples: about.examples };
     });
-  let last = null;
-  const known = new Map(curve.value.accuracies);
   for await (const step of mine) {
     last = step;
     losses.push(step.loss);
     if (!step.replayed) {
       start ||= performance.now();
-      if (++counted > 1) trainedMs.value = (performance.now() - start) / (counted - 1) / pictures;
+      if (++counted > 1) trainedMs.value = (performance.now() - start) / (counted - 1) / about.batchSize;
     }
     const accuracy = step.validationAccuracy ?? (step.replayed ? known.get(step.step) : undefined);
     if (accuracy !== undefined) accuracies.push([step.step, accuracy]);
-    if (performance.now() - told < TELL_MS) continue;
+    const endsEpoch = step.step % (step.steps / step.epochs) === 0;
+    const keep = !step.replayed && (counted === 1 || endsEpoch || performance.now() - kept > KEEP_MS);
+    if (!keep && performance.now() - told < TELL_MS) continue;
     told = performance.now();
     tell(step);
+    if (!keep || step.step === step.steps) continue;
+    kept = told;
+    keeping = keeping.then(() => keepRun(mine, about, 'running'));
   }
   if (last) tell(last);
+  await keeping;
 }
 
-async function finish(model, mine, ids, key) {
+async function finish(mine, about) {
   const classifier = await mine.finished;
-  const { progress } = run.value;
+  const { progress, state } = run.value;
   const whole = progress && progress.step === progress.steps;
-  const state = run.value.state === 'pausing' && !whole ? 'paused' : 'done';
-  checkpoint.value = whole || !progress ? null : await mine.checkpoint().catch(() => null);
-  await keep(classifier, ids, curve.value.accuracies);
-  if (model === clip.value) run.value = { state, progress, examples: key };
+  const left = whole || !progress ? null : await keepRun(mine, about, state === 'pausing' ? 'paused' : 'stopped');
+  await useTrained(classifier, about, left);
+  run.value = { state: 'idle' };
 }
 
-/** Puts a classifier to use, and away as a file. */
-export async function keep(classifier, ids, accuracies) {
-  const file = await classifier.export();
+/** Puts a classifier to use in place of the one before, which can be had back. */
+async function useTrained(classifier, { clip: mine, ids, from, earlier }, left) {
+  const result = { id: newId(), ids, file: await classifier.export(), curve: live.value };
+  const id = mine.info.fingerprint;
   batch(() => {
-    const before = tuned.value;
-    tuned.value = { classifier, ids, history: { accuracies } };
-    tunedFile.value = file;
-    before?.classifier.dispose().catch(() => {});
+    if (mine === clip.value) setTuned({ classifier, ids, result });
+    // What was kept on the way is no change of its own.
+    setWork({ id, from, result: (workOf(id) ?? earlier)?.result ?? null, run: earlier?.run ?? null });
+    change(text.undo.training, () => setWork({ id, from, result, run: left }));
   });
 }
 
@@ -174,17 +240,66 @@ export function stop(how) {
   job.stop();
 }
 
-export const goOn = () => checkpoint.value && train({ resume: checkpoint.value });
+export const goOn = () => unfinished.value && train({ from: unfinished.value });
 
-/** Nothing is trained any more, for instance since there is another model. */
-export function forgetTraining() {
+/** Ends the run, and nothing comes of it. */
+export function discard() {
+  job?.stop();
+  job = null;
+  run.value = { state: 'idle' };
+}
+
+/** Ends the run so that it can go on, and waits until it is put away. */
+export async function pauseNow() {
+  if (!busy.value) return;
+  await new Promise((resolve) => {
+    const end = effect(() => {
+      if (run.value.state === 'running') queueMicrotask(() => stop('pause'));
+      if (busy.value) return;
+      queueMicrotask(() => end());
+      resolve(undefined);
+    });
+  });
+}
+
+// ------------------------------------------------------------------------------------------------ in use
+
+/** @param {typeof tuned.value} entry */
+function setTuned(entry) {
+  const before = tuned.peek();
+  tuned.value = entry;
+  before?.classifier.dispose().catch(() => {});
+}
+
+/** A classifier's file that was opened is what is used from now on. @param {any} classifier @param {() => void} put */
+export function useOpened(classifier, put) {
   batch(() => {
-    trainedMs.value = 0;
-    tuned.value?.classifier.dispose().catch(() => {});
-    tuned.value = null;
-    tunedFile.value = null;
-    checkpoint.value = null;
-    run.value = { state: 'idle' };
-    curve.value = { losses: [], accuracies: [], steps: 0 };
+    put();
+    const result = work.value?.result;
+    if (result) setTuned({ classifier, ids: result.ids, result });
+  });
+}
+
+/** The classifier in use is the one that the collection has, also when that is taken back, or the model changes. */
+export function startUsing() {
+  let known = clip.value;
+  effect(() => {
+    const mine = clip.value;
+    const result = work.value?.result ?? null;
+    if (mine !== known) {
+      // It went with its model.
+      known = mine;
+      trainedMs.value = 0;
+      tuned.value = null;
+    }
+    tunedError.value = null;
+    if (tuned.peek()?.result === result) return;
+    setTuned(null);
+    if (!mine || !result) return;
+    const isWanted = () => mine === clip.peek() && work.peek()?.result === result && tuned.peek()?.result !== result;
+    mine.import(result.file).then(
+      (classifier) => (isWanted() ? setTuned({ classifier, ids: result.ids, result }) : classifier.dispose()),
+      (error) => isWanted() && (tunedError.value = error),
+    );
   });
 }

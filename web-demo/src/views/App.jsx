@@ -3,12 +3,13 @@ import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { BarChart3, Download, Eye, Images, Moon, Sparkles, Sun, SunMoon } from 'lucide';
 
-import { dialog, notice, opened, takeDrop, take } from '../actions.js';
+import { dialog, opened, takeDrop, take } from '../actions.js';
 import { pasted } from '../intake.js';
-import { clip, loadError, loading, model } from '../models.js';
-import { tuned, tunedAccuracy, tunedFits, zeroAccuracy } from '../predict.js';
-import { classes, named, pictures, undoable } from '../store.js';
+import { clip, loadError, loadModel, loading, model } from '../models.js';
+import { points, trained, tunedAccuracy, zeroAccuracy } from '../predict.js';
+import { classes, named, pictures, redo, undo } from '../store.js';
 import { format, text } from '../strings.js';
+import { place } from '../tabs.js';
 import { THEMES, theme } from '../theme.js';
 import { busy, run } from '../training.js';
 import { Icon, Problem } from './bits.jsx';
@@ -16,8 +17,10 @@ import { Compare } from './Compare.jsx';
 import { Inside } from './Inside.jsx';
 import { Keep } from './Keep.jsx';
 import { ModelDialog, modelName } from './Model.jsx';
+import { Elsewhere, Notices } from './Notices.jsx';
 import { PictureDialog } from './Picture.jsx';
 import { Pictures } from './Pictures.jsx';
+import { Toast } from './Toast.jsx';
 import { Train } from './Train.jsx';
 import { TryIt } from './TryIt.jsx';
 
@@ -56,9 +59,11 @@ function usePageEvents() {
       },
       keydown: (event) => {
         const typing = /^(input|textarea)$/i.test(event.target?.tagName ?? '') && event.target.type !== 'radio';
-        if (typing || event.key !== 'z' || !(event.ctrlKey || event.metaKey) || !undoable.value) return;
+        const key = event.ctrlKey || event.metaKey ? event.key.toLowerCase() : '';
+        if (typing || !/^[zy]$/.test(key) || document.querySelector('dialog') || place.value === 'elsewhere') return;
         event.preventDefault();
-        undoable.value.back();
+        if (key === 'y' || event.shiftKey) redo();
+        else undo();
       },
     };
     for (const [name, listener] of Object.entries(on)) addEventListener(name, listener);
@@ -103,26 +108,26 @@ function Score() {
   const { state, progress } = run.value;
   const live = busy.value && progress;
   const untold = named.value.length < 2 ? text.score.noClasses : text.score.waiting;
-  const told = (one) => (one && one.count === one.total ? text.score.of(one.right, one.count) : untold);
+  const told = (one) => {
+    if (!one) return untold;
+    return one.share === null ? text.score.looking(one.count, one.total) : text.score.of(one.right, one.total);
+  };
   const afterNote = live
     ? text.score.training(progress.epoch, progress.epochs)
-    : !tuned.value
-      ? text.score.untrained
-      : tunedFits.value
-        ? told(after)
-        : text.score.stale;
-  const points =
-    zero?.count && after?.count && !live ? Math.round(100 * after.share) - Math.round(100 * zero.share) : null;
+    : trained.value
+      ? told(after)
+      : text.score.untrained;
+  const change = live ? null : points.value;
   return (
     <section class="score" aria-label={text.score.label}>
-      <Meter kind="zero" label={text.before} share={zero?.count ? zero.share : null} note={told(zero)} />
-      <span class={points === null ? 'score-points none' : points >= 0 ? 'score-points' : 'score-points lost'}>
-        {points === null ? <span aria-hidden="true">→</span> : text.score.points(points)}
+      <Meter kind="zero" label={text.before} share={zero?.share ?? null} note={told(zero)} />
+      <span class={change === null ? 'score-points none' : change >= 0 ? 'score-points' : 'score-points lost'}>
+        {change === null ? <span aria-hidden="true">→</span> : text.score.points(change)}
       </span>
       <Meter
         kind="tuned"
         label={text.after}
-        share={after?.count && !live ? after.share : null}
+        share={live ? null : (after?.share ?? null)}
         note={afterNote}
         progress={live ? progress.step / progress.steps : state === 'starting' ? 0 : null}
       />
@@ -165,42 +170,11 @@ function Tabs() {
   );
 }
 
-/** What was done last, and the way back. */
-function Toast() {
-  const undo = undoable.value;
-  const message = notice.value;
-  useEffect(() => {
-    if (!undo && !message) return undefined;
-    const timer = setTimeout(
-      () => {
-        if (undoable.value === undo) undoable.value = null;
-        if (notice.value === message) notice.value = null;
-      },
-      message?.error || undo ? 10_000 : 4_000,
-    );
-    return () => clearTimeout(timer);
-  }, [undo, message]);
-  const shown = undo ? undo.what : message?.message;
-  return (
-    <div class="toast-place" role="status">
-      {shown && (
-        <div class={message?.error && !undo ? 'toast bad' : 'toast'}>
-          <span>{shown}</span>
-          {undo && (
-            <button type="button" class="quiet" onClick={undo.back}>
-              {text.undo}
-            </button>
-          )}
-        </div>
-      )}
-    </div>
-  );
-}
-
 export function App() {
   usePageEvents();
   const Main = MAIN[view.value];
   const failed = loadError.value;
+  const inert = { inert: place.value === 'elsewhere' };
   return (
     <div class={`app view-${view.value}`}>
       <a
@@ -210,7 +184,8 @@ export function App() {
       >
         {text.skip}
       </a>
-      <header class="top">
+      <Elsewhere />
+      <header class="top" {...inert}>
         <div class="brand">
           <Logo />
           <div>
@@ -225,14 +200,25 @@ export function App() {
           <ThemeButton />
         </div>
       </header>
-      <div class="strip">
+      <div class="strip" {...inert}>
         <Score />
+        <Toast />
         <Tabs />
       </div>
       {failed && !clip.value && !loading.value && (
-        <Problem title={text.model.failed(modelName(failed.model))}>{failed.error.message}</Problem>
+        <Problem
+          title={text.model.failed(modelName(failed.model))}
+          action={
+            <button type="button" onClick={() => loadModel(failed.model)}>
+              {text.model.retry}
+            </button>
+          }
+        >
+          {failed.error.message}
+        </Problem>
       )}
-      <main class="columns" id="content" tabIndex={-1}>
+      {!inert.inert && <Notices />}
+      <main class="columns" id="content" tabIndex={-1} {...inert}>
         <div class="view">
           <Main />
         </div>
@@ -251,7 +237,6 @@ export function App() {
       {dialog.value === 'model' && <ModelDialog />}
       {opened.value && pictures.value.some(({ id }) => id === opened.value) && <PictureDialog id={opened.value} />}
       {dragging.value && classes.value.length === 0 && <div class="drop-veil">{text.pictures.dropAnywhere}</div>}
-      <Toast />
     </div>
   );
 }

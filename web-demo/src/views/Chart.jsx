@@ -4,9 +4,10 @@ import { effect } from '@preact/signals';
 
 import { format, text } from '../strings.js';
 import { isDark } from '../theme.js';
-import { curve } from '../training.js';
+import { busy, curve as shown } from '../training.js';
 
 const HEIGHT = 190;
+const EMPTY = { losses: [], accuracies: [], steps: 0 };
 /** Of the smoothed loss: how much of the old value stays. */
 const SMOOTHING = 0.92;
 
@@ -105,9 +106,9 @@ export function Chart() {
         isDark();
         plot?.destroy();
         plot = make(uPlot, element);
-        plot.setData(dataOf(curve.peek()));
+        plot.setData(dataOf(shown.peek() ?? EMPTY));
       });
-      const stopData = effect(() => plot?.setData(dataOf(curve.value)));
+      const stopData = effect(() => plot?.setData(dataOf(shown.value ?? EMPTY)));
       const observer = new ResizeObserver(() => {
         if (element.clientWidth) plot?.setSize({ width: element.clientWidth, height: HEIGHT });
       });
@@ -124,7 +125,7 @@ export function Chart() {
       stop();
     };
   }, []);
-  const { losses, accuracies } = curve.value;
+  const { losses, accuracies, measured, held } = /** @type {import('../store.js').Curve} */ (shown.value ?? EMPTY);
   const share = accuracies.at(-1)?.[1] ?? null;
   return (
     <figure class="chart">
@@ -132,8 +133,8 @@ export function Chart() {
       <figcaption>
         <span class="key loss">{text.train.loss}</span>
         <span class="key share">
-          {text.train.accuracy}
-          {share !== null && <strong> {format.percent(share)}</strong>}
+          {text.train.accuracy(measured, held)}
+          {busy.value && share !== null && <strong> {format.percent(share)}</strong>}
         </span>
         <span class="visually-hidden">{losses.length > 0 && text.train.chartNow(losses.at(-1), share)}</span>
       </figcaption>

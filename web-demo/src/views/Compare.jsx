@@ -3,11 +3,11 @@ import { signal } from '@preact/signals';
 import { BarChart3, Minus, Sparkles, TrendingDown, TrendingUp } from 'lucide';
 
 import { opened } from '../actions.js';
-import { answersOf, bestOf, confusionOf, tuned, tunedFits, zeroShot } from '../predict.js';
+import { answersOf, bestOf, confusionOf, points, trained, tunedAccuracy, untrained } from '../predict.js';
 import { heldPictures, judged, named, nameOf } from '../store.js';
 import { format, text } from '../strings.js';
 import { busy, obstacle, train } from '../training.js';
-import { Bars, ClassName, Empty, Icon, Problem, Segments } from './bits.jsx';
+import { Bars, ClassName, Empty, Icon, Segments } from './bits.jsx';
 
 const MOST_ROWS = 60;
 const filter = signal('changed');
@@ -117,7 +117,7 @@ function Matrix({ kind, title }) {
 }
 
 export function Compare() {
-  if (!tuned.value || !zeroShot.value) {
+  if (!trained.value || !untrained.value) {
     return (
       <section aria-label={text.compare.title}>
         <Empty icon={BarChart3} title={text.compare.noTuned}>
@@ -133,17 +133,20 @@ export function Compare() {
     .map((picture) => ({ picture, change: changeOf(picture) }))
     .sort((a, b) => RANK[a.change] - RANK[b.change]);
   const count = (change) => list.filter((one) => one.change === change).length;
+  // Before all pictures are looked at, what changed sides is that of the first classes.
+  const { count: seen = 0, total = 0 } = (points.value === null && tunedAccuracy.value) || {};
   const kept = list.filter(({ picture, change }) => {
     if (filter.value === 'changed') return change !== 'same';
     return filter.value === 'all' || bestOf(picture, 'tuned')?.right === false;
   });
   return (
     <section class="compare" aria-labelledby="compare-title">
-      {!tunedFits.value && <Problem title={text.score.stale}>{text.compare.noTuned}</Problem>}
       {!heldPictures.value.length && <p class="fine">{text.compare.onTraining}</p>}
       <div class="panel">
         <div class="compare-head">
-          <h2 id="compare-title">{text.compare.lead(count('mended'), count('lost'))}</h2>
+          <h2 id="compare-title">
+            {total ? text.score.looking(seen, total) : text.compare.lead(count('mended'), count('lost'))}
+          </h2>
           <Segments
             label={text.compare.filter}
             value={filter.value}
@@ -165,8 +168,8 @@ export function Compare() {
           <p class="fine">{text.compare.none}</p>
         )}
       </div>
-      <PerClass />
-      <section class="panel" aria-labelledby="confusion">
+      {!total && <PerClass />}
+      <section class="panel" aria-labelledby="confusion" hidden={total > 0}>
         <h3 id="confusion">{text.compare.confusion}</h3>
         <p class="fine">{text.compare.confusionHint}</p>
         <div class="matrices">

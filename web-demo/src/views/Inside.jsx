@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 
 import { reasonOf } from '../actions.js';
 import { BUILT_IN, model } from '../models.js';
-import { bestOf, tuned, zeroShot } from '../predict.js';
+import { bestOf, untrained, usable } from '../predict.js';
 import { judged, nameOf, pictures } from '../store.js';
 import { format, text } from '../strings.js';
 import { Problem } from './bits.jsx';
@@ -77,9 +77,10 @@ function Look({ picture, kind, title, attention, most }) {
 
 function Attention({ picture }) {
   const [found, setFound] = useState(/** @type {any} */ ({}));
-  const [before, after] = [zeroShot.value, tuned.value];
+  const [before, after] = [untrained.value, usable.value];
   useEffect(() => {
     let current = true;
+    setFound({});
     const look = async () => {
       const zero = before && (await before.classifier.attention(picture.blob));
       const trained = after && (await after.classifier.attention(picture.blob));
@@ -108,7 +109,7 @@ function Attention({ picture }) {
 
 function Words() {
   const [lists, setLists] = useState(/** @type {any} */ (null));
-  const after = tuned.value;
+  const after = usable.value;
   useEffect(() => {
     let current = true;
     setLists(null);

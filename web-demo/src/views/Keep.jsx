@@ -5,11 +5,11 @@ import { Code, Database, FileDown, FileUp, Package, Trash2 } from 'lucide';
 import { open, reasonOf, tell } from '../actions.js';
 import { download, fileName, selfContained, snippet } from '../keep.js';
 import { BUILT_IN, model } from '../models.js';
-import { tuned } from '../predict.js';
-import { forgetSession, saved } from '../session.js';
-import { clearAll } from '../store.js';
+import { usable } from '../predict.js';
+import { forgetStored, keeping } from '../session.js';
+import { removeEverything } from '../store.js';
 import { text } from '../strings.js';
-import { forgetTraining, tunedFile } from '../training.js';
+import { discard } from '../training.js';
 import { FileButton, Icon } from './bits.jsx';
 
 function Box({ icon, title, children }) {
@@ -29,8 +29,9 @@ function Zip() {
   const pack = async () => {
     setPacking(true);
     try {
-      const blob = await selfContained(/** @type {any} */ (tunedFile.value), tuned.value?.classifier);
-      download(blob, fileName(tuned.value?.classifier.classes).replace('.safetensors', '.zip'));
+      const { classifier, result } = /** @type {any} */ (usable.value);
+      const blob = await selfContained(result.file, classifier);
+      download(blob, fileName(classifier.classes).replace('.safetensors', '.zip'));
     } catch (error) {
       tell(`${text.keep.zipFailed}: ${reasonOf(error)}`, true);
     }
@@ -41,7 +42,7 @@ function Zip() {
       <p>
         {text.keep.zipBody} {model.value?.id === BUILT_IN.id ? text.keep.zipModel : text.keep.zipNoModel}
       </p>
-      <button type="button" disabled={!tunedFile.value || packing} aria-busy={packing} onClick={pack}>
+      <button type="button" disabled={!usable.value || packing} aria-busy={packing} onClick={pack}>
         {packing ? text.keep.zipping : text.keep.zip}
       </button>
     </Box>
@@ -74,7 +75,8 @@ function CodeBox() {
 }
 
 export function Keep() {
-  const file = tunedFile.value;
+  const file = usable.value?.result.file;
+  const stored = { kept: 'sessionBody', saving: 'sessionSaving', full: 'sessionFull', none: 'sessionNot' };
   return (
     <section class="keep" aria-labelledby="keep-title">
       <h2 id="keep-title">{text.keep.title}</h2>
@@ -85,7 +87,9 @@ export function Keep() {
             type="button"
             class="main"
             disabled={!file}
-            onClick={() => file && download(new Blob([file]), fileName(tuned.value?.classifier.classes))}
+            onClick={() =>
+              file && download(new Blob([/** @type {any} */ (file)]), fileName(usable.value?.classifier.classes))
+            }
           >
             {text.keep.export}
           </button>
@@ -98,14 +102,14 @@ export function Keep() {
         </Box>
         <Zip />
         <Box icon={Database} title={text.keep.sessionTitle}>
-          <p>{saved.value === false ? text.keep.sessionNot : text.keep.sessionBody}</p>
+          <p>{text.keep[stored[keeping.value]]}</p>
           <button
             type="button"
             class="danger"
             onClick={() => {
-              forgetTraining();
-              clearAll(text.samples.emptied);
-              forgetSession();
+              discard();
+              removeEverything(text.samples.emptied);
+              forgetStored();
             }}
           >
             <Icon of={Trash2} size={16} /> {text.keep.clear}

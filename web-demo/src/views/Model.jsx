@@ -9,6 +9,8 @@ import { Dialog, FileButton, Icon, Problem } from './bits.jsx';
 
 export const modelName = ({ id, name }) => text.model.names[id] ?? name ?? text.model.custom;
 const address = signal('');
+/** What is wrong with what was typed. */
+const addressError = signal('');
 
 function Progress() {
   const { loaded, total, cancel, model: wanted } = loading.value;
@@ -64,7 +66,9 @@ export function ModelDialog() {
   const own = () => {
     const from = address.value.trim();
     const name = from.replace(/\/+$/, '').split('/').at(-1) ?? from;
+    addressError.value = from ? '' : text.model.noAddress;
     if (from) loadModel({ id: 'address', from, photos: true, name });
+    else document.getElementById('model-address')?.focus();
   };
   const drop = (event) => {
     if (!event.dataTransfer?.types.includes('Files')) return;
@@ -106,14 +110,18 @@ export function ModelDialog() {
             type="text"
             inputMode="url"
             aria-describedby="model-address-hint"
+            aria-invalid={addressError.value !== ''}
             placeholder={text.model.addressPlaceholder}
             value={address.value}
-            onInput={(event) => (address.value = event.currentTarget.value)}
+            onInput={(event) => {
+              address.value = event.currentTarget.value;
+              addressError.value = '';
+            }}
           />
           <button type="submit">{text.model.use}</button>
         </div>
-        <p class="fine" id="model-address-hint">
-          {text.model.addressHint}
+        <p class={addressError.value ? 'bad-text' : 'fine'} id="model-address-hint" aria-live="polite">
+          {addressError.value || text.model.addressHint}
         </p>
       </form>
       <div class="drop-box" onDragOver={(event) => event.preventDefault()} onDrop={drop}>

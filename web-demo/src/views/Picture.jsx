@@ -2,7 +2,7 @@
 import { Eye, Trash2 } from 'lucide';
 
 import { opened } from '../actions.js';
-import { answersOf, tuned } from '../predict.js';
+import { answersOf, trained } from '../predict.js';
 import { classes, movePicture, nameOf, pictures, removePicture, setHeld } from '../store.js';
 import { text } from '../strings.js';
 import { Bars, Dialog, Icon } from './bits.jsx';
@@ -20,7 +20,7 @@ export function PictureDialog({ id }) {
           <h3 class="kind zero">{text.before}</h3>
           <Bars list={answersOf(picture, 'zero')} kind="zero" truth={picture.classId} />
           <h3 class="kind tuned">{text.after}</h3>
-          {tuned.value ? (
+          {trained.value ? (
             <Bars list={answersOf(picture, 'tuned')} kind="tuned" truth={picture.classId} />
           ) : (
             <p class="fine">{text.tryIt.untrained}</p>
@@ -44,7 +44,11 @@ export function PictureDialog({ id }) {
         </select>
       </label>
       <label class="check">
-        <input type="checkbox" checked={picture.held} onChange={(event) => setHeld(id, event.currentTarget.checked)} />
+        <input
+          type="checkbox"
+          checked={picture.held}
+          onChange={(event) => setHeld(id, event.currentTarget.checked, text.undo.held(event.currentTarget.checked))}
+        />
         {text.picture.held}
       </label>
       <div class="dialog-actions">

@@ -1,26 +1,30 @@
 /** Classes as cards, and every picture with what is said of it. */
 import { signal } from '@preact/signals';
 import { useState } from 'preact/hooks';
-import { Camera, Check, Eye, FolderOpen, ImagePlus, Pencil, Plus, Shapes, Upload, X } from 'lucide';
+import { Camera, Check, Eye, FolderOpen, ImagePlus, Pencil, Plus, Redo2, Shapes, Undo2, Upload, X } from 'lucide';
 
 import { addFiles, dialog, lastClass, opened, take, takeDrop } from '../actions.js';
 import { foundFiles } from '../intake.js';
 import { BUILT_IN, MODELS, loadModel, model } from '../models.js';
-import { bestOf, namesError, tuned } from '../predict.js';
+import { bestOf, namesError, trained } from '../predict.js';
 import { fetching, openSample, sampleError, samples } from '../samples.js';
 import {
   addClass,
   classes,
   clearAll,
   hasOwnPictures,
+  history,
   isRepeated,
   movePicture,
   nameOf,
   picturesOf,
+  redo,
   removeClass,
   removePicture,
   renameClass,
   sampleId,
+  undo,
+  undone,
 } from '../store.js';
 import { text } from '../strings.js';
 import { Empty, FileButton, Icon, Problem, Segments, answerText } from './bits.jsx';
@@ -37,7 +41,7 @@ const tool = signal(/** @type {{ kind: string, id: string } | null} */ (null));
 /** The card whose name is to be typed. */
 const fresh = signal('');
 
-const shownKind = () => (tuned.value ? showing.value : 'zero');
+const shownKind = () => (trained.value ? showing.value : 'zero');
 
 function Thumb({ picture }) {
   const kind = shownKind();
@@ -79,7 +83,8 @@ function Card({ one }) {
   const [over, setOver] = useState(false);
   const [all, setAll] = useState(false);
   const own = picturesOf(one.id);
-  const held = own.filter((picture) => picture.held).length;
+  const broken = own.filter((picture) => picture.fault.value).length;
+  const held = own.filter((picture) => picture.held && !picture.fault.value).length;
   const shown = all ? own : own.slice(0, SHOWN);
   const repeated = isRepeated(one);
   const unnamed = !one.name.trim();
@@ -119,7 +124,7 @@ function Card({ one }) {
             fresh.value = '';
             input.focus();
           }}
-          onInput={(event) => renameClass(one.id, event.currentTarget.value)}
+          onInput={({ currentTarget: { value } }) => renameClass(one.id, value, text.undo.renamed(value))}
         />
         <button
           type="button"
@@ -130,7 +135,9 @@ function Card({ one }) {
           <Icon of={X} size={16} />
         </button>
       </div>
-      <p class={note ? 'card-note bad' : 'card-note'}>{note || text.pictures.count(own.length - held, held)}</p>
+      <p class={note ? 'card-note bad' : 'card-note'}>
+        {note || text.pictures.count(own.length - held - broken, held, broken)}
+      </p>
       {own.length > 0 ? (
         <ul class="thumbs">
           {shown.map((picture) => (
@@ -164,6 +171,22 @@ function Card({ one }) {
   );
 }
 
+/** One step back, or forth again; what it is about is its name. */
+function Step({ icon, entry, told, onStep }) {
+  if (!entry) return null;
+  return (
+    <button
+      type="button"
+      class="quiet round small"
+      aria-label={told(entry.what)}
+      title={told(entry.what)}
+      onClick={onStep}
+    >
+      <Icon of={icon} size={18} />
+    </button>
+  );
+}
+
 function Samples() {
   const credits = samples.value.find(({ id }) => id === sampleId.value)?.authors;
   return (
@@ -187,6 +210,8 @@ function Samples() {
         <button type="button" class="chip" onClick={() => clearAll(text.samples.emptied)}>
           {text.samples.empty}
         </button>
+        <Step icon={Undo2} entry={history.value.at(-1)} told={text.undo.last} onStep={() => undo()} />
+        <Step icon={Redo2} entry={undone.value.at(-1)} told={text.undo.again} onStep={redo} />
       </div>
       {credits && (
         <details class="credits">
@@ -241,7 +266,7 @@ export function Pictures() {
       {classes.value.length > 0 ? (
         <div class="pictures-head">
           <h2>{text.pictures.lead}</h2>
-          {tuned.value && (
+          {trained.value && (
             <Segments
               label={text.pictures.showing}
               value={showing.value}
@@ -272,7 +297,7 @@ export function Pictures() {
         ))}
         {classes.value.length === 0 && fetching.value && [0, 1, 2, 3].map((i) => <li class="card ghost" key={i} />)}
         <li class="card-add">
-          <button type="button" class="add-button" onClick={() => (fresh.value = addClass())}>
+          <button type="button" class="add-button" onClick={() => (fresh.value = addClass(text.undo.added))}>
             <Icon of={Plus} size={22} /> {text.pictures.addClass}
           </button>
           <FileButton class="quiet" folder onFiles={(files) => take(foundFiles(files))}>

@@ -3,11 +3,12 @@ import { CircleStop, Pause, Play, RotateCcw, Sparkles } from 'lucide';
 
 import { reasonOf } from '../actions.js';
 import { clip } from '../models.js';
-import { tunedAccuracy, zeroAccuracy } from '../predict.js';
+import { points, trained, tunedAccuracy, usable } from '../predict.js';
+import { keeping, storedRuns } from '../session.js';
+import { heldPictures, named } from '../store.js';
 import { text } from '../strings.js';
 import {
   busy,
-  canContinue,
   chosen,
   curve,
   estimate,
@@ -19,10 +20,11 @@ import {
   preset,
   run,
   settings,
+  stage,
   stop,
   train,
+  unfinished,
 } from '../training.js';
-import { tuned } from '../predict.js';
 import { Icon, Problem } from './bits.jsx';
 import { Chart } from './Chart.jsx';
 
@@ -207,39 +209,47 @@ function Buttons() {
   }
   return (
     <div class="train-buttons">
-      {canContinue.value && (
+      {unfinished.value && (
         <button type="button" class="main" onClick={goOn}>
           <Icon of={Play} /> {text.train.goOn}
         </button>
       )}
       <button
         type="button"
-        class={canContinue.value ? '' : 'main'}
+        class={unfinished.value ? '' : 'main'}
         disabled={obstacle.value !== ''}
         aria-describedby={obstacle.value ? 'train-obstacle' : undefined}
         onClick={() => train()}
       >
-        <Icon of={Sparkles} /> {tuned.value ? text.train.again : text.train.start}
+        <Icon of={Sparkles} /> {trained.value ? text.train.again : text.train.start}
       </button>
     </div>
   );
 }
 
+/** Whether a run that was paused goes on after a reload: only once it is stored. */
+function pausedWords() {
+  if (storedRuns.value.has(unfinished.value?.id ?? '')) return text.train.paused;
+  return keeping.value === 'full' || keeping.value === 'none' ? text.train.pausedOnly : text.train.pausedHere;
+}
+
+/** What has come of it, once it is known. */
+function doneWords() {
+  if (!heldPictures.value.length && tunedAccuracy.value === null) return text.train.done(null, 0);
+  if (points.value === null) return text.train.measuring;
+  return text.train.done(points.value, tunedAccuracy.value?.share ?? 0);
+}
+
 /** How it stands, in words; spoken when it changes. */
 function State() {
-  const { state, progress } = run.value;
-  const [zero, after] = [zeroAccuracy.value, tunedAccuracy.value];
-  const complete = after && after.count === after.total;
-  const points = zero?.count && complete ? Math.round(100 * after.share) - Math.round(100 * zero.share) : null;
+  const { progress } = run.value;
   const words = {
-    idle: '',
-    starting: text.train.starting,
-    running: '',
-    pausing: text.train.pausing,
-    paused: text.train.paused,
-    done: tuned.value && complete ? text.train.done(points, after.share) : '',
-    failed: '',
-  }[state];
+    starting: () => text.train.starting,
+    pausing: () => text.train.pausing,
+    paused: pausedWords,
+    interrupted: () => text.train.interrupted(unfinished.value?.progress),
+    done: doneWords,
+  }[stage.value];
   return (
     <>
       {busy.value && progress && (
@@ -252,14 +262,17 @@ function State() {
         </div>
       )}
       <p class="train-state" role="status">
-        {words}
+        {words?.()}
       </p>
+      {usable.value && !trained.value && !busy.value && (
+        <p class="fine">{text.train.partly(usable.value.ids.length, named.value.length)}</p>
+      )}
     </>
   );
 }
 
 export function Train() {
-  const { state, error } = run.value;
+  const { error } = run.value;
   return (
     <section class="panel train" aria-labelledby="train-title">
       <h2 id="train-title">{text.train.title}</h2>
@@ -271,8 +284,8 @@ export function Train() {
         </p>
       )}
       <State />
-      {state === 'failed' && <Problem title={text.train.failed}>{reasonOf(error)}</Problem>}
-      {(busy.value || curve.value.losses.length > 0) && <Chart />}
+      {stage.value === 'failed' && <Problem title={text.train.failed}>{reasonOf(error)}</Problem>}
+      {(busy.value || Boolean(curve.value?.losses.length)) && <Chart />}
       <Methods />
       <Advanced />
     </section>

@@ -1,10 +1,10 @@
 /** A picture from anywhere, and what both classifiers say of it at once. */
-import { signal } from '@preact/signals';
+import { effect, signal } from '@preact/signals';
 import { Camera, Pencil, Upload } from 'lucide';
 
 import { tell } from '../actions.js';
 import { BUILT_IN, model } from '../models.js';
-import { answerOf, tuned, zeroShot } from '../predict.js';
+import { answerOf, untrained, usable } from '../predict.js';
 import { named } from '../store.js';
 import { text } from '../strings.js';
 import { Bars, FileButton, Icon, Segments } from './bits.jsx';
@@ -13,24 +13,28 @@ import { Webcam } from './Webcam.jsx';
 
 const source = signal('draw');
 const shown = signal('');
-/** @type {import('@preact/signals').Signal<{ zero: any[] | null, tuned: any[] | null }>} */
+/** @typedef {{ by: any, list: any[] } | null} Told what is said of the picture, and by which classifier */
+/** @type {import('@preact/signals').Signal<{ zero: Told, tuned: Told }>} */
 const answers = signal({ zero: null, tuned: null });
 
 let waiting = null;
 let busy = false;
+/** What was looked at last. */
+let seen = null;
 
 /** Answers for the newest picture only; while one is computed the others are passed over. */
 async function look(picture) {
-  waiting = picture;
+  waiting = seen = picture;
   if (busy) return;
   busy = true;
   while (waiting) {
     const now = waiting;
     waiting = null;
     try {
-      const [before, after] = [zeroShot.value, tuned.value];
-      const zero = before && (await answerOf(before, now));
-      answers.value = { zero, tuned: after && (await answerOf(after, now)) };
+      const [before, after] = [untrained.peek(), usable.peek()];
+      const zero = before && { by: before, list: await answerOf(before, now) };
+      const last = after && { by: after, list: await answerOf(after, now) };
+      if (seen === now) answers.value = { zero, tuned: last };
     } catch (error) {
       if (error.code === 'image') tell(error.message, true);
     }
@@ -38,8 +42,13 @@ async function look(picture) {
   busy = false;
 }
 
+// Other classes, or a classifier more, and the picture is looked at again.
+effect(() => {
+  if ((untrained.value || usable.value) && seen) queueMicrotask(() => seen && look(seen));
+});
+
 const forget = () => {
-  waiting = null;
+  waiting = seen = null;
   answers.value = { zero: null, tuned: null };
 };
 
@@ -73,7 +82,10 @@ function FileBox() {
 
 export function TryIt() {
   const kind = source.value;
-  const { zero, tuned: after } = answers.value;
+  const { zero: said, tuned: saidAfter } = answers.value;
+  // What was said of other classes is no answer.
+  const zero = said?.by === untrained.value && said?.list;
+  const after = saidAfter?.by === usable.value && saidAfter?.list;
   const label = (icon, words) => (
     <>
       <Icon of={icon} size={16} /> {words}
