@@ -8,7 +8,8 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-const RELAXED = '--experimental-wasm-relaxed-simd'; // which later versions of Node have without
+/** Relaxed SIMD, for peers as well: an option of Node 20, which later versions do without, and some do not know. */
+const OPTIONS = Number.parseInt(process.versions.node, 10) < 22 ? ['--experimental-wasm-relaxed-simd'] : [];
 
 /**
  * A program: a module beside this one whose `prepare(...args)` gives what is timed, or a command that talks as
@@ -33,7 +34,7 @@ export class Process {
 
   /** @param {Program} program */
   constructor({ module, args, command }) {
-    const node = [RELAXED, fileURLToPath(new URL('program.js', import.meta.url)), module, JSON.stringify(args)];
+    const node = [...OPTIONS, fileURLToPath(new URL('program.js', import.meta.url)), module, JSON.stringify(args)];
     const [file, ...rest] = command ?? [process.execPath, ...node];
     this.#child = spawn(file, rest, { stdio: ['pipe', 'pipe', 'pipe'] });
     this.#child.stdin.on('error', () => {}); // it has ended, which is noticed below

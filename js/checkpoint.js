@@ -1,9 +1,11 @@
 /**
  * A checkpoint: all there is of a training run between two steps, as one file. A run that goes on from it ends with the
- * same bits as one that was never interrupted, since everything random follows from the seed and the place in the run.
+ * same bits as one that was never interrupted, since everything random follows from the seed and the place in the run;
+ * but for arithmetic that rounds in another way, which is told.
  *
  * The file has the classifier's parameters under their own names, their velocities under velocity.NAME, the loss of
- * every step so far under losses, and in its metadata where the run stands and digits that stand for its pictures.
+ * every step so far under losses, and in its metadata where the run stands, how it was computed, and digits that stand
+ * for its pictures.
  */
 import { MudptError, bytesOf } from './errors.js';
 import { resolveSettings } from './methods.js';
@@ -19,6 +21,15 @@ import { CHECKPOINT, SavedFile, describe, rawTensors } from './saved.js';
  * @property {number[]} losses one a step
  */
 
+/** What the bits of a run depend on besides its settings. @param {import('./classifier.js').Model} model */
+function arithmeticOf({ core, config }) {
+  return {
+    'multiply-add': core.fused ? 'is rounded once' : 'is rounded twice',
+    precision: `is ${config.precision ? 'fast' : 'high'}`,
+    device: `is ${core.memory.device ? 'webgpu' : 'wasm'}`,
+  };
+}
+
 /**
  * @param {import('./classifier.js').Model} model
  * @param {RunState} state
@@ -33,7 +44,14 @@ export function writeCheckpoint(model, { handle, details, place, pictures, losse
   const tensors = [...rawTensors(core, handle), ...velocities];
   if (losses.length) tensors.push({ name: 'losses', dtype: 'F32', shape: [losses.length], data });
   const metadata = describe(model, CHECKPOINT, details);
-  return writeSafetensors(tensors, { ...metadata, epoch: `${place.epoch}`, step: `${place.step}`, pictures });
+  const arithmetic = JSON.stringify(arithmeticOf(model));
+  return writeSafetensors(tensors, {
+    ...metadata,
+    epoch: `${place.epoch}`,
+    step: `${place.step}`,
+    pictures,
+    arithmetic,
+  });
 }
 
 /** A checkpoint that belongs to a model. */
@@ -57,6 +75,25 @@ export class Checkpoint {
     if (!Number.isInteger(this.place.epoch) || !Number.isInteger(this.place.step)) {
       throw this.#file.bad('does not say where the run stands');
     }
+  }
+
+  /**
+   * Why the run will not end with the bits that it would have had where it was begun; '' where it will, or where an
+   * earlier version of the library kept it, which did not tell.
+   * @param {import('./classifier.js').Model} model
+   */
+  difference(model) {
+    let before;
+    try {
+      before = JSON.parse(this.#file.metadata.arithmetic ?? '{}');
+    } catch {
+      before = null;
+    }
+    if (typeof before !== 'object' || !before) throw this.#file.bad('does not say how the run was computed');
+    const differs = Object.entries(arithmeticOf(model)).filter(([what, now]) => (before[what] ?? now) !== now);
+    if (!differs.length) return '';
+    const parts = differs.map(([what, now]) => `${what} ${now} here, and ${`${before[what]}`.slice(0, 40)} there`);
+    return `the run goes on, but not to the same bits as where it was begun: ${parts.join('; ')}`;
   }
 
   /**

@@ -153,6 +153,11 @@ export class Core {
     return this.#memory.floatsFrom(1, (out) => this.#c._mudpt_fast_gain(out))[0];
   }
 
+  /** Whether multiply-add rounds once here: the relaxed variant's does where the engine fuses, the plain one's nowhere. */
+  get fused() {
+    return this.#c._mudpt_fused() === 1;
+  }
+
   /** Counted so far: FLOP of products and of attention, bytes of weights that were read. */
   work() {
     const bytes = this.#memory.bytesFrom(24, (out) => this.#c._mudpt_work(out) ?? 0);

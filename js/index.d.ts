@@ -79,7 +79,7 @@ export interface LoadOptions {
    * after one line in the console that says why; so also where a device is lost in the middle of a run, which goes on.
    * `'auto'`: on a GPU where that is found faster on this model, by a short measurement. {@link ClipInfo.device} says
    * what was chosen. Needs an isolated page, as threads do, or JSPI; in Node the package `webgpu`. Default `'wasm'`,
-   * which gives the same bits on every machine.
+   * which gives the same bits on every machine with `variant: 'plain'`, and on any number of threads always.
    */
   device?: 'auto' | 'wasm' | 'webgpu';
   /**
@@ -268,8 +268,9 @@ export interface TuneOptions extends TuneSettings {
   /**
    * What {@link TuneJob.checkpoint} gave: goes on from there, with the same bits as if the run had never been
    * interrupted. The examples must be the same in the same order; classes, method and settings may be left out, and
-   * where they are given must be those of the run. The bits also need the model's `device`, `variant`, `dtype` and
-   * `precision`.
+   * where they are given must be those of the run. The bits also need the model's `device`, `dtype` and `precision`,
+   * and a multiply-add that rounds alike: that of `variant: 'plain'` does everywhere, that of `'relaxed'` once or twice,
+   * as the engine and the processor will have it. Where they differ, {@link TuneProgress.note} says so.
    */
   resume?: Uint8Array | ArrayBuffer;
   /** Keeps little and computes it again: less memory ({@link Clip.plan}), the same bits, more time. Default `false`. */
@@ -299,6 +300,11 @@ export interface TuneProgress {
   etaMs: number;
   /** With `resume`, of the steps before the interruption, which are told again first. */
   replayed?: boolean;
+  /**
+   * With `resume`, on the first step that is not told again: why the run will not end with the bits that it would have
+   * had where it was begun, where that is so. It goes on all the same.
+   */
+  note?: string;
   /** With `validation`, after the last step of an epoch: share of the held-out pictures named rightly, 0 to 1. */
   validationAccuracy?: number;
 }

@@ -25,6 +25,7 @@ const WARMUP_RATE = 1e-5;
  * @property {number} learningRate
  * @property {number} etaMs time left, in milliseconds
  * @property {boolean} [replayed] done before the run was interrupted, and told by the checkpoint
+ * @property {string} [note] with the first step of a run that goes on, where it does so with other bits
  * @property {number} [validationAccuracy] after the last step of an epoch, where `validation` was asked for
  */
 
@@ -131,9 +132,10 @@ export class TuneJob {
         await addPicture(core, trainer, examples[index].image, labels[index], name, upright, signal);
         if (this.#stopped) break;
       }
+      const note = before?.difference(model);
       if (!this.#stopped) this.#begin(trainer, handle, details, before, drawn.train.length);
       const validate = async () => (await classifier.evaluate(held, { signal })).accuracy;
-      await this.#train(core, trainer, signal, held.length ? validate : undefined);
+      await this.#train(core, trainer, signal, note, held.length ? validate : undefined);
       this.classifier = classifier;
       return classifier;
     } catch (error) {
@@ -170,8 +172,11 @@ export class TuneJob {
     this.#begun();
   }
 
-  /** @param {() => Promise<number>} [validate] measures the classifier, after every epoch */
-  async #train(core, trainer, signal, validate) {
+  /**
+   * @param {string} [note] told with the first step
+   * @param {() => Promise<number>} [validate] measures the classifier, after every epoch
+   */
+  async #train(core, trainer, signal, note, validate) {
     const start = performance.now();
     let count = 0;
     while (!this.#stopped) {
@@ -184,9 +189,10 @@ export class TuneJob {
       const state = /** @type {import('./checkpoint.js').RunState} */ (this.#state);
       state.place = core.trainerPlace(trainer);
       state.losses.push(loss);
-      const last = validate && step % (steps / epochs) === 0 ? { validationAccuracy: await validate() } : {};
+      const more = validate && step % (steps / epochs) === 0 ? { validationAccuracy: await validate() } : {};
+      if (note && !count) Object.assign(more, { note });
       const etaMs = ((performance.now() - start) / ++count) * (steps - step);
-      this.#steps.push({ epoch: epoch + 1, epochs, step, steps, loss, learningRate, etaMs, ...last });
+      this.#steps.push({ epoch: epoch + 1, epochs, step, steps, loss, learningRate, etaMs, ...more });
     }
   }
 }

@@ -13,8 +13,10 @@ folder=$(realpath -m "${1:?usage: setup-emscripten.sh FOLDER}")
 release=trixie
 unpacked=(emscripten binaryen node-acorn libc6 libstdc++6 libgcc-s1)
 
-step() { printf 'emscripten: %s\n' "$*" >&2; }
-refuse() { printf 'emscripten: %s\n' "$*" >&2; exit 1; }
+say() { printf 'emscripten: %s\n' "$*" >&2; }
+refuse() { say "$*"; exit 1; }
+# shellcheck source=scripts/packages.sh
+. "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
 
 # Runs a command whose output matters only if it fails.
 quietly() {
@@ -24,40 +26,30 @@ quietly() {
     refuse "failed: $*"
 }
 
-# Where this system's packages come from, with the other release's name put in.
+# Where this system's packages come from, whatever file below /etc/apt says so, with the other release's name put in.
 write_sources() {
-    if [ -f /etc/apt/sources.list.d/debian.sources ]; then
-        awk 'BEGIN { RS = "" } NR == 1' /etc/apt/sources.list.d/debian.sources |
-            sed -E "s/^Suites:.*/Suites: $release/" > "$1/next.sources"
-        echo "$1/next.sources"
-    elif grep -qs '^deb ' /etc/apt/sources.list; then
-        grep -m1 '^deb ' /etc/apt/sources.list |
-            sed -E "s/[[:space:]][a-z]+[[:space:]]+main/ $release main/" > "$1/next.list"
-        echo "$1/next.list"
-    else
-        refuse "found no list of Debian's packages under /etc/apt; install Emscripten 3.1.61 or newer yourself"
-    fi
+    local uri keys=/usr/share/keyrings/debian-archive-keyring.gpg
+    # shellcheck disable=SC2016 # the variables are apt's
+    uri=$(apt-get indextargets --format '$(CREATED_BY) $(RELEASE) $(COMPONENT) $(REPO_URI)' |
+        sed -nE 's/^Packages (bookworm|stable|oldstable) main //p' | head -1)
+    [ -n "$uri" ] ||
+        refuse "found no list of Debian's packages below /etc/apt; install Emscripten 3.1.61 or newer yourself"
+    [ -e "$keys" ] && keys=" [signed-by=$keys]" || keys=
+    printf 'deb%s %s %s main\n' "$keys" "$uri" "$release" > "$1/next.list"
+    echo "$1/next.list"
 }
 
-llvm=(clang-19 lld-19 llvm-19 python3)
-if ! { command -v clang-19 && command -v wasm-ld-19 && command -v llvm-ar-19 && command -v python3; } >/dev/null; then
-    sudo=()
-    if [ "$(id -u)" != 0 ]; then
-        sudo -n true 2>/dev/null || refuse "LLVM 19 is missing; run: sudo apt-get install ${llvm[*]}"
-        sudo=(sudo -n)
-    fi
-    step "installing LLVM 19"
-    quietly ${sudo[@]+"${sudo[@]}"} apt-get update
-    quietly ${sudo[@]+"${sudo[@]}"} env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y --no-install-recommends "${llvm[@]}"
-fi
+need_packages clang-19=clang-19 wasm-ld-19=lld-19 llvm-ar-19=llvm-19 python3=python3
 
-# What is there was made for this very path, or is made anew.
-grep -qsF "'$folder/emscripten.config'" "$folder/env.sh" && exit 0
+# What is there was made for this very path, and the Node it names is still there; or it is made anew.
+if grep -qsF "'$folder/emscripten.config'" "$folder/env.sh"; then
+    node=$(sed -nE "s/^NODE_JS = '(.*)'$/\1/p" "$folder/emscripten.config")
+    [ ! -x "$node" ] || exit 0
+fi
 rm -rf "$folder"
 mkdir -p "$folder/root" "$folder/binaryen/bin"
 
-step "downloading Emscripten 3.1.69 and Binaryen"
+say "downloading Emscripten 3.1.69 and Binaryen"
 apt=$folder/apt
 mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/packages"
 sources=$(write_sources "$apt")
@@ -68,7 +60,7 @@ cd "$apt/packages"
 quietly apt-get "${options[@]}" download "${unpacked[@]}"
 cd "$folder"
 
-step "unpacking into $folder"
+say "unpacking into $folder"
 for package in "$apt"/packages/*.deb; do dpkg -x "$package" "$folder/root"; done
 rm -rf "$apt"
 
@@ -104,5 +96,5 @@ END
 
 # shellcheck source=/dev/null
 version=$(. "$folder/env.sh.new" && emcc --version) || refuse "emcc does not run; install Emscripten yourself"
-step "ready: ${version%%$'\n'*}"
+say "ready: ${version%%$'\n'*}"
 mv "$folder/env.sh.new" "$folder/env.sh"

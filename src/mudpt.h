@@ -87,6 +87,10 @@ int mudpt_set_threads(int threads);
 /* How many times as fast as f32 the products of MUDPT_FAST are here, on one thread: measured, in some 20 ms. */
 int mudpt_fast_gain(float *gain);
 
+/* 1 where the kernels' multiply-add rounds once, 0 where it rounds the product, too. The latter gives the same bits
+ * everywhere; the former is the relaxed variant's on engines that fuse. */
+int mudpt_fused(void);
+
 /* WebAssembly: from now on the host's device is asked first for large products and whole towers; pictures go through a
  * tower in groups of about `rows` rows. 0: no device, as at the start. Models that are finished later use it. */
 void mudpt_use_device(int rows);

@@ -1,12 +1,16 @@
 /**
  * The tasks that come with the product: rendered from openly licensed pictograms at first use and kept in a cache
- * folder.
+ * folder. What renders them are packages for developers; where they are not installed, as behind `npx`, a sample of the
+ * task lies in the package.
  */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { MudptError } from '../errors.js';
 import { cacheFolder } from '../node/cache.js';
 import { duration } from './terminal.js';
+
+const SAMPLE = fileURLToPath(new URL('../../models/pictoclip/zoo-sample', import.meta.url));
 
 /**
  * Renders a task, unless that is done already.
@@ -34,6 +38,10 @@ export async function sampleTask(name, terminal, signal) {
     folder = await renderTask(task, out, { onProgress, signal });
   } catch (/** @type {any} */ error) {
     if (error.name === 'AbortError' || error instanceof MudptError) throw error;
+    if (error.code === 'ERR_NOT_INSTALLED' && name === undefined) {
+      terminal.note(`Taking the small sample of ${task} that comes with the package; --data FOLDER takes your own.`);
+      return withCredits(path.basename(SAMPLE), SAMPLE);
+    }
     throw new MudptError('dataset', `task ${task}: ${error.message}`, 'give pictures of your own with --data', {
       cause: error,
     });
@@ -41,5 +49,9 @@ export async function sampleTask(name, terminal, signal) {
     terminal.wipe();
   }
   if (drawn) terminal.note(`Rendered in ${duration(performance.now() - begun)}.`);
-  return { name: task, folder, attribution: await readFile(path.join(folder, 'ATTRIBUTION.md'), 'utf8') };
+  return withCredits(task, folder);
+}
+
+async function withCredits(name, folder) {
+  return { name, folder, attribution: await readFile(path.join(folder, 'ATTRIBUTION.md'), 'utf8') };
 }

@@ -183,6 +183,7 @@ async function follow(job, { batchSize }, losses, validated, kept, terminal) {
     if (last && step.epoch !== last.epoch && !terminal.live) terminal.note(line());
     (losses[step.epoch - 1] ??= []).push(step.loss);
     if (step.replayed) continue;
+    if (step.note) terminal.note(step.note);
     count++;
     if (step.validationAccuracy !== undefined) validated.push(step.validationAccuracy);
     last = step;

@@ -1,7 +1,9 @@
-/* Whether block integers are faster than f32 where this runs: no table of processors can tell. */
+/* What can only be found out where this runs: whether block integers are faster than f32, and how the kernels'
+ * multiply-add rounds. No table of processors or engines can tell. */
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/rng.h"
+#include "base/simd.h"
 #include "gemm.h"
 #include "mudpt.h"
 
@@ -46,4 +48,12 @@ int mudpt_fast_gain(float *gain) {
     }
     arena_close(&memory);
     return code;
+}
+
+int mudpt_fused(void) {
+    /* (1 + 2^-12)^2 is 1 + 2^-11 + 2^-24, whose last part the product loses where it is rounded by itself. The values
+     * are volatile, as a compiler would round the constants its own way. */
+    volatile float factor = 1 + 0x1p-12f, rounded = -(1 + 0x1p-11f);
+    v128_t x = wasm_f32x4_splat(factor);
+    return wasm_f32x4_extract_lane(SIMD_MADD(x, x, wasm_f32x4_splat(rounded)), 0) != 0;
 }

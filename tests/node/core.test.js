@@ -268,6 +268,23 @@ for (const way of WAYS) {
   });
 }
 
+test('how multiply-add rounds: twice in plain SIMD, in relaxed SIMD as the engine does', async () => {
+  // (x * x) + c of a = 1 + 2^-12 and c = -(1 + 2^-11): 2^-24 where the product is not rounded, else 0.
+  const [x, c] = [1 + 2 ** -12, -(1 + 2 ** -11)].map((value) => [...new Uint8Array(Float32Array.of(value).buffer)]);
+  const splat = (value) => [0x43, ...value, 0xfd, 0x13];
+  const body = [0, ...splat(x), ...splat(x), ...splat(c), 0xfd, 0x85, 2, 0xfd, 0x1f, 0, 0x0b];
+  const code = [0x0a, body.length + 2, 1, body.length, ...body];
+  const head = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7d, 3, 2, 1, 0, 7, 5, 1, 1, 0x66, 0, 0];
+  const relaxed = await createCore({ variant: 'relaxed', threads: 1 });
+  const plain = await createCore({ variant: 'plain', threads: 1 });
+  const { instance } = await WebAssembly.instantiate(Uint8Array.of(...head, ...code));
+  const answer = /** @type {any} */ (instance.exports).f();
+  assert.ok(answer === 0 || answer === 2 ** -24, `${answer}`);
+  assert.equal(relaxed.fused, answer !== 0);
+  assert.equal(plain.fused, false);
+  for (const core of [relaxed, plain]) core.dispose();
+});
+
 test('one thread and two give the same bits; plain and relaxed SIMD nearly the same', () => {
   assert.equal(results.length, WAYS.length);
   const numbers = ({ loss, logits, after, features, tested, losses }) => ({

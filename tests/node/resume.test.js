@@ -115,6 +115,73 @@ test('stopped before it has begun: the checkpoint that it came from is still the
   await classifier.dispose();
 });
 
+/** A checkpoint with other metadata; undefined takes an entry away. */
+function withMetadata(checkpoint, changes) {
+  const { tensors, metadata } = headerOf(checkpoint, 'it');
+  const list = tensors.map(({ name, dtype, shape, begin, bytes }) => {
+    return { name, dtype, shape, data: checkpoint.slice(begin, begin + bytes) };
+  });
+  const kept = Object.entries({ ...metadata, ...changes }).filter(([, value]) => value !== undefined);
+  return writeSafetensors(/** @type {any} */ (list), Object.fromEntries(kept));
+}
+
+describe('arithmetic that rounds in another way', () => {
+  let resume;
+  let arithmetic;
+  before(async () => {
+    resume = await interrupted(clip, RUN, 4);
+    arithmetic = JSON.parse(headerOf(resume, 'it').metadata.arithmetic);
+  });
+  const notes = async (job) => {
+    const found = [];
+    for await (const { step, note } of job) if (note !== undefined) found.push([step, note]);
+    await (await job.finished).dispose();
+    return found;
+  };
+
+  for (const [what, foreign, expected] of [
+    [
+      'multiply-add',
+      () => (/once/.test(arithmetic['multiply-add']) ? 'is rounded twice' : 'is rounded once'),
+      /multiply-add is rounded (once|twice) here, and is rounded (once|twice) there$/,
+    ],
+    ['precision', () => 'is fast', /precision is high here, and is fast there$/],
+    ['device', () => 'is webgpu', /device is wasm here, and is webgpu there$/],
+  ]) {
+    test(`${what}: the run goes on, and its first new step says why not to the same bits`, async () => {
+      const other = withMetadata(resume, { arithmetic: JSON.stringify({ ...arithmetic, [what]: foreign() }) });
+      const found = await notes(clip.tune({ ...RUN, resume: other }));
+      assert.equal(found.length, 1);
+      assert.equal(found[0][0], 5);
+      assert.match(found[0][1], /^the run goes on, but not to the same bits as where it was begun: /);
+      assert.match(found[0][1], expected);
+    });
+  }
+
+  test('the same, and what earlier versions kept: nothing is said', async () => {
+    assert.deepEqual(await notes(clip.tune({ ...RUN, resume })), []);
+    const early = withMetadata(resume, { arithmetic: undefined });
+    assert.deepEqual(await notes(clip.tune({ ...RUN, resume: early })), []);
+  });
+
+  test('plain and relaxed SIMD: said where they round differently, and only there', async () => {
+    const plain = await loadClip(TINY_A, { threads: 1, variant: 'plain' });
+    const found = await notes(plain.tune({ ...RUN, resume }));
+    assert.equal(found.length, /once/.test(arithmetic['multiply-add']) ? 1 : 0);
+    const own = await interrupted(plain, RUN, 2);
+    assert.equal(JSON.parse(headerOf(own, 'it').metadata.arithmetic)['multiply-add'], 'is rounded twice');
+    await plain.dispose();
+  });
+
+  for (const text of ['', '[', 'null', '7']) {
+    test(`damaged: ${JSON.stringify(text)}`, () =>
+      assert.rejects(
+        clip.tune({ ...RUN, resume: withMetadata(resume, { arithmetic: text }) }).finished,
+        isError('classifier', /does not say how the run was computed/),
+      ));
+  }
+});
+
 describe('refused', () => {
   let resume;
   before(async () => (resume = await interrupted(clip, RUN, 4)));

@@ -13,11 +13,10 @@ import { fileURLToPath } from 'node:url';
 
 import { loadClip } from '../../js/clip.js';
 import { PICTURES, TINY_A } from '../node/models.js';
-import { count, format } from './table.js';
+import { TARGETS, count, format } from './table.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const FOLDER = path.join(ROOT, 'build/soak');
-const TARGETS = ['image', 'weights', 'prompts', 'interface'];
 const PIECE = 120; // seconds of one target at a time
 const WARM = 5; // rounds until everything that grows once has grown
 const log = (name) => path.join(FOLDER, `${name}.jsonl`);
@@ -177,10 +176,10 @@ function table() {
 }
 
 mkdirSync(FOLDER, { recursive: true });
-const [, , verb = '', amount] = process.argv;
+const [, , verb = '', amount, target = ''] = process.argv;
 let good = true;
 if (verb === 'fuzz') fuzzUntil(Number(amount ?? 10_000_000));
-else if (verb === 'short') for (const target of TARGETS) good = short(target, Number(amount ?? 20)) && good;
+else if (verb === 'short') good = short(target, Number(amount));
 else if (verb === 'hour') good = await hour(Number(amount ?? 60));
 else if (verb === 'many') good = await many();
 if (verb !== 'short') good = table() && good;

@@ -3,6 +3,9 @@
  * was lost. Tests add to it in lines that begin with a mark, `# trust {json}`, whatever process they run in.
  */
 
+/** What is fuzzed: tests/fuzz/fuzz_NAME.c. */
+export const TARGETS = ['image', 'weights', 'prompts', 'interface'];
+
 /** @typedef {{ inputs: number, faults: number, survived: number, lost: number }} Row */
 
 /** @param {'inputs' | 'faults'} what @param {'survived' | 'lost'} outcome @param {number} [many] */

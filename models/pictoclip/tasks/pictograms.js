@@ -27,10 +27,11 @@ async function resolve(file) {
   try {
     return require.resolve(file);
   } catch {
-    throw new Error(
+    const error = new Error(
       `the pictures of the sample tasks need ${file.split('/', 2).join('/')}, which is not installed; ` +
         `run: npm install --no-save ${(await pinnedPackages()).join(' ')}`,
     );
+    throw Object.assign(error, { code: 'ERR_NOT_INSTALLED' });
   }
 }
 
