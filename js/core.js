@@ -153,7 +153,7 @@ export class Core {
     return this.#memory.floatsFrom(1, (out) => this.#c._mudpt_fast_gain(out))[0];
   }
 
-  /** Whether multiply-add rounds once here: the relaxed variant's does where the engine fuses, the plain one's nowhere. */
+  /** Whether multiply-add rounds once: the relaxed variant's does where the engine fuses, the plain one's nowhere. */
   get fused() {
     return this.#c._mudpt_fused() === 1;
   }

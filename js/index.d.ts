@@ -269,8 +269,8 @@ export interface TuneOptions extends TuneSettings {
    * What {@link TuneJob.checkpoint} gave: goes on from there, with the same bits as if the run had never been
    * interrupted. The examples must be the same in the same order; classes, method and settings may be left out, and
    * where they are given must be those of the run. The bits also need the model's `device`, `dtype` and `precision`,
-   * and a multiply-add that rounds alike: that of `variant: 'plain'` does everywhere, that of `'relaxed'` once or twice,
-   * as the engine and the processor will have it. Where they differ, {@link TuneProgress.note} says so.
+   * and a multiply-add that rounds alike: that of `variant: 'plain'` does everywhere, that of `'relaxed'` rounds once
+   * or twice, as the engine and the processor will have it. Where they differ, {@link TuneProgress.note} says so.
    */
   resume?: Uint8Array | ArrayBuffer;
   /** Keeps little and computes it again: less memory ({@link Clip.plan}), the same bits, more time. Default `false`. */

@@ -1,6 +1,6 @@
 /**
- * Set-up on machines that are not like this one (scripts/packages.sh): what is asked for, and what happens while another
- * program holds apt's locks. apt-get, ldconfig and id are stand-ins that lie first on PATH.
+ * Set-up on machines that are not like this one (scripts/packages.sh): what is asked for, and what happens while
+ * another program holds apt's locks. apt-get, ldconfig and id are stand-ins that lie first on PATH.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
