@@ -1,11 +1,13 @@
 /* What the readers of the picture formats share. Only this folder includes it.
  *
- * A reader gets the bytes of a file that begins as its format does. It looks at the structure of the whole file before
- * it allocates anything that the file asks for, refuses a file that is cut off, and gives 8-bit RGB.
+ * A reader gets the bytes of a file that begins as its format does, refuses one that is too short for the size that it
+ * claims before it allocates anything of that size, and one whose pixels are cut off, and gives 8-bit RGB: what
+ * Pillow 13 makes of the file (docs/trust.md has the few that differ).
  */
 #ifndef IMAGE_FORMATS_H
 #define IMAGE_FORMATS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,9 +37,11 @@ int picture_memory(const picture *p, size_t bytes);
 /* The orientation in a block of EXIF data ("II*" or "MM*" first), 1 where it gives none that is valid. */
 int exif_orientation(const uint8_t *exif, size_t bytes);
 
-/* stb_image's decoding of a JPEG or PNG file whose structure has been checked and whose size is known. `file` may be a
- * copy that was put right. deep != 0: the channels have 16 bits. Fills p->rgb. */
-int stb_decode(picture *p, const uint8_t *file, size_t bytes, int deep);
+/* Unpacks a zlib stream of `wanted` bytes, whose checksum is looked at where the stream ends with them. `packed` must
+ * be followed by INFLATE_BEHIND zeros, `out` has INFLATE_ROOM bytes more than are wanted. */
+enum { INFLATE_BEHIND = 8, INFLATE_ROOM = 1 << 16 };
+typedef enum { UNPACKED, UNPACKED_CUT_OFF, UNPACKED_DAMAGED, UNPACKED_TOO_LITTLE } unpacked;
+unpacked inflate(const uint8_t *packed, size_t bytes, uint8_t *out, size_t wanted);
 
 static inline uint32_t big16(const uint8_t *at) {
     return (uint32_t)at[0] << 8 | at[1];

@@ -52,55 +52,53 @@ static int read_frame(gif *g, const uint8_t *descriptor, uint32_t screen_width, 
     return picture_size(g->p, screen_width, screen_height);
 }
 
-/* Finds the first frame and walks through the rest of the file. */
-static int walk(gif *g) {
+/* A palette whose colours are their own numbers, as shades of grey, is none: it then has all 256. */
+static void set_palette(gif *g, const uint8_t *palette, int colours) {
+    bool grey = true;
+    for (int i = 0; i < 3 * colours; i++) grey = grey && palette[i] == i / 3;
+    g->palette = grey ? NULL : palette;
+    g->colours = colours;
+}
+
+/* Finds the first frame; nobody looks at what comes behind it. */
+static int find_frame(gif *g) {
     enum { HEADER = 13, DESCRIPTOR = 10, EXTENSION = '!', CONTROL = 0xf9, FRAME = ',', END = ';' };
     const picture *p = g->p;
     const uint8_t *file = p->file;
-    if (p->bytes < HEADER) return picture_cut_off(p);
     size_t at = HEADER;
+    if (p->bytes < HEADER) return picture_cut_off(p);
     if (file[10] & 0x80) {
-        g->palette = file + at;
-        g->colours = 2 << (file[10] & 7);
-        at += 3 * (size_t)g->colours;
+        int colours = 2 << (file[10] & 7);
+        at += 3 * (size_t)colours;
+        if (at > p->bytes) return picture_cut_off(p);
+        set_palette(g, file + HEADER, colours);
     }
-    while (at < p->bytes && file[at] != END) {
+    for (; at < p->bytes && file[at] != END; at++) { /* some writers leave a byte between two blocks */
         if (file[at] == EXTENSION) {
             size_t end = skip_blocks(p, at + 2);
-            if (end && !g->codes && file[at + 1] == CONTROL && file[at + 2] >= 4)
-                g->background = file[at + 3] & 1 ? file[at + 6] : 0;
-            at = end;
+            if (end == 0) return picture_cut_off(p);
+            if (file[at + 1] == CONTROL && file[at + 2] >= 4 && file[at + 3] & 1) g->background = file[at + 6];
+            at = end - 1;
         } else if (file[at] == FRAME) {
             if (p->bytes - at < DESCRIPTOR) return picture_cut_off(p);
             const uint8_t *descriptor = file + at + 1;
             int colours = descriptor[8] & 0x80 ? 2 << (descriptor[8] & 7) : 0;
-            at += DESCRIPTOR + 3 * (size_t)colours;
-            if (at >= p->bytes) return picture_cut_off(p);
-            if (!g->codes) {
-                int status = read_frame(g, descriptor, little16(file + 6), little16(file + 8));
-                if (status != MUDPT_OK) return status;
-                if (colours) {
-                    g->palette = descriptor + 9;
-                    g->colours = colours;
-                }
-                g->codes = at;
-            }
-            at = skip_blocks(p, at + 1);
-        } else {
-            at++; /* some writers leave a byte between two blocks */
-            continue;
+            g->codes = at + DESCRIPTOR + 3 * (size_t)colours;
+            if (g->codes >= p->bytes) return picture_cut_off(p);
+            if (colours) set_palette(g, descriptor + 9, colours);
+            return read_frame(g, descriptor, little16(file + 6), little16(file + 8));
         }
-        if (at == 0) return picture_cut_off(p);
     }
-    if (at >= p->bytes) return picture_cut_off(p);
-    return g->codes ? MUDPT_OK : picture_damaged(p, "it has no frame");
+    return at < p->bytes ? picture_damaged(p, "it has no frame") : picture_cut_off(p);
 }
 
-/* pixels [count]: indices of colours. The blocks were walked through before: they end inside the file. */
+/* pixels [count]: indices of colours */
 static int unpack(const gif *g, dictionary *d, uint8_t *pixels, size_t count) {
-    const uint8_t *at = g->p->file + g->codes;
+    enum { LARGEST_CODES = 12 };
+    const picture *p = g->p;
+    const uint8_t *at = p->file + g->codes, *end_of_file = p->file + p->bytes;
     int first_size = *at++ + 1, block = 0;
-    if (first_size < 2 || first_size > 9) return picture_damaged(g->p, "its pixels are packed in no known way");
+    if (first_size > LARGEST_CODES + 1) return picture_damaged(p, "its pixels are packed in no known way");
     int clear = 1 << (first_size - 1), size = first_size, next = clear + 2, previous = -1, bits = 0;
     uint32_t buffer = 0;
     for (int i = 0; i < clear; i++) {
@@ -109,8 +107,11 @@ static int unpack(const gif *g, dictionary *d, uint8_t *pixels, size_t count) {
     }
     for (size_t done = 0; done < count;) {
         while (bits < size) {
-            if (block == 0) block = *at++;
-            if (block == 0) return picture_damaged(g->p, "pixels are missing");
+            if (block == 0) {
+                if (at == end_of_file || end_of_file - at <= *at) return picture_cut_off(p);
+                block = *at++;
+                if (block == 0) return picture_damaged(p, "pixels are missing");
+            }
             buffer |= (uint32_t)*at++ << bits;
             bits += 8;
             block--;
@@ -118,7 +119,7 @@ static int unpack(const gif *g, dictionary *d, uint8_t *pixels, size_t count) {
         int code = (int)(buffer & ((1u << size) - 1));
         buffer >>= size;
         bits -= size;
-        if (code == clear + 1) return picture_damaged(g->p, "pixels are missing");
+        if (code == clear + 1) return picture_damaged(p, "pixels are missing");
         if (code == clear) {
             size = first_size;
             next = clear + 2;
@@ -131,9 +132,9 @@ static int unpack(const gif *g, dictionary *d, uint8_t *pixels, size_t count) {
             d->length[next] = (uint16_t)(d->length[previous] + 1);
             d->first[next] = d->first[previous];
             d->last[next] = d->first[code < next ? code : previous];
-            if (++next == 1 << size && size < 12) size++;
+            if (++next == 1 << size && size < LARGEST_CODES) size++;
         }
-        if (code >= next) return picture_damaged(g->p, "its pixels are packed in no known way");
+        if (code >= next) return picture_damaged(p, "its pixels are packed in no known way");
         size_t end = done + d->length[code];
         int string = code;
         for (size_t i = end; i-- > done; string = d->prefix[string])
@@ -164,7 +165,7 @@ static void paint(const gif *g, const uint8_t *pixels) {
 
 int gif_decode(picture *p) {
     gif g = {.p = p};
-    int status = walk(&g);
+    int status = find_frame(&g);
     if (status != MUDPT_OK) return status;
     size_t count = (size_t)g.width * (size_t)g.height, bytes = (size_t)p->width * (size_t)p->height * 3;
     /* 12 bits stand for at most 4096 pixels. */

@@ -1,6 +1,7 @@
-/* The structure of a PNG file: its chunks up to IEND, the size, the palette, the EXIF orientation.
+/* Decodes PNG: of an animated one the picture that all viewers show.
  *
- * Checksums are not looked at: a file whose pixels unpack is taken. What follows IEND is ignored.
+ * Checked is what Pillow checks, so that both refuse the same files: the checksums of all chunks before the pixels and
+ * that of the unpacked pixels. Chunks behind them may be missing, IEND as well.
  */
 #include <stdbool.h>
 #include <stdlib.h>
@@ -9,81 +10,246 @@
 #include "mudpt.h"
 #include "formats.h"
 
-enum { GREY = 0, RGB = 2, PALETTE = 3, GREY_ALPHA = 4, RGBA = 6 };
+enum { GREY = 0, RGB = 2, PALETTE = 3, GREY_ALPHA = 4, RGBA = 6, CHUNK = 12 };
 
 typedef struct {
     picture *p;
+    size_t at; /* of the next chunk */
     int depth, colour;
-    size_t palette, palette_bytes; /* where its colours begin in the file, 0 without; how long they are */
-    uint64_t packed;               /* bytes of packed pixels */
+    bool interlaced;
+    const uint8_t *palette; /* NULL without */
+    int colours;
+    int bits;          /* of a pixel */
+    size_t first_data; /* the chunk where the packed pixels begin */
+    size_t packed;     /* how many bytes they are */
 } png;
 
-static int channels_of(int colour) {
-    return colour == RGBA ? 4 : colour == RGB ? 3 : colour == GREY_ALPHA ? 2 : 1;
+static uint32_t checksum(const uint8_t *data, size_t bytes) {
+    uint32_t table[16], sum = ~0u;
+    for (uint32_t i = 0; i < 16; i++) {
+        table[i] = i;
+        for (int bit = 0; bit < 4; bit++) table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0xedb88320u : 0);
+    }
+    for (; bytes > 0; bytes--, data++) {
+        sum ^= *data;
+        for (int half = 0; half < 2; half++) sum = sum >> 4 ^ table[sum & 15];
+    }
+    return ~sum;
 }
 
+/* ------------------------------------------------------------------------------------------------ chunks */
+
 static int read_header(png *g, const uint8_t *data, size_t length) {
-    if (length != 13) return picture_damaged(g->p, "its header makes no sense");
+    static const uint8_t channels[7] = {1, 0, 3, 1, 2, 0, 4};
+    if (length < 13) return picture_damaged(g->p, "its header makes no sense");
     int depth = data[8], colour = data[9];
     bool whole = depth == 8 || depth == 16, part = depth == 1 || depth == 2 || depth == 4;
     bool valid = colour == GREY      ? whole || part
                  : colour == PALETTE ? depth == 8 || part
                                      : (colour == RGB || colour == GREY_ALPHA || colour == RGBA) && whole;
-    if (!valid || data[10] != 0 || data[11] != 0 || data[12] > 1)
-        return picture_damaged(g->p, "its header makes no sense");
+    if (!valid || data[10] != 0 || data[11] != 0) return picture_damaged(g->p, "its header makes no sense");
     g->depth = depth;
     g->colour = colour;
+    g->bits = depth * channels[colour];
+    g->interlaced = data[12];
     return picture_size(g->p, big32(data), big32(data + 4));
 }
 
-static int walk(png *g) {
-    const picture *p = g->p;
-    for (size_t at = 8;;) {
-        if (p->bytes - at < 12) return picture_cut_off(p);
-        size_t length = big32(p->file + at);
-        const uint8_t *type = p->file + at + 4, *data = type + 4;
-        if (length > p->bytes - at - 12) return picture_cut_off(p);
-        int status = MUDPT_OK;
-        if (at == 8)
-            status = memcmp(type, "IHDR", 4) == 0 ? read_header(g, data, length)
-                                                  : picture_damaged(p, "it does not begin with its header");
-        else if (memcmp(type, "IDAT", 4) == 0) g->packed += length;
-        else if (memcmp(type, "IEND", 4) == 0) break;
-        else if (memcmp(type, "PLTE", 4) == 0) {
-            g->palette = at + 8;
-            g->palette_bytes = length;
-        } else if (memcmp(type, "eXIf", 4) == 0) g->p->orientation = exif_orientation(data, length);
-        if (status != MUDPT_OK) return status;
-        at += 12 + length;
+static bool is(const uint8_t *type, const char *name) {
+    return memcmp(type, name, 4) == 0;
+}
+
+/* A chunk's type is four letters; digits pass, as in Pillow. */
+static bool has_type(const uint8_t *type) {
+    for (int i = 0; i < 4; i++)
+        if (!((type[i] >= 'a' && type[i] <= 'z') || (type[i] >= 'A' && type[i] <= 'Z') ||
+              (type[i] >= '0' && type[i] <= '9') || type[i] == '_'))
+            return false;
+    return true;
+}
+
+/* What is of interest in chunks on either side of the pixels. */
+static int read_chunk(png *g, const uint8_t *type, size_t length, bool before_pixels) {
+    const uint8_t *data = type + 4;
+    if (is(type, "eXIf")) g->p->orientation = exif_orientation(data, length);
+    if (!before_pixels) return MUDPT_OK;
+    if (is(type, "IHDR")) return read_header(g, data, length);
+    if (is(type, "PLTE")) {
+        if (length > 768) return picture_damaged(g->p, "its palette makes no sense");
+        g->palette = data;
+        g->colours = (int)(length / 3);
     }
-    /* Deflate packs at most 1032 bytes into one. */
-    uint64_t bits = (uint64_t)p->width * (uint64_t)p->height * (uint64_t)(channels_of(g->colour) * g->depth);
-    if (bits / 8 > g->packed * 1032) return picture_damaged(p, "it has too little data for its size");
-    if (g->colour == PALETTE && (g->palette == 0 || g->palette_bytes % 3 != 0 || g->palette_bytes > 768))
-        return picture_damaged(p, "its palette makes no sense");
+    /* An animation's first frame may be these pixels, and must then be all of them. */
+    if (is(type, "fcTL") && (length < 26 || big32(data + 4) != (uint32_t)g->p->width ||
+                             big32(data + 8) != (uint32_t)g->p->height || big32(data + 12) || big32(data + 16)))
+        return picture_damaged(g->p, "its first frame makes no sense");
     return MUDPT_OK;
 }
 
-/* A palette may have fewer colours than its pixels could name. stb_image then reads what lies behind, so it gets a copy
- * of the file in which all others are black. */
-static int decode_short_palette(const png *g) {
-    enum { FULL = 768 };
+static int read_before_pixels(png *g) {
+    const picture *p = g->p;
+    for (g->at = 8;;) {
+        if (p->bytes - g->at < 8) return picture_cut_off(p);
+        size_t length = big32(p->file + g->at);
+        const uint8_t *type = p->file + g->at + 4;
+        if (!has_type(type)) return picture_damaged(p, "a chunk has no name");
+        if (g->bits == 0 && !is(type, "IHDR")) return picture_damaged(p, "it does not begin with its header");
+        if (is(type, "IDAT")) break;
+        if (is(type, "IEND") || is(type, "fdAT")) return picture_damaged(p, "it has no pixels");
+        if (p->bytes - g->at < CHUNK || length > p->bytes - g->at - CHUNK) return picture_cut_off(p);
+        if (big32(type + 4 + length) != checksum(type, 4 + length))
+            return picture_damaged(p, "a chunk's checksum does not fit");
+        int status = read_chunk(g, type, length, true);
+        if (status != MUDPT_OK) return status;
+        g->at += CHUNK + length;
+    }
+    if (g->colour == PALETTE && !g->palette) return picture_damaged(p, "its palette is missing");
+    return MUDPT_OK;
+}
+
+/* Counts the packed pixels or, with `out`, gathers them from their chunks; the last one may be cut off. */
+static void gather(png *g, uint8_t *out) {
+    const picture *p = g->p;
+    g->at = g->first_data;
+    g->packed = 0;
+    while (p->bytes - g->at >= 8 && is(p->file + g->at + 4, "IDAT")) {
+        size_t length = big32(p->file + g->at), left = p->bytes - g->at - 8;
+        if (length > left) length = left;
+        if (out) memcpy(out + g->packed, p->file + g->at + 8, length);
+        g->packed += length;
+        g->at += left - length < 4 ? 8 + left : CHUNK + length;
+    }
+}
+
+static int read_behind_pixels(png *g) {
+    const picture *p = g->p;
+    while (p->bytes - g->at >= 8) {
+        size_t length = big32(p->file + g->at), left = p->bytes - g->at - 8;
+        const uint8_t *type = p->file + g->at + 4;
+        if (!has_type(type) || is(type, "IEND")) break;
+        if (length > left) return picture_cut_off(p);
+        int status = read_chunk(g, type, length, false);
+        if (status != MUDPT_OK) return status;
+        g->at += left - length < 4 ? 8 + left : CHUNK + length;
+    }
+    return MUDPT_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------ pixels */
+
+/* The parts of an interlaced picture: first column and row, steps to the next ones; last, all of it at once. */
+static const uint8_t passes[8][4] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4},
+                                     {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}, {0, 0, 1, 1}};
+
+static int count_steps(int length, int first, int step) {
+    return length > first ? (length - first + step - 1) / step : 0;
+}
+
+static size_t bytes_of_row(const png *g, int width) {
+    return ((size_t)width * (size_t)g->bits + 7) / 8;
+}
+
+static size_t bytes_of_pass(const png *g, const uint8_t pass[4]) {
+    int width = count_steps(g->p->width, pass[0], pass[2]), height = count_steps(g->p->height, pass[1], pass[3]);
+    return width ? (size_t)height * (1 + bytes_of_row(g, width)) : 0;
+}
+
+/* The one of left, above and left above that is nearest to what the three together suggest. */
+static int likely(int a, int b, int c) {
+    int by_a = abs(b - c), by_b = abs(a - c), by_c = abs(a + b - 2 * c);
+    return by_a <= by_b && by_a <= by_c ? a : by_b <= by_c ? b : c;
+}
+
+/* Puts back what was taken from each byte: the one before it, above it, their mean or the likely one of three. */
+static bool restore_row(uint8_t *row, const uint8_t *above, size_t bytes, size_t pixel, int filter) {
+    enum { NONE, LEFT, ABOVE, MEAN, LIKELY };
+    if (pixel > bytes) pixel = bytes;
+    if (filter == LEFT)
+        for (size_t i = pixel; i < bytes; i++) row[i] = (uint8_t)(row[i] + row[i - pixel]);
+    if (filter == ABOVE)
+        for (size_t i = 0; i < bytes; i++) row[i] = (uint8_t)(row[i] + above[i]);
+    if (filter == MEAN || filter == LIKELY)
+        for (size_t i = 0; i < pixel; i++) row[i] = (uint8_t)(row[i] + (filter == MEAN ? above[i] / 2 : above[i]));
+    if (filter == MEAN)
+        for (size_t i = pixel; i < bytes; i++) row[i] = (uint8_t)(row[i] + (row[i - pixel] + above[i]) / 2);
+    if (filter == LIKELY)
+        for (size_t i = pixel; i < bytes; i++)
+            row[i] = (uint8_t)(row[i] + likely(row[i - pixel], above[i], above[i - pixel]));
+    return filter <= LIKELY;
+}
+
+/* Draws `count` pixels `step` apart. Of 16 bits the higher 8 count; alpha is dropped. */
+static void draw_row(const png *g, const uint8_t *row, int count, uint8_t *to, size_t step) {
+    int size = g->bits / 8, wide = g->depth / 8, most = (1 << (g->depth & 7)) - 1;
+    bool colour = g->colour == RGB || g->colour == RGBA;
+    for (int x = 0; x < count; x++, to += 3 * step) {
+        if (g->depth >= 8 && g->colour != PALETTE) {
+            for (int c = 0; c < 3; c++) to[c] = row[x * size + (colour ? c * wide : 0)];
+            continue;
+        }
+        int bit = x * g->depth, value = g->depth == 8 ? row[x] : row[bit / 8] >> (8 - g->depth - bit % 8) & most;
+        for (int c = 0; c < 3; c++)
+            to[c] = g->colour != PALETTE ? (uint8_t)(value * 255 / most)
+                    : value < g->colours ? g->palette[3 * value + c]
+                                         : 0;
+    }
+}
+
+static bool draw_pass(const png *g, const uint8_t pass[4], uint8_t *data, const uint8_t *zeros) {
     picture *p = g->p;
-    size_t before = g->palette, after = p->bytes - before - g->palette_bytes, bytes = before + FULL + after;
-    uint8_t *copy = calloc(bytes, 1);
-    if (!copy) return picture_memory(p, bytes);
-    memcpy(copy, p->file, before + g->palette_bytes);
-    memcpy(copy + before + FULL, p->file + before + g->palette_bytes, after);
-    memcpy(copy + before - 8, (uint8_t[]){0, 0, FULL >> 8, FULL & 255}, 4);
-    int status = stb_decode(p, copy, bytes, 0);
-    free(copy);
+    int width = count_steps(p->width, pass[0], pass[2]);
+    size_t bytes = bytes_of_row(g, width), pixel = ((size_t)g->bits + 7) / 8;
+    const uint8_t *above = zeros;
+    for (int y = pass[1]; y < p->height && width; y += pass[3], data += bytes) {
+        int filter = *data++;
+        if (!restore_row(data, above, bytes, pixel, filter)) return false;
+        above = data;
+        draw_row(g, data, width, p->rgb + 3 * ((size_t)y * (size_t)p->width + pass[0]), pass[2]);
+    }
+    return true;
+}
+
+static int unpack(png *g) {
+    picture *p = g->p;
+    const uint8_t(*first)[4] = passes + (g->interlaced ? 0 : 7), (*end)[4] = g->interlaced ? passes + 7 : passes + 8;
+    size_t wanted = 0, rgb = (size_t)p->width * (size_t)p->height * 3, zeros = bytes_of_row(g, p->width);
+    for (const uint8_t(*pass)[4] = first; pass < end; pass++) wanted += bytes_of_pass(g, *pass);
+    /* Deflate packs at most 1032 bytes into one. */
+    if (wanted / 1032 > g->packed) return picture_damaged(p, "it has too little data for its size");
+    uint8_t *data = malloc(wanted + INFLATE_ROOM + zeros), *packed = malloc(g->packed + INFLATE_BEHIND);
+    p->rgb = malloc(rgb);
+    if (!data || !packed || !p->rgb) {
+        free(data);
+        free(packed);
+        return picture_memory(p, wanted + g->packed + rgb);
+    }
+    memset(data + wanted + INFLATE_ROOM, 0, zeros);
+    gather(g, packed);
+    memset(packed + g->packed, 0, INFLATE_BEHIND);
+    unpacked result = inflate(packed, g->packed, data, wanted);
+    free(packed);
+    int status = result == UNPACKED              ? MUDPT_OK
+                 : result == UNPACKED_CUT_OFF    ? picture_cut_off(p)
+                 : result == UNPACKED_TOO_LITTLE ? picture_damaged(p, "pixels are missing")
+                                                 : picture_damaged(p, "its pixels or their checksum do not fit");
+    uint8_t *at = data;
+    for (const uint8_t(*pass)[4] = first; pass < end && status == MUDPT_OK; at += bytes_of_pass(g, *pass++))
+        if (!draw_pass(g, *pass, at, data + wanted + INFLATE_ROOM))
+            status = picture_damaged(p, "a row is filtered in no known way");
+    free(data);
     return status;
 }
 
 int png_decode(picture *p) {
     png g = {.p = p};
-    int status = walk(&g);
+    int status = read_before_pixels(&g);
     if (status != MUDPT_OK) return status;
-    if (g.colour == PALETTE && g.palette_bytes < (size_t)3 << g.depth) return decode_short_palette(&g);
-    return stb_decode(p, p->file, p->bytes, g.depth == 16);
+    g.first_data = g.at;
+    gather(&g, NULL);
+    status = read_behind_pixels(&g);
+    if (status == MUDPT_OK) status = unpack(&g);
+    if (status == MUDPT_OK) return status;
+    free(p->rgb);
+    p->rgb = NULL;
+    return status;
 }

@@ -29,12 +29,20 @@ static inline void put_numbers(bytes *b, int size, int big, int count, const uin
 #define PUT_BIG(b, size, ...) PUT_NUMBERS(b, size, 1, __VA_ARGS__)
 #define PUT_LITTLE(b, size, ...) PUT_NUMBERS(b, size, 0, __VA_ARGS__)
 
-/* Checksums stay 0: nobody looks at them. */
+static inline uint32_t crc32(const uint8_t *data, size_t count) {
+    uint32_t sum = ~0u;
+    for (size_t i = 0; i < count; i++) {
+        sum ^= data[i];
+        for (int bit = 0; bit < 8; bit++) sum = sum >> 1 ^ (sum & 1 ? 0xedb88320u : 0);
+    }
+    return ~sum;
+}
+
 static inline void put_chunk(bytes *b, const char *type, const uint8_t *data, size_t count) {
     PUT_BIG(b, 4, (uint32_t)count);
     put(b, type, 4);
     put(b, data, count);
-    PUT_BIG(b, 4, 0);
+    PUT_BIG(b, 4, crc32(b->at + b->used - count - 4, count + 4));
 }
 
 static inline void begin_png(bytes *b, uint32_t width, uint32_t height, int depth, int colour) {
@@ -57,7 +65,12 @@ static inline void end_png(bytes *b, const uint8_t *rows, size_t height, size_t 
         PUT(&data, 0);
         put(&data, rows + y * stride, stride);
     }
-    PUT_BIG(&data, 4, 0);
+    uint32_t low = 1, high = 0;
+    for (size_t i = 7; i < data.used; i++) {
+        low = (low + data.at[i]) % 65521;
+        high = (high + low) % 65521;
+    }
+    PUT_BIG(&data, 4, high << 16 | low);
     put_chunk(b, "IDAT", data.at, data.used);
     put_chunk(b, "IEND", NULL, 0);
 }
@@ -132,6 +145,11 @@ static inline void put_bits(bit_writer *w, int count, uint32_t value) {
     }
 }
 
+static inline void put_restart(bit_writer *w, int number) {
+    while (w->count) put_bits(w, 1, 1);
+    PUT(w->to, 0xff, (uint8_t)(0xd0 + number % 8));
+}
+
 static inline void make_jpeg(bytes *b, const jpeg_layout *j) {
     static const uint8_t means[] = {0x00, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8};
     static const uint8_t rest[] = {0x10, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
@@ -161,8 +179,7 @@ static inline void make_jpeg(bytes *b, const jpeg_layout *j) {
     int before[4] = {128, 128, 128, 128};
     for (int i = 0; i < j->across * j->down; i++) {
         if (j->restart && i > 0 && i % j->restart == 0) {
-            while (w.count) put_bits(&w, 1, 1);
-            PUT(b, 0xff, (uint8_t)(0xd0 + (i / j->restart - 1) % 8));
+            put_restart(&w, i / j->restart - 1);
             for (int c = 0; c < 4; c++) before[c] = 128;
         }
         for (int c = 0; c < j->components; c++) {
@@ -172,6 +189,15 @@ static inline void make_jpeg(bytes *b, const jpeg_layout *j) {
             put_bits(&w, 4, (uint32_t)length);
             put_bits(&w, length, (uint32_t)(step < 0 ? step - 1 : step));
             if (!j->progressive) put_bits(&w, 1, 0);
+        }
+    }
+    /* A progressive file says of every component that there is nothing but means. */
+    for (int c = 0; c < j->components && j->progressive; c++) {
+        while (w.count) put_bits(&w, 1, 1);
+        put_segment(b, 0xda, (uint8_t[]){1, (uint8_t)(c + 1), 0, 1, 63, 0}, 6);
+        for (int i = 0; i < j->across * j->down; i++) {
+            if (j->restart && i > 0 && i % j->restart == 0) put_restart(&w, i / j->restart - 1);
+            put_bits(&w, 1, 0);
         }
     }
     while (w.count) put_bits(&w, 1, 1);

@@ -39,7 +39,7 @@ const sum = (entries, key) => entries.reduce((total, entry) => total + entry[key
 const seedsOf = (target) =>
   [
     `tests/fuzz/found/${target}`,
-    ...(target === 'image' ? ['tests/golden/preprocess/images', 'tests/data/formats'] : []),
+    ...(target === 'image' ? ['tests/golden/preprocess/images', 'tests/data/formats', 'tests/data/pictures'] : []),
   ]
     .map((folder) => path.join(ROOT, folder))
     .filter(existsSync);
