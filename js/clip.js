@@ -113,6 +113,7 @@ export class Clip {
       precision: precision ? 'fast' : 'high',
       variant: core.variant,
       threads: core.threads,
+      memoryLimit: core.mostBytes,
       device: core.memory.device ? 'webgpu' : 'wasm',
       adapter: core.memory.device?.name ?? '',
       whyWasm,

@@ -54,17 +54,14 @@ export async function createCore({ variant = 'auto', threads, assetsUrl } = {}) 
   if (variant === 'relaxed' && chosen === 'plain') {
     throw new MudptError('environment', 'this platform has no relaxed SIMD', "use variant 'plain' or 'auto'");
   }
-  const usable = hasThreads ? threads : 1;
-  const module = await startModule(chosen, usable, assetsUrl).catch((cause) => {
+  const module = await startModule(chosen, hasThreads ? threads : 1, assetsUrl).catch((cause) => {
     if (cause instanceof MudptError) throw cause;
     const [code, what] = cause instanceof RangeError ? ['memory', 'got no memory'] : ['environment', 'does not start'];
-    throw new MudptError(code, `the WebAssembly module ${what}: ${reasonOf(cause)}`, 'it needs SIMD and 16 MB', {
-      cause,
-    });
+    throw new MudptError(code, `the WebAssembly module ${what}: ${reasonOf(cause)}`, 'it needs SIMD', { cause });
   });
   const core = new Core(module, chosen);
   try {
-    core.setThreads(usable);
+    core.setThreads(module.threads);
   } catch (error) {
     core.dispose();
     throw error;
@@ -112,6 +109,11 @@ export class Core {
   /** Bytes of memory. It never shrinks, so this is the peak as well; 0 after dispose(). */
   get memoryBytes() {
     return this.disposed ? 0 : this.#memory.buffer.byteLength;
+  }
+
+  /** Bytes that it can grow to. */
+  get mostBytes() {
+    return this.#memory.mostBytes;
   }
 
   /** The module, with the exported C functions. */

@@ -35,6 +35,9 @@ function oneLine(text) {
   return short.replace(UNPRINTABLE, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
+/** @param {number} bytes */
+export const megabytes = (bytes) => `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB`;
+
 export class MudptError extends Error {
   /**
    * @param {string} code one of ERROR_CODES

@@ -275,7 +275,10 @@ export interface TuneOptions extends TuneSettings {
   resume?: Uint8Array | ArrayBuffer;
   /** Keeps little and computes it again: less memory ({@link Clip.plan}), the same bits, more time. Default `false`. */
   recompute?: boolean;
-  /** Bytes. A run that would take more is refused (`memory`) before it starts, with what would fit. */
+  /**
+   * Bytes. A run that would take more is refused (`memory`) before it starts, with what would fit. Default, and never
+   * more: {@link ClipInfo.memoryLimit}.
+   */
   memoryLimit?: number;
   /**
    * Moves bytes (those of `resume`, too) and bitmaps to the worker: they cannot be used afterwards. Default `false`:
@@ -358,6 +361,8 @@ export interface TrainingPlan {
   /** The WebAssembly module itself. */
   runtime: number;
   total: number;
+  /** {@link ClipInfo.memoryLimit}: what takes more is refused. */
+  limit: number;
   /** Pictures that go through the image tower together; no bytes. */
   group: number;
 }
@@ -479,6 +484,8 @@ export interface ClipInfo {
   /** Why `'wasm'`, where another device was asked for; otherwise `''`. */
   readonly whyWasm: string;
   readonly threads: number;
+  /** Bytes that the model's memory can grow to: 4 GB on computers, on phones what they grant, often 1 GB or less. */
+  readonly memoryLimit: number;
 }
 
 /** Names classes of pictures. */

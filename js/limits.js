@@ -26,3 +26,5 @@ export const MOST_THREADS = 64;
 export const MOST_MEASURED = 10_000;
 /** Bytes that WebAssembly's 32-bit addresses reach. */
 export const MOST_BYTES = 2 ** 32 - 1;
+/** Of one block of it, as src/base/arena.c has it. */
+export const MOST_BLOCK = 2 ** 31 - 1;

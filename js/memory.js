@@ -2,8 +2,7 @@
  * The WebAssembly module's memory as seen from JavaScript: views that survive growth, strings, structs, and scratch
  * memory that is always given back. It knows nothing of what the library does.
  */
-import { MudptError, errorFromC } from './errors.js';
-import { MOST_BYTES } from './limits.js';
+import { MudptError, errorFromC, megabytes } from './errors.js';
 import { writeStruct } from './structs.js';
 
 /** Memory for one call: what is taken is freed when the call ends, however it ends. */
@@ -160,10 +159,16 @@ export class Memory {
     return new TextDecoder().decode(memory.slice(address >>> 0, memory.indexOf(0, address >>> 0)));
   }
 
+  /** Bytes that it can grow to, as far as the platform has told. @returns {number} */
+  get mostBytes() {
+    return this.module.mostBytes;
+  }
+
   /** @param {number} bytes */
   alloc(bytes) {
+    const most = this.mostBytes;
     // What does not fit 32 bits would wrap around.
-    if (!(bytes <= MOST_BYTES)) throw new MudptError('memory', `${bytes} bytes are more than WebAssembly has`);
+    if (!(bytes <= most)) throw new MudptError('memory', `${bytes} bytes are more than the ${most} that there can be`);
     const address = this.module._mudpt_alloc(Math.max(bytes, 4)) >>> 0;
     if (!address) this.check(-2);
     return address;
@@ -176,8 +181,9 @@ export class Memory {
 
   /** Throws what a C function's code says. @param {number} code @returns {number} the same when it is no failure */
   check(code) {
-    if (code < 0) throw errorFromC(code, this.string(this.module._mudpt_last_error()));
-    return code;
+    if (code >= 0) return code;
+    const use = `out of memory (${megabytes(this.buffer.byteLength)} of at most ${megabytes(this.mostBytes)} in use)`;
+    throw errorFromC(code, this.string(this.module._mudpt_last_error()).replace('out of memory', use));
   }
 
   /**

@@ -7,7 +7,7 @@
  * all of OpenAI's models.
  */
 import { DTYPES, PRECISIONS, TEXT } from './core.js';
-import { MudptError, naming } from './errors.js';
+import { MudptError, megabytes, naming } from './errors.js';
 import { seldom } from './progress.js';
 import { planRuns, readHeader, streamTensors } from './safetensors.js';
 import { checkedSource } from './sha256.js';
@@ -16,6 +16,8 @@ import { refusingTokenizer, tokenReader } from './token-rows.js';
 import { ClipTokenizer } from './tokenizer.js';
 
 const STORAGE = { auto: -1, f32: DTYPES.F32, f16: DTYPES.F16, int8: DTYPES.I8, int16: DTYPES.I16 };
+/** Bytes of a value. */
+const LEAST = { f32: 4, f16: 2, int16: 2, int8: 1 };
 const TOWERS = ['both', 'image'];
 const TOKENS = ['needed', 'all'];
 const INDEX = 'model.safetensors.index.json';
@@ -311,6 +313,7 @@ export async function loadModel(core, from, options = {}) {
     const runs = headers.map((header, i) => {
       return planRuns(header, files[i].ranges, ({ name }) => core.clipWants(created, name));
     });
+    if (source.remote) requireRoom(core, source.name, runs, LEAST[dtype] ?? (fast ? LEAST.int16 : LEAST.f32));
     await sendWeights(core, clip, files, runs, { onProgress, signal });
     await verify();
     naming(source.name, () => core.clipFinish(created));
@@ -327,6 +330,24 @@ export async function loadModel(core, from, options = {}) {
   }
 }
 
+/** @param {import('./safetensors.js').Tensor} tensor */
+const valuesOf = ({ shape }) => shape.reduce((size, side) => size * side, 1);
+
+/**
+ * Refuses, before they are downloaded, weights that cannot fit.
+ * @param {import('./core.js').Core} core
+ * @param {string} name
+ * @param {import('./safetensors.js').Run[][]} runs
+ * @param {number} least bytes that a value takes, or those of the file where these are fewer
+ */
+function requireRoom(core, name, runs, least) {
+  const tensors = runs.flat().flatMap((run) => run.tensors);
+  const bytes = tensors.reduce((sum, tensor) => sum + Math.min(tensor.bytes, least * valuesOf(tensor)), 0);
+  if (bytes <= core.mostBytes) return;
+  const what = `${name} needs ${megabytes(bytes)} or more, of at most ${megabytes(core.mostBytes)} here`;
+  throw new MudptError('memory', what, 'choose dtype');
+}
+
 /**
  * A failure for want of memory, with what would fit.
  * @param {MudptError} error
@@ -334,7 +355,7 @@ export async function loadModel(core, from, options = {}) {
  */
 function withSizes(error, headers) {
   const tensors = headers.flatMap((header) => header.tensors);
-  const values = tensors.reduce((sum, { shape }) => sum + shape.reduce((size, side) => size * side, 1), 0);
+  const values = tensors.reduce((sum, tensor) => sum + valuesOf(tensor), 0);
   const [f32, f16, int8] = [4, 2, 1].map((bytes) => `${Math.ceil((values * bytes) / 1e6)} MB`);
   const what = error.message.slice(0, -error.hint.length - 2);
   const sizes = `its weights take ${f32} as f32, ${f16} as f16, ${int8} as int8`;

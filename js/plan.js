@@ -2,16 +2,13 @@
  * How much memory training takes, told before it starts, and what would fit where it does not.
  */
 import { DTYPES } from './core.js';
-import { MudptError } from './errors.js';
+import { MudptError, megabytes } from './errors.js';
+import { MOST_BLOCK } from './limits.js';
 
-/** All that 32-bit WebAssembly can have. */
-const MOST = 2 ** 32;
 /** The module itself: code's data, stacks. */
 const RUNTIME = { once: 3 * 2 ** 20, thread: 2 ** 20 };
 /** Pictures are kept decoded up to this size in all, the others as files (src/train/trainer.c). */
 const DECODED = 64 * 2 ** 20;
-
-const megabytes = (bytes) => `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB`;
 
 /**
  * @typedef {object} TrainingPlan bytes
@@ -22,6 +19,7 @@ const megabytes = (bytes) => `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB`
  * @property {number} examples the pictures to train on, and one batch's pixels
  * @property {number} runtime
  * @property {number} total
+ * @property {number} limit what this platform grants
  * @property {number} group pictures that go through the image tower together
  */
 
@@ -55,8 +53,11 @@ export function planTraining({ core, clip, config }, handle, { batchSize, pictur
   const examples = pixels + Math.min(DECODED, pictures * 3 * config.image ** 2);
   const runtime = RUNTIME.once + RUNTIME.thread * core.threads;
   const total = plan.weights + plan.activations + plan.prompts + plan.optimizer + examples + runtime;
-  return /** @type {TrainingPlan} */ ({ ...plan, examples, runtime, total });
+  return /** @type {TrainingPlan} */ ({ ...plan, examples, runtime, total, limit: core.mostBytes });
 }
+
+/** Activations are one block. @param {TrainingPlan} plan @param {number} limit */
+const fits = ({ total, activations }, limit) => total <= limit && activations <= MOST_BLOCK;
 
 /**
  * Refuses a run that would not fit, with what would.
@@ -64,9 +65,10 @@ export function planTraining({ core, clip, config }, handle, { batchSize, pictur
  * @param {number} handle
  * @param {{ batchSize: number, pictures: number, recompute: boolean, memoryLimit?: number }} options
  */
-export function requireMemory(model, handle, { memoryLimit = MOST, ...options }) {
-  const { total, weights } = planTraining(model, handle, options);
-  if (total <= memoryLimit) return;
+export function requireMemory(model, handle, { memoryLimit = Infinity, ...options }) {
+  const plan = planTraining(model, handle, options);
+  const limit = Math.min(memoryLimit, plan.limit);
+  if (fits(plan, limit)) return;
   /** @type {[string, { recompute?: boolean, dtype?: 'int8', batchSize?: number }][]} */
   const ways = [
     ['recompute', { recompute: true }],
@@ -75,13 +77,16 @@ export function requireMemory(model, handle, { memoryLimit = MOST, ...options })
     ["recompute, dtype 'int8' and one picture a step", { recompute: true, dtype: 'int8', batchSize: 1 }],
   ];
   const offers = ways.flatMap(([name, changes]) => {
-    const { total: bytes } = planTraining(model, handle, { ...options, ...changes });
-    return bytes <= memoryLimit && bytes < total ? [`${name} (${megabytes(bytes)})`] : [];
+    const other = planTraining(model, handle, { ...options, ...changes });
+    const isLess = other.total < plan.total;
+    return isLess && fits(other, limit) ? [`${name} (${megabytes(other.total)})`] : [];
   });
+  const allowed = `${megabytes(limit)} are ${memoryLimit < plan.limit ? 'allowed' : 'all that there is here'}`;
+  const inBlock = `${megabytes(plan.activations)} activations, and one block has at most ${megabytes(MOST_BLOCK)}`;
   throw new MudptError(
     'memory',
-    `training would take ${megabytes(total)}, of which ${megabytes(weights)} are the model's weights; ` +
-      `${megabytes(memoryLimit)} are allowed`,
+    `training would take ${megabytes(plan.total)}, of which ${megabytes(plan.weights)} are the model's weights; ` +
+      (plan.total > limit ? allowed : inBlock),
     offers.length ? `this would fit: ${offers.join('; ')}` : 'use fewer classes or a smaller model',
   );
 }

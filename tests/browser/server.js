@@ -35,8 +35,23 @@ const TRAPPING = `import { Clip } from './clip.js';
 Clip.prototype.zeroShot = () => new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array([${TRAP}]))).exports.f();
 `;
 
+/** What module.js finds on platforms with less memory. @param {string} refused for refuseMemory */
+const refusing = (refused) => (file) =>
+  file === 'module.js'
+    ? [
+        'text/javascript',
+        `import { refuseMemory } from '/tests/browser/refusing-memory.js'; refuseMemory(${refused});
+        ${readFileSync(path.join(ROOT, 'js', file))}`,
+      ]
+    : undefined;
+
 /** Copies of js/ in which something is wrong: what is served instead of a file, or undefined for the file. */
 const FAULTS = {
+  '/refuses-1025/': refusing('{ shared: 1024 }'),
+  '/refuses-513/': refusing('{ shared: 512 }'),
+  '/refuses-257/': refusing('{ shared: 256 }'),
+  '/refuses-shared/': refusing('{ shared: 0 }'),
+  '/refuses-growth/': refusing('{ shared: 0, grown: 64 }'),
   '/html-for-wasm/': (file) =>
     file.endsWith('.wasm') ? ['text/html', '<!doctype html><title>My app</title>'] : undefined,
   '/crashing-worker/': (file) =>

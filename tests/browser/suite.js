@@ -299,6 +299,32 @@ const cases = {
       await rejectsWith('environment', call, /worker crashed: /);
   },
 
+  async 'does on platforms that grant less memory what fits there, and names what does not'() {
+    const classes = Array.from({ length: 10_000 }, (_, i) => `face ${i}`);
+    const examples = classes.map((_, label) => ({ image: FACE, label }));
+    for (const [refuses, megabytes] of [
+      ['1025', 1024],
+      ['513', 512],
+      ['257', 256],
+      ['shared', 4096],
+      ['growth', 4096],
+    ]) {
+      const isShared = megabytes < 4096;
+      const other = await loadClip(MODEL, { assetsUrl: `/refuses-${refuses}/` });
+      same(other.info.memoryLimit, Math.min(megabytes * 2 ** 20, 2 ** 32 - 1), 'memoryLimit');
+      same(other.info.threads, isShared ? clip.info.threads : 1, `threads, ${refuses}`);
+      const actual = await runTask(other, (path) => path);
+      for (const name of ['zeroShot', 'losses', 'tuned']) near(actual[name], expected[name], `${name}, ${refuses}`);
+      if (refuses !== 'shared') {
+        const message = isShared
+          ? / MB are all that there is here; /
+          : /^out of memory \(\d+ MB of at most 4,295 MB in/;
+        await rejectsWith('memory', other.tune({ ...TUNING, classes, examples }).finished, message);
+      }
+      await other.dispose();
+    }
+  },
+
   async 'runs in the calling thread where that is asked for'() {
     const local = await loadClip(MODEL, { worker: false });
     const classifier = await local.zeroShot(CLASSES);

@@ -1,11 +1,16 @@
 /** Plans of memory: what they say is taken, what cannot fit is refused with what would, recomputing is exact. */
 import assert from 'node:assert/strict';
+import { cp, readFile, truncate, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 
 import { MudptError, loadClip } from '../../js/index.js';
+import { headerOf, writeHeader } from '../../js/safetensors.js';
 import { METHODS, promptSentences, resolveSettings } from '../../js/methods.js';
+import { refuseMemory } from '../browser/refusing-memory.js';
 import { mudpt, pictoclip, workFolder } from './command.js';
-import { PICTURES, TINY_A, WAYS, openCore } from './models.js';
+import { startServer } from './http-servers.js';
+import { PICTURES, TINY_A, WAYS, isError, openCore } from './models.js';
 
 const CLASSES = ['cat', 'sail boat', 'x'];
 const EXAMPLES = PICTURES.slice(0, 6).map((image, i) => ({ image, label: i % 3 }));
@@ -97,6 +102,103 @@ test('what does not fit is refused before it starts, with what would', async () 
   await refused(1000, /fewer classes or a smaller model/);
   await clip.tune({ ...SHORT, memoryLimit: total }).finished;
   await clip.dispose();
+});
+
+describe('a platform that grants less', () => {
+  /** Does `action` with such a memory. @param {Parameters<typeof refuseMemory>[0]} refused */
+  async function granted(refused, action) {
+    const restore = refuseMemory(refused);
+    try {
+      return await action();
+    } finally {
+      restore();
+    }
+  }
+
+  /** A model tunes and classifies. */
+  async function fileOf(clip) {
+    const classifier = await clip.tune(SHORT).finished;
+    return classifier.export({ raw: true });
+  }
+
+  for (const { variant, threads } of WAYS) {
+    test(`does what fits to the same bit, ${variant} SIMD, threads: ${threads}`, async () => {
+      const whole = await loadClip(TINY_A, { variant, threads });
+      const expected = await fileOf(whole);
+      assert.equal(whole.info.memoryLimit, 2 ** 32 - 1);
+      await whole.dispose();
+      for (const [refused, megabytes, usable] of /** @type {const} */ ([
+        [{ shared: 3000 }, 2048, threads],
+        [{ shared: 1024 }, 1024, threads],
+        [{ shared: 512 }, 512, threads],
+        [{ shared: 256 }, 256, threads],
+        [{ shared: 255 }, 4096, 1],
+        [{ shared: 0, own: 1024 }, 1024, 1],
+        [{ shared: 0, own: 32 }, 32, 1],
+      ])) {
+        const clip = await granted(refused, () => loadClip(TINY_A, { variant, threads }));
+        const limit = Math.min(megabytes * 2 ** 20, 2 ** 32 - 1);
+        assert.deepEqual([clip.info.memoryLimit, clip.info.threads], [limit, usable]);
+        assert.equal((await clip.plan({ classes: CLASSES })).limit, limit);
+        assert.deepEqual(await fileOf(clip), expected);
+        await clip.dispose();
+      }
+    });
+  }
+
+  test('names what does not fit before it starts', async () => {
+    const clip = await granted({ shared: 256 }, () => loadClip(TINY_A));
+    const classes = Array.from({ length: 6000 }, (_, i) => `cat ${i}`);
+    const examples = classes.map((_, label) => ({ image: PICTURES[0], label }));
+    const { total, limit } = await clip.plan({ ...SHORT, examples: undefined, classes, pictures: classes.length });
+    assert.ok(total > limit);
+    for (const memoryLimit of [undefined, 4e9]) {
+      const { finished } = clip.tune({ ...SHORT, classes, examples, memoryLimit });
+      await assert.rejects(finished, isError('memory', /would take .* 269 MB are all that there is here; /));
+    }
+    assert.ok(await fileOf(clip));
+    await clip.dispose();
+  });
+
+  for (const shared of [4096, 0]) {
+    test(`memory that does not grow as far is an error, ${shared ? 'shared' : 'not shared'}`, async () => {
+      const clip = await granted({ shared, grown: 64 }, () => loadClip(TINY_A, { threads: 1 }));
+      const classes = Array.from({ length: 1500 }, (_, i) => `cat ${i}`);
+      const examples = classes.map((_, label) => ({ image: PICTURES[0], label }));
+      const { finished } = clip.tune({ ...SHORT, classes, examples });
+      const message = /^out of memory \(\d\d MB of at most 4,295 MB in use\): .* needs \d+ bytes; use /;
+      await assert.rejects(finished, isError('memory', message));
+      assert.ok(await fileOf(clip), 'afterwards');
+      await clip.dispose();
+    });
+  }
+
+  test('a module without any memory says so', async () => {
+    const message = /^this platform grants no memory of 17 MB: Out of memory; close other pages/;
+    await granted({ shared: 0, own: 0 }, () => assert.rejects(loadClip(TINY_A), isError('memory', message)));
+  });
+
+  test('a model that cannot fit is not downloaded', async () => {
+    const folder = path.join(workFolder(), 'model');
+    await cp(TINY_A, folder, { recursive: true });
+    const vocab = 400_000; // 102 MB of f32
+    const { tensors } = headerOf(new Uint8Array(await readFile(path.join(folder, 'model.safetensors'))), folder);
+    const list = tensors.map(({ name, dtype, shape }) => {
+      return { name, dtype, shape: name.includes('token_embedding') ? [vocab, shape[1]] : shape };
+    });
+    const { header, size } = writeHeader(list);
+    await writeFile(path.join(folder, 'model.safetensors'), header);
+    await truncate(path.join(folder, 'model.safetensors'), size); // a hole, no bytes
+    const config = JSON.parse(await readFile(path.join(folder, 'config.json'), 'utf8'));
+    config.text_config.vocab_size = vocab;
+    await writeFile(path.join(folder, 'config.json'), JSON.stringify(config));
+    const server = await startServer({ root: folder });
+    const load = (dtype) => loadClip(server.url, { dtype, tokens: 'all', cache: false });
+    const message = /needs 1\d\d MB or more, of at most 68 MB here; its weights take .* MB as int8: choose/;
+    await granted({ shared: 0, own: 64 }, () => assert.rejects(load('auto'), isError('memory', message)));
+    assert.ok(server.sent < 1e6, `${server.sent} bytes`);
+    await server.close();
+  });
 });
 
 test('on the command line', async () => {
