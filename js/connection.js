@@ -8,6 +8,7 @@
 import { MudptError, reasonOf } from './errors.js';
 import { droppedFiles } from './files.js';
 import { UNREADABLE, bitmapOf, isDrawable } from './images.js';
+import { absolute } from './platform.js';
 import { NOTE, unpackError } from './wire.js';
 
 /**
@@ -86,7 +87,9 @@ function pack(value, parcel) {
   if (value instanceof DataTransfer) return packDrop(value, parcel);
   if (Symbol.iterator in value) return Array.from(value, (item) => pack(item, parcel));
   if (!isPlain(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, pack(item, parcel)]));
+  const isAddress = (key, item) => key === 'image' && typeof item === 'string';
+  const packed = ([key, item]) => [key, isAddress(key, item) ? absolute(item) : pack(item, parcel)];
+  return Object.fromEntries(Object.entries(value).map(packed));
 }
 
 /** @param {any[]} args @returns {{ packed: any[], parcel: Parcel }} */
@@ -119,6 +122,9 @@ export class Connection {
   #ended = null;
   /** As the worker last told. */
   memoryBytes = 0;
+  #heard = false;
+  /** Whether it has ended as its script could not be loaded. */
+  notStarted = false;
 
   /** @param {() => Worker} start makes a worker, which this object owns */
   constructor(start) {
@@ -151,6 +157,7 @@ export class Connection {
 
   /** @param {string} [reason] none where the script was not found */
   #crashed(reason) {
+    this.notStarted = !reason && !this.#heard;
     const [what, hint] = reason
       ? [`the worker crashed: ${reason.split('\n', 1)[0]}`, 'load the model again']
       : ['the worker could not be started', 'serve worker.js beside the library, or say with assetsUrl where it is'];
@@ -228,6 +235,7 @@ export class Connection {
 
   #receive({ call: number, tell, args, result, error, crash, memoryBytes, making }) {
     if (this.#ended) return;
+    this.#heard = true;
     if (making !== undefined) return this.#watch(making);
     if (crash !== undefined) return this.#crashed(crash);
     this.memoryBytes = memoryBytes;

@@ -4,9 +4,10 @@
  * stack put aside (JSPI), when every answer is a promise. Whatever goes wrong there, the answer is that
  * WebAssembly shall compute, with everything as it was: a run goes on where it is, after one line in the console.
  */
-import { foreignFolder, hasStackSwitching, hasThreads, isNode, nodePart, workerFrom } from './platform.js';
+import { canSleep, foreignFolder, hasStackSwitching, hasThreads, isNode, nodePart } from './platform.js';
 import { ANSWER, CALL, MODE, TOWER, TOWER_WORDS } from './webgpu/layout.js';
 import { LAYOUT, STATE } from './webgpu/mailbox.js';
+import { makeWorker, workerFrom } from './workers.js';
 
 export const DEVICES = ['auto', 'wasm', 'webgpu'];
 /** Rows of pictures that go through the image tower together: six of a ViT-B/16. */
@@ -22,20 +23,24 @@ const then = (value, next) => (value instanceof Promise ? value.then(next) : nex
 async function startThread(assetsUrl) {
   if (isNode) return (await nodePart('platform.js')).startDeviceThread();
   const folder = foreignFolder(import.meta.url, assetsUrl);
-  if (folder) return workerFrom(new URL('webgpu/thread.js', folder));
-  return new Worker(new URL('./webgpu/thread.js', import.meta.url), { type: 'module' });
+  return makeWorker(() =>
+    folder
+      ? workerFrom(new URL('webgpu/thread.js', folder))
+      : new Worker(new URL('./webgpu/thread.js', import.meta.url), { type: 'module' }),
+  ).worker;
 }
 
 /** Where a WebGPU device waits for calls. */
 export class Device {
   #thread;
   #memory;
-  #mail = hasThreads ? new Int32Array(new SharedArrayBuffer(LAYOUT.bytes)) : null;
+  /** Where the answer is waited for asleep. @type {Int32Array | null} */
+  #mail;
   #counts = /** @type {ArrayLike<number>} */ (new Float64Array(LAYOUT.counts.length));
   /** Told the answer that is waited for. */
   #answered = (_answer) => {};
   /** Whether answers are promises. */
-  suspends = !hasThreads;
+  suspends;
   /** What entered towers whose backward is still to come, by their addresses. @type {Map<number, any>} */
   #entered = new Map();
   /** While true, a loss is not told in the console. */
@@ -54,6 +59,8 @@ export class Device {
     this.#thread = thread;
     this.#memory = memory;
     this.#patience = patience;
+    this.suspends = !canSleep(memory);
+    this.#mail = this.suspends ? null : new Int32Array(new SharedArrayBuffer(LAYOUT.bytes));
   }
 
   /**
@@ -66,8 +73,9 @@ export class Device {
    * @returns {Promise<Device>} rejected with the reason why there is none
    */
   static async open(memory, { assetsUrl, thread, tiles, patience = PATIENCE } = {}) {
-    if (!hasThreads && !hasStackSwitching) {
-      throw new Error('the page is not cross-origin isolated, and this browser has no JSPI');
+    if (!canSleep(memory) && !hasStackSwitching) {
+      const what = hasThreads ? 'this thread cannot wait for a device' : 'the page is not cross-origin isolated';
+      throw new Error(`${what}, and this browser has no JSPI`);
     }
     thread ??= await startThread(assetsUrl);
     const device = new Device(thread, memory, patience);

@@ -4,8 +4,9 @@
  */
 import { MudptError, megabytes, reasonOf } from './errors.js';
 import { MOST_BYTES } from './limits.js';
-import { foreignFolder, hasStackSwitching, hasThreads, isNode, nodePart, threadWatch, workerFrom } from './platform.js';
+import { canSleep, foreignFolder, hasStackSwitching, isNode, nodePart, threadWatch } from './platform.js';
 import createModule from './wasm/mudpt.mjs';
+import { makeWorker, whyNoWorker, workerFrom } from './workers.js';
 
 /** @typedef {'plain' | 'relaxed'} Variant */
 
@@ -116,38 +117,60 @@ async function threadStarter(folder) {
   return () => new Worker(new URL('./wasm/mudpt.mjs', import.meta.url), { type: 'module', name: 'em-pthread' });
 }
 
+/** A thread that cannot be started: one does what several would. */
+class NoThread extends Error {}
+
 /**
  * @param {Variant} variant
- * @param {number} threads one where memory cannot be shared
+ * @param {number} threads fewer where they cannot be had
  * @param {string | URL} [assetsUrl] the folder that holds wasm/, where it is not beside this file; not for Node
  * @returns {Promise<any>} Emscripten's module, with all threads running
  */
 export async function startModule(variant, threads, assetsUrl) {
   const folder = foreignFolder(import.meta.url, assetsUrl);
   const { shared, ...memory } = takeMemory();
-  if (!shared) threads = 1;
   const [compiled, start] = await Promise.all([compile(variant, shared, folder), threadStarter(folder)]);
+  const begin = (usable) => instantiate(compiled, start, { ...memory, threads: usable });
+  try {
+    return await begin(shared ? threads : 1);
+  } catch (error) {
+    if (!(error instanceof NoThread)) throw error;
+    console.warn(`mudpt computes on one thread, as no other can be started: ${error.message}`);
+    return begin(1);
+  }
+}
+
+/**
+ * @param {WebAssembly.Module} compiled
+ * @param {() => Worker} start
+ * @param {{ threads: number, wasmMemory: WebAssembly.Memory, mostBytes: number }} options
+ */
+async function instantiate(compiled, start, options) {
   const workers = [];
   try {
     // The run-time code would wait for ever for what fails in here.
     return await new Promise((resolve, reject) => {
       const startThread = () => {
         threadWatch.making(true);
-        const worker = start();
+        const { worker, address } = isNode ? { worker: start(), address: '' } : makeWorker(start);
         threadWatch.making(false);
         workers.push(worker);
-        worker.addEventListener('error', (event) => {
-          const reason = event.message || 'its script cannot be loaded';
-          reject(new MudptError('environment', `a thread could not be started: ${reason}`, HINT));
+        worker.addEventListener('error', async (event) => {
+          // The run-time code would throw it.
+          event.stopImmediatePropagation();
+          event.preventDefault();
+          const [why, hint] = (!event.message && address && (await whyNoWorker(address))) || [];
+          const reason = event.message || why || 'its script cannot be loaded';
+          reject(new NoThread(hint ? `${reason}; ${hint}` : reason));
         });
         return worker;
       };
-      const suspends = !hasThreads && hasStackSwitching;
+      const suspends = !canSleep(options.wasmMemory) && hasStackSwitching;
       const instantiateWasm = (imports, receive) => {
         WebAssembly.instantiate(compiled, imports).then((instance) => receive(instance, compiled), reject);
         return {};
       };
-      createModule({ ...memory, threads, startThread, instantiateWasm, suspends }).then(resolve, reject);
+      createModule({ ...options, startThread, instantiateWasm, suspends }).then(resolve, reject);
     });
   } catch (error) {
     for (const worker of workers) worker.terminate();

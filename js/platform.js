@@ -3,8 +3,12 @@
  * files are imported by a name that bundlers do not follow.
  */
 
-/** True in Node, false in browsers and their workers. */
-export const isNode = typeof globalThis.process?.versions?.node === 'string';
+/**
+ * True in Node, false in browsers and their workers: those of Electron have a `process`, too, and bundlers make one up.
+ */
+export const isNode =
+  typeof globalThis.process?.versions?.node === 'string' &&
+  !(typeof globalThis.location === 'object' && typeof globalThis.Worker === 'function');
 
 /**
  * A module of js/node/.
@@ -17,7 +21,23 @@ export async function nodePart(file) {
 
 /** Whether threads can share memory: in browsers only where the page is cross-origin isolated. */
 export const hasThreads =
-  isNode || (globalThis.crossOriginIsolated === true && typeof SharedArrayBuffer === 'function');
+  isNode ||
+  // Workers of some kinds can make none.
+  (globalThis.crossOriginIsolated === true && typeof SharedArrayBuffer === 'function' && typeof Worker === 'function');
+
+/** Whether this thread may sleep until another wakes it: a page's own may not. */
+const maySleep = hasThreads && sleepsAtAll();
+
+function sleepsAtAll() {
+  try {
+    return Boolean(Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1));
+  } catch {
+    return false;
+  }
+}
+
+/** Whether this thread can wait, asleep, for one that shares its memory. @param {WebAssembly.Memory} memory */
+export const canSleep = (memory) => maySleep && !(memory.buffer instanceof ArrayBuffer);
 
 /** Whether WebAssembly's stack can wait for a promise (JSPI). */
 export const hasStackSwitching = typeof (/** @type {any} */ (WebAssembly).Suspending) === 'function';
@@ -28,10 +48,23 @@ export async function hardwareThreads() {
   return hasThreads ? (globalThis.navigator?.hardwareConcurrency ?? 1) : 1;
 }
 
-let page = globalThis.document?.baseURI ?? globalThis.location?.href;
+/** @type {string | undefined} */
+let page;
 
-/** What relative addresses are relative to: in the library's worker the page, not the worker's script. */
-export const pageAddress = () => page;
+/**
+ * What relative addresses are relative to now, as pages change theirs; in the library's worker what it was when the
+ * model was loaded.
+ */
+export const pageAddress = () => page ?? globalThis.document?.baseURI ?? globalThis.location?.href;
+
+/** An address of the page's as it is wherever the page goes; what is none stays. @param {string} text */
+export function absolute(text) {
+  try {
+    return new URL(text, pageAddress()).href;
+  } catch {
+    return text;
+  }
+}
 
 /** @param {string} address */
 export function setPageAddress(address) {
@@ -47,24 +80,13 @@ export function setPageAddress(address) {
 export function foreignFolder(script, assetsUrl) {
   if (isNode) return undefined;
   if (assetsUrl !== undefined) {
-    const url = new URL(assetsUrl, page);
+    const url = new URL(assetsUrl, pageAddress());
     if (!url.pathname.endsWith('/')) url.pathname += '/';
     return url;
   }
   // Bundlers may leave a file: address here.
   if (!/^https?:/.test(script) || new URL(script).origin === globalThis.origin) return undefined;
   return new URL('.', script);
-}
-
-/**
- * A module worker. Pages may import scripts of other sites but start no workers from them.
- * @param {URL} url
- * @param {string} [name]
- */
-export function workerFrom(url, name) {
-  if (url.origin === globalThis.origin) return new Worker(url, { type: 'module', name });
-  const script = new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' });
-  return new Worker(URL.createObjectURL(script), { type: 'module', name });
 }
 
 /** Told before a thread's worker is made and after it: worker.js tells the page. */

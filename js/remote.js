@@ -3,16 +3,20 @@
  * a worker (worker.js). A worker belongs to one model and ends with it.
  */
 import { Connection, NUMBER } from './connection.js';
-import { MudptError } from './errors.js';
-import { foreignFolder, hasThreads, isNode, pageAddress, workerFrom } from './platform.js';
+import { MudptError, reasonOf } from './errors.js';
+import { absolute, foreignFolder, hasThreads, isNode, pageAddress } from './platform.js';
 import { Steps } from './steps.js';
 import { MEMBERS } from './wire.js';
+import { makeWorker, whyNoWorker, workerFrom } from './workers.js';
 
 /** @param {string | URL} [assetsUrl] */
 function startWorker(assetsUrl) {
   const folder = foreignFolder(import.meta.url, assetsUrl);
-  if (folder) return workerFrom(new URL('worker.js', folder));
-  return new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+  return makeWorker(() =>
+    folder
+      ? workerFrom(new URL('worker.js', folder))
+      : new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
+  );
 }
 
 let told = false;
@@ -23,7 +27,8 @@ function tellOfThreads({ threads }) {
   told = true;
   console.info(
     'mudpt computes on one thread: for more, serve the page with the headers ' +
-      '"Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp"',
+      '"Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp"' +
+      (globalThis.top === globalThis.self ? '' : ', and the frame that it is in with allow="cross-origin-isolated"'),
   );
 }
 
@@ -34,19 +39,50 @@ function tellOfThreads({ threads }) {
  * @returns {Promise<any>} a Clip as index.d.ts has it
  */
 export async function loadClip(from, options = {}) {
-  const { worker = typeof document === 'object' && typeof Worker === 'function', ...rest } = options;
+  const { worker, ...rest } = options;
   tellOfThreads(rest);
-  if (!worker) return (await import('./clip.js')).loadClip(from, rest);
+  if (!(worker ?? (typeof document === 'object' && typeof Worker === 'function'))) return loadHere(from, rest);
   if (isNode) throw new MudptError('environment', 'in Node the library runs in the calling thread', 'leave out worker');
-  const connection = new Connection(() => startWorker(rest.assetsUrl));
+  let connection;
+  let address = '';
   try {
+    connection = new Connection(() => {
+      const made = startWorker(rest.assetsUrl);
+      ({ address } = made);
+      return made.worker;
+    });
     const { answer } = connection.call(0, 'load', [from, rest, pageAddress()]);
     return new RemoteClip(connection, await answer);
-  } catch (error) {
-    connection.end(new MudptError('state', 'the model was not loaded'));
-    throw error;
+  } catch (thrown) {
+    const error = /** @type {any} */ (thrown);
+    const isMissing = !connection || connection.notStarted;
+    connection?.end(new MudptError('state', 'the model was not loaded'));
+    if (!isMissing) throw error;
+    const found = address && (await whyNoWorker(address));
+    const missing = found
+      ? new MudptError('environment', `the worker could not be started: ${found[0]}`, found[1])
+      : error;
+    if (worker) throw missing;
+    console.warn(`mudpt computes in the page, which stands still meanwhile: ${missing.message}`);
+    return loadHere(from, rest).catch((cause) => {
+      throw cause.code === 'environment' ? missing : cause;
+    });
   }
 }
+
+/** In the calling thread. @param {import('./source.js').From} from @param {Record<string, any>} options */
+async function loadHere(from, options) {
+  const { loadClip: load } = await import('./clip.js').catch((cause) => {
+    const what = `the library cannot be loaded in this thread: ${reasonOf(cause)}`;
+    throw new MudptError('environment', what, 'call it in a page or a worker of it', { cause });
+  });
+  return load(from, options);
+}
+
+/** Methods whose first argument may be an address. */
+const FIRST_IS_ADDRESS = ['classify', 'attention', 'importOfficial'];
+/** @param {any[]} args */
+const fromPage = ([first, ...rest]) => [typeof first === 'string' ? absolute(first) : first, ...rest];
 
 /** @param {unknown} error */
 function passOverGone(error) {
@@ -67,7 +103,7 @@ class RemoteObject {
     }
     for (const name of MEMBERS[type].methods) {
       const call = async (...args) => {
-        const { answer } = connection.call(number, name, args);
+        const { answer } = connection.call(number, name, FIRST_IS_ADDRESS.includes(name) ? fromPage(args) : args);
         // What has gone already, perhaps with its model, need not be disposed of.
         return local(connection, await (name === 'dispose' ? answer.catch(passOverGone) : answer));
       };

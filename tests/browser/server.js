@@ -29,6 +29,9 @@ const ISOLATION = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-E
 const PAGE = `<!doctype html><meta charset="utf-8"><title>mudpt</title>
 <script type="module" src="/tests/browser/suite.js"></script>`;
 
+/** As windows of Electron have with Node's integration. */
+const PROCESS = "globalThis.process = { type: 'renderer', versions: { node: '22.0.0', electron: '40.0.0' } };";
+
 /** A WebAssembly module whose function traps: (module (func (export "f") unreachable)) */
 const TRAP = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 5, 1, 3, 0, 0, 11];
 const TRAPPING = `import { Clip } from './clip.js';
@@ -66,19 +69,22 @@ const FAULTS = {
  * @param {string} [options.site] another site that scripts may come from
  * @param {string} [options.models] another site that models may come from
  * @param {Record<string, () => any>} [options.answers] what gives JSON, by address
+ * @param {(pathname: string, headers: Record<string, string>) => Record<string, string>} [options.change] of headers
  * @returns {Promise<{ url: string, close(): Promise<void> }>}
  */
-export async function serve({ isolated, site, models, answers = {} }) {
+export async function serve({ isolated, site, models, answers = {}, change = (_, headers) => headers }) {
   const server = http.createServer(async (request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
-    const headers = {
+    const headers = change(pathname, {
       'Content-Security-Policy': policy(site, models),
       'Access-Control-Allow-Origin': '*',
       'Cache-Control': 'no-store',
       ...(isolated && ISOLATION),
-    };
+    });
     const send = (type, text) => response.writeHead(200, { ...headers, 'Content-Type': type }).end(text);
     if (pathname === '/') return send('text/html', PAGE);
+    if (pathname === '/electron') return send('text/html', `<script src="/process.js"></script>${PAGE}`);
+    if (pathname === '/process.js') return send('text/javascript', PROCESS);
     if (pathname in answers) return send('application/json', JSON.stringify(answers[pathname]() ?? null));
     const fault = Object.keys(FAULTS).find((prefix) => pathname.startsWith(prefix));
     const wrong = fault && FAULTS[fault](pathname.slice(fault.length));

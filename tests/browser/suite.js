@@ -49,7 +49,7 @@ async function rejectsWith(code, promise, pattern) {
 
 // ---------------------------------------------------------------------------------------------------- the console
 
-const printed = [];
+const printed = (globalThis.printed = []);
 for (const method of ['log', 'info', 'warn', 'error']) {
   const print = console[method];
   console[method] = (...args) => {
@@ -333,6 +333,29 @@ const cases = {
     await local.dispose();
   },
 
+  async 'addresses are relative to where the page is when it gives them'() {
+    const { href } = location;
+    const [scores] = await scoresOf(zeroShot, [FACE]);
+    try {
+      for (const local of [false, true]) {
+        history.pushState(null, '', '/models/somewhere/else');
+        const here = local ? await loadClip('../pictoclip/', { worker: false }) : clip;
+        const classifier = local ? await here.zeroShot(CLASSES) : zeroShot;
+        history.pushState(null, '', '/tests/data/');
+        const name = FACE.slice('/tests/data/'.length);
+        near((await scoresOf(classifier, [name]))[0], scores, 'scores');
+        const examples = [{ image: name, label: 'nerd face' }];
+        const before = classifier.evaluate(examples);
+        history.pushState(null, '', '/elsewhere/');
+        same((await before).count, 1, 'given before the page went on');
+        await rejectsWith('network', classifier.classify(name), /elsewhere.* was answered with 404/);
+        if (local) await here.dispose();
+      }
+    } finally {
+      history.pushState(null, '', href);
+    }
+  },
+
   async 'takes the model from files'() {
     const names = ['config.json', 'preprocessor_config.json', 'tokenizer.json', 'model.safetensors'];
     const files = await Promise.all(names.map(async (name) => new File([await bytesOf(MODEL + name)], name)));
@@ -460,6 +483,29 @@ globalThis.lossesOfRun = async () => {
   for await (const { loss } of loaded.tune(tuning({ epochs: 10 }))) losses.push(loss);
   await loaded.dispose();
   return losses;
+};
+/** Where the model was loaded and what it says, what was printed meanwhile, and what else the policies forbade. */
+globalThis.visit = async (options) => {
+  printed.length = 0;
+  const violations = [];
+  document.addEventListener('securitypolicyviolation', ({ effectiveDirective }) => violations.push(effectiveDirective));
+  const workers = [];
+  const { Worker } = globalThis;
+  globalThis.Worker = function (url, more) {
+    workers.push(String(url));
+    return new Worker(url, more);
+  };
+  try {
+    const loaded = await loadClip(MODEL, options);
+    const { threads } = loaded.info;
+    const [scores] = await scoresOf(await loaded.zeroShot(CLASSES), [FACE]);
+    await loaded.dispose();
+    return { threads, scores, printed, violations, workers, error: '' };
+  } catch (error) {
+    return { printed, violations, workers, error: `${error.code}: ${error.message}` };
+  } finally {
+    globalThis.Worker = Worker;
+  }
 };
 globalThis.caseNames = Object.keys(cases);
 /** @param {string} name @returns {Promise<string>} what went wrong; '' if nothing */
