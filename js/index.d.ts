@@ -117,12 +117,14 @@ export interface LoadOptions {
   timeout?: number;
   /**
    * 1 to 64. Default: one per core, at most 8. Results do not depend on it. A page that is not cross-origin isolated
-   * has one, whatever is asked for.
+   * has one, whatever is asked for; so has one whose policy or headers forbid the threads' workers, after a line in the
+   * console that says why, and a platform that refuses memory for threads to share.
    */
   threads?: number;
   /**
    * Whether a worker does the work; it is started and ended with the model. Default: `true` in pages, `false` in
-   * workers and in Node, which has none.
+   * workers and in Node, which has none. By default a page where the worker cannot be started computes itself, after a
+   * line in the console that says why; with `true` it is an error (`environment`).
    */
   worker?: boolean;
   /**

@@ -89,17 +89,25 @@ test('chromium, not isolated: the stack waits for the device (JSPI)', async (t) 
   requireScores(got, 1e-3);
 });
 
+test('chromium, isolated, in the page itself, which may not sleep: the stack waits there, too', async (t) => {
+  const browser = await openPage(t, 'chromium', true, ADAPTER);
+  const got = await browser.evaluate("return runTask('webgpu', { worker: false, threads: 2 })");
+  assert.deepEqual([got.used, got.whyWasm], ['webgpu', '']);
+  requireScores(got, 1e-3);
+});
+
 /** What a page is told where there is no device. */
 const WITHOUT = {
   'chromium, not isolated, without an adapter': ['chromium', false, [], /no WebGPU|no adapter/],
   'chromium without an adapter': ['chromium', true, ['--disable-features=WebGPU'], /no WebGPU|no adapter/],
   firefox: ['firefox', true, undefined, /no WebGPU|no adapter/],
+  'firefox, in the page itself': ['firefox', true, undefined, /this thread cannot wait|no WebGPU|no adapter/, false],
   webkit: ['webkit', true, undefined, /not cross-origin isolated, and this browser has no JSPI|no WebGPU/],
 };
-for (const [name, [engine, isolated, flags, why]] of Object.entries(WITHOUT)) {
+for (const [name, [engine, isolated, flags, why, worker]] of Object.entries(WITHOUT)) {
   test(`${name}: WebAssembly, and one line that says why`, async (t) => {
     const browser = await openPage(t, engine, isolated, flags);
-    const got = await browser.evaluate("return runTask('webgpu')");
+    const got = await browser.evaluate(`return runTask('webgpu', { worker: ${worker} })`);
     assert.equal(got.used, 'wasm');
     assert.match(got.whyWasm, why);
     requireScores(got, 1e-4);

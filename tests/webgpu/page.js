@@ -3,11 +3,11 @@ import { loadClip } from '../../js/index.js';
 import { CLASSES, EXAMPLES, MODEL, TESTS, TUNING, scoresOf } from '../browser/task.js';
 
 /** Scores before and after training on the device, what the model says of it, and lines in the console. */
-globalThis.runTask = async (device) => {
+globalThis.runTask = async (device, options) => {
   const lines = [];
   const { warn } = console;
   console.warn = (line) => lines.push(line);
-  const clip = await loadClip(MODEL, { device, threads: 1 });
+  const clip = await loadClip(MODEL, { device, threads: 1, ...options });
   const { device: used, adapter, whyWasm } = clip.info;
   const images = TESTS.map(({ image }) => image).slice(0, 2);
   const classifier = await clip.zeroShot(CLASSES);
