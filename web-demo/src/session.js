@@ -10,7 +10,6 @@ import { chosenModel, clip, model } from './models.js';
 import {
   classes,
   everyPicture,
-  forgetPast,
   history,
   pictures,
   picturesFrom,
@@ -70,9 +69,9 @@ function ownWork() {
   return works.value.find((work) => work.id === id || (!id && work.from !== '' && work.from === chosenNow?.from));
 }
 
-/** The record of the session, and what stands under keys of its own. */
-function described() {
-  const [past, future] = [history, undone].map((list) => list.value.filter(({ kept }) => kept));
+/** The record of the session, and what stands under keys of its own. @param {boolean} [lean] nothing to take back */
+function described(lean = false) {
+  const [past, future] = [history, undone].map((list) => list.value.filter(({ kept }) => kept && !lean));
   const ofEntries = [...past, ...future].flatMap(({ works: { gone, come, altered } }) => [
     ...[...gone.map(({ one }) => one), ...come],
     ...altered.flatMap(({ was, is }) => [was, is]),
@@ -113,9 +112,10 @@ function described() {
  * Stores what has changed. One transaction, which ends by itself: a page that goes away in the middle leaves the state
  * before or after.
  * @param {(picture: import('./store.js').Picture) => any} bytesOf nothing for a picture that is not to be stored now
+ * @param {boolean} [lean]
  */
-async function write(bytesOf) {
-  const { record, files, runs, all } = described();
+async function write(bytesOf, lean) {
+  const { record, files, runs, all } = described(lean);
   const before = wipe ? new Map() : stored;
   const clear = wipe;
   const after = new Map(files);
@@ -152,18 +152,14 @@ async function save() {
   const read = async ({ id, blob }) => /** @type {[string, any]} */ ([id, await blob.arrayBuffer().catch(() => null)]);
   const bytes = new Map(await Promise.all(fresh.map(read)));
   const known = ({ id }) => bytes.get(id);
+  const lean = () => write(known, true);
   try {
-    await write(known);
+    // Without room for all, rather a way back less than a picture, and rather a new picture less than the others.
+    await write(known).catch(lean);
     keeping.value = 'kept';
-  } catch {
-    forgetPast();
-    await write(known).then(
-      () => (keeping.value = 'kept'),
-      async () => {
-        await write(() => null).catch(() => {});
-        keeping.value = 'full';
-      },
-    );
+  } catch (error) {
+    await write(() => null, true).catch(() => {});
+    keeping.value = error?.name === 'QuotaExceededError' ? 'full' : 'none';
   }
 }
 

@@ -34,7 +34,8 @@ const dragging = signal(false);
 
 function usePageEvents() {
   useEffect(() => {
-    const hasFiles = (event) => event.dataTransfer?.types.includes('Files');
+    const isHere = () => place.value !== 'elsewhere';
+    const hasFiles = (event) => isHere() && event.dataTransfer?.types.includes('Files');
     const on = {
       hashchange: () => (view.value = fromAddress()),
       dragover: (event) => {
@@ -53,14 +54,14 @@ function usePageEvents() {
       },
       paste: (event) => {
         const found = pasted(event);
-        if (!found.length) return;
+        if (!found.length || !isHere()) return;
         event.preventDefault();
         take(found);
       },
       keydown: (event) => {
         const typing = /^(input|textarea)$/i.test(event.target?.tagName ?? '') && event.target.type !== 'radio';
         const key = event.ctrlKey || event.metaKey ? event.key.toLowerCase() : '';
-        if (typing || !/^[zy]$/.test(key) || document.querySelector('dialog') || place.value === 'elsewhere') return;
+        if (typing || !/^[zy]$/.test(key) || document.querySelector('dialog') || !isHere()) return;
         event.preventDefault();
         if (key === 'y' || event.shiftKey) redo();
         else undo();
@@ -234,8 +235,10 @@ export function App() {
           <a href="licences.md">{text.footer.licences}</a>
         </p>
       </footer>
-      {dialog.value === 'model' && <ModelDialog />}
-      {opened.value && pictures.value.some(({ id }) => id === opened.value) && <PictureDialog id={opened.value} />}
+      {!inert.inert && dialog.value === 'model' && <ModelDialog />}
+      {!inert.inert && opened.value && pictures.value.some(({ id }) => id === opened.value) && (
+        <PictureDialog id={opened.value} />
+      )}
       {dragging.value && classes.value.length === 0 && <div class="drop-veil">{text.pictures.dropAnywhere}</div>}
     </div>
   );

@@ -44,7 +44,8 @@ async function look(picture) {
 
 // Other classes, or a classifier more, and the picture is looked at again.
 effect(() => {
-  if ((untrained.value || usable.value) && seen) queueMicrotask(() => seen && look(seen));
+  const some = [untrained.value, usable.value].some(Boolean);
+  if (some && seen) queueMicrotask(() => seen && look(seen));
 });
 
 const forget = () => {
