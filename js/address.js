@@ -51,3 +51,38 @@ function splitWeights(path) {
   const cut = path.lastIndexOf('/') + 1;
   return path.endsWith('.safetensors') ? [path.slice(0, cut), path.slice(cut)] : [path, undefined];
 }
+
+/** Parameters, in small letters, that tell that an address is signed, and those that are signed along. */
+const CLOUDS = /^x-(?:amz|goog|oss|tos|obs|cos|bce)-/;
+const TOKENS = /^(?:hdnts|hdnea|hdntl|__token__|__gda__|edge-cache-token)$/;
+const TIMES = ['e', 'exp', 'expire', 'expires', 'expiry', 'expiration'];
+const SIGNERS = ['key-pair-id', 'policy', 'keyname', 'awsaccesskeyid', 'googleaccessid', 'ossaccesskeyid'];
+const SIGNED = ['signature', 'sig', 'sign', 'hmac', 'token', 'hash', 'md5'];
+const ALONG = ['token_path', 'hash-algorithm', 'urlprefix', 'x-amz-security-token', 'security-token', 'jwt'];
+const AZURE = ['sv', 'se', 'sp', 'sr', 'ss', 'st', 'si', 'sip', 'spr', 'srt', 'sdd', 'ses', 'scid', 'skoid', 'sktid'];
+const AZURE_KEYS = ['skt', 'ske', 'sks', 'skv', 'saoid', 'suoid'];
+const oneOf = (...names) => new RegExp(`^(?:${names.flat().join('|')})$`);
+const SIGNATURES = [
+  { sign: /^x-[a-z]+-signature$/, and: CLOUDS, drop: CLOUDS },
+  { sign: /^q-signature$/, and: /^q-/, drop: /^(?:q-|x-cos-security-token$)/ },
+  { sign: oneOf('sig'), and: oneOf('se', 'si'), drop: oneOf('sig', AZURE, AZURE_KEYS, 'jwt') },
+  { sign: oneOf(SIGNED), and: oneOf(TIMES, SIGNERS), drop: oneOf(SIGNED, TIMES, SIGNERS, ALONG, 'x-xet-.*') },
+  { sign: TOKENS, and: TOKENS, drop: TOKENS },
+];
+
+/**
+ * The address that a file is kept under: without what is another at every visit, the signature of an address that is
+ * good for some hours, and without what names no file.
+ * @param {string} address
+ */
+export function keptAddress(address) {
+  const url = new URL(address);
+  url.hash = '';
+  const names = [...new Set(Array.from(url.searchParams.keys()))];
+  const has = (pattern) => names.some((name) => pattern.test(name.toLowerCase()));
+  for (const signature of SIGNATURES) {
+    if (!has(signature.sign) || !has(signature.and)) continue;
+    for (const name of names) if (signature.drop.test(name.toLowerCase())) url.searchParams.delete(name);
+  }
+  return url.href;
+}

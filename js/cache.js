@@ -1,226 +1,113 @@
 /**
  * Downloaded files, kept for the next time: in browsers in the origin's private file system (OPFS) or, where that
- * cannot be written, in the Cache API; in Node on disk. Of a file any parts may be there, so that a download goes on
- * where an earlier one broke off, and what is never needed is never fetched.
+ * cannot be written, in the Cache API; in Node on disk. Of a file any parts may be there (entry.js), so that a download
+ * goes on where an earlier one broke off, and what is never needed is never fetched. Nothing here ever fails a load:
+ * what cannot be kept is not.
  *
- * A file is an entry: meta.json with its address, version (ETag) and size, and its parts. A part is stored whole or not
- * at all, never changes, and has version, place and length in its name: several pages or processes may read and write
- * at once, and a part of another length is no part. Nothing here ever fails a load: what cannot be kept is not.
+ * What is kept is used where the server says that it still has that version, where integrity vouches for it, and where
+ * there is no server, or none that answers with the file. docs/loading.md has the table of what happens when.
  */
 import { modelAddress } from './address.js';
 import { collect, openRemote } from './download.js';
-import { MudptError } from './errors.js';
-import { isNode, nodePart } from './platform.js';
-import { browserStores } from './stores.js';
+import { Entry, forEachEntry, sweep } from './entry.js';
+import { MudptError, reasonOf } from './errors.js';
+import { LARGEST_HEADER } from './limits.js';
 
 /** Parts end at multiples of this, so that whoever downloads the same file makes the same parts. */
 const PART = 4 * 1024 * 1024;
-const META = 'meta.json';
+/** Of a file that is kept these first bytes are asked for, and compared. */
+const CHECKED = 4096;
 /** Whether a kept file is still the server's is asked with less patience than a download. */
 const CHECK_TIMEOUT = 5000;
 /** Files of a commit of a Hugging Face repository never change. */
 const NEVER_CHANGES = /\/resolve\/[0-9a-f]{40}\//;
 
 /**
- * @typedef {object} Store where entries are kept; every method may fail
- * @property {() => Promise<string[]>} entries
- * @property {(entry: string) => Promise<string[]>} names of an entry's files; none where there is no entry
- * @property {(entry: string, name: string) => Promise<import('./source.js').SourceFile | null>} open
- * @property {(entry: string, name: string, bytes: Uint8Array<ArrayBuffer>) => Promise<void>} put whole or not at all
- * @property {(entry: string, name?: string) => Promise<void>} remove without a name: the entry
- *
- * @typedef {{ url: string, version: string, size?: number, savedAt: string }} Meta
- * @typedef {{ begin: number, end: number, name: string }} Part
  * @typedef {import('./download.js').Link} Link
  * @typedef {import('./download.js').RemoteFile} RemoteFile
+ * @typedef {import('./download.js').Absence} Absence
+ * @typedef {import('./source.js').SourceFile} SourceFile
+ *
+ * @typedef {object} Visit what a load has found of the files of a model, which must be of one time
+ * @property {boolean} changed some file is another than the one that was kept
+ * @property {string[]} unasked files that are used as they were kept, though their server did not say that it has them
+ * @property {KeptFile[]} files that were opened
  */
 
-/** All stores of this platform; the first is the one that is written. @returns {Promise<Store[]>} */
-async function allStores() {
-  return isNode ? [(await nodePart('cache.js')).diskStore()] : browserStores();
-}
+/** @returns {Visit} */
+export const newVisit = () => ({ changed: false, unasked: [], files: [] });
 
-/** The name of a file's entry. @param {string} url */
-async function entryName(url) {
-  const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(url));
-  return Array.from(new Uint8Array(hash, 0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-/** Tells versions apart in the names of parts (FNV-1a). @param {string} version */
-function tagOf(version) {
-  let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(version)) hash = Math.imul(hash ^ byte, 0x01000193);
-  return (hash >>> 0).toString(16).padStart(8, '0');
-}
-
-/** @param {string} name @returns {Part & { tag: string } | null} */
-function partOf(name) {
-  const match = /^([0-9a-f]{8})-(\d+)-(\d+)$/.exec(name);
-  return match && { tag: match[1], begin: Number(match[2]), end: Number(match[2]) + Number(match[3]), name };
-}
-
-/** @param {Store} store @param {string} entry @returns {Promise<Meta | null>} */
-async function readMeta(store, entry) {
-  const file = await store.open(entry, META);
-  if (!file) return null;
-  try {
-    const meta = JSON.parse(new TextDecoder().decode(await file.read(0, file.size ?? 0)));
-    return typeof meta.url === 'string' && typeof meta.version === 'string' ? meta : null;
-  } catch {
-    return null;
-  } finally {
-    await file.close();
-  }
-}
-
-/** One kept file. Its methods do not fail. */
-class Entry {
-  #store;
-  #name;
-  #writable = true;
-  /** @type {Part[]} */
-  #parts = [];
-  /** @type {Meta | null} */
-  meta = null;
-
-  /** @param {Store} store @param {string} name */
-  constructor(store, name) {
-    this.#store = store;
-    this.#name = name;
-  }
-
-  /** The entry of a file, perhaps empty; null where nothing can be kept. @param {string} url */
-  static async open(url) {
-    try {
-      const [store] = await allStores();
-      if (!store) return null;
-      const entry = new Entry(store, await entryName(url));
-      const meta = await readMeta(store, entry.#name);
-      if (meta?.url === url) await entry.#list(meta);
-      return entry;
-    } catch {
-      return null;
-    }
-  }
-
-  /** @param {Meta} meta */
-  async #list(meta) {
-    const tag = tagOf(meta.version);
-    for (const name of await this.#store.names(this.#name)) {
-      const part = partOf(name);
-      if (part?.tag === tag) this.#parts.push(part);
-      else if (part) await this.#store.remove(this.#name, name);
-    }
-    this.meta = meta;
-  }
-
-  /** Runs what may fail, after which nothing more is kept. @param {() => Promise<void>} action */
-  async #try(action) {
-    if (!this.#writable) return;
-    try {
-      await action();
-    } catch {
-      this.#writable = false;
-    }
-  }
-
-  /** Says what file it is from now on. @param {string} url @param {string} version @param {number} [size] */
-  async describe(url, version, size) {
-    this.meta = { url, version, size, savedAt: new Date().toISOString() };
-    const bytes = new TextEncoder().encode(JSON.stringify(this.meta));
-    await this.#try(() => this.#store.put(this.#name, META, bytes));
-  }
-
-  /** Where the part with the byte at `at` begins to be missing, or `at`. @param {number} at */
-  endOf(at) {
-    return Math.max(at, ...this.#parts.filter(({ begin, end }) => begin <= at && at < end).map(({ end }) => end));
-  }
-
-  /** Where the first part behind `at` begins. @param {number} at */
-  nextAfter(at) {
-    return Math.min(...this.#parts.map(({ begin }) => begin).filter((begin) => begin > at));
-  }
-
-  /**
-   * The bytes from `at` to the end of a part, or to `end`; fewer where the part turns out to be damaged.
-   * @param {number} at
-   * @param {number} end
-   */
-  async *stream(at, end) {
-    const last = this.endOf(at);
-    const part = this.#parts.find((one) => one.begin <= at && one.end === last);
-    if (!part) return;
-    /** @type {SourceFile | null} */
-    let file = null;
-    try {
-      file = await this.#store.open(this.#name, part.name);
-      if (file?.size === part.end - part.begin) {
-        const pieces = file.stream(at - part.begin, Math.min(end, part.end) - at)[Symbol.asyncIterator]();
-        for (;;) {
-          const next = await pieces.next();
-          if (next.done) return;
-          yield next.value;
-        }
-      }
-    } catch {
-      // As if it were not there.
-    } finally {
-      await file?.close().catch(() => {});
-    }
-    this.#parts = this.#parts.filter((one) => one !== part);
-  }
-
-  /** @param {number} begin @param {Uint8Array<ArrayBuffer>} bytes */
-  async put(begin, bytes) {
-    const end = begin + bytes.length;
-    const name = `${tagOf(this.meta?.version ?? '')}-${begin}-${bytes.length}`;
-    await this.#try(async () => {
-      await this.#store.put(this.#name, name, bytes);
-      this.#parts.push({ begin, end, name });
-    });
-  }
-
-  async remove() {
-    this.meta = null;
-    this.#parts = [];
-    await this.#store.remove(this.#name).catch(() => {});
-  }
-}
+/** What goes wrong when files of two times meet; loading again helps. */
+class Stale extends MudptError {}
 
 /**
  * Opens a file on a server, through the cache where the link says so.
  * @param {string} url
  * @param {Link} link
- * @returns {Promise<import('./source.js').SourceFile | 'page' | null>} as openRemote
+ * @param {Visit} visit
+ * @param {How} how
+ * @returns {Promise<SourceFile | Absence>} as openRemote
+ *
+ * @typedef {object} How
+ * @property {boolean} whole it is a small file that is read whole
+ * @property {boolean} checked its digest will be looked at
  */
-export async function openKept(url, link) {
+export async function openKept(url, link, visit, how) {
   const entry = link.cache && /^https?:/.test(url) ? await Entry.open(url) : null;
-  if (!entry) return openRemote(url, link);
-  if (entry.meta && NEVER_CHANGES.test(url)) return new KeptFile(url, link, entry, null);
+  if (!entry) return openRemote(url, link, how);
+  const { meta } = entry;
+  const kept = meta !== null && !meta.absent;
+  /** @param {RemoteFile | null} remote @param {boolean} [old] */
+  const keptFile = (remote, old = true) => {
+    const file = new KeptFile(url, link, entry, remote, { ...how, old });
+    visit.files.push(file);
+    return file;
+  };
+  const asItWas = () => {
+    visit.unasked.push(url);
+    return kept ? keptFile(null) : absenceIn(meta);
+  };
+  if (kept && meta.version && NEVER_CHANGES.test(url) && !visit.changed) return keptFile(null);
+
+  /** @type {RemoteFile | Absence} */
   let remote;
+  const isInDoubt = meta !== null && !visit.changed; // then it can be used as it was
   try {
-    remote = entry.meta
-      ? await openRemote(url, link, { first: 1, asking: hurried(link) })
-      : await openRemote(url, link);
+    const asking = isInDoubt ? hurried(link) : link;
+    remote = await openRemote(url, link, kept ? { first: CHECKED, asking } : { ...how, asking });
   } catch (error) {
     const isOffline = error instanceof MudptError && error.code === 'network';
-    if (!entry.meta || !isOffline) throw error;
-    return new KeptFile(url, link, entry, null);
+    if (!isInDoubt || !isOffline) throw error;
+    return asItWas();
   }
-  if (!remote || remote === 'page') {
-    if (entry.meta) await entry.remove();
+  if (!remote || typeof remote === 'string') {
+    // A server in the middle of an update, or a session that has ended, says nothing about weights.
+    if (kept && isInDoubt) return asItWas();
+    if (!kept || how.whole) await entry.describe({ version: '', absent: remote ?? 'none' });
     return remote;
   }
-  const { version, size } = remote;
-  const { meta } = entry;
-  const isSame =
-    meta && meta.version === version && (meta.size === undefined || size === undefined || meta.size === size);
-  if (!isSame) {
-    if (meta) await entry.remove();
-    await entry.describe(url, version, size);
+  if (kept && (await isSame(entry, remote, how))) return keptFile(remote);
+  if (kept && how.whole && !(meta.version && remote.version) && (await isEqual(entry, remote))) return keptFile(null);
+  if (kept && isInDoubt && !isPlausible(url, remote.beginning)) {
+    await remote.close();
+    return asItWas();
   }
-  return new KeptFile(url, link, entry, remote);
+  if (meta) visit.changed = true;
+  if (meta && visit.unasked.length) {
+    await remote.close();
+    throw new Stale('network', `${url} has changed since ${visit.unasked[0]} was kept`, 'load the model again');
+  }
+  if (kept && how.whole && remote.ranges) {
+    await remote.close();
+    remote = await openRemote(url, link, how);
+    if (!remote || typeof remote === 'string') return remote;
+  }
+  await entry.describe(remote);
+  return keptFile(remote, false);
 }
+
+/** What was found instead of a file. @param {import('./entry.js').Meta | null} meta @returns {Absence} */
+const absenceIn = (meta) => (!meta?.absent || meta.absent === 'none' ? null : meta.absent);
 
 /** The same link for a question that may go without an answer; it follows the first one's signal. @param {Link} link */
 function hurried(link) {
@@ -234,20 +121,63 @@ function hurried(link) {
   };
 }
 
-/** @implements {SourceFile} @typedef {import('./source.js').SourceFile} SourceFile */
+/** Whether the server has what is kept. @param {Entry} entry @param {RemoteFile} remote @param {How} how */
+async function isSame(entry, { version, size, beginning }, { whole, checked }) {
+  const { meta } = entry;
+  if (!meta) return false;
+  const isKnown = meta.version !== '' && version !== '';
+  if (isKnown ? meta.version !== version : !checked) return false;
+  // Of small files the size may be that of what is sent compressed.
+  if (!whole && meta.size !== undefined && size !== undefined && meta.size !== size) return false;
+  const kept = await entry.bytes(0, beginning.length);
+  return kept.every((byte, i) => byte === beginning[i]);
+}
+
+/** Whether the server's file has the bytes that are kept. @param {Entry} entry @param {RemoteFile} remote */
+async function isEqual(entry, remote) {
+  let at = 0;
+  for await (const piece of remote.stream()) {
+    const kept = await entry.bytes(at, at + piece.length);
+    if (kept.length < piece.length || kept.some((byte, i) => byte !== piece[i])) return false;
+    at += piece.length;
+  }
+  await remote.close();
+  return entry.endOf(at) === at;
+}
+
+/** Whether a file can begin so, that of weights or of JSON. @param {string} url @param {Uint8Array} beginning */
+function isPlausible(url, beginning) {
+  if (/\.json$/.test(new URL(url).pathname)) return /^\s*[{[]/.test(new TextDecoder().decode(beginning));
+  if (beginning.length < 9) return false;
+  const length = new DataView(beginning.buffer, beginning.byteOffset).getBigUint64(0, true);
+  return length <= LARGEST_HEADER && beginning[8] === 0x7b;
+}
+
+/** @implements {SourceFile} */
 class KeptFile {
   #link;
   #entry;
   #remote;
+  #how;
+  /** Whether bytes of an earlier time were read. */
+  reused = false;
 
-  /** @param {string} url @param {Link} link @param {Entry} entry @param {RemoteFile | null} remote null: no contact */
-  constructor(url, link, entry, remote) {
+  /**
+   * @param {string} url
+   * @param {Link} link
+   * @param {Entry} entry
+   * @param {RemoteFile | null} remote null: no contact
+   * @param {How & { old: boolean }} how old: what is kept is of an earlier time
+   */
+  constructor(url, link, entry, remote, how) {
     this.name = url;
-    this.size = entry.meta?.size ?? remote?.size;
+    this.size = entry.meta?.size ?? (how.whole && remote?.ranges ? undefined : remote?.size);
     this.ranges = remote?.ranges ?? true;
+    this.steady = Boolean(entry.meta?.version);
     this.#link = link;
     this.#entry = entry;
     this.#remote = remote;
+    this.#how = how;
   }
 
   async read(offset, length) {
@@ -262,15 +192,16 @@ class KeptFile {
       const kept = this.#entry.endOf(at) > at;
       const stop = Math.min(end, this.#entry.nextAfter(at));
       this.#link.signal?.throwIfAborted();
+      if (kept) this.reused ||= this.#how.old;
       for await (const piece of kept ? this.#entry.stream(at, end) : this.#download(at, stop)) {
         at += piece.length;
         yield piece;
       }
       if (kept || at === stop) continue;
       // The server did not know the size before.
-      if (this.size === undefined && offset === 0) {
+      if (this.size === undefined) {
         this.size = at;
-        await this.#entry.describe(this.name, this.#entry.meta?.version ?? '', at);
+        await this.#entry.measured(at);
       }
       return;
     }
@@ -279,10 +210,15 @@ class KeptFile {
   /** The server's file; it must be the one whose parts are here. @returns {Promise<RemoteFile>} */
   async #server() {
     if (this.#remote) return this.#remote;
-    const remote = await openRemote(this.name, this.#link, { first: 1 });
-    if (!remote || remote === 'page' || remote.version !== this.#entry.meta?.version) {
+    const remote = await openRemote(this.name, this.#link, { first: CHECKED });
+    if (!remote || typeof remote === 'string' || !isPlausible(this.name, remote.beginning)) {
+      const what = `${this.name} is kept in part, and its server does not show the rest`;
+      throw new MudptError('network', what, 'load it again later');
+    }
+    if (!(await isSame(this.#entry, remote, this.#how))) {
+      await remote.close();
       await this.#entry.remove();
-      throw new MudptError('network', `${this.name} has changed since it was kept`, 'load it again');
+      throw new Stale('network', `${this.name} has changed since it was kept`, 'load it again');
     }
     this.#remote = remote;
     return remote;
@@ -315,35 +251,70 @@ class KeptFile {
     }
   }
 
+  /** What is kept is of no use: of an earlier time, or with the wrong digest. Whether it was used. */
+  async discard() {
+    if (!this.reused && !this.#how.checked) return false;
+    await this.#entry.remove();
+    return this.reused;
+  }
+
   async close() {
     if (this.#remote) await this.#remote.close();
   }
 }
 
-// ---------------------------------------------------------------------------------------------------- for callers
-
-/** Calls `visit` with every entry of every store. @param {(store: Store, entry: string) => Promise<void>} visit */
-async function forEachEntry(visit) {
-  for (const store of await allStores().catch(() => [])) {
-    for (const entry of await store.entries().catch(() => [])) await visit(store, entry);
+/**
+ * What to begin a load with that failed, where it failed for what was kept, which is removed.
+ * @param {Visit} visit
+ * @param {unknown} error
+ * @returns {Promise<Visit | null>} null where another try would end as the first one
+ */
+export async function afterFailure(visit, error) {
+  if (!(error instanceof MudptError)) return null;
+  let isWorthwhile = error instanceof Stale;
+  if (['model', 'tokenizer'].includes(error.code)) {
+    // Messages name the files that they are about.
+    for (const file of visit.files) {
+      const name = new URL(file.name).pathname.split('/').at(-1);
+      if (name && error.message.includes(name) && (await file.discard())) isWorthwhile = true;
+    }
   }
+  return isWorthwhile ? { ...newVisit(), changed: true } : null;
 }
+
+// ---------------------------------------------------------------------------------------------------- for callers
 
 /**
  * What is kept; described in index.d.ts.
  * @returns {Promise<{ url: string, bytes: number, size: number | undefined, etag: string, savedAt: Date }[]>}
  */
 async function list() {
+  await sweep();
   const found = [];
-  await forEachEntry(async (store, entry) => {
-    const meta = await readMeta(store, entry).catch(() => null);
-    if (!meta) return;
-    const tag = tagOf(meta.version);
-    const parts = (await store.names(entry).catch(() => [])).map(partOf).filter((part) => part?.tag === tag);
-    const bytes = parts.reduce((sum, part) => sum + (part ? part.end - part.begin : 0), 0);
+  await forEachEntry(async ({ meta, parts }) => {
+    if (!meta || meta.absent) return;
+    const bytes = (await parts().catch(() => [])).reduce((sum, { begin, end }) => sum + end - begin, 0);
     found.push({ url: meta.url, bytes, size: meta.size, etag: meta.version, savedAt: new Date(meta.savedAt) });
   });
   return found;
+}
+
+/** Removes entries, all that can be. @param {(entry: import('./entry.js').Found) => boolean} wants */
+async function removeWhere(wants) {
+  let removed = 0;
+  let failure;
+  await forEachEntry(async (entry) => {
+    if (!wants(entry)) return;
+    try {
+      await entry.remove();
+      removed++;
+    } catch (cause) {
+      failure = cause;
+    }
+  });
+  if (!failure) return removed;
+  const hint = 'something else may use it: try again';
+  throw new MudptError('file', `a kept file cannot be removed: ${reasonOf(failure)}`, hint, { cause: failure });
 }
 
 /**
@@ -355,19 +326,13 @@ async function remove(from) {
   const { base, file } = modelAddress(from);
   const prefix = new URL(file ?? '', base);
   prefix.search = '';
-  let found = false;
-  await forEachEntry(async (store, entry) => {
-    const meta = await readMeta(store, entry).catch(() => null);
-    if (!meta?.url.startsWith(prefix.href)) return;
-    await store.remove(entry);
-    found = true;
-  });
-  return found;
+  const removed = await removeWhere(({ meta }) => Boolean(meta?.url.startsWith(prefix.href)));
+  return removed > 0;
 }
 
 /** Removes everything, damaged entries too. */
 async function clear() {
-  await forEachEntry((store, entry) => store.remove(entry));
+  await removeWhere(() => true);
 }
 
 /** What pages and programs may do with the files that are kept. */

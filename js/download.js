@@ -10,6 +10,10 @@ const PIECE = 1024 * 1024;
 /** Of the first request: a weights file's header fits, and all of nearly every JSON file. */
 const FIRST = 512 * 1024;
 const SILENT = 2; // what a stall counts for: of both kinds of failure, it has cost the most time
+/** A server that wants to be left alone for longer than this many milliseconds is not waited for. */
+const LONGEST_WAIT = 60_000;
+/** Bytes that an answer must repeat where nothing else tells whether it is still about the same file. */
+const OVERLAP = 1024;
 
 /**
  * @typedef {object} Link how downloads are made
@@ -19,18 +23,24 @@ const SILENT = 2; // what a stall counts for: of both kinds of failure, it has c
  * @property {boolean} cache whether files are kept
  *
  * @typedef {object} Remote
- * @property {string} version ETag, or when it was modified; '' where the server tells neither
+ * @property {string} version ETag, or when it was modified; '' where the server tells neither, or what tells nothing
+ * @property {Uint8Array} beginning the first bytes, as many as came with the first answer
  *
  * @typedef {import('./source.js').SourceFile & Remote} RemoteFile
  */
 
 /** What may be tried again. */
 class Interruption extends Error {
-  /** @param {string} what @param {string} hint @param {{ weight?: number, cause?: unknown }} [options] */
-  constructor(what, hint, { weight = 1, cause } = {}) {
+  /**
+   * @param {string} what
+   * @param {string} hint
+   * @param {{ weight?: number, wait?: number, cause?: unknown }} [options] wait: milliseconds that the server asks for
+   */
+  constructor(what, hint, { weight = 1, wait = 0, cause } = {}) {
     super(what, { cause });
     this.hint = hint;
     this.weight = weight;
+    this.wait = wait;
   }
 }
 
@@ -56,10 +66,11 @@ class Patience {
     signal?.throwIfAborted();
     if (!(error instanceof Interruption)) throw error;
     this.#failures += error.weight;
-    const wait = retryDelays[this.#failures - 1];
-    if (wait === undefined) {
+    const delay = retryDelays[this.#failures - 1];
+    if (delay === undefined || error.wait > LONGEST_WAIT) {
       throw new MudptError('network', `${this.#url} ${error.message}`, error.hint, { cause: error.cause });
     }
+    const wait = Math.max(delay, error.wait);
     await new Promise((resolve, reject) => {
       const stop = () => {
         clearTimeout(timer);
@@ -83,13 +94,17 @@ class Answer {
   /** @type {Uint8Array} what has come of the body last, and what is still to be read of it */
   #chunk = new Uint8Array(0);
   #rest = this.#chunk;
-  /** Where in the file the next byte of `read` is. */
+  /** Where in the file the next byte of `read` is, and the first one was. */
   at = 0;
+  #from = 0;
   /** @type {number | undefined} of the whole file */
   size;
   version = '';
   status = 0;
   type = '';
+  /** @type {number | undefined} of what is sent: compressed, if it is */
+  length;
+  isEncoded = false;
 
   /** @param {Link} link */
   constructor(link) {
@@ -111,22 +126,27 @@ class Answer {
     this.#reader = response.body?.getReader();
     this.status = response.status;
     this.type = response.headers.get('content-type') ?? '';
-    this.version = (response.headers.get('etag') ?? response.headers.get('last-modified') ?? '').replace(/^W\//, '');
-    const length = response.headers.get('content-length');
-    const part = /^bytes (?:(\d+)-\d+|\*)\/(\d+|\*)$/.exec(response.headers.get('content-range') ?? '');
+    const { headers: told } = response;
+    const length = told.get('content-length');
+    if (length !== null) this.length = Number(length);
+    this.isEncoded = !['', 'identity'].includes(told.get('content-encoding') ?? '');
+    const part = /^bytes (?:(\d+)-\d+|\*)\/(\d+|\*)$/.exec(told.get('content-range') ?? '');
     if (response.status === 206) {
-      this.at = Number(part?.[1] ?? range?.begin ?? 0);
-      if (part && part[2] !== '*') this.size = Number(part[2]);
+      this.at = this.#from = Number(part?.[1] ?? range?.begin ?? 0);
+      if (part && part[2] !== '*' && !this.isEncoded) this.size = Number(part[2]);
       if (!range || this.at !== range.begin) {
         throw new MudptError('network', `${url} was answered with other bytes than asked for`, 'tell who runs it');
       }
     } else if (response.status === 416) {
-      this.size = Number(part?.[2] ?? 0);
-    } else if (length !== null && !response.headers.has('content-encoding')) {
-      this.size = Number(length); // of a compressed answer it is not the file's
+      if (part) this.size = Number(part[2]);
+    } else if (length !== null && !this.isEncoded && (isNode || response.type !== 'cors')) {
+      this.size = Number(length); // other sites seldom let a page see whether an answer is compressed
     }
+    this.version = versionOf(told, this.size);
     if (response.status >= 500 || response.status === 429) {
-      throw new Interruption(answered(response), 'the server is in trouble; try again later');
+      const wait = waitOf(told);
+      const asks = wait > LONGEST_WAIT ? `, and asks to come back in ${Math.ceil(wait / 1000)} s` : '';
+      throw new Interruption(`${answered(response)}${asks}`, 'the server is in trouble; try again later', { wait });
     }
     return this;
   }
@@ -151,6 +171,16 @@ class Answer {
     this.#rest = this.#rest.subarray(out.length);
     this.at += out.length;
     return out;
+  }
+
+  /** Bytes that were read. */
+  get count() {
+    return this.at - this.#from;
+  }
+
+  /** Whether there were fewer bytes than the server said; what is compressed is at most a little longer. */
+  get endedEarly() {
+    return !this.isEncoded && this.count < (this.length ?? 0) - 1024;
   }
 
   /** @param {unknown} [cause] */
@@ -213,6 +243,53 @@ function concat(first, second) {
   return both;
 }
 
+/**
+ * Whether bytes on the way are those that came last. @param {Uint8Array} last they end at `at` @param {number} at
+ * @param {Uint8Array} piece @param {number} end of the piece
+ */
+function repeats(last, at, piece, end) {
+  const begin = end - piece.length;
+  for (let i = Math.max(begin, at - last.length); i < end; i++)
+    if (piece[i - begin] !== last[i - at + last.length]) return false;
+  return true;
+}
+
+/** No model is older: what says so was made by a program that gives all files one time, as npm does. */
+const EARLIEST = Date.UTC(2015, 0);
+const isTime = (ms) => ms >= EARLIEST && ms < Date.now() + 1e11;
+
+/** Whether an ETag that is made of a size, or of a size and a time, says nothing. @param {string} etag */
+function isConstant(etag, size) {
+  const pieces = etag.replaceAll('"', '').split('-');
+  if (!pieces.every((piece) => /^[0-9a-f]{1,16}(\.\d+)?$/i.test(piece))) return false;
+  const isSize = (piece) => [Number.parseInt(piece, 16), Number(piece)].includes(size ?? NaN);
+  const others = pieces.filter((piece) => !isSize(piece));
+  if (!others.length) return true;
+  if (pieces.length === 1 || (size !== undefined && others.length === pieces.length)) return false; // a hash
+  // Seconds to nanoseconds, in milliseconds.
+  const times = others
+    .flatMap((piece) => [Number.parseInt(piece, 16), Number(piece)])
+    .flatMap((value) => [1e3, 1, 1e-3, 1e-6].map((unit) => value * unit));
+  return !times.some(isTime) && times.some((ms) => ms === 0 || (ms >= 1e11 && ms < EARLIEST));
+}
+
+/** What an answer says of the version of its file; '' if nothing. @param {Headers} headers @param {number} [size] */
+function versionOf(headers, size) {
+  // Servers tell apart what they compress, which here is the same file.
+  const etag = (headers.get('etag') ?? '').replace(/^W\//, '').replace(/[-:;]+(?:gzip|br|zstd|deflate|df)(?="?$)/, '');
+  if (etag && !isConstant(etag, size)) return etag;
+  const modified = headers.get('last-modified') ?? '';
+  return isTime(Date.parse(modified)) ? modified : '';
+}
+
+/** Milliseconds that a server wants to be left alone. @param {Headers} headers */
+function waitOf(headers) {
+  const text = headers.get('retry-after')?.trim() ?? '';
+  const now = Date.parse(headers.get('date') ?? '') || Date.now(); // their clock may be another
+  const wait = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now;
+  return wait > 0 ? wait : 0;
+}
+
 /** @param {{ status: number, statusText?: string }} response */
 const answered = ({ status, statusText = '' }) => `was answered with ${status} ${statusText}`.trim();
 
@@ -246,15 +323,15 @@ async function unreachable(url, cause) {
 const isForeign = (url) => !isNode && /^https?:/.test(url) && new URL(url).origin !== globalThis.location?.origin;
 
 /** The first answer; a server may refuse a foreign page's wish for a range, but not the file. */
-async function firstAnswer(url, link, end) {
+async function firstAnswer(url, link, range) {
   const answer = new Answer(link);
   try {
-    return await answer.open(url, { begin: 0, end });
+    return await answer.open(url, range);
   } catch (error) {
     answer.close();
     link.signal?.throwIfAborted();
     if (error instanceof Interruption || error instanceof MudptError) throw error;
-    const plain = isForeign(url) ? await new Answer(link).open(url, null).catch(() => null) : null;
+    const plain = range && isForeign(url) ? await new Answer(link).open(url, null).catch(() => null) : null;
     if (plain) return plain;
     throw await unreachable(url, error);
   }
@@ -263,24 +340,36 @@ async function firstAnswer(url, link, end) {
 /**
  * @param {string} url
  * @param {Link} link
- * @param {{ first?: number, asking?: Link }} [options] first: bytes that are fetched at once where the server has
- *   ranges; asking: the link of this first request
- * @returns {Promise<RemoteFile | 'page' | null>} 'page': the server shows HTML instead; null: there is no such file
+ * @param {{ first?: number, asking?: Link, whole?: boolean }} [options] first: bytes that are fetched at once where the
+ *   server has ranges; asking: the link of this first request; whole: without ranges, as small files are read anyway
+ * @returns {Promise<RemoteFile | Absence>}
+ *
+ * @typedef {null | 'page' | 'forbidden'} Absence null: there is no such file; page: the server shows HTML instead;
+ *   forbidden: it answers 403, as some do to hide what is there and what is not
  */
-export async function openRemote(url, link, { first = FIRST, asking = link } = {}) {
+export async function openRemote(url, link, { first = FIRST, asking = link, whole = false } = {}) {
   const patience = new Patience(url, asking);
   for (;;) {
     let answer;
     try {
-      answer = await firstAnswer(url, asking, first);
+      answer = await firstAnswer(url, asking, whole ? null : { begin: 0, end: first });
       const { status } = answer;
-      const ok = status === 200 || status === 206 || status === 416;
-      if (ok && !(await answer.isPage())) return await fileFrom(url, link, answer, first);
+      const isOk = status === 200 || status === 206;
+      if (isOk && (await answer.isPage())) {
+        answer.close();
+        return 'page';
+      }
+      const file = isOk && (await fileFrom(url, link, answer, first));
+      if (file) return file;
       answer.close();
-      if (ok) return 'page';
-      if (status === 404 || status === 410) return null;
-      const hint = status === 401 || status === 403 ? 'it needs a login, or is not public' : 'check the address';
-      throw new MudptError('network', `${url} ${answered(answer)}`, hint);
+      // A range of what is compressed is of no use; nor is one that the server finds too long, or the file is empty.
+      if ((isOk || status === 416) && !whole) whole = true;
+      else if (status === 404 || status === 410) return null;
+      else if (status === 403) return 'forbidden';
+      else {
+        const hint = status === 401 ? 'it needs a login, or is not public' : 'check the address';
+        throw new MudptError('network', `${url} ${answered(answer)}`, hint);
+      }
     } catch (error) {
       answer?.close();
       await patience.after(error);
@@ -288,19 +377,29 @@ export async function openRemote(url, link, { first = FIRST, asking = link } = {
   }
 }
 
-/** @param {string} url @param {Link} link @param {Answer} answer @param {number} first bytes asked for */
+/**
+ * @param {string} url
+ * @param {Link} link
+ * @param {Answer} answer
+ * @param {number} first bytes asked for
+ * @returns {Promise<Download | null>} null: these are bytes of what is compressed
+ */
 async function fileFrom(url, link, answer, first) {
   const ranges = answer.status !== 200;
-  if (!ranges) return new Download(url, link, answer, new Uint8Array(0));
+  if (ranges && answer.isEncoded) return null;
   /** @type {Uint8Array} */
   let head = new Uint8Array(0);
   try {
-    for (let piece; (piece = await answer.read(PIECE));) head = concat(head, piece);
-    if (head.length < first) answer.size ??= head.length;
+    const most = ranges ? Infinity : first === FIRST ? 0 : first;
+    for (let piece; head.length < most && (piece = await answer.read(Math.min(PIECE, most - head.length)));)
+      head = concat(head, piece);
+    // That there is a Content-Encoding may be hidden.
+    if (ranges && answer.length !== undefined && answer.length !== head.length) return null;
+    if (ranges && head.length < first) answer.size ??= head.length;
   } catch (error) {
     if (!(error instanceof Interruption)) throw error; // what is missing will be asked for
   }
-  answer.close();
+  if (ranges) answer.close();
   return new Download(url, link, answer, head);
 }
 
@@ -323,7 +422,6 @@ export async function collect(file, offset, length) {
 /** @implements {RemoteFile} */
 class Download {
   #link;
-  #head;
   /** @type {Answer | null} where there are no ranges: the one that the file is read from */
   #whole;
 
@@ -333,8 +431,9 @@ class Download {
     this.size = first.size;
     this.version = first.version;
     this.ranges = first.status !== 200;
+    this.steady = this.version !== '';
+    this.beginning = head;
     this.#link = link;
-    this.#head = head;
     this.#whole = this.ranges ? null : first;
   }
 
@@ -345,26 +444,44 @@ class Download {
   async *stream(offset = 0, length = Infinity) {
     const end = Math.min(offset + length, this.size ?? Infinity);
     let at = offset;
-    while (at < Math.min(end, this.#head.length)) {
-      const piece = this.#head.subarray(at, Math.min(end, at + PIECE));
+    const head = this.beginning;
+    // What came last, where only that can tell whether the next answer is about the same file.
+    let last = new Uint8Array(0);
+    const keep = (piece) => {
+      if (!this.steady) last = concat(last, piece.subarray(-OVERLAP)).slice(-OVERLAP);
+    };
+    while (at < Math.min(end, head.length)) {
+      const piece = head.subarray(at, Math.min(end, at + PIECE));
       at += piece.length;
+      keep(piece);
       yield piece;
     }
     const patience = new Patience(this.name, this.#link);
     while (at < end) {
       let answer;
       try {
-        answer = await this.#answerTo(at, end);
+        answer = await this.#answerTo(at, end, last.length);
+        if (answer.status === 416) {
+          if (answer.size !== undefined && answer.size < at) throw this.#changed();
+          return;
+        }
         const opened = answer;
         const next = () => opened.read(opened.at < at ? at - opened.at : end - at);
         for (let piece; at < end && (piece = await next());) {
-          if (opened.at <= at) continue; // on the way to where we were
+          if (opened.at <= at) {
+            // On the way to where we were.
+            if (!repeats(last, at, piece, opened.at)) throw this.#changed();
+            continue;
+          }
           at += piece.length;
           patience.progress();
+          keep(piece);
           yield piece;
         }
-        if (at < end && end !== Infinity) throw answer.brokenOff();
-        if (at < end) return;
+        if (at >= end) return;
+        if (this.size !== undefined || opened.endedEarly) throw opened.brokenOff();
+        // Of a file whose size nobody tells, a range may be less than what was asked for.
+        if (opened.status !== 206 || !opened.count) return;
       } catch (error) {
         this.#drop(answer);
         await patience.after(error);
@@ -374,13 +491,22 @@ class Download {
     }
   }
 
-  /** @param {number} at @param {number} end @returns {Promise<Answer>} which begins there or before */
-  async #answerTo(at, end) {
+  #changed() {
+    return new MudptError('network', `${this.name} changed while it was read`, 'load it again');
+  }
+
+  /**
+   * @param {number} at
+   * @param {number} end
+   * @param {number} before bytes before `at` that are to come again
+   * @returns {Promise<Answer>} which begins there or before
+   */
+  async #answerTo(at, end, before) {
     if (this.#whole && this.#whole.at <= at) return this.#whole;
     this.#drop(this.#whole);
     const answer = new Answer(this.#link);
     try {
-      await answer.open(this.name, this.ranges ? { begin: at, end } : null);
+      await answer.open(this.name, this.ranges ? { begin: at - before, end } : null);
     } catch (cause) {
       answer.close();
       this.#link.signal?.throwIfAborted();
@@ -403,9 +529,8 @@ class Download {
   #check({ status, size, version }) {
     const differs = (ours, theirs) => ours !== undefined && theirs !== undefined && ours !== theirs;
     const isOther = differs(this.version || undefined, version || undefined) || differs(this.size, size);
-    if (status === 416 || ((status === 200 || status === 206) && isOther)) {
-      throw new MudptError('network', `${this.name} changed while it was read`, 'load it again');
-    }
+    if (status === 416 && this.size === undefined) return; // it was the end
+    if (status === 416 || ((status === 200 || status === 206) && isOther)) throw this.#changed();
     if (status !== 200 && status !== 206) {
       throw new MudptError('network', `${this.name} ${answered({ status })}`, 'load it again');
     }

@@ -108,7 +108,8 @@ export interface LoadOptions {
   /**
    * Which files to accept, each as `sha256-` and its digest in base64: of the weights, or of several files by their
    * names (`{ 'model.safetensors': 'sha256-…', 'tokenizer.json': 'sha256-…' }`). A file that is checked is read whole,
-   * so that `tokens: 'needed'` saves nothing. Anything else is refused as `model` before it can be used.
+   * so that `tokens: 'needed'` saves nothing. Anything else is refused as `model` before it can be used; what was kept
+   * of an earlier visit and fails is removed, and fetched again once.
    */
   integrity?: string | Record<string, string>;
   /** Whether downloaded files are kept for the next time, see {@link cache}. Default `true`. */

@@ -11,7 +11,7 @@ import { MudptError, megabytes, naming } from './errors.js';
 import { seldom } from './progress.js';
 import { planRuns, readHeader, streamTensors } from './safetensors.js';
 import { checkedSource } from './sha256.js';
-import { absenceOf, openText, parseObject, readJson } from './source.js';
+import { absenceOf, loadFrom, openText, parseObject, readJson } from './source.js';
 import { refusingTokenizer, tokenReader } from './token-rows.js';
 import { ClipTokenizer } from './tokenizer.js';
 
@@ -224,10 +224,13 @@ export async function openWeights(source) {
   }
   const index = source.weights ? null : await readJson(source, INDEX);
   if (!index) {
-    throw new MudptError(
-      'file',
-      `${source.name} ${absenceOf(source, source.weights ?? 'model.safetensors')}`,
-      "give a folder in Hugging Face's layout, or name the .safetensors file itself",
+    throw (
+      source.refusal?.(source.weights ?? 'model.safetensors') ??
+      new MudptError(
+        'file',
+        `${source.name} ${absenceOf(source, source.weights ?? 'model.safetensors')}`,
+        "give a folder in Hugging Face's layout, or name the .safetensors file itself",
+      )
     );
   }
   const names = [...new Set(Object.values(index.weight_map ?? {}))].map(String);
@@ -285,6 +288,11 @@ export async function closeAll(files) {
  * @returns {Promise<LoadedModel>}
  */
 export async function loadModel(core, from, options = {}) {
+  return loadFrom(from, () => loadOnce(core, from, options));
+}
+
+/** @returns {Promise<LoadedModel>} */
+async function loadOnce(core, from, options) {
   const { dtype = 'auto', precision = 'high', towers = 'both', onProgress, signal } = options;
   const { tokens = from.remote ? 'needed' : 'all' } = options;
   checkChoices({
@@ -325,7 +333,6 @@ export async function loadModel(core, from, options = {}) {
     if (clip && !core.disposed) core.clipFree(clip);
     throw error instanceof MudptError && error.code === 'memory' ? withSizes(error, headers) : error;
   } finally {
-    source.settle?.();
     await closeAll(files.filter((file) => file !== kept));
   }
 }
@@ -374,7 +381,7 @@ function checkChoices(choices) {
 function findTokens(files, headers) {
   for (const [i, file] of files.entries()) {
     const tensor = headers[i].tensors.find(({ name }) => TELLING.tokens.includes(name.replace(/^text\./, '')));
-    if (tensor) return file.ranges && tensor.shape.length === 2 ? { file, tensor } : null;
+    if (tensor) return file.ranges && file.steady !== false && tensor.shape.length === 2 ? { file, tensor } : null;
   }
   return null;
 }

@@ -132,7 +132,7 @@ export function checkedSource(source, integrity) {
     source: {
       ...source,
       async open(path) {
-        const file = await source.open(path);
+        const file = await source.open(path, wanted.has(path));
         if (!file || !wanted.has(path)) return file;
         const checked = new CheckedFile(file);
         open.set(path, checked);

@@ -3,7 +3,7 @@
  * it. All give the same small interface, which reads in pieces and holds no whole file.
  */
 import { addressOf, modelAddress } from './address.js';
-import { openKept } from './cache.js';
+import { afterFailure, newVisit, openKept } from './cache.js';
 import { MudptError, reasonOf } from './errors.js';
 import { blobSource, droppedFiles, folderSource } from './files.js';
 import { LARGEST_TEXT } from './limits.js';
@@ -19,6 +19,7 @@ const RETRY_DELAYS = [250, 1000, 3000];
  * @property {boolean} ranges whether bytes that are not asked for cost nothing, and several reads may go on at once
  * @property {(offset: number, length: number) => Promise<Uint8Array>} read fewer bytes only at the end of the file;
  *   what is not downloaded can be read when it is closed, too
+ * @property {boolean} [steady] false: its server tells nothing by which a later read could know that it has changed
  * @property {(offset?: number, length?: number) => AsyncIterable<Uint8Array>} stream at most 1 MB a piece; a piece
  *   is valid until the next
  * @property {() => Promise<void>} close
@@ -29,9 +30,14 @@ const RETRY_DELAYS = [250, 1000, 3000];
  * @typedef {object} Source
  * @property {string} name for messages
  * @property {string} [weights] the file with the weights, where a file and not a folder was named
- * @property {(path: string) => Promise<SourceFile | null>} open null when there is no such file
+ * @property {(path: string, checked?: boolean) => Promise<SourceFile | null>} open null when there is no such file;
+ *   checked: its digest will be looked at
  * @property {boolean} [remote] whether it is downloaded
  * @property {(path: string) => string} [absence] why open gave null, after the source's name
+ * @property {(path: string) => MudptError | null} [refusal] why a file that must be there cannot be had, where it may be
+ *   there
+ * @property {(error: unknown) => Promise<boolean>} [renew] loading has failed: whether it was for what was kept, which
+ *   is gone then, so that loading again may help
  * @property {() => void} [settle] loading has ended: the signal does not end what is downloaded later
  */
 
@@ -79,6 +85,24 @@ const isAddresses = (given) =>
 
 /** @returns {any[]} */
 const listOf = (given) => (given?.[Symbol.iterator] ? [...given] : []);
+
+/**
+ * Loads something from a source, and once more where what was kept of it turns out to be of no use.
+ * @template T
+ * @param {Source} source
+ * @param {() => Promise<T>} load
+ * @returns {Promise<T>}
+ */
+export async function loadFrom(source, load) {
+  try {
+    return await load();
+  } catch (error) {
+    if (!(await source.renew?.(error))) throw error;
+    return await load();
+  } finally {
+    source.settle?.();
+  }
+}
 
 /** The text of a small file. @param {SourceFile} file */
 export async function readText(file) {
@@ -171,22 +195,37 @@ function addressesSource(addresses, link) {
  * @returns {Source}
  */
 function webSource(name, weights, link, addressIn) {
-  const pages = new Set();
+  let visit = newVisit();
+  /** @type {Map<string, 'page' | 'forbidden'>} */
+  const absent = new Map();
   return {
     name,
     weights,
     remote: !name.startsWith('file:'),
-    async open(path) {
+    async open(path, checked = false) {
       const url = addressIn(path);
       if (!url) return null;
       if (isOnDisk(url)) return (await nodePart('files.js')).openAddress(url);
-      const file = await openKept(url.href, link);
-      if (file !== 'page') return file;
-      pages.add(path);
+      const file = await openKept(url.href, link, visit, { whole: !path.endsWith('.safetensors'), checked });
+      if (typeof file !== 'string') return file;
+      absent.set(path, file);
       return null;
     },
-    // Servers of single-page apps show their page for whatever is not there.
-    absence: (path) => (pages.has(path) ? `shows a web page (HTML) in place of ${path}` : `has no ${path}`),
+    absence(path) {
+      // Servers of single-page apps show their page for whatever is not there.
+      if (absent.get(path) === 'page') return `shows a web page (HTML) in place of ${path}`;
+      return absent.get(path) === 'forbidden' ? `answers 403 (forbidden) for ${path}` : `has no ${path}`;
+    },
+    refusal(path) {
+      if (absent.get(path) !== 'forbidden') return null;
+      const hint = 'it needs a login, is not public, or is not there';
+      return new MudptError('network', `${addressIn(path)} was answered with 403 Forbidden`, hint);
+    },
+    async renew(error) {
+      const next = await afterFailure(visit, error);
+      if (next) visit = next;
+      return next !== null;
+    },
     settle() {
       link.signal = undefined;
     },

@@ -7,7 +7,7 @@ const FOLDER = 'mudpt';
 /** Never asked: an address that the Cache API takes as a key. */
 const KEYS = 'https://mudpt.invalid/';
 
-/** @typedef {import('./cache.js').Store} Store */
+/** @typedef {import('./entry.js').Store} Store */
 
 /** All stores that work here, the best first; none in pages that may not keep anything. @returns {Promise<Store[]>} */
 export async function browserStores() {
@@ -19,9 +19,9 @@ export async function browserStores() {
 async function fileSystemStore() {
   const root = await navigator.storage.getDirectory();
   const folder = await root.getDirectoryHandle(FOLDER, { create: true });
-  // Some browsers can write there in workers only, and some nowhere.
+  // Some browsers can write there in workers only, and some nowhere; what a worker keeps the page can see and remove.
   const { prototype } = FileSystemFileHandle;
-  if (!('createSyncAccessHandle' in prototype) && !('createWritable' in prototype)) throw new Error('read only');
+  const writable = 'createSyncAccessHandle' in prototype || 'createWritable' in prototype;
 
   /** Null for what is not there. @template T @param {Promise<T>} asked @returns {Promise<T | null>} */
   const found = (asked) =>
@@ -35,6 +35,7 @@ async function fileSystemStore() {
     return names;
   };
   return {
+    writable,
     entries: () => keys(folder),
     async names(entry) {
       const directory = await found(folder.getDirectoryHandle(entry));
@@ -59,6 +60,7 @@ async function fileSystemStore() {
       const directory = name === undefined ? folder : await found(folder.getDirectoryHandle(entry));
       await found(directory?.removeEntry(name ?? entry, { recursive: true }) ?? Promise.resolve());
     },
+    prune: (entry) => folder.removeEntry(entry),
   };
 }
 
@@ -85,6 +87,7 @@ async function cacheStore() {
   const kept = await caches.open(FOLDER);
   const paths = async () => (await kept.keys()).map(({ url }) => url.slice(KEYS.length).split('/'));
   return {
+    writable: true,
     entries: async () => [...new Set((await paths()).map(([entry]) => entry))],
     names: async (entry) => (await paths()).filter(([owner]) => owner === entry).map(([, name]) => name),
     async open(entry, name) {
@@ -97,5 +100,6 @@ async function cacheStore() {
         if (owner === entry && (name === undefined || name === file)) await kept.delete(`${KEYS}${owner}/${file}`);
       }
     },
+    prune: async () => {},
   };
 }

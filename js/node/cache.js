@@ -2,7 +2,7 @@
  * Where Node keeps downloaded files (see ../cache.js): a folder per file, a file per part. $MUDPT_CACHE names the
  * folder of all; else it is mudpt in the place that the system has for caches.
  */
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
 
@@ -27,14 +27,24 @@ async function namesIn(folder) {
 }
 
 let written = 0;
+/** What a process that was ended has not finished writing; whoever writes takes less long. */
+const [UNFINISHED, OLD] = [/\.part$/, 3600_000];
 
-/** @returns {import('../cache.js').Store} */
+/** @returns {import('../entry.js').Store} */
 export function diskStore() {
   const folder = cacheFolder();
   const isEntry = (name) => /^[0-9a-f]{32}$/.test(name); // whatever else lies there is not ours
   return {
+    writable: true,
     entries: async () => (await namesIn(folder)).filter(isEntry),
-    names: (entry) => namesIn(path.join(folder, entry)),
+    async names(entry) {
+      const names = await namesIn(path.join(folder, entry));
+      for (const file of names.filter((name) => UNFINISHED.test(name)).map((name) => path.join(folder, entry, name))) {
+        const info = await stat(file).catch(() => null);
+        if (info && Date.now() - info.mtimeMs > OLD) await rm(file, { force: true });
+      }
+      return names.filter((name) => !UNFINISHED.test(name));
+    },
     open: (entry, name) => openFile(path.join(folder, entry, name)),
     async put(entry, name, bytes) {
       const file = path.join(folder, entry, name);
@@ -49,5 +59,6 @@ export function diskStore() {
       }
     },
     remove: (entry, name = '') => rm(path.join(folder, entry, name), { recursive: true, force: true }),
+    prune: (entry) => rmdir(path.join(folder, entry)),
   };
 }

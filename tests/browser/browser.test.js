@@ -2,6 +2,8 @@
  * The suite (suite.js) in every engine, isolated and not. MUDPT_ENGINES=firefox,webkit names some of them.
  */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,7 +18,15 @@ const ROOT = path.resolve(import.meta.dirname, '../..');
 const inTree = (file) => path.join(ROOT, file);
 
 /** What the models' server does wrong when the page asks for it, and how many times. */
-const FAULTS = { 'no-ranges': Infinity, cut: 2, stall: 1, silent: Infinity, 'no-cors': Infinity };
+const FAULTS = {
+  ...{ 'no-ranges': Infinity, cut: 2, stall: 1, silent: Infinity, 'no-cors': Infinity, right: 0 },
+  ...{ gzip: Infinity, 'gzip-ranges': Infinity, gone: Infinity, login: Infinity },
+};
+/** What pages of other sites may be shown besides what they always are. */
+const EXPOSED = { everything: 'ETag, Content-Range, Content-Encoding', ranges: 'Content-Range', nothing: '' };
+const integrity = `sha256-${createHash('sha256')
+  .update(readFileSync(inTree(`${MODEL}model.safetensors`)))
+  .digest('base64')}`;
 
 const clip = await loadClip(inTree(MODEL));
 const expected = { ...(await runTask(clip, inTree)), methods: clip.methods() };
@@ -32,8 +42,14 @@ for (const engine of wanted) {
         const models = await startServer({ root: inTree('models') });
         pageTest.after(() => models.close());
         const answers = {
-          '/expected.json': () => ({ ...expected, models: new URL('pictoclip/', models.url) }),
+          '/expected.json': () => ({ ...expected, integrity, models: new URL('pictoclip/', models.url) }),
           '/sent.json': () => models.sent,
+          ...Object.fromEntries(
+            Object.entries(EXPOSED).map(([name, exposed]) => [
+              `/exposed-${name}.json`,
+              () => Object.assign(models, { exposed }) && null,
+            ]),
+          ),
           ...Object.fromEntries(
             Object.entries(FAULTS).map(([fault, times]) => [
               `/${fault}.json`,

@@ -415,6 +415,59 @@ const cases = {
     await rejectsWith('network', load(), /CORS/);
   },
 
+  async 'loads from servers of other sites, whatever of their answers they let a page see'() {
+    const { integrity } = expected;
+    for (const exposed of ['nothing', 'ranges', 'everything']) {
+      await jsonOf(`/exposed-${exposed}.json`);
+      for (const fault of ['right', 'no-ranges', 'gzip', 'gzip-ranges']) {
+        await jsonOf(`/${fault}.json`);
+        for (const options of [{ cache: false }, { cache: false, integrity }, {}, { integrity }, {}]) {
+          const what = `${exposed} exposed, ${fault}, ${JSON.stringify(options)}`;
+          const loaded = await loadClip(expected.models, { threads: 1, ...options }).catch((error) => {
+            throw new Error(`${what}: ${error.message}`);
+          });
+          same(loaded.info.fingerprint, clip.info.fingerprint, what);
+          await loaded.dispose();
+        }
+        await cache.clear();
+      }
+    }
+    await jsonOf('/right.json');
+  },
+
+  async 'a 404 or a page of HTML in place of the model leaves what is kept, and loads it'() {
+    await cache.clear();
+    await (await loadClip(expected.models)).dispose();
+    const kept = await cache.list();
+    for (const fault of kept.length ? ['gone', 'login'] : []) {
+      await jsonOf(`/${fault}.json`);
+      await (await loadClip(expected.models)).dispose();
+      same((await cache.list()).length, kept.length, `files that are kept after ${fault}`);
+    }
+    await jsonOf('/right.json');
+    await cache.clear();
+  },
+
+  // As Safari before 26, where only workers can write files.
+  async 'a page that cannot write sees and removes what its worker keeps'() {
+    if (typeof navigator.storage?.getDirectory !== 'function') return;
+    const frame = document.createElement('iframe');
+    frame.src = '/';
+    const loading = new Promise((resolve) => frame.addEventListener('load', resolve));
+    document.body.append(frame);
+    await loading;
+    const page = frame.contentWindow;
+    delete page.FileSystemFileHandle.prototype.createWritable;
+    for (const method of ['delete', 'clear']) {
+      await page.scoresOfModel(expected.models);
+      same((await page.cacheOfPage.list()).length, 4, `files before ${method}`);
+      await page.cacheOfPage[method](expected.models);
+      same(await page.cacheOfPage.list(), [], `files after ${method}`);
+      same(await cache.list(), [], `files after ${method}, as another page sees them`);
+    }
+    frame.remove();
+  },
+
   async 'a page closed in the middle of a download leaves a cache that works; two pages share one'() {
     const page = async () => {
       const frame = document.createElement('iframe');
@@ -476,6 +529,7 @@ globalThis.scoresOfModel = async (model, options) => {
   await loaded.dispose();
   return scores;
 };
+globalThis.cacheOfPage = cache;
 /** The losses of a run. @returns {Promise<number[]>} */
 globalThis.lossesOfRun = async () => {
   const loaded = await loadClip(MODEL);

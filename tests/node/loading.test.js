@@ -1,27 +1,23 @@
-/** Downloads: servers of every kind, the cache, and addresses. tests/node/model.test.js has the layouts. */
+/**
+ * Downloads: servers of every kind, and addresses. tests/node/cache.test.js has what is kept, tests/node/model.test.js
+ * the layouts.
+ */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { readFileSync, readdirSync, statSync, truncateSync } from 'node:fs';
+import { readFileSync, statSync, truncateSync } from 'node:fs';
 import { cp, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { after, before, beforeEach, describe, test } from 'node:test';
-import { promisify } from 'node:util';
+import { before, describe, test } from 'node:test';
 
 import { modelAddress } from '../../js/address.js';
-import { Clip } from '../../js/clip.js';
 import { createCore, DTYPES, TEXT } from '../../js/core.js';
 import { droppedFiles } from '../../js/files.js';
-import { cache, loadClip } from '../../js/index.js';
+import { loadClip } from '../../js/index.js';
 import { loadModel } from '../../js/model.js';
 import { headerOf, writeSafetensors } from '../../js/safetensors.js';
 import { openSource } from '../../js/source.js';
-import { makeClip } from '../make-clip.js';
-import { startServer } from './http-servers.js';
+import { CLASSES, OTHERS, VOCAB, WIDTH, answer, load, makeModel, scoresOf, serving } from './downloads.js';
 import { PICTURES, isError, temporaryFolder } from './models.js';
 
-const CLASSES = ['cat', 'sail boat', 'x'];
-const OTHERS = ['blue', 'river']; // whose rows are far from the others'
-const [VOCAB, WIDTH] = [8192, 256];
 const WEIGHTS = '/model.safetensors';
 
 /** A model whose token embedding is a large part of it, as in real ones. */
@@ -34,54 +30,7 @@ before(async () => {
   expected = await answer(model);
 });
 
-/** Its rows lie far behind the header, so that they are not among the first bytes of the file. */
-async function makeModel(folder, seed = 1) {
-  await makeClip(folder, { vocab: VOCAB, textWidth: WIDTH, textLayers: 1, seed });
-  const file = path.join(folder, 'model.safetensors');
-  const bytes = new Uint8Array(readFileSync(file));
-  const { tensors } = headerOf(bytes, file);
-  const isTable = ({ name }) => name.includes('token_embedding');
-  const ordered = [...tensors.filter((tensor) => !isTable(tensor)), ...tensors.filter(isTable)];
-  const data = (tensor) => bytes.slice(tensor.begin, tensor.begin + tensor.bytes);
-  await writeFile(file, writeSafetensors(ordered.map((tensor) => ({ ...tensor, data: data(tensor) }))));
-}
-
-/** As loadClip, but with short waits before new attempts. */
-async function load(from, { signal, cache: kept = false, timeout, retryDelays = [1, 1, 1], ...options } = {}) {
-  const source = await openSource(from, { signal, cache: kept, timeout, retryDelays });
-  const core = await createCore({ threads: 1 });
-  try {
-    const loaded = await loadModel(core, source, { signal, ...options });
-    return new Clip({ core, ...loaded, fingerprint: core.clipFingerprint(loaded.clip), upright: false }, source.name);
-  } catch (error) {
-    core.dispose();
-    throw error;
-  }
-}
-
-async function scoresOf(clip, classes = CLASSES) {
-  const classifier = await clip.zeroShot(classes);
-  const best = await classifier.classify(PICTURES[1]);
-  return classes.map((label) => best.find((one) => one.label === label).score);
-}
-
-async function answer(from, options) {
-  const clip = await load(from, options);
-  const scores = await scoresOf(clip);
-  const { fingerprint } = clip.info;
-  await clip.dispose();
-  return { fingerprint, scores };
-}
-
-/** Runs `action` with a server, and ends it. */
-async function withServer(options, action) {
-  const server = await startServer({ root: model, ...options });
-  try {
-    return await action(server);
-  } finally {
-    await server.close();
-  }
-}
+const withServer = (options, action) => serving({ root: model, ...options }, action);
 
 const weightsRequests = (server) => server.requests.filter((one) => one.path === WEIGHTS);
 
@@ -310,6 +259,59 @@ describe('servers with faults', () => {
       await assert.rejects(answer(`${server.url}elsewhere/`), isError('file', /shows a web page/));
     }));
 
+  for (const fault of ['gzip', 'gzip-ranges', 'strict']) {
+    test(`loads: ${fault}`, () =>
+      withServer({ fault }, async (server) => {
+        assert.deepEqual(await answer(server.url), expected);
+        const file = await (await openSource(server.url, { cache: false })).open('config.json');
+        const text = new TextDecoder().decode(await file.read(0, 1e6));
+        assert.equal(text, readFileSync(path.join(model, 'config.json'), 'utf8'));
+        await file.close();
+      }));
+  }
+
+  test('403 for what is not there, as of storage that lists nothing', async () => {
+    const bare = await temporaryFolder();
+    await cp(model, bare, { recursive: true });
+    await rm(path.join(bare, 'preprocessor_config.json'));
+    await withServer({ root: bare }, async (server) => {
+      server.missing = 403;
+      assert.deepEqual(await answer(server.url), await answer(bare));
+      await rm(path.join(bare, 'tokenizer.json'));
+      await assert.rejects(answer(server.url), isError('tokenizer', /answers 403 \(forbidden\) for tokenizer\.json/));
+      const nothing = isError('network', /model\.safetensors was answered with 403 .*needs a login, is not public, or/);
+      await assert.rejects(answer(`${server.url}elsewhere/`), nothing);
+    });
+  });
+
+  describe('Retry-After', () => {
+    const waits = async (retryAfter, most = Infinity) => {
+      await withServer({ fault: 'wait', times: 1 }, async (server) => {
+        server.retryAfter = retryAfter();
+        const begun = Date.now();
+        assert.deepEqual(await answer(server.url), expected);
+        assert.ok(Date.now() - begun >= 950 || most < 950, `${Date.now() - begun} ms`);
+      });
+    };
+    test('in seconds', () => waits(() => '1'));
+    test('as a date', () => waits(() => new Date(Math.ceil(Date.now() / 1000) * 1000 + 1000).toUTCString()));
+    for (const text of ['', 'soon', '-5', 'Mon, 01 Jan 2001 00:00:00 GMT']) {
+      test(`that says nothing: "${text}"`, () => waits(() => text, 0));
+    }
+    test('for longer than anybody waits: refused at once, saying so', () =>
+      withServer({ fault: 'wait' }, async (server) => {
+        server.retryAfter = '86400';
+        const asks = /was answered with 429 .*asks to come back in 86400 s/;
+        await assert.rejects(answer(server.url), isError('network', asks));
+        assert.equal(server.requests.length, 1);
+      }));
+    test('an abort meanwhile', () =>
+      withServer({ fault: 'wait' }, async (server) => {
+        server.retryAfter = '50';
+        await assert.rejects(answer(server.url, { signal: AbortSignal.timeout(200) }), { name: 'TimeoutError' });
+      }));
+  });
+
   for (const fault of ['busy', 'stall', 'silent']) {
     test(`in trouble once, and then not: ${fault}`, () =>
       withServer({ fault, times: 1 }, async (server) =>
@@ -364,145 +366,6 @@ describe('servers with faults', () => {
     await assert.rejects(loadClip(model, { timeout: 0 }), isError('argument', /timeout is 0/));
     await assert.rejects(loadClip(model, { tokens: 'some' }), isError('argument', /tokens must be one of needed, all/));
     await assert.rejects(loadClip('http://'), isError('argument', /"http:\/\/" is no URL/));
-  });
-});
-
-const folder = await temporaryFolder();
-describe('the cache', () => {
-  const { MUDPT_CACHE: own } = process.env;
-  before(() => {
-    process.env.MUDPT_CACHE = folder;
-  });
-  beforeEach(() => cache.clear());
-  after(() => {
-    if (own === undefined) delete process.env.MUDPT_CACHE;
-    else process.env.MUDPT_CACHE = own;
-  });
-
-  const kept = (url, options) => answer(url, { cache: true, ...options });
-  /** Paths of all parts of weights. */
-  const parts = () =>
-    readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      .filter((name) => /-\d+-\d+$/.test(name))
-      .map((name) => path.join(folder, name));
-
-  test('what was downloaded is not downloaded again; list, delete and clear', () =>
-    withServer({}, async (server) => {
-      assert.deepEqual(await kept(server.url), expected);
-      const first = server.sent;
-      assert.deepEqual(await kept(server.url), expected);
-      assert.ok(server.sent - first < 100, `${server.sent - first} bytes were sent again`);
-
-      const list = await cache.list();
-      const names = ['config.json', 'model.safetensors', 'preprocessor_config.json', 'tokenizer.json'];
-      assert.deepEqual(
-        list.map(({ url }) => url).sort(),
-        names.map((name) => server.url + name),
-      );
-      const weights = list.find(({ url }) => url.endsWith('.safetensors'));
-      assert.equal(weights.size, size);
-      assert.equal(weights.etag, `"1-${size}"`);
-      assert.ok(weights.bytes > 0.3 * size && weights.bytes < size);
-      assert.ok(Date.now() - weights.savedAt.getTime() < 600_000);
-
-      assert.equal(await cache.delete('http://127.0.0.1:9/'), false);
-      await assert.rejects(cache.delete('models/a'), isError('argument', /^"models\/a" is no URL; /));
-      assert.equal(await cache.delete(`${server.url}model.safetensors`), true);
-      assert.equal((await cache.list()).length, 3);
-      assert.equal(await cache.delete(server.url), true);
-      assert.deepEqual(await cache.list(), []);
-      const before = server.sent;
-      assert.deepEqual(await kept(server.url), expected);
-      assert.ok(server.sent - before > 0.3 * size);
-      await cache.clear();
-      assert.deepEqual(await cache.list(), []);
-      assert.deepEqual(readdirSync(folder), []);
-    }));
-
-  for (const fault of ['cut', 'cut-no-ranges']) {
-    test(`a download that broke off goes on in the next session: ${fault}`, () =>
-      withServer({ fault }, async (server) => {
-        await assert.rejects(kept(server.url, { tokens: 'all', retryDelays: [] }), isError('network', /broke off/));
-        server.fault = fault === 'cut' ? '' : 'no-ranges';
-        const before = server.sent;
-        assert.deepEqual(await kept(server.url, { tokens: 'all' }), expected);
-        if (fault === 'cut') assert.ok(server.sent - before < 0.7 * size, `${server.sent - before} of ${size} again`);
-        const again = server.sent;
-        assert.deepEqual(await kept(server.url, { tokens: 'all' }), expected);
-        if (fault === 'cut') assert.ok(server.sent - again < 100);
-      }));
-  }
-
-  test('a part that is damaged is fetched again, and only that', () =>
-    withServer({}, async (server) => {
-      assert.deepEqual(await kept(server.url, { tokens: 'all' }), expected);
-      const [largest] = parts().sort((a, b) => statSync(b).size - statSync(a).size);
-      const lost = statSync(largest).size;
-      truncateSync(largest, 10);
-      const before = server.sent;
-      assert.deepEqual(await kept(server.url, { tokens: 'all' }), expected);
-      assert.ok(server.sent - before >= lost && server.sent - before < lost + 100);
-      assert.equal(statSync(largest).size, lost);
-    }));
-
-  test('a model that has changed is loaded anew, and the old one goes', async () => {
-    const changing = await temporaryFolder();
-    await cp(model, changing, { recursive: true });
-    await withServer({ root: changing }, async (server) => {
-      assert.deepEqual(await kept(server.url, { tokens: 'all' }), expected);
-      await makeModel(changing, 2);
-      server.version = '2';
-      const changed = await kept(server.url, { tokens: 'all' });
-      assert.deepEqual(changed, await answer(changing));
-      assert.notDeepEqual(changed, expected);
-      const bytes = parts().reduce((sum, part) => sum + statSync(part).size, 0);
-      assert.ok(bytes < 1.1 * size, `${bytes} bytes are kept for ${size}`);
-    });
-  });
-
-  test('without a connection, what was kept is used', () =>
-    withServer({}, async (server) => {
-      assert.deepEqual(await kept(server.url), expected);
-      await server.close();
-      assert.deepEqual(await kept(server.url), expected);
-      const clip = await load(server.url, { cache: true });
-      await assert.rejects(clip.zeroShot(OTHERS), isError('network', /model\.safetensors/));
-      assert.deepEqual(await scoresOf(clip), expected.scores);
-      await clip.dispose();
-    }));
-
-  test('a cache that cannot be written fails no load', () =>
-    withServer({}, async (server) => {
-      const file = path.join(await temporaryFolder(), 'file');
-      await writeFile(file, 'in the way');
-      process.env.MUDPT_CACHE = file;
-      try {
-        assert.deepEqual(await kept(server.url), expected);
-        assert.deepEqual(await cache.list(), []);
-        await cache.clear();
-      } finally {
-        process.env.MUDPT_CACHE = folder;
-      }
-    }));
-
-  test('two processes at once leave a whole cache', () =>
-    withServer({}, async (server) => {
-      const script = `
-        import { loadClip } from ${JSON.stringify(new URL('../../js/index.js', import.meta.url).href)};
-        const clip = await loadClip(${JSON.stringify(server.url)}, { threads: 1, tokens: 'all' });
-        console.log(clip.info.fingerprint);
-        await clip.dispose();`;
-      const run = () => promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
-      for (const { stdout } of await Promise.all([run(), run()])) assert.equal(stdout.trim(), expected.fingerprint);
-      const before = server.sent;
-      assert.deepEqual(await kept(server.url, { tokens: 'all' }), expected);
-      assert.ok(server.sent - before < 100);
-      assert.ok(parts().every((part) => statSync(part).size === Number(part.split('-').at(-1))));
-    }));
-
-  test('folders on disk are not kept', async () => {
-    assert.deepEqual(await kept(model), expected);
-    assert.deepEqual(await cache.list(), []);
   });
 });
 
