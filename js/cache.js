@@ -28,14 +28,65 @@ const NEVER_CHANGES = /\/resolve\/[0-9a-f]{40}\//;
  * @typedef {import('./download.js').Absence} Absence
  * @typedef {import('./source.js').SourceFile} SourceFile
  *
- * @typedef {object} Visit what a load has found of the files of a model, which must be of one time
- * @property {boolean} changed some file is another than the one that was kept
- * @property {string[]} unasked files that are used as they were kept, though their server did not say that it has them
- * @property {KeptFile[]} files that were opened
+ * @typedef {import('./entry.js').Time} Time
  */
 
-/** @returns {Visit} */
-export const newVisit = () => ({ changed: false, unasked: [], files: [] });
+/**
+ * Whether a file that was there at one time goes with one that was new at another.
+ * @param {Time} [there]
+ * @param {Time} [isNew]
+ */
+const goesWith = (there, isNew) => !there || !isNew || there.at >= isNew.at || there.visit === isNew.visit;
+
+/** What a load has found of the files of a model, which must be of one time. */
+class Visit {
+  name = Array.from(crypto.getRandomValues(new Uint32Array(2))).join('-');
+  /** @type {KeptFile[]} files that were opened */
+  files = [];
+  /** @type {Time[]} when files were new */
+  #changes = [];
+  /** @type {{ url: string, asked: Time | undefined }[]} what is used as it was, though no server said that it has it */
+  #unasked = [];
+  /** @type {{ entry: Entry, at: number }[]} of which the server said so now */
+  #asked = [];
+  #isStrict;
+
+  /** @param {boolean} [isStrict] whether every file must be asked about */
+  constructor(isStrict = false) {
+    this.#isStrict = isStrict;
+  }
+
+  /** Whether something may be used as it was. @param {Entry} entry */
+  allows({ meta }) {
+    return meta !== null && !this.#isStrict && this.#changes.every((change) => goesWith(meta.asked, change));
+  }
+
+  /** It will be. @param {Entry} entry */
+  use({ url, meta }) {
+    this.#unasked.push({ url, asked: meta?.asked });
+    this.#see(url, meta?.changed);
+  }
+
+  /** The server has it, or there is something new. @param {Entry} entry @param {number} at when it was asked */
+  async confirm(entry, at) {
+    this.#asked.push({ entry, at });
+    this.#see(entry.url, entry.meta?.changed);
+    // Others that were confirmed go with what is new: that must be known the next time.
+    for (const one of this.#asked) {
+      const isKnown = this.#changes.every((change) => goesWith(one.entry.meta?.asked, change));
+      if (!isKnown) await one.entry.add({ asked: { at: one.at, visit: this.name } });
+    }
+  }
+
+  /** @param {string} url @param {Time} [change] */
+  #see(url, change) {
+    if (change) this.#changes.push(change);
+    const old = this.#unasked.find(({ asked }) => !goesWith(asked, change));
+    if (old) throw new Stale('network', `${url} has changed since ${old.url} was kept`, 'load the model again');
+  }
+}
+
+export const newVisit = () => new Visit();
 
 /** What goes wrong when files of two times meet; loading again helps. */
 class Stale extends MudptError {}
@@ -55,6 +106,7 @@ class Stale extends MudptError {}
 export async function openKept(url, link, visit, how) {
   const entry = link.cache && /^https?:/.test(url) ? await Entry.open(url) : null;
   if (!entry) return openRemote(url, link, how);
+  const asked = Date.now();
   const { meta } = entry;
   const kept = meta !== null && !meta.absent;
   /** @param {RemoteFile | null} remote @param {boolean} [old] */
@@ -63,48 +115,69 @@ export async function openKept(url, link, visit, how) {
     visit.files.push(file);
     return file;
   };
+  /** @param {Pick<import('./entry.js').Meta, 'version' | 'size' | 'absent'>} what */
+  const describe = async (what) => {
+    await entry.describe(what, { at: asked, visit: visit.name });
+    await visit.confirm(entry, asked);
+  };
   const asItWas = () => {
-    visit.unasked.push(url);
+    visit.use(entry);
     return kept ? keptFile(null) : absenceIn(meta);
   };
-  if (kept && meta.version && NEVER_CHANGES.test(url) && !visit.changed) return keptFile(null);
+  if (kept && meta.version && NEVER_CHANGES.test(url) && visit.allows(entry)) return keptFile(null);
 
   /** @type {RemoteFile | Absence} */
   let remote;
-  const isInDoubt = meta !== null && !visit.changed; // then it can be used as it was
+  const isUsable = visit.allows(entry);
   try {
-    const asking = isInDoubt ? hurried(link) : link;
+    const asking = isUsable ? hurried(link) : link;
     remote = await openRemote(url, link, kept ? { first: CHECKED, asking } : { ...how, asking });
   } catch (error) {
-    const isOffline = error instanceof MudptError && error.code === 'network';
-    if (!isInDoubt || !isOffline) throw error;
+    if (!isUsable || !isOffline(error)) throw error;
     return asItWas();
   }
   if (!remote || typeof remote === 'string') {
     // A server in the middle of an update, or a session that has ended, says nothing about weights.
-    if (kept && isInDoubt) return asItWas();
-    if (!kept || how.whole) await entry.describe({ version: '', absent: remote ?? 'none' });
+    if (kept && isUsable) return asItWas();
+    if (meta?.absent) await visit.confirm(entry, asked);
+    else if (!kept || how.whole) await describe({ version: '', absent: remote ?? 'none' });
     return remote;
   }
-  if (kept && (await isSame(entry, remote, how))) return keptFile(remote);
-  if (kept && how.whole && !(meta.version && remote.version) && (await isEqual(entry, remote))) return keptFile(null);
-  if (kept && isInDoubt && !isPlausible(url, remote.beginning)) {
-    await remote.close();
-    return asItWas();
+  try {
+    if (kept && (await isSame(entry, remote, how))) {
+      await visit.confirm(entry, asked);
+      return keptFile(remote);
+    }
+    if (kept && how.whole && !(meta.version && remote.version)) {
+      const isThere = await isEqual(entry, remote).catch((error) => {
+        if (isUsable && isOffline(error)) return undefined;
+        throw error;
+      });
+      if (isThere === undefined) return asItWas();
+      if (isThere) {
+        await visit.confirm(entry, asked);
+        return keptFile(null);
+      }
+    }
+    if (isUsable && kept && !isPlausible(url, remote.beginning)) {
+      await remote.close();
+      return asItWas();
+    }
+    if (kept && how.whole && remote.ranges) {
+      await remote.close();
+      remote = await openRemote(url, link, how);
+      if (!remote || typeof remote === 'string') return remote;
+    }
+    await describe(remote);
+    return keptFile(remote, false);
+  } catch (error) {
+    if (remote && typeof remote !== 'string') await remote.close();
+    throw error;
   }
-  if (meta) visit.changed = true;
-  if (meta && visit.unasked.length) {
-    await remote.close();
-    throw new Stale('network', `${url} has changed since ${visit.unasked[0]} was kept`, 'load the model again');
-  }
-  if (kept && how.whole && remote.ranges) {
-    await remote.close();
-    remote = await openRemote(url, link, how);
-    if (!remote || typeof remote === 'string') return remote;
-  }
-  await entry.describe(remote);
-  return keptFile(remote, false);
 }
+
+/** @param {unknown} error */
+const isOffline = (error) => error instanceof MudptError && error.code === 'network';
 
 /** What was found instead of a file. @param {import('./entry.js').Meta | null} meta @returns {Absence} */
 const absenceIn = (meta) => (!meta?.absent || meta.absent === 'none' ? null : meta.absent);
@@ -201,7 +274,7 @@ class KeptFile {
       // The server did not know the size before.
       if (this.size === undefined) {
         this.size = at;
-        await this.#entry.measured(at);
+        await this.#entry.add({ size: at });
       }
       return;
     }
@@ -279,7 +352,7 @@ export async function afterFailure(visit, error) {
       if (name && error.message.includes(name) && (await file.discard())) isWorthwhile = true;
     }
   }
-  return isWorthwhile ? { ...newVisit(), changed: true } : null;
+  return isWorthwhile ? new Visit(true) : null;
 }
 
 // ---------------------------------------------------------------------------------------------------- for callers

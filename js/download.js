@@ -203,6 +203,7 @@ class Answer {
   /** What `promise` gives, unless the server is silent for too long, or the caller gives up. */
   async #within(promise) {
     const { signal, timeout } = this.#link;
+    promise.catch(() => {}); // nobody waits for it after an abort
     signal?.throwIfAborted();
     let timer;
     let stop = () => {};

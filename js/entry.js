@@ -31,8 +31,11 @@ const [ATTEMPTS, PAUSE] = [20, 25];
  * @property {string} [load] without a version: which load it is of, as nothing else can be the same file
  * @property {number} [size]
  * @property {'none' | 'page' | 'forbidden'} [absent] there is no such file
+ * @property {Time} [asked] when the server has last said that it has this
+ * @property {Time} [changed] when this took the place of nothing, or of something else
  * @property {string} savedAt
  *
+ * @typedef {{ at: number, visit: string }} Time when, and in which load
  * @typedef {{ begin: number, end: number, name: string }} Part
  * @typedef {import('./source.js').SourceFile} SourceFile
  */
@@ -172,10 +175,13 @@ export class Entry {
   /**
    * Says what file it is from now on; what is kept of another goes.
    * @param {Pick<Meta, 'version' | 'size' | 'absent'>} what
+   * @param {Time} asked
    */
-  async describe({ version, size, absent }) {
+  async describe({ version, size, absent }, asked) {
     const load = version || absent ? undefined : Array.from(crypto.getRandomValues(new Uint32Array(4))).join('-');
-    const meta = { url: this.url, version, load, size, absent, savedAt: new Date().toISOString() };
+    const now = new Date();
+    const changed = { ...asked, at: now.getTime() };
+    const meta = { url: this.url, version, load, size, absent, asked, changed, savedAt: now.toISOString() };
     this.meta = meta;
     this.#parts = [];
     await this.#try(async () => {
@@ -188,14 +194,16 @@ export class Entry {
     });
   }
 
-  /** Says how long the file is, which its server did not know. @param {number} size */
-  async measured(size) {
-    const { meta } = this;
-    if (!meta) return;
-    this.meta = { ...meta, size };
-    await this.#try(async () => {
-      if (await this.#isOurs()) await this.#write({ ...meta, size });
-    });
+  /** Adds to the description, if it is still there. @param {Partial<Meta>} more */
+  async add(more) {
+    if (!this.meta) return;
+    const meta = { ...this.meta, ...more };
+    this.meta = meta;
+    try {
+      if (this.#writable && (await this.#isOurs())) await this.#write(meta);
+    } catch {
+      // The next load says it again.
+    }
   }
 
   /** Where the part with the byte at `at` begins to be missing, or `at`. @param {number} at */

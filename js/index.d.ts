@@ -166,7 +166,7 @@ export interface KeptFile {
   bytes: number;
   /** Bytes of the whole file; `undefined` where the server did not tell. */
   size: number | undefined;
-  /** The server's ETag, or what it gave as Last-Modified; `''` where it gave neither. */
+  /** The server's ETag, or what it gave as Last-Modified; `''` where neither tells versions apart. */
   etag: string;
   savedAt: Date;
 }

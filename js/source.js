@@ -34,8 +34,7 @@ const RETRY_DELAYS = [250, 1000, 3000];
  *   checked: its digest will be looked at
  * @property {boolean} [remote] whether it is downloaded
  * @property {(path: string) => string} [absence] why open gave null, after the source's name
- * @property {(path: string) => MudptError | null} [refusal] why a file that must be there cannot be had, where it may be
- *   there
+ * @property {(path: string) => MudptError | null} [refusal] why a file cannot be had that may be there
  * @property {(error: unknown) => Promise<boolean>} [renew] loading has failed: whether it was for what was kept, which
  *   is gone then, so that loading again may help
  * @property {() => void} [settle] loading has ended: the signal does not end what is downloaded later

@@ -49,12 +49,7 @@ async function fileSystemStore() {
     async put(entry, name, bytes) {
       const directory = await folder.getDirectoryHandle(entry, { create: true });
       const handle = await directory.getFileHandle(name, { create: true });
-      try {
-        await write(handle, bytes);
-      } catch (error) {
-        await directory.removeEntry(name).catch(() => {});
-        throw error;
-      }
+      await write(handle, bytes, () => directory.removeEntry(name).catch(() => {}));
     },
     async remove(entry, name) {
       const directory = name === undefined ? folder : await found(folder.getDirectoryHandle(entry));
@@ -64,8 +59,12 @@ async function fileSystemStore() {
   };
 }
 
-/** @param {any} handle FileSystemFileHandle @param {Uint8Array<ArrayBuffer>} bytes */
-async function write(handle, bytes) {
+/**
+ * @param {any} handle FileSystemFileHandle
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ * @param {() => Promise<void>} remove what was begun; a file that somebody else is writing is theirs
+ */
+async function write(handle, bytes, remove) {
   if (!handle.createSyncAccessHandle) {
     const file = await handle.createWritable();
     await file.write(bytes);
@@ -77,9 +76,12 @@ async function write(handle, bytes) {
     file.truncate(0);
     if (file.write(bytes) !== bytes.length) throw new Error('no room');
     file.flush();
-  } finally {
+  } catch (error) {
     file.close();
+    await remove();
+    throw error;
   }
+  file.close();
 }
 
 /** @returns {Promise<Store>} */

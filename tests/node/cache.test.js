@@ -1,4 +1,4 @@
-/** What is kept of downloads, and when it is used: docs/loading.md has the table. tests/trust/cache.test.js mixes it all. */
+/** What is kept of downloads, and when it is used: the table of docs/loading.md. tests/trust/cache.test.js mixes it. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -300,7 +300,7 @@ describe('answers that say nothing about the weights', () => {
           assert.deepEqual(await kept(server.url, { tokens }), expected);
           const before = await keptBytes();
           server.fault = fault;
-          assert.deepEqual(await kept(server.url, { tokens, timeout: 100 }), expected);
+          assert.deepEqual(await kept(server.url, { tokens, timeout: 1000 }), expected);
           if (validator === 'etag') assert.equal(await keptBytes(), before);
           server.fault = '';
           const sent = server.sent;
