@@ -132,10 +132,23 @@ export async function decodeImage(core, picture, upright) {
     return core.imageFromPixels(pixels, width, height, channels);
   } catch (error) {
     if (!(error instanceof MudptError)) throw error;
+    const png = isNode && 'bytes' in picture && error.code === 'image' ? await pngByNode(picture) : null;
+    if (png) return decodeImage(core, png, upright);
     const browserPixels =
       'bytes' in picture && error.code === 'image' ? await decodedByBrowser(picture, upright) : null;
     if (!browserPixels) throw error.code === 'state' ? error : error.named(picture.name);
     return decodeImage(core, browserPixels, upright);
+  }
+}
+
+/** What a package of Node's reads, as a file that the library reads. @param {Encoded} picture */
+async function pngByNode({ name, bytes }) {
+  const { isWebp, pngOfWebp } = await nodePart('webp.js');
+  if (!isWebp(bytes)) return null;
+  try {
+    return { name, bytes: await pngOfWebp(bytes) };
+  } catch (error) {
+    throw error instanceof MudptError ? error.named(name) : error;
   }
 }
 

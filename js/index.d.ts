@@ -12,7 +12,7 @@
  * - `string`: in browsers a URL; in Node a path, or a URL with its scheme
  * - `URL`
  * - `Blob`, `File`, `ArrayBuffer`, `Uint8Array` (Node's `Buffer` too): the bytes of a JPEG, PNG, GIF or BMP file;
- *   browsers decode other formats that they know
+ *   browsers decode other formats that they know, Node WebP where the package `@cwasm/webp` is installed
  * - `ImageData`, or any `{ data, width, height }` with 1 (grey), 3 (RGB) or 4 (RGBA) bytes a pixel, rows from the top
  * - `ImageBitmap`, `<img>`, `<canvas>`, `OffscreenCanvas`, `<video>`, `VideoFrame`: what it shows at the time of the
  *   call (an `<img>` that still loads is waited for); from another site it must have been loaded with

@@ -12,7 +12,7 @@ export const isNode =
 
 /**
  * A module of js/node/.
- * @param {'cache.js' | 'files.js' | 'platform.js'} file
+ * @param {'cache.js' | 'files.js' | 'platform.js' | 'webp.js'} file
  */
 export async function nodePart(file) {
   const specifier = `./node/${file}`;

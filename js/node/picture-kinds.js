@@ -4,6 +4,7 @@
  */
 import { open } from 'node:fs/promises';
 import { onDisk } from './paths.js';
+import { readsWebp } from './webp.js';
 
 /** Names of the kinds that the library reads. What bears one and is none is a broken picture. */
 export const PICTURE = /\.(jpe?g|jpe|jfif|pjpe?g|pjp|png|apng|gif|bmp|dib)$/i;
@@ -69,7 +70,8 @@ export async function recognise(file) {
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(BEGINNING), 0, BEGINNING, 0);
     const kind = kindOf(buffer.subarray(0, bytesRead));
-    if (kind && READABLE.includes(kind)) return { picture: true, kind: null };
+    if (kind && (READABLE.includes(kind) || (kind === 'WebP' && (await readsWebp()))))
+      return { picture: true, kind: null };
     return { picture: false, kind: kind ?? OTHER_PICTURE.exec(file)?.[1].toUpperCase() ?? null };
   } finally {
     await handle.close();

@@ -219,7 +219,7 @@ static int read_markers(jpeg *j) {
         size_t left = p->bytes - j->at, length = left < 2 ? 2 : big16(p->file + j->at);
         if (length < 2) return picture_damaged(p, "a segment has no length");
         if (left < length) {
-            j->cut_off = passed_by;
+            j->cut_off = passed_by || left < 3; /* before anything of it can make no sense */
             return picture_cut_off(p);
         }
         const uint8_t *data = p->file + j->at + 2;

@@ -28,7 +28,7 @@ function folder(files) {
 }
 const pictures = (...names) => Object.fromEntries(names.map((name) => [name, 'x']));
 const JPEG = Buffer.from('ffd8ffe000104a464946', 'hex');
-const WEBP = Buffer.from('RIFF\0\0\0\0WEBPVP8 ', 'latin1');
+const AVIF = Buffer.from('\0\0\0\x1cftypavif', 'latin1');
 const relative = (at, examples) => examples.map(({ path: file, label }) => [path.relative(at, file), label]);
 
 test('a folder per class with train, test and val', async () => {
@@ -193,7 +193,7 @@ test('pictures are known by their names and by their content; what is left out i
   const read = await readParts(
     {
       ...pictures('cat/1.jfif', 'cat/2.JPE', 'cat/3.pjpeg', 'dog/1.jpg', 'dog/2.jpg'),
-      ...{ 'cat/no-ending': JPEG, 'cat/4.webp': JPEG, 'cat/5.webp': WEBP, 'dog/3.webp': WEBP },
+      ...{ 'cat/no-ending': JPEG, 'cat/4.webp': JPEG, 'cat/5.avif': AVIF, 'dog/3.avif': AVIF },
       'dog/4.tif': Buffer.from('II*\0'),
       'dog/5.bin': Buffer.from('\0\0\0\x1cftypavif', 'latin1'),
       'dog/6.dat': Buffer.from('\0\0\0\x1cftypheic', 'latin1'),
@@ -211,7 +211,7 @@ test('pictures are known by their names and by their content; what is left out i
   const kind = (name) => `1 ${name} picture, which cannot be read here`;
   assert.deepEqual(read.notes, [
     'Left out: 3 other files (README.md, dog/7, dog/labels.csv); 1 picture outside class folders (stray.png); ' +
-      '2 WebP pictures, which cannot be read here (cat/5.webp, dog/3.webp); ' +
+      '2 AVIF pictures, which cannot be read here (cat/5.avif, dog/3.avif); ' +
       `${kind('TIFF')} (dog/4.tif); ${kind('AVIF')} (dog/5.bin); ${kind('HEIC')} (dog/6.dat).`,
   ]);
 });
@@ -517,8 +517,8 @@ const badFolders = {
     /cow: and 1 more are classes without training pictures \("cow", "owl"\)/,
   ],
   'several classes without pictures': [
-    { ...pictures('cat/1.jpg', 'cat/2.jpg'), 'dog/a.txt': 'x', 'cow/b.webp': WEBP },
-    /2 class folders hold no pictures, but 1 WebP picture, which cannot be read here \(b\.webp\), 1 .*: "cow", "dog"/,
+    { ...pictures('cat/1.jpg', 'cat/2.jpg'), 'dog/a.txt': 'x', 'cow/b.avif': AVIF },
+    /2 class folders hold no pictures, but 1 AVIF picture, which cannot be read here \(b\.avif\), 1 .*: "cow", "dog"/,
   ],
   'several classes with one picture': [
     pictures('cat/1.jpg', 'cow/1.jpg', 'dog/1.jpg', 'dog/2.jpg'),

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes tests/data/pictures: a small file of every kind that is read or refused, and in expected.txt what Pillow sees in
-it: its size and a sum (FNV-1a) over its RGB pixels, or that it refuses it.
+it: its size and a sum (FNV-1a) over its RGB pixels, or that it refuses it. And the WebP files of tests/data/formats.
 
-  picture_samples.py FOLDER        needs what tests/trust/pictures.py needs
+  picture_samples.py tests/data/pictures tests/data/formats        needs what tests/trust/pictures.py needs
 """
 import os
 import random
@@ -18,6 +18,13 @@ from pictures import SAMPLINGS, bmp_by_hand, chunk, lzw, pillow, png_by_hand, pp
 
 y, x = np.mgrid[0:13, 0:21]
 PIXELS = np.stack([x * 12, y * 19, (x * x + 7 * y) % 256], -1).astype(np.uint8)
+
+
+def sum_of(pixels):
+    total = 2166136261
+    for value in pixels.tobytes():
+        total = (total ^ value) * 16777619 & 0xffffffff
+    return f'{pixels.shape[1]} {pixels.shape[0]} {total:08x}'
 
 
 def without(data, marker):
@@ -127,8 +134,28 @@ def bmps():
     yield 'runs-cut-off', run_end + bytes([3, 1, 0, 0, 5])
 
 
-def main(folder):
+def webps():
+    image, other = Image.fromarray(PIXELS), Image.fromarray(PIXELS[::-1].copy())
+    transparent = image.copy()
+    transparent.putalpha(Image.fromarray((x * 12 * (y > 3)).astype(np.uint8)))
+    yield 'lossy', saved(image, 'WEBP', quality=60)
+    yield 'lossless', saved(image, 'WEBP', lossless=True)
+    yield 'lossy-transparent', saved(transparent, 'WEBP', quality=60)
+    yield 'lossless-hidden-colours', saved(transparent, 'WEBP', lossless=True, exact=True)
+    yield 'animated', saved(image, 'WEBP', quality=60, save_all=True, append_images=[other])
+    yield 'animated-transparent', saved(transparent, 'WEBP', lossless=True, save_all=True, append_images=[image])
+    exif = Image.Exif()
+    exif[0x112] = 6
+    yield 'turned', saved(image, 'WEBP', lossless=True, exif=exif)
+
+
+def main(folder, formats):
     os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(formats, 'webp.txt'), 'w') as expected:
+        for name, data in webps():
+            with open(os.path.join(formats, name + '.webp'), 'wb') as file:
+                file.write(data)
+            expected.write(f'{name}.webp {sum_of(pillow(file.name)[0])}\n')
     with open(os.path.join(folder, 'expected.txt'), 'w') as expected:
         for kind, make in ('jpg', jpegs), ('png', pngs), ('gif', gifs), ('bmp', bmps):
             for name, data in make():
@@ -139,11 +166,8 @@ def main(folder):
                 if isinstance(seen, str):
                     expected.write(f'{name} refused\n')
                     continue
-                total = 2166136261
-                for value in seen[0].tobytes():
-                    total = (total ^ value) * 16777619 & 0xffffffff
-                expected.write(f'{name} {seen[0].shape[1]} {seen[0].shape[0]} {total:08x}\n')
+                expected.write(f'{name} {sum_of(seen[0])}\n')
 
 
 if __name__ == '__main__':
-    main(sys.argv[1])
+    main(*sys.argv[1:3])

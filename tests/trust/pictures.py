@@ -392,6 +392,8 @@ def reason(case, ours, theirs):
             return 'masks that Pillow does not know: read'
         if kind == 'PNG' and 'Truncated File Read' in theirs:
             return 'a piece of the pixels that is cut off and not needed: read'
+        if kind == 'PNG' and ('truncated' in theirs or 'broken PNG file (chunk' in theirs):
+            return 'a file that is cut off right behind its pixels: read, where Pillow has not unpacked the last ones yet'
         if kind == 'JPEG' and 'truncated' in theirs and data[-2:] != b'\xff\xd9':
             return "JPEG that ends within the last bytes of its pixels: read, where Pillow's reading ahead decides"
         return None
