@@ -7,6 +7,7 @@
  * ids, each filled up with -1; it needs the text tower.
  */
 import { addClasses } from './add-classes.js';
+import { BrokenPictures } from './broken.js';
 import { MudptError, checkOptions, reasonOf } from './errors.js';
 import { decodeImage, readImage } from './images.js';
 import { MOST_MEASURED } from './limits.js';
@@ -171,6 +172,33 @@ export class Classifier {
   }
 
   /**
+   * Logits of a few examples; one whose picture cannot be read is left out, where somebody takes it.
+   * @param {Example[]} examples
+   * @param {number} first index of the first
+   * @param {BrokenPictures} broken
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<{ index: number, logits: Float32Array }[]>}
+   */
+  async #logitsOf(examples, first, broken, signal) {
+    const names = examples.map((_, i) => `the picture of example ${first + i}`);
+    try {
+      const images = examples.map(({ image }) => image);
+      return (await this.#logits(images, names, signal)).map((logits, i) => ({ index: first + i, logits }));
+    } catch (error) {
+      if (!broken.takes(error)) throw error;
+      if (examples.length === 1) {
+        broken.add(error, first);
+        return [];
+      }
+      const each = [];
+      for (const [i, example] of examples.entries()) {
+        each.push(...(await this.#logitsOf([example], first + i, broken, signal)));
+      }
+      return each;
+    }
+  }
+
+  /**
    * @param {any} image
    * @param {{ topK?: number, transfer?: boolean, signal?: AbortSignal }} [options]
    */
@@ -190,11 +218,12 @@ export class Classifier {
   /**
    * @param {Example[]} examples
    * @param {{ onProgress?: (progress: { done: number, total: number }) => void, transfer?: boolean,
-   *   signal?: AbortSignal }} [options]
+   *   onBroken?: (broken: import('./broken.js').Told) => void, signal?: AbortSignal }} [options]
    */
   async evaluate(examples, options = {}) {
-    checkOptions(options, ['onProgress', 'transfer', 'signal']);
-    const { onProgress, signal } = options;
+    checkOptions(options, ['onProgress', 'onBroken', 'transfer', 'signal']);
+    const { onProgress, onBroken, signal } = options;
+    const broken = new BrokenPictures(onBroken);
     const { classes } = this.#details;
     const labels = labelsOf(classes, examples);
     if (classes.length > MOST_MEASURED) {
@@ -205,23 +234,23 @@ export class Classifier {
       );
     }
     const tell = seldom(onProgress);
+    const measured = [];
     const predictions = [];
     const scores = [];
     for (let start = 0; start < examples.length; start += PICTURES_AT_ONCE) {
       signal?.throwIfAborted();
       const batch = examples.slice(start, start + PICTURES_AT_ONCE);
-      const names = batch.map((_, i) => `the picture of example ${start + i}`);
-      const images = batch.map((example) => example.image);
-      for (const logits of await this.#logits(images, names, signal)) {
+      for (const { index, logits } of await this.#logitsOf(batch, start, broken, signal)) {
         const best = argmax(logits);
+        measured.push(labels[index]);
         predictions.push(best);
         scores.push(softmax(logits)[best]);
       }
-      const done = predictions.length;
+      const done = start + batch.length;
       tell({ done, total: examples.length }, done === examples.length);
       await nextTurn();
     }
-    return measure(classes, labels, predictions, scores);
+    return measure(classes, measured, predictions, scores);
   }
 
   /**

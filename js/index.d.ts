@@ -284,12 +284,29 @@ export interface TuneOptions extends TuneSettings {
    */
   memoryLimit?: number;
   /**
+   * Told of each picture that cannot be read, which is then left out, and another one of its class drawn in its place.
+   * Without it all such pictures that the run needs are told in one error, before the first step.
+   */
+  onBroken?: (broken: BrokenPicture) => void;
+  /**
    * Moves bytes (those of `resume`, too) and bitmaps to the worker: they cannot be used afterwards. Default `false`:
    * copies.
    */
   transfer?: boolean;
   /** Ends the run within a few pictures; it then has no result. To keep what was trained use {@link TuneJob.stop}. */
   signal?: AbortSignal;
+}
+
+/** A picture that cannot be read and was left out. */
+export interface BrokenPicture {
+  /** In the list that was given. */
+  readonly index: number;
+  /** Which list: of `validation: true` it is `'examples'`. */
+  readonly list: 'examples' | 'validation';
+  /** What is wrong, as a {@link MudptError} has it. */
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string;
 }
 
 export interface TuneProgress {
@@ -515,12 +532,15 @@ export interface Classifier {
    * in all are decoded at once, one on each thread.
    *
    * @param options.onProgress told at most 10 times a second, and at the end: pictures
+   * @param options.onBroken told of each picture that cannot be read, which is then not counted; without it the first
+   *   one ends the call
    * @throws {MudptError} as `classify`, and `argument` for a label that is no class, or for more than 10,000 classes
    */
   evaluate(
     examples: Example[],
     options?: {
       onProgress?: (progress: { done: number; total: number }) => void;
+      onBroken?: (broken: BrokenPicture) => void;
       transfer?: boolean;
       signal?: AbortSignal;
     },

@@ -241,7 +241,7 @@ function refuse(key, value, expected) {
 /** What tune() is given beside a method's settings. */
 const RUN_OPTIONS = [
   ...['classes', 'examples', 'method', 'validation', 'resume'],
-  ...['recompute', 'memoryLimit', 'transfer', 'signal'],
+  ...['recompute', 'memoryLimit', 'onBroken', 'transfer', 'signal'],
 ];
 
 /** Whether a method takes an option. @param {string} method @param {string} key */

@@ -6,6 +6,8 @@ import { MudptError } from './errors.js';
 
 /** Pictures a class to validate on, at most: as CoOp's protocol has it. */
 export const MOST_VALIDATION = 4;
+/** Classes that a message names. */
+const MOST_SAID = 5;
 
 /**
  * Draws at most `shots` pictures of each class to train on and, where it is asked for, min(shots, 4) others of each
@@ -13,13 +15,14 @@ export const MOST_VALIDATION = 4;
  * @param {import('./core.js').Core} core
  * @param {string[]} classes
  * @param {number[]} labels of all pictures, 0 ... classes - 1
- * @param {{ shots: number, seed: number, validation?: boolean }} options
+ * @param {{ shots: number, seed: number, validation?: boolean, readable?: boolean }} options  readable: those that
+ *   cannot be read are no more among them
  * @returns {{ train: number[], validation: number[] }} indices into labels, class by class
  * @throws {MudptError} `argument`: a class has no picture, or none left to validate on
  */
-export function drawShots(core, classes, labels, { shots, seed, validation: wanted = false }) {
-  requireAll(classes, labels, (name) => [
-    `class "${name}" has no example`,
+export function drawShots(core, classes, labels, { shots, seed, validation: wanted = false, readable = false }) {
+  requireAll(classes, labels, (names, has) => [
+    `${names} ${has} no example${readable ? ' that can be read' : ''}`,
     'give every class a picture, or leave it out',
   ]);
   const train = draw(core, classes, labels, shots, seed);
@@ -28,8 +31,8 @@ export function drawShots(core, classes, labels, { shots, seed, validation: want
   const taken = new Set(train);
   const rest = labels.map((_, index) => index).filter((index) => !taken.has(index));
   const others = rest.map((index) => labels[index]);
-  requireAll(classes, others, (name) => [
-    `class "${name}" has no picture left to validate on, beside those that it is trained on`,
+  requireAll(classes, others, (names, has) => [
+    `${names} ${has} no picture left to validate on, beside those that are trained on`,
     'use fewer shots, give it more pictures, or leave out validation',
   ]);
   const validation = drawValidation(core, classes, others, { shots, seed });
@@ -54,11 +57,13 @@ function draw(core, classes, labels, most, seed) {
   return Array.from(core.sampleShots(labels, classes.length, Math.min(most, labels.length), seed));
 }
 
-/** Refuses labels that lack a class. */
+/** Refuses labels that lack classes. */
 function requireAll(classes, labels, words) {
   const present = new Set(labels);
-  const missing = classes.find((_, i) => !present.has(i));
-  if (missing === undefined) return;
-  const [what, hint] = words(missing);
+  const missing = classes.filter((_, i) => !present.has(i)).map((name) => `"${name}"`);
+  if (!missing.length) return;
+  const some = missing.slice(0, MOST_SAID).join(', ');
+  const more = missing.length > MOST_SAID ? ` and ${missing.length - MOST_SAID} more` : '';
+  const [what, hint] = missing.length > 1 ? words(`classes ${some}${more}`, 'have') : words(`class ${some}`, 'has');
   throw new MudptError('argument', what, hint);
 }

@@ -3,13 +3,13 @@
  * between steps, and ends with a classifier.
  */
 import { Checkpoint, writeCheckpoint } from './checkpoint.js';
-import { Classifier, labelsOf } from './classifier.js';
+import { Choice } from './choice.js';
+import { Classifier } from './classifier.js';
 import { MudptError } from './errors.js';
 import { decodeImage, readImage } from './images.js';
 import { METHODS, checkClasses, promptSentences, requireDistinct, resolveSettings } from './methods.js';
 import { checkPlan, requireMemory } from './plan.js';
 import { nextTurn } from './platform.js';
-import { drawShots, drawValidation } from './shots.js';
 import { Steps } from './steps.js';
 
 /** Learning rate of the first epoch. */
@@ -92,6 +92,7 @@ export class TuneJob {
       transfer: _,
       recompute = false,
       memoryLimit,
+      onBroken,
       ...rest
     } = options;
     signal?.throwIfAborted();
@@ -106,11 +107,8 @@ export class TuneJob {
       throw new MudptError('argument', `validation is ${given}, expected true, false or an array of examples`);
     }
     checkPlan({ recompute, memoryLimit });
-    const labels = labelsOf(names, examples);
-    const drawn = drawShots(core, names, labels, { ...settings, validation: validation === true });
-    const held = Array.isArray(validation)
-      ? drawValidation(core, names, labelsOf(names, validation), settings).map((index) => validation[index])
-      : drawn.validation.map((index) => examples[index]);
+    const choice = new Choice(core, names, settings, { examples, validation, onBroken });
+    choice.draw();
     const { ids, nameLengths, phrase } = promptSentences(tokenizer, names, method, settings);
     if (!before) requireDistinct(tokenizer, names);
     await needTokens([...ids.flat(2), ...(phrase ?? [])], signal);
@@ -123,17 +121,23 @@ export class TuneJob {
     try {
       core.classifierInit(handle, settings.seed, phrase);
       const { batchSize: batch, learningRate: rate } = settings;
-      requireMemory(model, handle, { batchSize: batch, pictures: drawn.train.length, recompute, memoryLimit });
+      requireMemory(model, handle, { batchSize: batch, pictures: choice.train.length, recompute, memoryLimit });
       core.classifierRecompute(handle, recompute);
-      trainer = core.trainerCreate(handle, { ...settings, batch, rate, upright, warmupRate: WARMUP_RATE });
-      before?.restore(core, handle);
-      for (const index of drawn.train) {
-        const name = `the picture of example ${index}`;
-        await addPicture(core, trainer, examples[index].image, labels[index], name, upright, signal);
-        if (this.#stopped) break;
+      // Where pictures are left out others are drawn in their place.
+      for (let whole = false; !whole && !this.#stopped;) {
+        if (trainer) core.trainerFree(trainer);
+        trainer = 0;
+        trainer = core.trainerCreate(handle, { ...settings, batch, rate, upright, warmupRate: WARMUP_RATE });
+        before?.restore(core, handle);
+        const isStopped = () => this.#stopped;
+        const add = async (image, label, name) => addPicture(core, trainer, image, label, name, upright, signal);
+        const look = async (image, name) => checkPicture(core, image, name, upright, signal);
+        whole = await choice.read(add, look, isStopped);
+        if (!whole) choice.draw();
       }
       const note = before?.difference(model);
-      if (!this.#stopped) this.#begin(trainer, handle, details, before, drawn.train.length);
+      if (!this.#stopped) this.#begin(trainer, handle, details, before, choice.train.length);
+      const { held } = choice;
       const validate = async () => (await classifier.evaluate(held, { signal })).accuracy;
       await this.#train(core, trainer, signal, note, held.length ? validate : undefined);
       this.classifier = classifier;
@@ -204,6 +208,13 @@ async function stepOf(core, trainer, signal) {
     done = await core.trainerAdvance(trainer);
     if (done !== undefined) return done;
   }
+}
+
+/** Decodes a picture to see whether it can be. */
+async function checkPicture(core, image, name, upright, signal) {
+  core.imageFree(await decodeImage(core, await readImage(image, name, signal), upright));
+  await nextTurn();
+  signal?.throwIfAborted();
 }
 
 async function addPicture(core, trainer, image, label, name, upright, signal) {

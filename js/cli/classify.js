@@ -7,6 +7,7 @@ import { printable } from '../node/names.js';
 import { PICTURE } from '../node/picture-kinds.js';
 import { EXIT_FAILED, EXIT_INTERRUPTED } from './failures.js';
 import { onInterrupt } from './interrupt.js';
+import { withSkip } from './pictures.js';
 import { openClassifier, openModel } from './model.js';
 import {
   classesOf,
@@ -28,7 +29,7 @@ export function classifyCommand() {
   withClasses(command, 'without --classifier: zero-shot names', { least: 2, conflicts: 'classifier' })
     .addOption(templateOption().conflicts('classifier'))
     .addOption(new Option('--top <n>', 'names a picture, or all').argParser(top).default(5));
-  return withOutput(withPictures(withModel(command))).action(run);
+  return withOutput(withSkip(withPictures(withModel(command)))).action(run);
 }
 
 const top = (text) => (text === 'all' ? Infinity : whole(1, 100000)(text));
@@ -56,7 +57,7 @@ async function run(given, options) {
       if (signal.aborted) break;
       results.push(await classifyOne(classifier, file, options.top, terminal));
     }
-    if (results.some((result) => result.error)) process.exitCode = EXIT_FAILED;
+    if (results.some((result) => result.error) && !options.skipBroken) process.exitCode = EXIT_FAILED;
     if (signal.aborted) process.exitCode = EXIT_INTERRUPTED;
     if (options.json) process.stdout.write(`${JSON.stringify({ results })}\n`);
   } finally {

@@ -10,6 +10,7 @@ import { loadDataset } from '../node/datasets.js';
 import { toName } from '../node/names.js';
 import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { rowsOf } from '../protocol/other-classes.js';
+import { wholePictures, withSkip } from './pictures.js';
 import { heatMap, mapWidth, paintMap, SHADES_KEY } from './heatmap.js';
 import { onInterrupt } from './interrupt.js';
 import { evaluate, openClassifier, openModel } from './model.js';
@@ -31,7 +32,7 @@ export function evalCommand() {
     .addOption(new Option('--classifier <file>', 'a file that mudpt train saved (default: zero-shot)').argParser(given))
     .addOption(templateOption().conflicts('classifier'))
     .addOption(new Option('--confusion <file>', 'save the confusion matrix as .svg or .json').argParser(chartFile));
-  return withOutput(withPictures(withModel(command))).action(run);
+  return withOutput(withSkip(withPictures(withModel(command)))).action(run);
 }
 
 const chartFile = (text) => {
@@ -44,10 +45,12 @@ async function run(options) {
   const { signal, release } = onInterrupt();
   let clip;
   try {
-    const data = await loadDataset(options.data, options);
-    const examples = partOf(data, options);
+    const read = await loadDataset(options.data, { ...options, listBroken: true });
+    partOf(read, options);
     if (options.confusion) await checkTarget(options.confusion, '--confusion');
     clip = await openModel(options, terminal, signal);
+    const data = await wholePictures(read, { ...options, parts: [options.part] }, terminal, signal);
+    const examples = partOf(data, options);
     const classifier = options.classifier
       ? await openClassifier(clip, options.classifier)
       : await clip.zeroShot(data.classes, { templates: options.template ?? [data.template ?? DEFAULT_TEMPLATE] });
@@ -60,7 +63,9 @@ async function run(options) {
     if (options.confusion) await writeWhole(options.confusion, chart(options.confusion, about, result), '--confusion');
     show(terminal, about, result, data);
     if (options.confusion) terminal.print(`\nConfusion matrix saved in ${options.confusion}`);
-    if (options.json) process.stdout.write(`${JSON.stringify({ ...about, ...result })}\n`);
+    const leftOut = data.broken.map(({ path: file, error }) => ({ file, message: error.message }));
+    const more = leftOut.length ? { leftOut } : {};
+    if (options.json) process.stdout.write(`${JSON.stringify({ ...about, ...result, ...more })}\n`);
   } finally {
     release();
     await clip?.dispose();

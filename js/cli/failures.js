@@ -21,8 +21,10 @@ export function reportFailure(error, { json, ...context }) {
   if (error instanceof CommanderError && error.exitCode === 0) return 0; // help and version were asked for
   const { code, message, hint } = describe(error, context);
   process.stderr.write(`mudpt: ${printable(message)}\n`);
+  const { pictures } = error ?? {};
+  for (const each of pictures ?? []) process.stderr.write(`  ${printable(each.message)}\n`);
   if (process.env.MUDPT_DEBUG && error?.stack) process.stderr.write(`${error.stack}\n`);
-  if (json) process.stdout.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
+  if (json) process.stdout.write(`${JSON.stringify({ error: { code, message, hint, pictures } })}\n`);
   return error?.name === 'AbortError' ? EXIT_INTERRUPTED : EXIT_FAILED;
 }
 

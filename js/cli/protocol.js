@@ -22,6 +22,7 @@ import { EXIT_INTERRUPTED } from './failures.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';
 import { DEFAULT_MODEL, given, whole, withModel, withOutput, withPictures } from './options.js';
+import { wholePictures, withSkip } from './pictures.js';
 import { report } from './report.js';
 import { duration, openTerminal, percent, plural } from './terminal.js';
 
@@ -70,7 +71,7 @@ export function protocolCommand() {
     .addOption(new Option('--out <dir>', 'folder of logs, tables, plots (default: results/<name>)').argParser(given))
     .addOption(new Option('--plan', 'print the runs as lines of JSON, each with its command').conflicts('only'))
     .addOption(new Option('--only <id>', 'run this one alone, without tables').argParser(given));
-  return withOutput(withPictures(withModel(command))).action(run);
+  return withOutput(withSkip(withPictures(withModel(command)))).action(run);
 }
 
 async function run(protocol, options) {
@@ -83,7 +84,9 @@ async function run(protocol, options) {
   });
   let clip, core;
   try {
-    const sources = await openSources(protocol, options);
+    const { skipBroken, upright } = options;
+    const look = (data, parts) => wholePictures(data, { parts, upright, skipBroken }, terminal, interrupt.signal);
+    const sources = await openSources(protocol, options, skipBroken ? look : undefined);
     clip = await openModel(options, terminal, interrupt.signal);
     const { fingerprint, variant, precision, device, weightBytes, architecture } = clip.info;
     const { methods, seeds, shots = PROTOCOLS[protocol].shots, set = [] } = options;
@@ -189,7 +192,7 @@ function leftOut(failed, jobs) {
  * The data sets that a protocol trains on, each with what it is tested on besides.
  * @returns {Promise<Sweep['sources']>}
  */
-async function openSources(protocol, { data, source, styles, targets }) {
+async function openSources(protocol, { data, source, styles, targets }, look) {
   const only = (name, option, value) => {
     if (value === undefined || protocol === name) return;
     throw new MudptError('argument', `${option} means nothing to ${protocol}`, `it belongs to ${name}`);
@@ -209,20 +212,20 @@ async function openSources(protocol, { data, source, styles, targets }) {
       const what = '--data holds no data set but the one of --source';
       throw new MudptError('argument', what, 'give the others to test on with --data');
     }
-    const others = await Promise.all([...paths.values()].map((each) => openSet(each)));
-    return [{ set: await openSet(source), targets: byName(others) }];
+    const others = await Promise.all([...paths.values()].map((each) => openSet(each, { look })));
+    return [{ set: await openSet(source, { look }), targets: byName(others) }];
   }
   const sources = [];
   for (const each of paths.values()) {
-    const set = await openSet(each);
-    const others = protocol === 'domain-generalization' ? await openDomains(each, styles, targets) : [];
+    const set = await openSet(each, { look });
+    const others = protocol === 'domain-generalization' ? await openDomains(each, { styles, targets, look }) : [];
     sources.push({ set, targets: byName(others) });
   }
   return sources.sort((a, b) => (a.set.name < b.set.name ? -1 : 1));
 }
 
 /** The same classes in other pictures. @returns {Promise<DataSet[]>} */
-async function openDomains(source, styles, targets) {
+async function openDomains(source, { styles, targets, look }) {
   const present = await stylesOf(source);
   const wanted = styles ?? (targets ? [] : present);
   const missing = wanted.find((style) => !present.includes(style));
@@ -235,8 +238,8 @@ async function openDomains(source, styles, targets) {
         : 'write one, or give other folders of the same classes with --targets',
     );
   }
-  const opened = wanted.map((split) => openSet(source, { split, testOnly: true }));
-  return Promise.all([...opened, ...(targets ?? []).map((each) => openSet(each, { testOnly: true }))]);
+  const opened = wanted.map((split) => openSet(source, { split, testOnly: true, look }));
+  return Promise.all([...opened, ...(targets ?? []).map((each) => openSet(each, { testOnly: true, look }))]);
 }
 
 /** An order that does not depend on how they were given. @param {DataSet[]} sets */
@@ -270,6 +273,7 @@ function printPlan(jobs, sources, folder, options) {
     device,
     variant,
     upright,
+    skipBroken,
   } = options;
   const repeated = (flag, values) => (values?.length ? [flag, ...values] : []);
   const needed = new Map(sources.map((each) => [each.set.name, source === undefined ? [each.set.source] : data]));
@@ -284,6 +288,7 @@ function printPlan(jobs, sources, folder, options) {
     ...(device === 'wasm' ? [] : ['--device', device]),
     ...(variant === 'auto' ? [] : ['--variant', variant]),
     ...(upright ? ['--upright'] : []),
+    ...(skipBroken ? ['--skip-broken'] : []),
     ...['--out', folder],
   ];
   for (const { id, identity } of jobs) {

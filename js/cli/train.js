@@ -6,11 +6,14 @@
  */
 import { Command, Option } from 'commander';
 import path from 'node:path';
+import { createCore } from '../core.js';
 import { MudptError } from '../errors.js';
 import { DEFAULT_TEMPLATE, resolveSettings, TRAINABLE } from '../methods.js';
 import { mean } from '../metrics.js';
+import { drawShots } from '../shots.js';
 import { loadDataset } from '../node/datasets.js';
 import { fileName } from '../node/names.js';
+import { wholePictures, withSkip } from './pictures.js';
 import { keeper, openRun, requireSameRun, withCheckpoint } from './checkpoint.js';
 import { EXIT_INTERRUPTED } from './failures.js';
 import { checkTarget, writeWhole } from '../node/whole-files.js';
@@ -48,7 +51,7 @@ export function trainCommand() {
     .addOption(templateOption())
     .addOption(new Option('--out <file>', 'where to save (default: <data>-<method>.safetensors)').argParser(given))
     .option('--raw', 'save the trained parameters, too, as mudpt export needs them');
-  return withOutput(withPictures(withModel(command))).action(run);
+  return withOutput(withSkip(withPictures(withModel(command)))).action(run);
 }
 
 async function run(options, command) {
@@ -64,20 +67,23 @@ async function run(options, command) {
   let clip;
   try {
     const sample = options.data ? null : await sampleTask(options.task, terminal, signal);
-    const data = await loadDataset(sample?.folder ?? options.data, options);
-    if (data.classes.length < 2) {
-      const what = `${options.data}: has one class only, ${data.classes[0]}`;
+    const read = await loadDataset(sample?.folder ?? options.data, { ...options, listBroken: true });
+    if (read.classes.length < 2) {
+      const what = `${options.data}: has one class only, ${read.classes[0]}`;
       throw new MudptError('dataset', what, 'give a folder with a folder of pictures for each of two classes or more');
     }
-    const output = options.out ?? `${fileName(data.name)}-${method}.safetensors`;
+    const output = options.out ?? `${fileName(read.name)}-${method}.safetensors`;
     await checkTarget(output);
     if (target && path.resolve(target) === path.resolve(output)) {
       throw new MudptError('argument', `${target} is to be the checkpoint and the result`, 'give --out another name');
     }
     clip = await openModel(options, terminal, signal);
-    requireSameRun(resume, clip, { classes: data.classes, ...asked });
+    requireSameRun(resume, clip, { classes: read.classes, ...asked });
     const { settings } = resolveSettings({ method, ...before, ...asked }, clip.info.architecture);
-    introduce(terminal, clip, data, settings);
+    const parts = /** @type {const} */ (['train', 'test', ...(options.val ? ['val'] : [])]);
+    const data = await wholePictures(read, { ...options, parts: [...parts] }, terminal, signal);
+    await checkRun(clip, data, settings, options);
+    introduce(terminal, clip, data, settings, options);
 
     const templates = options.template ?? [data.template ?? DEFAULT_TEMPLATE];
     const plain = await clip.zeroShot(data.classes, { templates });
@@ -89,7 +95,8 @@ async function run(options, command) {
     const validation = options.val && (data.val?.length ? toExamples(data.val) : true);
     const { recompute, memory: memoryLimit } = options;
     const room = { recompute, memoryLimit };
-    job = clip.tune({ method, ...asked, ...room, classes: data.classes, examples, validation, resume });
+    const skip = options.skipBroken && { onBroken: (broken) => terminal.warn(`left out: ${broken.message}`) };
+    job = clip.tune({ method, ...asked, ...room, ...skip, classes: data.classes, examples, validation, resume });
     const losses = [];
     const validated = [];
     const classifier = await follow(job, settings, losses, validated, keeper(job, target), terminal).catch(
@@ -130,6 +137,9 @@ async function run(options, command) {
         perClass: tuned ? pairs(data.classes, zeroShot, tuned) : null,
         lossPerEpoch: losses.map(mean),
         ...(options.val && { validationPerEpoch: validated }),
+        ...(data.broken.length && {
+          leftOut: data.broken.map(({ path: file, error }) => ({ file, message: error.message })),
+        }),
         interrupted: signal.aborted,
         seconds,
         peakBytes,
@@ -143,6 +153,24 @@ async function run(options, command) {
     terminal.wipe();
     interrupt.release();
     await clip?.dispose();
+  }
+}
+
+/**
+ * What tune() would refuse, before zero-shot is measured: too few pictures, names that do not fit a sentence.
+ * @param {any} clip
+ * @param {import('../node/datasets.js').Dataset} data
+ * @param {import('../methods.js').Settings} settings
+ * @param {Record<string, any>} options
+ */
+async function checkRun(clip, { classes, train, val }, settings, { method, val: validates, recompute }) {
+  const core = await createCore({ threads: 1 });
+  try {
+    const labels = train.map(({ label }) => label);
+    const drawn = drawShots(core, classes, labels, { ...settings, validation: Boolean(validates && !val?.length) });
+    await clip.plan({ method, ...settings, classes, pictures: drawn.train.length, recompute: Boolean(recompute) });
+  } finally {
+    core.dispose();
   }
 }
 
@@ -198,7 +226,8 @@ async function follow(job, { batchSize }, losses, validated, kept, terminal) {
 
 // ------------------------------------------------------------------------------------------ what is shown
 
-function introduce(terminal, clip, { name, classes, train, test, notes }, { shots }) {
+/** @param {any} terminal @param {any} clip @param {import('../node/datasets.js').Dataset} data */
+function introduce(terminal, clip, { name, classes, train, test, val, notes }, { shots }, { val: validates }) {
   const { weightBytes, threads, variant, precision, device, adapter } = clip.info;
   const model = clip.info.name.split(/[\\/]/).filter(Boolean).at(-1);
   const counts = classes.map(() => 0);
@@ -217,6 +246,8 @@ function introduce(terminal, clip, { name, classes, train, test, notes }, { shot
   const paint = (text, _, x) => (x ? text : terminal.colors.dim(text));
   for (const line of table(rows, 'll', { indent: 0, paint })) terminal.note(line);
   for (const note of notes) terminal.note(note);
+  if (val?.length && !validates)
+    terminal.note(`${count(val.length)} pictures to validate on are used with --val alone.`);
 }
 
 /** Zero-shot and tuned side by side, then the classes that differ most. */

@@ -19,6 +19,8 @@ const AT_ONCE = 64;
  * @typedef {import('../node/datasets.js').Example} Example
  * @typedef {'all' | 'base' | 'new'} Part  all classes, their first half (rounded up), or the rest
  *
+ * @typedef {(data: Dataset, parts: ('train' | 'test')[]) => Promise<Dataset>} Look
+ *
  * @typedef {object} DataSet
  * @property {string} name
  * @property {string} source  what it was read from
@@ -29,11 +31,13 @@ const AT_ONCE = 64;
 
 /**
  * @param {string} source  a folder or a split file
- * @param {{ split?: string, testOnly?: boolean }} [options]  as loadDataset has them; a split is called by its style
+ * @param {{ split?: string, testOnly?: boolean, look?: Look }} [options]  as loadDataset has them; a split is called by
+ *   its style; look leaves out what cannot be read, and is told of what matters
  * @returns {Promise<DataSet>}
  */
-export async function openSet(source, options = {}) {
-  const dataset = await loadDataset(source, options);
+export async function openSet(source, { look, ...options } = {}) {
+  const read = await loadDataset(source, { ...options, listBroken: Boolean(look) });
+  const dataset = look ? await look(read, options.testOnly ? ['test'] : ['train', 'test']) : read;
   const root = (await stat(source)).isDirectory() ? source : path.dirname(source);
   return { name: options.split ?? dataset.name, source, root, dataset, hash: await hashOf(dataset, root) };
 }
