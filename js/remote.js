@@ -63,10 +63,11 @@ export async function loadClip(from, options = {}) {
       ? new MudptError('environment', `the worker could not be started: ${found[0]}`, found[1])
       : error;
     if (worker) throw missing;
-    console.warn(`mudpt computes in the page, which stands still meanwhile: ${missing.message}`);
-    return loadHere(from, rest).catch((cause) => {
+    const loaded = await loadHere(from, rest).catch((cause) => {
       throw cause.code === 'environment' ? missing : cause;
     });
+    console.warn(`mudpt computes in the page, which stands still meanwhile: ${missing.message}`);
+    return loaded;
   }
 }
 
