@@ -73,9 +73,49 @@ test('what package.json promises is there, and nothing else', async () => {
   for (const file of ['js/worker.js', 'js/wasm/mudpt.wasm', 'js/wasm/mudpt-relaxed.wasm', 'LICENSE', 'README.md'])
     assert.ok(files.includes(file), file);
   const foreign = files.filter(
-    (file) => !/^(js|models\/pictoclip)\/|^[A-Z-]+\.md$|^LICENSE$|^package\.json$/.test(file),
+    (file) => !/^(js|docs|models\/pictoclip)\/|^[A-Z-]+\.md$|^LICENSE$|^package\.json$/.test(file),
   );
   assert.deepEqual(foreign, []);
+});
+
+test('links and pictures of its documents lead to what is in the package', async () => {
+  const { folder, files } = await installed();
+  const documents = files.filter((file) => file.endsWith('.md'));
+  assert.ok(documents.includes('docs/quick-start.md') && documents.includes('SECURITY.md'));
+  const dead = [];
+  let links = 0;
+  for (const document of documents) {
+    const text = readFileSync(path.join(folder, 'node_modules/mudpt', document), 'utf8');
+    for (const [, link] of text.replace(/^```[^]*?^```$/gm, '').matchAll(/\]\(([^)#\s]+)[^)]*\)/g)) {
+      if (/^[a-z]+:/.test(link)) continue;
+      links++;
+      if (!files.includes(path.posix.join(path.posix.dirname(document), link))) dead.push(`${document}: ${link}`);
+    }
+  }
+  assert.deepEqual(dead, []);
+  assert.ok(links > 50, `${links} links`);
+});
+
+test("help's first example runs where nothing but the package is installed", async () => {
+  const { folder } = await installed();
+  const { dependencies } = JSON.parse(readFileSync(inTree('package.json'), 'utf8'));
+  for (const name of [...Object.keys(dependencies), 'd3-path', 'internmap'])
+    cpSync(inTree(`node_modules/${name}`), path.join(folder, 'node_modules', name), { recursive: true });
+  const args = ['node_modules/mudpt/js/cli/main.js', 'train', '--json'];
+  const options = { cwd: folder, env: { ...process.env, MUDPT_CACHE: path.join(folder, 'cache') } };
+  const { stdout, stderr } = await execute(process.execPath, [...args, '--epochs', '1'], options);
+  const { task, classes, pictures, attribution, output } = JSON.parse(stdout);
+  assert.equal(task, 'zoo-sample');
+  assert.equal(classes.length, 8);
+  assert.deepEqual(pictures, { train: 48, test: 48 });
+  assert.match(attribution, /CC-BY-4\.0/);
+  assert.doesNotMatch(attribution, /CC-BY-SA/);
+  assert.match(stderr, /small sample of zoo/);
+  assert.ok(readFileSync(path.join(folder, output)).length > 1000);
+  // A task by its name is that task or an error that says what draws it.
+  await assert.rejects(execute(process.execPath, [...args, '--task', 'zoo'], options), ({ stderr: told }) =>
+    /need @iconify-json\/.*npm install --no-save/.test(told),
+  );
 });
 
 test('the quick start runs as it stands, with the package as it is packed', async () => {

@@ -123,6 +123,30 @@ test('no picture is both trained on and tested, nor drawn twice', () => {
   assert.equal(seen.size, split.train.length + split.test.length);
 });
 
+test('the sample in the package has pictures of the task, each as it is drawn', () => {
+  const folder = path.join(project, 'models/pictoclip/zoo-sample');
+  const { classes, template, train, test: tested } = readJson(folder, 'split.json');
+  assert.equal(template, split.template);
+  for (const [part, rows] of [
+    ['train', train],
+    ['test', tested],
+  ]) {
+    assert.equal(rows.length, 6 * classes.length);
+    for (const [file, label] of rows) {
+      assert.ok(
+        split[part].some(([name, of]) => name === file && split.classes[of] === classes[label]),
+        file,
+      );
+      assert.equal(pixels(path.join(folder, file)), pixels(path.join(sample, file)), file);
+    }
+  }
+  const credits = readFileSync(path.join(folder, 'ATTRIBUTION.md'), 'utf8');
+  const used = new Set([...train, ...tested].map(([file]) => /\d-([^/]*)\.png$/.exec(file)[1]));
+  for (const set of used) assert.match(credits, new RegExp(`^\\| \`${set}\` \\|.*\\[CC-BY-[34]\\.0\\]`, 'm'));
+  const bytes = readdirSync(folder, { recursive: true }).map((file) => statSync(path.join(folder, file)));
+  assert.ok(bytes.reduce((sum, file) => sum + (file.isFile() ? file.size : 0), 0) < 300_000);
+});
+
 test('the attribution names every set in use, its author and licence', () => {
   const text = readFileSync(path.join(sample, 'ATTRIBUTION.md'), 'utf8');
   const used = new Set([...split.train, ...split.test].map(([file]) => /\d-(.*)\.png$/.exec(file)[1]));
