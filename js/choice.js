@@ -4,7 +4,7 @@
  */
 import { BrokenPictures } from './broken.js';
 import { labelsOf } from './classifier.js';
-import { drawShots, drawValidation } from './shots.js';
+import { countEach, drawShots, drawValidation } from './shots.js';
 
 export class Choice {
   #core;
@@ -39,6 +39,12 @@ export class Choice {
     this.#broken = new BrokenPictures(onBroken);
     this.#labels = labelsOf(classes, examples);
     if (this.#given.validation) this.#others = labelsOf(classes, validation);
+  }
+
+  /** How many each class has of those that are trained on. */
+  get counts() {
+    const labels = this.train.map((index) => this.#labels[index]);
+    return countEach(this.#classes.length, labels);
   }
 
   /** The examples that validate. */

@@ -39,7 +39,8 @@ const BYTES_AT_ONCE = 8 * 2 ** 20;
  * @property {string} method
  * @property {string[]} classes
  * @property {string[]} [templates] zero-shot
- * @property {import('./methods.js').Settings} [settings] of the training run
+ * @property {import('./methods.js').Settings} [settings] of the training run; shots: as many as a class had, at most
+ * @property {{ pictures: number, least: number, most: number }} [trainedOn] in all, and of a class
  */
 
 /** How names are compared where they are not written alike: without spaces around, accents in one form. */

@@ -35,10 +35,7 @@ export interface PixelData {
 /** What a browser can draw on a canvas: `ImageBitmap`, `HTMLImageElement`, `HTMLCanvasElement`, `VideoFrame`, … */
 export type DrawableImage = object;
 
-/**
- * A picture and its class: the class's name, or its index in the list of classes. Where two classes have the name, the
- * index is needed. Spaces around a name and the form of its accents do not count.
- */
+/** A picture and its class: the class's name, or (where two classes have it) its index in the list of classes. */
 export interface Example {
   image: ImageInput;
   label: string | number;
@@ -206,7 +203,10 @@ export interface TuneSettings {
   injection?: 'linear' | 'transformer';
   /** MuDPT, linear: whether the first layer's text prompts are injected into its image prompts. Default `true`. */
   layer0Fusion?: boolean;
-  /** Pictures a class, at most; they are drawn by the seed. `Infinity` for all. Default 16. */
+  /**
+   * Pictures a class, at most; they are drawn by the seed. `Infinity` for all. Default 16. Where no class has as many,
+   * {@link Classifier.settings} say how many there were.
+   */
   shots?: number;
   /** Passes over them, 1 to 100000. Default 10. */
   epochs?: number;
@@ -297,13 +297,10 @@ export interface TuneOptions extends TuneSettings {
   signal?: AbortSignal;
 }
 
-/** A picture that cannot be read and was left out. */
+/** A picture that cannot be read and was left out: its place in which list, and what a {@link MudptError} says. */
 export interface BrokenPicture {
-  /** In the list that was given. */
   readonly index: number;
-  /** Which list: of `validation: true` it is `'examples'`. */
   readonly list: 'examples' | 'validation';
-  /** What is wrong, as a {@link MudptError} has it. */
   readonly code: ErrorCode;
   readonly message: string;
   readonly hint: string;

@@ -29,10 +29,11 @@ const KINDS = {
  * @param {import('./classifier.js').Details} details
  * @returns {Record<string, string>}
  */
-export function describe({ core, fingerprint }, format, { method, classes, templates, settings }) {
+export function describe({ core, fingerprint }, format, { method, classes, templates, settings, trainedOn }) {
   const metadata = { format, version: VERSION, library: core.version(), method, fingerprint };
   metadata.classes = JSON.stringify(classes);
   if (templates) metadata.templates = JSON.stringify(templates);
+  if (trainedOn) metadata.trained_on = JSON.stringify(trainedOn);
   if (settings) {
     const { phrase, promptLength, depth, ...rest } = settings;
     Object.assign(metadata, { phrase, prompt_length: String(promptLength) });

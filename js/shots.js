@@ -57,6 +57,18 @@ function draw(core, classes, labels, most, seed) {
   return Array.from(core.sampleShots(labels, classes.length, Math.min(most, labels.length), seed));
 }
 
+/**
+ * How many pictures the classes have: fewer than were asked for, where there are not as many.
+ * @param {number} classes
+ * @param {number[]} labels
+ */
+export function countEach(classes, labels) {
+  const counts = new Array(classes).fill(0);
+  for (const label of labels) counts[label]++;
+  const [least, most] = [Math.min, Math.max].map((which) => counts.reduce((a, b) => which(a, b)));
+  return { pictures: labels.length, least, most };
+}
+
 /** Refuses labels that lack classes. */
 function requireAll(classes, labels, words) {
   const present = new Set(labels);

@@ -116,7 +116,9 @@ export class TuneJob {
     const sizes = { method, ...METHODS[method].sizes(settings, config) };
     const handle = core.classifierCreate(clip, sizes, { ids, nameLengths });
     const details = { method, classes: names, settings };
-    const classifier = new Classifier(model, handle, details);
+    /** @type {import('./classifier.js').Details} */
+    const own = { ...details };
+    const classifier = new Classifier(model, handle, own);
     let trainer = 0;
     try {
       core.classifierInit(handle, settings.seed, phrase);
@@ -137,6 +139,9 @@ export class TuneJob {
       }
       const note = before?.difference(model);
       if (!this.#stopped) this.#begin(trainer, handle, details, before, choice.train.length);
+      own.trainedOn = choice.counts;
+      if (settings.shots < Infinity)
+        own.settings = { ...settings, shots: Math.min(settings.shots, own.trainedOn.most) };
       const { held } = choice;
       const validate = async () => (await classifier.evaluate(held, { signal })).accuracy;
       await this.#train(core, trainer, signal, note, held.length ? validate : undefined);

@@ -69,6 +69,7 @@ async function describeSaved(name) {
   const settings = { ...sizes, phrase, ...read('hyper_parameters') };
   const shapes = Object.fromEntries(tensors.map((tensor) => [tensor.name, tensor.shape]));
   const trained = phrase !== undefined;
+  const trainedOn = read('trained_on');
   return {
     rows: [
       [kind, `${name}, ${size(header.end)}`],
@@ -85,6 +86,7 @@ async function describeSaved(name) {
               .join(', ')
           : undefined,
       ],
+      ['trained on', trainedOn && saidOf(trainedOn)],
       [
         'tensors',
         Object.entries(shapes)
@@ -99,9 +101,13 @@ async function describeSaved(name) {
       ...(kind === 'checkpoint' && { epoch: Number(metadata.epoch), step: Number(metadata.step) }),
       ...{ file: name, bytes: header.end, method, classes, fingerprint, library, tensors: shapes },
       ...(trained && { settings }),
+      ...(trainedOn && { trainedOn }),
     },
   };
 }
+
+const saidOf = ({ pictures, least, most }) =>
+  `${plural(pictures, 'picture')}, ${least === most ? most : `${least} to ${most}`} a class`;
 
 /** Where a run stands. */
 function placeOf({ epoch, step }, { epochs }) {

@@ -10,7 +10,7 @@ import { createCore } from '../core.js';
 import { MudptError } from '../errors.js';
 import { DEFAULT_TEMPLATE, resolveSettings, TRAINABLE } from '../methods.js';
 import { mean } from '../metrics.js';
-import { drawShots } from '../shots.js';
+import { countEach, drawShots } from '../shots.js';
 import { loadDataset } from '../node/datasets.js';
 import { fileName } from '../node/names.js';
 import { wholePictures, withSkip } from './pictures.js';
@@ -82,7 +82,7 @@ async function run(options, command) {
     const { settings } = resolveSettings({ method, ...before, ...asked }, clip.info.architecture);
     const parts = /** @type {const} */ (['train', 'test', ...(options.val ? ['val'] : [])]);
     const data = await wholePictures(read, { ...options, parts: [...parts] }, terminal, signal);
-    await checkRun(clip, data, settings, options);
+    const used = await checkRun(clip, data, settings, options);
     introduce(terminal, clip, data, settings, options);
 
     const templates = options.template ?? [data.template ?? DEFAULT_TEMPLATE];
@@ -131,7 +131,8 @@ async function run(options, command) {
         templates,
         model: { name: clip.info.name, fingerprint: clip.info.fingerprint },
         classes: data.classes,
-        pictures: { train: data.train.length, test: data.test.length },
+        pictures: { train: data.train.length, test: data.test.length, used: used.pictures },
+        shots: { asked: settings.shots, least: used.least, most: used.most },
         zeroShot: { accuracy: zeroShot.accuracy, macroF1: zeroShot.macroF1, ece: zeroShot.ece },
         tuned: tuned ? { accuracy: tuned.accuracy, macroF1: tuned.macroF1, ece: tuned.ece } : null,
         perClass: tuned ? pairs(data.classes, zeroShot, tuned) : null,
@@ -169,6 +170,10 @@ async function checkRun(clip, { classes, train, val }, settings, { method, val: 
     const labels = train.map(({ label }) => label);
     const drawn = drawShots(core, classes, labels, { ...settings, validation: Boolean(validates && !val?.length) });
     await clip.plan({ method, ...settings, classes, pictures: drawn.train.length, recompute: Boolean(recompute) });
+    return countEach(
+      classes.length,
+      drawn.train.map((index) => labels[index]),
+    );
   } finally {
     core.dispose();
   }
@@ -232,11 +237,15 @@ function introduce(terminal, clip, { name, classes, train, test, val, notes }, {
   const model = clip.info.name.split(/[\\/]/).filter(Boolean).at(-1);
   const counts = classes.map(() => 0);
   for (const { label } of train) counts[label]++;
-  const used = counts.reduce((sum, each) => sum + Math.min(each, shots), 0);
+  const used = counts.map((each) => Math.min(each, shots));
+  const [least, most] = [Math.min, Math.max].map((which) => used.reduce((a, b) => which(a, b)));
+  const each = least === most ? most : `${least} to ${most}`;
+  const fewer = least < shots && shots < Infinity ? ` (${each} a class, ${shots} asked for)` : '';
+  const sum = used.reduce((a, b) => a + b, 0);
   const rows = [
     ['model', `${model}, ${size(weightBytes)}`],
     ['data', `${name}, ${plural(classes.length, 'class', 'classes')}`],
-    ['pictures', `${count(used)} of ${count(train.length)} to train on, ${count(test.length)} to test`],
+    ['pictures', `${count(sum)} of ${count(train.length)} to train on${fewer}, ${count(test.length)} to test`],
     [
       'running on',
       `${plural(threads, 'thread')}, ${variant === 'relaxed' ? 'relaxed ' : ''}SIMD, precision ${precision}` +

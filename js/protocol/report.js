@@ -9,7 +9,7 @@ import { linePlotSvg } from '../node/charts.js';
 import { fileName, printable } from '../node/names.js';
 import { checkTogether, readLogs } from './logs.js';
 import { AVERAGE } from './plan.js';
-import { summarize } from './tables.js';
+import { shotsOf, summarize } from './tables.js';
 
 /**
  * @typedef {import('./tables.js').Summary} Summary
@@ -49,9 +49,11 @@ export function cellText(cell) {
 }
 
 /** What a table shows. @param {Summary} summary @param {Table} table */
-export function tableTitle({ title }, { data, shots }) {
+export function tableTitle({ title }, { data, shots, fewer }) {
   const of = data === AVERAGE ? 'average over the data sets' : data;
-  const by = shots === null ? 'zero-shot' : shots === 1 ? '1 shot' : `${shots} shots`;
+  const there = shots === null ? '' : shotsOf({ shots, fewer });
+  const asked = fewer ? ` (${shots} asked for)` : '';
+  const by = shots === null ? 'zero-shot' : `${there} shot${there === '1' ? '' : 's'}${asked}`;
   return [title, of, by].filter((part) => part !== null).join(', ');
 }
 
@@ -105,16 +107,17 @@ const escapeCell = (text) => printable(text).replace(/[\\`*_<>[\]|#]/g, '\\$&');
 
 /** One line a cell. @param {Summary} summary */
 function csv({ protocol, tables }) {
-  const lines = tables.flatMap(({ data, shots, columns, rows }) =>
+  const lines = tables.flatMap(({ data, shots, fewer, columns, rows }) =>
     rows.flatMap(({ method, cells }) =>
       cells.flatMap((cell, x) => {
         if (!cell) return [];
         const { mean, deviation, count } = cell;
-        return [[protocol, data ?? '', shots ?? '', method, columns[x], exact(mean), exact(deviation), count]];
+        const there = shots === null ? '' : shotsOf({ shots, fewer });
+        return [[protocol, data ?? '', there, method, columns[x], exact(mean), exact(deviation), count, shots ?? '']];
       }),
     ),
   );
-  const head = ['protocol', 'data', 'shots', 'method', 'column', 'accuracy', 'deviation', 'seeds'];
+  const head = ['protocol', 'data', 'shots', 'method', 'column', 'accuracy', 'deviation', 'seeds', 'asked'];
   return [head, ...lines].map((line) => `${line.map(field).join(',')}\r\n`).join('');
 }
 
@@ -127,13 +130,13 @@ const field = (value) => (/[",\r\n]/.test(String(value)) ? `"${String(value).rep
 /** @param {Summary} summary @returns {{ file: string, title: string, svg: string }[]} */
 function plotFiles({ protocol, title, plots }) {
   const taken = new Set();
-  return plots.map(({ data, what, shots, series }) => {
+  return plots.map(({ data, what, steps, series }) => {
     let file = `${protocol}-${fileName(data)}`;
     while (taken.has(file.toLowerCase())) file += '_';
     taken.add(file.toLowerCase());
     const heading = `${title}: ${data === AVERAGE ? 'average over the data sets' : data}`;
     const svg = linePlotSvg({
-      ...{ title: heading, xLabel: 'shots a class', yLabel: `${what} in %`, xs: shots, limits: [0, 100] },
+      ...{ title: heading, xLabel: 'shots a class', yLabel: `${what} in %`, xs: steps, limits: [0, 100] },
       series: series.map(({ title: name, cells }) => {
         const deviations = cells.map((cell) => cell?.deviation ?? null);
         return { name, values: cells.map((cell) => cell?.mean ?? null), deviations };

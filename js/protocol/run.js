@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import os from 'node:os';
 import { mean } from '../metrics.js';
 import { onDisk } from '../node/paths.js';
-import { drawShots } from '../shots.js';
+import { countEach, drawShots } from '../shots.js';
 import { withOtherClasses } from './other-classes.js';
 import { classesOf, examplesOf, insidePath, sameNames } from './sets.js';
 
@@ -23,8 +23,9 @@ import { classesOf, examplesOf, insidePath, sameNames } from './sets.js';
  * @property {string} model  name of its folder
  * @property {{ name: string, classes: number, pictures: number, right: number, accuracy: number, macroF1: number,
  *   ece: number }[]} results  one a test; shares from 0 to 1
- * @property {{ count: number, hash: string } | null} drawn  pictures that were trained on; SHA-256 of their paths in
- *   the data set and of their bytes: methods with the same hash saw the same pictures
+ * @property {{ count: number, least?: number, most?: number, hash: string } | null} drawn  what was trained on, in all
+ *   and of a class; SHA-256 of the pictures' paths in the data set and of their bytes: methods with the same hash saw
+ *   the same pictures
  * @property {number[]} lossPerEpoch
  * @property {{ train: number, test: number }} seconds
  * @property {string} finished  when, ISO 8601
@@ -106,13 +107,18 @@ async function train(clip, core, { identity, train }, onProgress, signal) {
   const classifier = await tuning.finished;
   // What tune() draws, as it depends on these alone.
   const labels = list.map(({ label }) => label);
-  const drawn = drawShots(core, classes, labels, settings).train.map((index) => list[index].path);
+  const indices = drawShots(core, classes, labels, settings).train;
+  const { least, most } = countEach(
+    classes.length,
+    indices.map((index) => labels[index]),
+  );
+  const drawn = indices.map((index) => list[index].path);
   const hash = createHash('sha256');
   for (const file of drawn) hash.update(`${insidePath(set.root, file)}\0`).update(await readFile(onDisk(file)));
   return {
     classifier,
     lossPerEpoch: losses.map(mean),
-    drawn: { count: drawn.length, hash: hash.digest('hex') },
+    drawn: { count: drawn.length, least, most, hash: hash.digest('hex') },
   };
 }
 

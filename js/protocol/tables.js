@@ -17,14 +17,16 @@ import { AVERAGE, OTHERS, PROTOCOLS } from './plan.js';
  *
  * @typedef {object} Table
  * @property {string | null} data   the data set, or the average over data sets; null where data sets are the columns
- * @property {number | null} shots  null where nothing was trained
+ * @property {number | null} shots  asked for; null where nothing was trained
+ * @property {{ least: number, most: number } | null} fewer  pictures of a class, where they are not as many
  * @property {string[]} columns
  * @property {{ method: string, title: string, cells: (Cell | null)[] }[]} rows
  *
  * @typedef {object} Plot
  * @property {string} data  the data set, or 'average'
  * @property {string} what  what is shown of it
- * @property {number[]} shots
+ * @property {number[]} shots  asked for
+ * @property {string[]} steps  what they are called: those that were there
  * @property {{ method: string, title: string, cells: (Cell | null)[] }[]} series  a cell for each shots
  *
  * @typedef {object} Summary
@@ -88,7 +90,10 @@ function summarizeProtocol(protocol, logs) {
       return { method, columns: new Map(layOut(shares, keys, runs[0]?.identity.data)) };
     });
   };
-  const tableOf = (name, own, shot) => toTable(name, shot, rowsOf(own, shot), seeds);
+  const tableOf = (name, own, shot) => ({
+    ...toTable(name, shot, rowsOf(own, shot), seeds),
+    fewer: fewerThan(shot, own),
+  });
 
   const tables = shots.flatMap((shot) => {
     if (protocol === 'few-shot') return [tableOf(null, logs, shot)];
@@ -171,7 +176,21 @@ function average(shares, keys) {
   return new Map(seeds.map((seed) => [seed, mean(columns.map((column) => column.get(seed) ?? 0))]));
 }
 
-/** @returns {Table} */
+/** Pictures of a class that were drawn, where they are fewer than was asked for. @param {Log[]} logs */
+function fewerThan(shots, logs) {
+  const drawn = logs.flatMap((log) => (log.identity.shots === shots && log.drawn ? [log.drawn] : []));
+  const least = drawn.reduce((few, { least = shots }) => Math.min(few, least), shots);
+  const most = drawn.reduce((many, { most = shots }) => Math.max(many, most), 0);
+  return shots !== null && drawn.length && least < shots ? { least, most } : null;
+}
+
+/** "16", or of how many pictures there were: "15", "3–16" @param {Pick<Table, 'shots' | 'fewer'>} table */
+export const shotsOf = ({ shots, fewer }) => {
+  if (!fewer) return `${shots}`;
+  return fewer.least === fewer.most ? `${fewer.most}` : `${fewer.least}–${fewer.most}`;
+};
+
+/** @returns {Omit<Table, 'fewer'>} */
 function toTable(data, shots, rows, seeds) {
   const columns = distinct(rows.flatMap(({ columns }) => [...columns.keys()]));
   const cell = (bySeed) => {
@@ -208,6 +227,10 @@ function plotsOf(tables, shots) {
       data,
       what: [HARMONIC, OTHERS].includes(column) ? column : single,
       shots,
+      steps: shots.map((shot) => {
+        const table = own.find((each) => each.shots === shot);
+        return shotsOf({ shots: shot, fewer: table?.fewer ?? null });
+      }),
       series: methods.map((method) => {
         return { method, title: METHODS[method].title, cells: shots.map((shot) => at(method, shot)) };
       }),

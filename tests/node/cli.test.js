@@ -295,6 +295,17 @@ test('info on models and classifiers', async () => {
   assert.ok(stdout.split('\n').every((line) => line.length <= 80));
 });
 
+test('a count of shots that is not there is not told as if it were', async () => {
+  const args = ['train', '--data', 'faces3', '--epochs', '1', '--shots', '16', '--out', 'sixteen.safetensors'];
+  const { stdout } = await mudpt(args);
+  assert.match(stdout, /^pictures +18 of 18 to train on \(6 a class, 16 asked for\), 18 to test$/m);
+  const saved = json(await mudpt(['info', 'sixteen.safetensors', '--json']));
+  assert.deepEqual([saved.settings.shots, saved.trainedOn], [6, { pictures: 18, least: 6, most: 6 }]);
+  assert.match((await mudpt(['info', 'sixteen.safetensors'])).stdout, /^trained on +18 pictures, 6 a class$/m);
+  const { shots, pictures } = json(await mudpt([...args, '--json']));
+  assert.deepEqual([shots, pictures.used], [{ asked: 16, least: 6, most: 6 }, 18]);
+});
+
 test('a sample task is rendered where no data are given', async () => {
   const args = ['train', '--shots', '1', '--epochs', '1', '--json', '--out', 'sample.safetensors'];
   const result = json(await mudpt(args, { env: { MUDPT_CACHE: at('cache') } }));

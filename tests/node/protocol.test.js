@@ -233,13 +233,34 @@ test('few-shot over a folder of data sets: tables, plots, and files that say the
   const lines = files['few-shot.csv'].trimEnd().split('\r\n');
   assert.equal(lines.length, 1 + 2 * 2 * 3);
   const [row] = tables[1].rows.filter(({ method }) => method === 'mudpt');
-  assert.ok(lines.includes(`few-shot,,2,mudpt,four,${row.cells[1].mean.toFixed(4)},,1`));
+  assert.ok(lines.includes(`few-shot,,2,mudpt,four,${row.cells[1].mean.toFixed(4)},,1,2`));
   assert.ok(files['few-shot.md'].includes(cellText(row.cells[2])));
   assert.match(files['few-shot-average.svg'], /<title>Few-shot recognition: average over the data sets<\/title>/);
   const drawn = logsIn('few')
     .filter(({ identity }) => identity.shots === 2)
     .map((each) => each.drawn.count);
   assert.deepEqual(new Set(drawn), new Set([8, 10]));
+});
+
+test('where there are fewer shots than were asked for, table, plot and log have what was there', async () => {
+  cpSync(at('sets/five'), at('uneven'), { recursive: true });
+  const split = JSON.parse(readFileSync(at('sets/five/split.json'), 'utf8'));
+  writeFileSync(at('uneven/split.json'), JSON.stringify({ ...split, train: split.train.slice(1) }));
+  const run = `${model} --methods vpt --seeds 1 --shots 1,16 --set epochs=1`;
+  const stdout = await succeeds(`protocol few-shot --data sets/five ${run} --out asked`);
+  assert.match(stdout, /^Few-shot recognition, 1 shot$/m);
+  assert.match(stdout, /^Few-shot recognition, 3 shots \(16 asked for\)$/m);
+  const [one, many] = logsIn('asked').sort((a, b) => a.identity.shots - b.identity.shots);
+  assert.deepEqual([one.drawn.least, one.drawn.most, many.drawn.least, many.drawn.most], [1, 1, 3, 3]);
+  assert.equal(many.identity.shots, 16, 'what was asked for is what a run is known by');
+  const files = reports('asked');
+  assert.match(files['few-shot-five.svg'], />3<\/text>/);
+  assert.doesNotMatch(files['few-shot-five.svg'], />16<\/text>/);
+  assert.match(files['few-shot.csv'], /^few-shot,,3,vpt,five,[\d.]+,,1,16\r$/m);
+  assert.match(
+    await succeeds(`protocol few-shot --data uneven ${run} --out uneven-asked`),
+    /, 2–3 shots \(16 asked for\)$/m,
+  );
 });
 
 test('cross-dataset: the names of the other data set; domain generalization: those of the style', async () => {
