@@ -1,10 +1,9 @@
 /** mudpt classify: what is on pictures. One that cannot be read gets its error line; the others are classified. */
 import { Command, Option } from 'commander';
-import { readdir, stat } from 'node:fs/promises';
-import path from 'node:path';
+import { stat } from 'node:fs/promises';
 import { MudptError } from '../errors.js';
 import { printable } from '../node/names.js';
-import { PICTURE } from '../node/picture-kinds.js';
+import { LeftOut, picturesIn } from '../node/picture-files.js';
 import { EXIT_FAILED, EXIT_INTERRUPTED } from './failures.js';
 import { onInterrupt } from './interrupt.js';
 import { withSkip } from './pictures.js';
@@ -47,7 +46,7 @@ async function run(given, options) {
   const { signal, release } = onInterrupt();
   let clip;
   try {
-    const pictures = await listPictures(given);
+    const pictures = await listPictures(given, terminal);
     clip = await openModel(options, terminal, signal);
     const classifier = options.classifier
       ? await openClassifier(clip, options.classifier)
@@ -66,8 +65,10 @@ async function run(given, options) {
   }
 }
 
-async function classifyOne(classifier, file, topK, terminal) {
+/** @param {any} classifier @param {{ path: string, error?: MudptError }} picture */
+async function classifyOne(classifier, { path: file, error: known }, topK, terminal) {
   try {
+    if (known) throw known;
     const top = await classifier.classify(file, { topK });
     terminal.print(terminal.colors.bold(printable(file)));
     const names = apart(classifier.classes);
@@ -87,17 +88,29 @@ async function classifyOne(classifier, file, topK, terminal) {
   }
 }
 
-/** Files as given, and the pictures of folders. */
-async function listPictures(given) {
-  const lists = await Promise.all(
-    given.map(async (name) => {
-      const info = await stat(name).catch(() => undefined); // what is not there is said when its turn comes
-      if (!info?.isDirectory()) return [name];
-      const inside = (await readdir(name)).filter((entry) => PICTURE.test(entry) && !entry.startsWith('.'));
-      if (!inside.length)
-        throw new MudptError('file', `${name}: holds no pictures`, 'give JPEG, PNG, GIF or BMP files');
-      return inside.sort().map((entry) => path.join(name, entry));
-    }),
-  );
+/**
+ * Files as given, and the pictures in and below folders.
+ * @returns {Promise<{ path: string, error?: MudptError }[]>} error: of one that cannot be opened
+ */
+async function listPictures(given, terminal) {
+  const lists = [];
+  for (const name of given) {
+    const info = await stat(name).catch(() => undefined); // what is not there is said when its turn comes
+    if (!info?.isDirectory()) {
+      lists.push([{ path: name }]);
+      continue;
+    }
+    const left = new LeftOut(name);
+    const { pictures, broken } = await picturesIn(name, left);
+    if (!pictures.length && !broken.length) {
+      const but = left.parts.length ? `, but ${left.parts.join('; ')}` : '';
+      throw new MudptError('file', `${name}: holds no pictures${but}`, 'give JPEG, PNG, GIF or BMP files');
+    }
+    for (const note of left.notes) terminal.note(note);
+    lists.push(
+      pictures.map((path) => ({ path })),
+      broken,
+    );
+  }
   return lists.flat();
 }

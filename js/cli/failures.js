@@ -9,6 +9,19 @@ import { printable } from '../node/names.js';
 export const EXIT_FAILED = 1;
 export const EXIT_INTERRUPTED = 130;
 
+/** What to do about what the system refuses. */
+const REMEDIES = {
+  ENOENT: 'check the name',
+  ENOTDIR: 'check the name: a part of the path is no folder',
+  EISDIR: 'give a file, not a folder',
+  EACCES: 'check the permissions',
+  EPERM: 'check the permissions',
+  EROFS: 'choose a place that can be written to',
+  ENOSPC: 'free some space',
+  EDQUOT: 'free some space',
+  EMFILE: 'close other programs, or allow more open files (ulimit -n)',
+};
+
 /**
  * Reports an error and returns the exit code of the process.
  * @param {any} error
@@ -35,7 +48,7 @@ function describe(error, context) {
   }
   if (error instanceof CommanderError) return usage(error, context);
   if (typeof error?.code === 'string' && error.syscall) {
-    const hint = 'check the name, the permissions and the free space';
+    const hint = REMEDIES[error.code] ?? 'check the name, the permissions and the free space';
     return { code: 'file', message: `${error.path ?? error.syscall}: ${error.code} (${error.syscall}); ${hint}`, hint };
   }
   const hint = 'this is a fault of mudpt: run again with MUDPT_DEBUG=1 and report what it prints';

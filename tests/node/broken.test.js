@@ -106,6 +106,28 @@ test('classify: the exit code tells of a broken one, unless they may be left out
   assert.match(stdout, /checkers\.png\n/);
 });
 
+test('classify takes the pictures in and below a folder, and says what it leaves out', async () => {
+  mkdirSync(at('mixed/below'), { recursive: true });
+  cpSync(PICTURES[0], at('mixed/1.png'));
+  cpSync(PICTURES[2], at('mixed/below/photo'));
+  execFileSync('mkfifo', [at('mixed/pipe.jpg')]);
+  writeFileSync(at('mixed/notes.txt'), 'x');
+  const args = ['classify', 'mixed', '--classes', 'cat,dog', '--json'];
+  const { code, stdout, stderr } = await mudpt(...args);
+  assert.equal(code, 1);
+  const results = JSON.parse(stdout).results.map(({ file, error }) => [file, error?.code]);
+  assert.deepEqual(results, [
+    ['mixed/1.png', undefined],
+    ['mixed/below/photo', undefined],
+    ['mixed/pipe.jpg', 'file'],
+  ]);
+  assert.match(stderr, /^Left out: 1 other file \(notes\.txt\)\.$/m);
+  mkdirSync(at('texts'));
+  writeFileSync(at('texts/notes.txt'), 'x');
+  const none = await mudpt('classify', 'texts', '--classes', 'cat,dog');
+  assert.match(none.stderr, /^mudpt: texts: holds no pictures, but 1 other file \(notes\.txt\); give JPEG/);
+});
+
 test('too few pictures to validate on and names that are too long are told before zero-shot', async () => {
   for (const name of ['a', 'b', 'c']) {
     mkdirSync(at('few', name), { recursive: true });
