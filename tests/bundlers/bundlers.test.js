@@ -1,11 +1,11 @@
 /**
  * The package as it is packed, in fresh apps: built with every bundler and run in Chromium, compiled by TypeScript,
- * examined by linters of packages, and the Node tests with several versions of Node. The tools come from package.json
- * beside this file; `./run test bundlers` has installed them in build/bundlers.
+ * examined by linters of packages, the Node tests with several versions of Node, and threads in Deno and Bun. The tools
+ * come from package.json beside this file; `./run test bundlers` has installed them in build/bundlers.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -157,6 +157,33 @@ describe('linters of packages have nothing to say', () => {
       [],
     );
   });
+});
+
+describe('other runtimes than Node, on two threads', () => {
+  const ask = async (program) => {
+    const picture = path.join(ROOT, NEW_PICTURE.image);
+    const { stdout, stderr } = await execute(program[0], [
+      ...program.slice(1),
+      `${import.meta.dirname}/runtime.js`,
+      picture,
+    ]);
+    assert.equal(stderr, '', 'a thread could not be started');
+    return JSON.parse(stdout);
+  };
+  for (const [name, ...program] of [
+    ['Deno', '@deno/linux-x64-glibc/deno', 'run', '-A'],
+    ['Bun', '@oven/bun-linux-x64/bin/bun'],
+  ]) {
+    test(name, async (t) => {
+      const file = path.join(WORK, 'node_modules', program[0]);
+      if (!existsSync(file)) return t.skip('it is not there for this system');
+      chmodSync(file, 0o755);
+      const [here, there] = [await ask([process.execPath]), await ask([file, ...program.slice(1)])];
+      assert.equal(there.threads, 2);
+      assert.equal(there.label, here.label);
+      assert.ok(Math.abs(there.score - here.score) < TOLERANCE, `${there.score}, in Node ${here.score}`);
+    });
+  }
 });
 
 describe('the Node tests', () => {
