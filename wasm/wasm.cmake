@@ -43,7 +43,8 @@ list(FILTER small EXCLUDE REGEX "/(resize|jpeg_pixels|jpeg_huffman|png|inflate)[
 set_source_files_properties(${small} PROPERTIES COMPILE_OPTIONS -Oz)
 # A picture's decoder takes a quarter of the module at -O3, and gains 2 % of the time of decoding and encoding by it;
 # LayerNorm's loops, written in SIMD, gain nothing of a step.
-set_source_files_properties(src/image/inflate.c src/kernels/layernorm.c PROPERTIES COMPILE_OPTIONS -Os)
+set_source_files_properties(src/image/inflate.c src/image/jpeg_huffman.c src/image/png.c src/kernels/layernorm.c
+    PROPERTIES COMPILE_OPTIONS -Os)
 
 add_variant(plain)
 add_variant(relaxed -mrelaxed-simd)

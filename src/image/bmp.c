@@ -60,7 +60,9 @@ static int read_header(bmp *b) {
     if (p->bytes < FILE_HEADER + OLD_HEADER) return picture_cut_off(p);
     uint32_t start = little32(file + 10), header = little32(file + 14);
     bool old = header == OLD_HEADER;
-    if (!old && header < HEADER) return picture_unsupported(p, "of a rare kind");
+    bool known =
+        old || header == HEADER || header == 52 || header == 56 || header == 64 || header == 108 || header == 124;
+    if (!known) return picture_unsupported(p, "of a rare kind");
     size_t end = FILE_HEADER + (size_t)header;
     if (p->bytes < end) return picture_cut_off(p);
     uint32_t width = old ? little16(file + 18) : little32(file + 18);
