@@ -6,7 +6,7 @@ import { MudptError, megabytes, reasonOf } from './errors.js';
 import { MOST_BYTES } from './limits.js';
 import { canSleep, foreignFolder, hasStackSwitching, isNode, nodePart, threadWatch } from './platform.js';
 import createModule from './wasm/mudpt.mjs';
-import { makeWorker, whyNoWorker, workerFrom } from './workers.js';
+import { makeWorker, workerFrom } from './workers.js';
 
 /** @typedef {'plain' | 'relaxed'} Variant */
 
@@ -20,6 +20,7 @@ const MAGIC = [0, 0x61, 0x73, 0x6d];
 /** By which the run-time code knows that it is to be a thread. */
 const THREAD_NAME = 'em-pthread';
 const HINT = 'serve the files of the package beside each other, or say with assetsUrl where they are';
+const UNTHREADED = 'wasm/mudpt.mjs needs the headers of isolation, too, and a policy that allows it by worker-src';
 const PAGE = 65_536;
 /** Pages that the module begins with, as wasm/wasm.cmake has it; the fewest that are worth sharing. */
 const INITIAL = 256;
@@ -152,16 +153,14 @@ async function instantiate(compiled, start, options) {
     return await new Promise((resolve, reject) => {
       const startThread = () => {
         threadWatch.making(true);
-        const { worker, address } = isNode ? { worker: start(), address: '' } : makeWorker(start);
+        const worker = isNode ? start() : makeWorker(start).worker;
         threadWatch.making(false);
         workers.push(worker);
-        worker.addEventListener('error', async (event) => {
+        worker.addEventListener('error', (event) => {
           // The run-time code would throw it.
           event.stopImmediatePropagation();
           event.preventDefault();
-          const [why, hint] = (!event.message && address && (await whyNoWorker(address))) || [];
-          const reason = event.message || why || 'its script cannot be loaded';
-          reject(new NoThread(hint ? `${reason}; ${hint}` : reason));
+          reject(new NoThread(event.message || UNTHREADED));
         });
         return worker;
       };

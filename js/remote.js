@@ -7,7 +7,7 @@ import { MudptError, reasonOf } from './errors.js';
 import { absolute, foreignFolder, hasThreads, isNode, pageAddress } from './platform.js';
 import { Steps } from './steps.js';
 import { MEMBERS } from './wire.js';
-import { makeWorker, whyNoWorker, workerFrom } from './workers.js';
+import { makeWorker, workerFrom } from './workers.js';
 
 /** @param {string | URL} [assetsUrl] */
 function startWorker(assetsUrl) {
@@ -45,6 +45,11 @@ export async function loadClip(from, options = {}) {
   if (isNode) throw new MudptError('environment', 'in Node the library runs in the calling thread', 'leave out worker');
   let connection;
   let address = '';
+  let isForbidden = false;
+  const listen = ({ effectiveDirective: rule, disposition }) => {
+    isForbidden ||= rule === 'worker-src' && disposition === 'enforce';
+  };
+  globalThis.document?.addEventListener('securitypolicyviolation', listen);
   try {
     connection = new Connection(() => {
       const made = startWorker(rest.assetsUrl);
@@ -58,7 +63,8 @@ export async function loadClip(from, options = {}) {
     const isMissing = !connection || connection.notStarted;
     connection?.end(new MudptError('state', 'the model was not loaded'));
     if (!isMissing) throw error;
-    const found = address && (await whyNoWorker(address));
+    const { whyNoWorker } = await import('./no-worker.js');
+    const found = address && (await whyNoWorker(address, () => isForbidden));
     const missing = found
       ? new MudptError('environment', `the worker could not be started: ${found[0]}`, found[1])
       : error;
@@ -68,6 +74,8 @@ export async function loadClip(from, options = {}) {
     });
     console.warn(`mudpt computes in the page, which stands still meanwhile: ${missing.message}`);
     return loaded;
+  } finally {
+    globalThis.document?.removeEventListener('securitypolicyviolation', listen);
   }
 }
 

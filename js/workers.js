@@ -52,30 +52,3 @@ export function workerFrom(url, name) {
   const script = new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' });
   return new Worker(URL.createObjectURL(script), { type: 'module', name });
 }
-
-const SERVE = 'serve the files of the package beside each other, or say with assetsUrl where they are';
-/** Directives of policies that have forbidden a worker here. @type {Set<string>} */
-const forbidden = new Set();
-globalThis.document?.addEventListener('securitypolicyviolation', ({ effectiveDirective, disposition }) => {
-  if (effectiveDirective === 'worker-src' && disposition === 'enforce') forbidden.add(effectiveDirective);
-});
-
-/**
- * Why a worker's script could not be loaded, which browsers do not tell.
- * @param {string} address
- * @returns {Promise<[why: string, hint: string] | null>} null: nothing wrong is found
- */
-export async function whyNoWorker(address) {
-  const response = await fetch(address).catch(() => null);
-  await response?.body?.cancel();
-  if (forbidden.size) return ["the page's Content-Security-Policy forbids it", "allow it by worker-src 'self'"];
-  if (!/^https?:/.test(address)) return null;
-  if (!response?.ok)
-    return [`${address} ${response ? `was answered with ${response.status}` : 'cannot be fetched'}`, SERVE];
-  const type = response.headers.get('content-type') ?? '';
-  if (!/(java|ecma)script/.test(type))
-    return [`${address} was sent as ${type || 'nothing known'}`, 'send it as text/javascript'];
-  if (!globalThis.crossOriginIsolated || response.headers.has('cross-origin-embedder-policy')) return null;
-  const what = `the page is isolated, and ${address} lacks the header Cross-Origin-Embedder-Policy`;
-  return [what, 'send the headers of isolation with scripts as well as with the page'];
-}
