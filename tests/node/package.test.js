@@ -1,7 +1,7 @@
 /** The package as it is packed: what is in it, how much of it a page downloads, and that the quick start runs. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -131,6 +131,27 @@ test('the quick start runs as it stands, with the package as it is packed', asyn
   assert.match(stdout, /^\[\s*\{ label: 'clown face', score: 0\.\d+, index: \d \}/);
   assert.equal(stderr, '');
   assert.ok(readFileSync(path.join(folder, 'tuned.safetensors')).length > 1000);
+});
+
+test('nothing is published that does not say where it lives', async () => {
+  const folder = await temporaryFolder();
+  const { scripts, ...document } = JSON.parse(readFileSync(inTree('package.json'), 'utf8'));
+  assert.match(scripts.prepublishOnly, /scripts\/release\.js/);
+  const check = (more) => {
+    writeFileSync(path.join(folder, 'package.json'), JSON.stringify({ ...document, ...more }));
+    return execute(process.execPath, [inTree('scripts/release.js')], { cwd: folder });
+  };
+  cpSync(inTree('js/wasm'), path.join(folder, 'js/wasm'), { recursive: true });
+  const [repository, homepage] = ['https://git.example/x', 'https://x.example/'];
+  await assert.rejects(check({ repository: undefined, homepage }), {
+    stderr: /^not published: .*"repository": give.*\n$/,
+  });
+  await assert.rejects(check({ repository, homepage: undefined }), {
+    stderr: /^not published: .*"homepage": give.*\n$/,
+  });
+  await check({ repository, homepage });
+  rmSync(path.join(folder, 'js/wasm/mudpt.wasm'));
+  await assert.rejects(check({ repository, homepage }), { stderr: /js\/wasm\/mudpt\.wasm is not there/ });
 });
 
 // The ten lines for a page run in tests/bundlers; README.md must have the same.

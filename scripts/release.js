@@ -1,0 +1,14 @@
+/**
+ * What `npm publish` wants first (prepublishOnly): refuses while package.json does not say where the project lives, as
+ * npm's page then shows the README's links and pictures nowhere, and while what is compiled is not there.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+
+const missing = [];
+const { repository, homepage } = JSON.parse(readFileSync('package.json', 'utf8'));
+if (!repository) missing.push('package.json has no "repository": give the address of the public source tree');
+if (!homepage) missing.push('package.json has no "homepage": give the address of the demo page, or of the README');
+for (const file of ['js/wasm/mudpt.mjs', 'js/wasm/mudpt.wasm', 'js/wasm/mudpt-relaxed.wasm'])
+  if (!existsSync(file)) missing.push(`${file} is not there: ./run build`);
+for (const line of missing) console.error(`not published: ${line}`);
+process.exitCode = missing.length ? 1 : 0;
