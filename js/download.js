@@ -459,6 +459,7 @@ class Download {
     }
     const patience = new Patience(this.name, this.#link);
     while (at < end) {
+      const before = at;
       let answer;
       try {
         answer = await this.#answerTo(at, end, last.length);
@@ -482,7 +483,7 @@ class Download {
         if (at >= end) return;
         if (this.size !== undefined || opened.endedEarly) throw opened.brokenOff();
         // Of a file whose size nobody tells, a range may be less than what was asked for.
-        if (opened.status !== 206 || !opened.count) return;
+        if (opened.status !== 206 || at === before) return;
       } catch (error) {
         this.#drop(answer);
         await patience.after(error);

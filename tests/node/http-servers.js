@@ -35,6 +35,7 @@ export const FAULTS = Object.freeze({
   nothing: 'status 200 and no bytes for everything',
   gzip: 'JSON: compressed whatever the request allows, without ranges',
   'gzip-ranges': 'JSON: ranges of what is compressed',
+  'no-total': 'Content-Range without the length of the file',
   strict: '416 for a range that reaches beyond the end',
   'no-cors': 'no header that lets pages of other sites read anything',
   'no-preflight': 'pages of other sites may read, but not ask with headers of their own',
@@ -186,7 +187,8 @@ export async function startServer({ root, fault = '', times = Infinity, headers 
       'content-length': String(end - first + (applies('wrong-length') ? 1000 : 0)),
       ...VALIDATORS[state.validator](version, info.size),
       ...(deaf ? {} : { 'accept-ranges': 'bytes' }),
-      ...(wanted && !deaf && { 'content-range': `bytes ${first}-${end - 1}/${size}` }),
+      ...(wanted &&
+        !deaf && { 'content-range': `bytes ${first}-${end - 1}/${state.fault === 'no-total' ? '*' : size}` }),
     });
     if (request.method === 'HEAD') return response.end();
 

@@ -3,6 +3,7 @@
  * the layouts.
  */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFileSync, statSync, truncateSync } from 'node:fs';
 import { cp, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -258,6 +259,24 @@ describe('servers with faults', () => {
       assert.deepEqual(await answer(server.url), expected);
       await assert.rejects(answer(`${server.url}elsewhere/`), isError('file', /shows a web page/));
     }));
+
+  for (const validator of ['etag', 'none']) {
+    test(`lengths that nobody tells, validator ${validator}`, { timeout: 60_000 }, () =>
+      withServer({ fault: 'no-total' }, async (server) => {
+        server.validator = validator;
+        const bytes = readFileSync(path.join(model, 'model.safetensors'));
+        const integrity = `sha256-${createHash('sha256').update(bytes).digest('base64')}`;
+        assert.deepEqual(await answer(server.url, { integrity }), expected);
+        assert.deepEqual(await answer(server.url), expected);
+        const file = await (await openSource(server.url, { cache: false })).open('model.safetensors');
+        for (const from of [0, size - 10, size]) {
+          const found = await file.read(from, size - from + 100);
+          assert.ok(bytes.subarray(from).equals(found), `${found.length} bytes from ${from} on`);
+        }
+        await file.close();
+      }),
+    );
+  }
 
   for (const fault of ['gzip', 'gzip-ranges', 'strict']) {
     test(`loads: ${fault}`, () =>
