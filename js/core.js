@@ -262,6 +262,16 @@ export class Core {
     return this.#memory.string(this.#c._mudpt_clip_fingerprint(clip));
   }
 
+  /**
+   * Some values of every weight, each followed by how far another storage type of the same can be off.
+   * @param {number} clip
+   * @returns {Float32Array}
+   */
+  clipSamples(clip) {
+    const count = this.#c._mudpt_clip_samples(clip, 0);
+    return this.#memory.floatsFrom(count, (out) => (this.#c._mudpt_clip_samples(clip, out), 0));
+  }
+
   /** @param {number} clip @returns {number} */
   clipWeightBytes(clip) {
     return this.#c._mudpt_clip_weight_bytes(clip) >>> 0;

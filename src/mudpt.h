@@ -145,6 +145,9 @@ void mudpt_clip_free(mudpt_clip *clip); /* after everything that was made from i
 
 /* 16 hexadecimal digits that tell models apart, whatever the names and storage of their weights. */
 const char *mudpt_clip_fingerprint(const mudpt_clip *clip);
+/* Some values of every weight as it was sent, each with how far another storage type of the same weight can be off: out
+ * [count], in pairs, NaN for what was not sent. Returns count; out may be NULL. */
+int mudpt_clip_samples(const mudpt_clip *clip, float *out);
 size_t mudpt_clip_weight_bytes(const mudpt_clip *clip);
 float mudpt_clip_logit_scale(const mudpt_clip *clip); /* exp(logit_scale), what cosines are multiplied by */
 

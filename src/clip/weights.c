@@ -16,6 +16,9 @@ typedef enum {
     TABLE       /* the token embedding */
 } tensor_kind;
 
+/* Values of a tensor by which models are told apart. */
+enum { SAMPLES = 4 };
+
 struct clip_tensor {
     char openai[80], hugging_face[80]; /* "" where a family has no such tensor */
     tensor_kind kind;
@@ -29,6 +32,10 @@ struct clip_tensor {
     int owner;                  /* index of the tensor that counts the target's rows */
     int rows_seen, scales_seen; /* of the target, on the owner */
     float *scales;              /* that were sent for the target, on the owner */
+    struct {
+        float value, slack;
+        int integer;    /* a row of int8: still to be multiplied by its scale */
+    } samples[SAMPLES]; /* of the target, on the owner; NaN until they come */
 };
 
 /* ------------------------------------------------------------------------------------------------ names */
@@ -40,6 +47,7 @@ static clip_tensor *add(mudpt_clip *clip, const char *openai, const char *huggin
     snprintf(t->openai, sizeof t->openai, "%s", openai);
     snprintf(t->hugging_face, sizeof t->hugging_face, "%s", hugging_face);
     t->dims = columns ? 2 : 1;
+    for (int k = 0; k < SAMPLES; k++) t->samples[k].value = t->samples[k].slack = NAN;
     clip->tensor_count++;
     return t;
 }
@@ -407,6 +415,34 @@ static const char *current_name(const mudpt_clip *clip) {
     return *t->openai ? t->openai : t->hugging_face;
 }
 
+/* Which of `count` values is the k-th sample of a tensor. */
+static size_t place_of_sample(int tensor, int k, size_t count) {
+    uint32_t h = (uint32_t)(tensor * SAMPLES + k + 1) * 2654435761u;
+    h ^= h >> 16;
+    h *= 0x85ebca6bu;
+    h ^= h >> 13;
+    return h % count;
+}
+
+/* Samples among some rows [rows, columns] of the current tensor. What another storage type makes of a value is off by
+ * less than its slack: int8 by half a 127th of its row's largest, bf16 by a 512th of itself. */
+static void take_samples(mudpt_clip *clip, int row, int rows, const float *values) {
+    const clip_tensor *t = clip->current;
+    clip_tensor *owner = &clip->tensors[t->owner];
+    size_t columns = columns_of(t), first = (size_t)(t->first_row + row) * columns, count = (size_t)rows * columns;
+    for (int k = 0; k < SAMPLES; k++) {
+        size_t place = place_of_sample(t->owner, k, (size_t)owner->rows * columns);
+        if (place < first || place - first >= count) continue;
+        const float *sampled = values + (place - first) / columns * columns;
+        float value = values[place - first], largest = 0;
+        for (size_t i = 0; i < columns; i++) largest = fmaxf(largest, fabsf(sampled[i]));
+        float slack = 0.01f * fabsf(value) + (t->kind == VECTOR ? 1e-6f : 0.005f * largest);
+        owner->samples[k].value = value;
+        owner->samples[k].slack = slack;
+        owner->samples[k].integer = clip->current_type == MUDPT_I8;
+    }
+}
+
 /* One row [columns] of the current tensor, or all of a vector. */
 static int keep_row(mudpt_clip *clip, int row, const float *values) {
     clip_tensor *t = clip->current;
@@ -421,8 +457,10 @@ static int keep_row(mudpt_clip *clip, int row, const float *values) {
     }
     if (t->kind == VECTOR) {
         memcpy(*(float **)t->target + (size_t)t->first_row * columns, values, clip->expected * sizeof(float));
+        take_samples(clip, 0, t->rows, values);
         return MUDPT_OK;
     }
+    take_samples(clip, row, 1, values);
     if (t->kind == TABLE) return clip_store_token_row(clip, row, values);
     float largest = 0;
     for (size_t i = 0; i < columns; i++) largest = fabsf(values[i]) > largest ? fabsf(values[i]) : largest;
@@ -571,6 +609,23 @@ int mudpt_clip_finish(mudpt_clip *clip) {
 
 const char *mudpt_clip_fingerprint(const mudpt_clip *clip) {
     return clip->fingerprint;
+}
+
+int mudpt_clip_samples(const mudpt_clip *clip, float *out) {
+    int count = 0;
+    for (int i = 0; i < clip->tensor_count; i++) {
+        const clip_tensor *t = &clip->tensors[i];
+        if (t->owner != i) continue;
+        size_t values = (size_t)t->rows * columns_of(t);
+        for (int k = 0; k < SAMPLES; k++, count += 2) {
+            if (!out) continue;
+            size_t row = place_of_sample(i, k, values) / columns_of(t);
+            float scale = t->samples[k].integer && t->scales_seen ? t->scales[row] : 1;
+            out[count] = t->samples[k].value * scale;
+            out[count + 1] = t->samples[k].slack * scale;
+        }
+    }
+    return count;
 }
 
 size_t mudpt_clip_weight_bytes(const mudpt_clip *clip) {
