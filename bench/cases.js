@@ -7,7 +7,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { promptSentences, resolveSettings } from '../js/methods.js';
-import { architectureFromConfig } from '../js/model.js';
+import { architectureFromConfig } from '../js/configuration.js';
 import { ClipTokenizer } from '../js/tokenizer.js';
 import { makeClip } from '../tests/make-clip.js';
 import { classNames } from './names.js';

@@ -3,6 +3,12 @@ import { MudptError } from './errors.js';
 import { pageAddress } from './platform.js';
 
 const HUGGING_FACE = ['huggingface.co', 'hf.co'];
+/** open_clip calls them hf-hub. */
+const SCHEMES = ['hf:', 'hf-hub:'];
+const REVISION = 'refs/[^/]+/[^/]+|[^/]+';
+const REPOSITORY = new RegExp(
+  `^/([^/]+/[^/@]+)(?:@(${REVISION}))?(?:/(?:tree|blob|resolve|raw)/(${REVISION}))?(/.*)?$`,
+);
 
 /** @param {string | URL} from @returns {URL} a new one */
 export function addressOf(from) {
@@ -26,20 +32,30 @@ export function modelAddress(from) {
   return { base: url, file };
 }
 
+/**
+ * What to do about a text that names no folder, but perhaps a repository; undefined where it could not.
+ * @param {string} text
+ */
+export const bareRepository = (text) =>
+  /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(text) && !text.endsWith('.safetensors')
+    ? `check the path; a Hugging Face repository is called hf:${text}`
+    : undefined;
+
 /** The folder with a repository's files, of an address of a Hugging Face repository; others as they are. */
 function hubFolder(url) {
-  const path =
-    url.protocol === 'hf:'
-      ? `/${url.href.slice(3).replace(/^\/+/, '')}`
-      : HUGGING_FACE.includes(url.host) && url.pathname;
+  const isHub = SCHEMES.includes(url.protocol);
+  const path = isHub
+    ? `/${url.href.slice(url.protocol.length).replace(/^\/+/, '')}`
+    : HUGGING_FACE.includes(url.host) && url.pathname;
   if (!path) return url;
-  const match = /^\/([^/]+\/[^/@]+)(?:@([^/]+))?(?:\/(?:tree|blob|resolve)\/([^/]+))?(\/.*)?$/.exec(path);
-  if (!match && url.protocol === 'hf:') {
+  const match = REPOSITORY.exec(path);
+  if (!match && isHub) {
     throw new MudptError('argument', `"${url.href}" names no repository`, 'expected hf:ORGANISATION/NAME');
   }
   if (!match) return url;
   const [, repository, at, revision = at ?? 'main', rest = '/'] = match;
-  return new URL(`https://${HUGGING_FACE[0]}/${repository}/resolve/${revision}${rest}`);
+  const whole = revision.replaceAll('/', '%2F');
+  return new URL(`https://${HUGGING_FACE[0]}/${repository}/resolve/${whole}${rest}`);
 }
 
 /**

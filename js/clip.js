@@ -26,6 +26,7 @@ import {
 import { loadModel } from './model.js';
 import { checkPlan, planTraining } from './plan.js';
 import { nextTurn } from './platform.js';
+import { describeTransform } from './preprocessing.js';
 import { seldom } from './progress.js';
 import { requireIntegrity } from './sha256.js';
 import { openSource } from './source.js';
@@ -59,7 +60,12 @@ export async function loadClip(from, options = {}) {
     const whyWasm = notStarted || (await chooseDevice(core, loaded, device));
     if (whyWasm && device === 'webgpu') console.warn(`mudpt computes in WebAssembly: ${whyWasm}`);
     const fingerprint = core.clipFingerprint(loaded.clip);
-    return new Clip({ core, ...loaded, fingerprint, upright: Boolean(upright) }, source.name, whyWasm);
+    const { assumed, ...model } = loaded;
+    if (assumed.length)
+      console.warn(
+        `mudpt: no file beside the weights of ${source.name} says it, so this is assumed: ${assumed.join('; ')}`,
+      );
+    return new Clip({ core, ...model, fingerprint, upright: Boolean(upright) }, source.name, whyWasm, assumed);
   } catch (error) {
     core.dispose();
     throw error;
@@ -96,10 +102,15 @@ async function textFeatures({ core, clip, config }, ids, onProgress, signal) {
 export class Clip {
   #model;
 
-  /** @param {import('./classifier.js').Model} model @param {string} name @param {string} whyWasm */
-  constructor(model, name, whyWasm) {
+  /**
+   * @param {import('./classifier.js').Model} model
+   * @param {string} name
+   * @param {string} whyWasm
+   * @param {string[]} assumed
+   */
+  constructor(model, name, whyWasm, assumed) {
     const { core, clip, config, fingerprint } = model;
-    const { mean, std, precision, ...architecture } = config;
+    const { mean, std, precision, transform, ...architecture } = config;
     this.#model = model;
     /** What was loaded. */
     this.info = Object.freeze({
@@ -108,6 +119,8 @@ export class Clip {
       architecture: Object.freeze(architecture),
       mean,
       std,
+      pictures: describeTransform(transform ?? {}, architecture.image),
+      assumed: Object.freeze(assumed),
       logitScale: core.clipLogitScale(clip),
       weightBytes: core.clipWeightBytes(clip),
       precision: precision ? 'fast' : 'high',

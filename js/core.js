@@ -180,16 +180,21 @@ export class Core {
   clipCreate(config) {
     const values = { storage: -1, ...config };
     const clip = this.#memory.scoped((scratch) => {
-      const at = scratch.putStruct(structs.CLIP_CONFIG, values);
+      const at = scratch.putStruct(structs.CLIP_CONFIG, { ...values, ...values.transform });
       return this.#memory.handle((out) => this.#c._mudpt_clip_create(at, out));
     });
     this.#clips.set(clip, values);
     return clip;
   }
 
-  /** Whether a tensor is a weight that must be sent. @param {number} clip @param {string} name */
+  /**
+   * Whether a tensor is a weight that must be sent; undefined where no CLIP has such a tensor.
+   * @param {number} clip
+   * @param {string} name
+   */
   clipWants(clip, name) {
-    return this.#memory.scoped((scratch) => Boolean(this.#c._mudpt_clip_wants(clip, scratch.putString(name))));
+    const answer = this.#memory.scoped((scratch) => this.#c._mudpt_clip_wants(clip, scratch.putString(name)));
+    return answer < 0 ? undefined : Boolean(answer);
   }
 
   /** Gives a row of the token embedding (TEXT.ROWS). @param {number} clip @param {Uint8Array} row its bytes */

@@ -42,6 +42,7 @@ export function blobSource(blobs) {
   return {
     name: files.length === 1 ? nameOf(files[0]) : 'the given files',
     weights: weights.length === 1 ? weights[0] : undefined,
+    list: async () => files.map((blob) => last(nameOf(blob))),
     async open(path) {
       const blob = files.find((candidate) => last(nameOf(candidate)) === last(path));
       return blob ? blobFile(blob, nameOf(blob)) : null;
@@ -53,6 +54,11 @@ export function blobSource(blobs) {
 export function folderSource(folder) {
   return {
     name: folder.name || 'the given folder',
+    async list() {
+      const names = [];
+      for await (const name of folder.keys?.() ?? []) names.push(name);
+      return names;
+    },
     async open(path) {
       try {
         return blobFile(await (await folder.getFileHandle(path)).getFile(), `${folder.name}/${path}`);

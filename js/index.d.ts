@@ -488,6 +488,17 @@ export interface ClipInfo {
   /** Of the pixels, R G B on the scale 0 to 1. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
+  /** How a picture becomes the square in its middle that the model looks at. */
+  readonly pictures: {
+    /** Its shorter or longer side to `size`, to exactly `size` [height, width], or not resized at all. */
+    readonly fit: 'shortest' | 'longest' | 'exact' | 'none';
+    readonly size: number | readonly number[];
+    readonly filter: 'bicubic' | 'bilinear' | 'lanczos' | 'box' | 'hamming' | 'nearest';
+    /** Red, green, blue of what lies beyond it. */
+    readonly fill: readonly number[];
+  };
+  /** What was assumed as no file beside the weights says it; the console is told as well. Empty where all is said. */
+  readonly assumed: readonly string[];
   /** What cosines are multiplied by. */
   readonly logitScale: number;
   /** Bytes of the weights in memory. */

@@ -248,6 +248,19 @@ export async function streamTensors(file, runs, to) {
   if (tensor) throw bad(file.name, `is cut short: it ends within tensor ${tensor.name}`);
 }
 
+/** Turns a tensor's doubles, in pieces of any length, into floats. @returns {(piece: Uint8Array) => Uint8Array} */
+export function narrower() {
+  let rest = new Uint8Array();
+  return (piece) => {
+    const all = new Uint8Array(rest.length + piece.length);
+    all.set(rest);
+    all.set(piece, rest.length);
+    const count = all.length >> 3;
+    rest = all.slice(count * 8);
+    return new Uint8Array(Float32Array.from(new Float64Array(all.buffer, 0, count)).buffer);
+  };
+}
+
 /**
  * The header of a file to be written: write `header`, then the tensors' bytes in the order given.
  * @param {{ name: string, dtype: string, shape: number[] }[]} tensors

@@ -2,7 +2,7 @@
  * Where a model's files come from: a URL, files or a folder that a page was given, or in Node a directory or a file in
  * it. All give the same small interface, which reads in pieces and holds no whole file.
  */
-import { addressOf, modelAddress } from './address.js';
+import { addressOf, bareRepository, modelAddress } from './address.js';
 import { afterFailure, newVisit, openKept } from './cache.js';
 import { MudptError, reasonOf } from './errors.js';
 import { blobSource, droppedFiles, folderSource } from './files.js';
@@ -32,11 +32,13 @@ const RETRY_DELAYS = [250, 1000, 3000];
  * @property {string} [weights] the file with the weights, where a file and not a folder was named
  * @property {(path: string, checked?: boolean) => Promise<SourceFile | null>} open null when there is no such file;
  *   checked: its digest will be looked at
+ * @property {() => Promise<string[]>} [list] names of what lies there, where that can be told
  * @property {boolean} [remote] whether it is downloaded
  * @property {(path: string) => string} [absence] why open gave null, after the source's name
  * @property {(path: string) => MudptError | null} [refusal] why a file cannot be had that may be there
  * @property {(error: unknown) => Promise<boolean>} [renew] loading has failed: whether it was for what was kept, which
  *   is gone then, so that loading again may help
+ * @property {string} [hint] what to do where it holds no weights
  * @property {() => void} [settle] loading has ended: the signal does not end what is downloaded later
  */
 
@@ -52,7 +54,7 @@ export async function openSource(from, { signal, cache = true, timeout = TIMEOUT
     throw new MudptError('argument', `timeout is ${timeout}, expected a number of milliseconds above 0`);
   }
   const isText = typeof from === 'string' && from !== '';
-  if (from instanceof URL || (isText && (!isNode || /^(https?|file|data|blob|hf):/i.test(from)))) {
+  if (from instanceof URL || (isText && (!isNode || /^(https?|file|data|blob|hf|hf-hub):/i.test(from)))) {
     const url = addressOf(from);
     if (isOnDisk(url)) return (await nodePart('files.js')).openPath(url);
     return urlSource(from, { signal, cache, timeout, retryDelays });
@@ -164,11 +166,12 @@ export const absenceOf = (/** @type {Source} */ source, /** @type {string} */ pa
 /** @param {string | URL} from @param {import('./download.js').Link} link @returns {Source} */
 function urlSource(from, link) {
   const { base, file: weights } = modelAddress(from);
-  return webSource(new URL(weights ?? '', base).href, weights, link, (path) => {
+  const source = webSource(new URL(weights ?? '', base).href, weights, link, (path) => {
     const url = new URL(path, base);
     url.search = base.search;
     return url;
   });
+  return { ...source, hint: typeof from === 'string' ? bareRepository(from) : undefined };
 }
 
 /**
@@ -181,9 +184,10 @@ function addressesSource(addresses, link) {
   const names = Object.keys(addresses);
   const weights = names.filter((name) => name.endsWith('.safetensors'));
   const { href } = addressOf(addresses[weights[0] ?? names[0]]);
-  return webSource(href, weights.length === 1 ? weights[0] : undefined, link, (path) =>
+  const source = webSource(href, weights.length === 1 ? weights[0] : undefined, link, (path) =>
     Object.hasOwn(addresses, path) ? addressOf(addresses[path]) : null,
   );
+  return { ...source, list: async () => names };
 }
 
 /**

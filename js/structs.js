@@ -56,7 +56,19 @@ export function readStruct(layout, memory, address) {
   return values;
 }
 
-/** mudpt_clip_config */
+const TRANSFORM_FIELDS = /** @type {[string, FieldType, number?][]} */ ([
+  ['fit', 'i32'],
+  ['height', 'i32'],
+  ['width', 'i32'],
+  ['filter', 'i32'],
+  ['cropDown', 'i32'],
+  ['fill', 'i32', 3],
+]);
+
+/** mudpt_transform */
+export const TRANSFORM = struct(TRANSFORM_FIELDS);
+
+/** mudpt_clip_config, whose transform's fields stand for themselves here */
 export const CLIP_CONFIG = struct([
   ['image', 'i32'],
   ['patch', 'i32'],
@@ -76,6 +88,7 @@ export const CLIP_CONFIG = struct([
   ['std', 'f32', 3],
   ['text', 'i32'],
   ['precision', 'i32'],
+  ...TRANSFORM_FIELDS,
 ]);
 
 /** mudpt_method */
@@ -167,6 +180,15 @@ export const PROGRESS = struct([
  * @property {number[]} std
  * @property {number} [text] a value of TEXT
  * @property {number} [precision] a value of PRECISIONS
+ * @property {Transform} [transform] default: CLIP's own
+ *
+ * @typedef {object} Transform what a picture is made into; what is absent is 0
+ * @property {number} [fit]
+ * @property {number} [height]
+ * @property {number} [width]
+ * @property {number} [filter]
+ * @property {number} [cropDown]
+ * @property {number[]} [fill]
  *
  * @typedef {object} Method what a method uses; what is absent is 0
  * @property {string} method

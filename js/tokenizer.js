@@ -90,6 +90,8 @@ export class ClipTokenizer {
     }
     this.vocab = vocab;
     this.context = context;
+    /** The id behind every text. */
+    this.end = specials[1];
   }
 
   /** Whether an id stands for a word, or the end of one, and which. @param {number} id @returns {string | null} */

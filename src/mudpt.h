@@ -62,6 +62,17 @@ enum {
     MUDPT_TEXT_NONE = 2  /* no matrix of the text tower: classifiers must be given their text features */
 };
 
+/* What a picture is resized to, before a square in its middle is taken. */
+enum {
+    MUDPT_FIT_SHORTEST = 0, /* its shorter side to a length */
+    MUDPT_FIT_LONGEST = 1,  /* its longer side to a length */
+    MUDPT_FIT_EXACT = 2,    /* to a height and a width, whatever its shape */
+    MUDPT_FIT_NONE = 3      /* not resized */
+};
+
+/* Filters, which are PIL's. */
+enum { MUDPT_BICUBIC = 0, MUDPT_BILINEAR = 1, MUDPT_LANCZOS = 2, MUDPT_BOX = 3, MUDPT_HAMMING = 4, MUDPT_NEAREST = 5 };
+
 /* Limits that no input can overrun. */
 enum {
     MUDPT_MAX_THREADS = 64,
@@ -107,23 +118,34 @@ void mudpt_free(void *memory);
 
 typedef struct mudpt_clip mudpt_clip;
 
+/* How a picture becomes the square that a model looks at; all 0: CLIP's own way. It is resized, then a square of the
+ * model's size in its middle is taken; where that reaches beyond the picture, it has the colour `fill`. */
+typedef struct {
+    int32_t fit;           /* MUDPT_FIT_... */
+    int32_t height, width; /* of what `fit` makes, height also of an edge; 0: the model's size */
+    int32_t filter;        /* MUDPT_BICUBIC ..., all as in PIL: antialiased */
+    int32_t crop_down;     /* half a pixel in the square's place is rounded: 0 to the even number, 1 down */
+    int32_t fill[3];       /* red, green, blue, 0 ... 255 */
+} mudpt_transform;
+
 /* A CLIP with a ViT image tower. Widths must be multiples of 8 and of their number of heads; heads' widths of 4. */
 typedef struct {
     int32_t image, patch; /* pixels; patch divides image */
     int32_t vision_width, vision_layers, vision_heads, vision_mlp;
     int32_t text_width, text_layers, text_heads, text_mlp;
-    int32_t embed;          /* width of the joint space */
-    int32_t context, vocab; /* rows of the text tower; ids */
-    int32_t storage;        /* MUDPT_F32, _F16, _I8 or _I16: how matrices are kept; -1: as they are sent */
-    float mean[3], std[3];  /* of the pixels, on the scale 0 ... 1 */
-    int32_t text;           /* MUDPT_TEXT_WHOLE, _ROWS or _NONE */
-    int32_t precision;      /* MUDPT_HIGH or _FAST; fast keeps the blocks' matrices as MUDPT_I16, or as _I8 where
+    int32_t embed;             /* width of the joint space */
+    int32_t context, vocab;    /* rows of the text tower; ids */
+    int32_t storage;           /* MUDPT_F32, _F16, _I8 or _I16: how matrices are kept; -1: as they are sent */
+    float mean[3], std[3];     /* of the pixels, on the scale 0 ... 1 */
+    int32_t text;              /* MUDPT_TEXT_WHOLE, _ROWS or _NONE */
+    int32_t precision;         /* MUDPT_HIGH or _FAST; fast keeps the blocks' matrices as MUDPT_I16, or as _I8 where
                                storage says or they are sent so */
+    mudpt_transform transform; /* of pictures, but for those that are augmented */
 } mudpt_clip_config;
 
 int mudpt_clip_create(const mudpt_clip_config *config, mudpt_clip **out);
 
-/* 1 if the tensor of this name is a weight that must be sent, else 0. */
+/* 1 if the tensor of this name is a weight that must be sent, 0 if it is one that is not needed, -1 if it is none. */
 int mudpt_clip_wants(const mudpt_clip *clip, const char *name);
 /* Announces a tensor by its name in Hugging Face's, OpenAI's or open_clip's layout. Returns MUDPT_OK (send its bytes),
  * MUDPT_SKIP (not a weight that is needed), or MUDPT_MODEL for a wrong shape or type. The scales of an int8 matrix
@@ -165,9 +187,10 @@ int mudpt_image_width(const mudpt_image *image);
 int mudpt_image_height(const mudpt_image *image);
 const uint8_t *mudpt_image_rgb(const mudpt_image *image); /* [height, width, 3] */
 
-/* CLIP's test transform: shorter side to size, bicubic exactly as PIL computes it, centre crop. out [size, size, 3] */
-int mudpt_image_test_view(const mudpt_image *image, int size, uint8_t *out);
-/* Cuts the box out, resizes it to size x size (no pixel outside the box has influence), mirrors if flip. */
+/* What a model is shown of a picture; transform NULL: CLIP's, shorter side to size, bicubic, centre crop.
+ * out [size, size, 3] */
+int mudpt_image_test_view(const mudpt_image *image, const mudpt_transform *transform, int size, uint8_t *out);
+/* Cuts the box out, resizes it (bicubic) to size x size (no pixel outside the box has influence), mirrors if flip. */
 int mudpt_image_crop_view(const mudpt_image *image, int top, int left, int height, int width, int flip, int size,
                           uint8_t *out);
 /* rgb [size, size, 3] -> out [3, size, size], (v / 255 - mean) / std */

@@ -1,25 +1,26 @@
 /**
  * Rewrites a model's weights under other names or in another type, tensor by tensor, so that memory stays small
- * whatever the model's size. What is not a weight of a CLIP is left out; what is missing, misshapen or not finite is
- * refused.
+ * whatever the model's size. What is foreign, missing, misshapen or not finite is refused.
  *
  * int8: each row of the blocks' matrices is divided by scale = largest magnitude / 127 and rounded, halves to even;
  * the scales are a tensor of their own, X_scale. Everything else becomes f16 (logit_scale stays as exact as it was).
  */
 import { open } from 'node:fs/promises';
+import { foreignTensor, isNoWeight } from '../configuration.js';
 import { MudptError } from '../errors.js';
 import { halfToFloat } from '../exchange.js';
-import { readHeader, writeHeader } from '../safetensors.js';
+import { writeHeader } from '../safetensors.js';
 import { countLayers, FAMILIES, familyOf, isBlockMatrix, layout } from './tensor-names.js';
 
-const READABLE = ['F32', 'F16', 'BF16', 'I8'];
-const BYTES = { F32: 4, F16: 2, BF16: 2, I8: 1 };
+const BYTES = { F64: 8, F32: 4, F16: 2, BF16: 2, I8: 1 };
+const READABLE = Object.keys(BYTES);
 const PIECE = 1 << 20; // values that are worked on at a time
 const WIDEST = 8192; // as MUDPT_MAX_WIDTH: bounds the two projections, which are turned over in memory
 
 /**
- * @param {import('../source.js').SourceFile} file  the weights
- * @param {string} target                           the file to be made
+ * @param {import('../source.js').SourceFile[]} files  with the weights
+ * @param {import('../safetensors.js').Header[]} headers  theirs
+ * @param {string} target                              the file to be made
  * @param {object} options
  * @param {'f32' | 'f16' | 'int8'} options.to
  * @param {string} [options.names]  one of FAMILIES; default: the file's own
@@ -27,20 +28,22 @@ const WIDEST = 8192; // as MUDPT_MAX_WIDTH: bounds the two projections, which ar
  * @param {AbortSignal} [options.signal]
  * @returns {Promise<{ from: string, names: string, tensors: number, bytes: number }>}
  */
-export async function convertWeights(file, target, { to, names, onProgress, signal }) {
-  const header = await readHeader(file);
-  const found = new Map(header.tensors.map((tensor) => [tensor.name, tensor]));
+export async function convertWeights(files, headers, target, { to, names, onProgress, signal }) {
+  const [{ name: model }] = files;
+  const found = new Map(
+    headers.flatMap(({ tensors }, i) => tensors.map((tensor) => [tensor.name, { ...tensor, file: files[i] }])),
+  );
   const from = familyOf(found.keys());
   if (!from) {
     throw new MudptError(
       'model',
-      `${file.name}: holds no CLIP under the names of ${FAMILIES.join(', ')}`,
+      `${model}: holds no CLIP under the names of ${FAMILIES.join(', ')}`,
       'give the weights of a CLIP',
     );
   }
   const layers = countLayers(from, found.keys());
-  const pieces = findPieces(file.name, layout(from, layers), found);
-  const stored = layout(names ?? from, layers).map((entry) => plan(file.name, entry, pieces, to));
+  const pieces = findPieces(model, layout(from, layers), found);
+  const stored = layout(names ?? from, layers).map((entry) => plan(model, entry, pieces, to));
 
   const tensors = stored.flatMap(({ name, dtype, shape }) =>
     dtype === 'I8'
@@ -61,7 +64,7 @@ export async function convertWeights(file, target, { to, names, onProgress, sign
       onProgress?.(at / size);
     };
     await write(head);
-    for (const entry of stored) await writeTensor(file, entry, write);
+    for (const entry of stored) await writeTensor(entry, write);
   } finally {
     await output.close();
   }
@@ -73,6 +76,7 @@ export async function convertWeights(file, target, { to, names, onProgress, sign
  * @returns {Map<string, Piece>}
  *
  * @typedef {object} Piece
+ * @property {import('../source.js').SourceFile} file  that it lies in
  * @property {string} name         of the stored tensor
  * @property {string} dtype
  * @property {number[]} shape      in Hugging Face's orientation
@@ -83,6 +87,10 @@ export async function convertWeights(file, target, { to, names, onProgress, sign
  */
 function findPieces(file, entries, found) {
   const pieces = new Map();
+  const known = new Set(entries.map(({ name }) => name));
+  for (const name of found.keys())
+    if (!known.has(name.replace(/_scale$/, '')) && !known.has(name) && !isNoWeight(name))
+      throw foreignTensor(file, name);
   const refuse = (what) => {
     throw new MudptError('model', `${file}: ${what}`, 'give the weights of a whole CLIP with a ViT image tower');
   };
@@ -99,13 +107,14 @@ function findPieces(file, entries, found) {
     let scales;
     if (dtype === 'I8') {
       const scale = found.get(`${name}_scale`);
-      if (transposed || scale?.dtype !== 'F32' || scale.bytes !== 4 * shape[0])
-        refuse(`${name} is int8 without ${name}_scale`);
+      if (transposed || scale?.file !== tensor.file || scale.dtype !== 'F32' || scale.bytes !== 4 * shape[0])
+        refuse(`${name} is int8 without ${name}_scale in the same file`);
       scales = scale.begin;
     }
     holds.forEach((piece, index) => {
       const own = holds.length > 1 ? [rows, ...shape.slice(1)] : shape;
       pieces.set(piece, {
+        file: tensor.file,
         name,
         dtype,
         shape: transposed ? [...own].reverse() : own,
@@ -137,26 +146,26 @@ function plan(file, { name, holds, transposed }, pieces, to) {
   return { name, dtype, shape: transposed ? [...stacked].reverse() : stacked, parts, transposed };
 }
 
-async function writeTensor(file, { name, dtype, parts, transposed }, write) {
+async function writeTensor({ name, dtype, parts, transposed }, write) {
   const scales = [];
   for (const part of parts) {
     if (dtype === 'I8' && part.dtype === 'I8') {
       // Integers pass as they are: dividing again by their own scale could move them.
       for (let row = 0; row < part.rows; row += rowsAtOnce(part)) {
         const count = Math.min(rowsAtOnce(part), part.rows - row);
-        await write(await readBytes(file, part.begin + row * part.columns, count * part.columns));
+        await write(await readBytes(part.file, part.begin + row * part.columns, count * part.columns));
       }
-      scales.push(await readBytes(file, part.scales, part.rows * 4));
+      scales.push(await readBytes(part.file, part.scales, part.rows * 4));
       continue;
     }
     const whole = part.transposed !== transposed;
     const step = whole ? part.rows : rowsAtOnce(part);
     for (let row = 0; row < part.rows; row += step) {
       const count = Math.min(step, part.rows - row);
-      const read = await readRows(file, part, row, count);
+      const read = await readRows(part, row, count);
       const values = whole ? turnedOver(read, count, part.columns) : read;
       if (dtype !== 'I8') {
-        await write(dtype === 'F32' ? littleEndian(values) : toHalf(values, file.name, name));
+        await write(dtype === 'F32' ? littleEndian(values) : toHalf(values, part.file.name, name));
         continue;
       }
       const { integers, scale } = toIntegers(values, count, part.columns);
@@ -172,8 +181,8 @@ const rowsAtOnce = ({ columns }) => Math.max(1, Math.floor(PIECE / columns));
 // ------------------------------------------------------------------------------------------ values
 
 /** Rows of a part, widened to f32. */
-async function readRows(file, part, row, count) {
-  const { dtype, columns } = part;
+async function readRows(part, row, count) {
+  const { file, dtype, columns } = part;
   const bytes = await readBytes(file, part.begin + row * columns * BYTES[dtype], count * columns * BYTES[dtype]);
   const values = new Float32Array(count * columns);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -183,6 +192,8 @@ async function readRows(file, part, row, count) {
     for (let i = 0; i < values.length; i++) {
       values[i] = view.getInt8(i) * scaleView.getFloat32(4 * Math.floor(i / columns), true);
     }
+  } else if (dtype === 'F64') {
+    for (let i = 0; i < values.length; i++) values[i] = view.getFloat64(8 * i, true);
   } else if (dtype === 'F32') {
     for (let i = 0; i < values.length; i++) values[i] = view.getFloat32(4 * i, true);
   } else {

@@ -2,11 +2,11 @@
 import { Argument, Command, Option } from 'commander';
 import { stat } from 'node:fs/promises';
 import { MudptError } from '../errors.js';
-import { closeAll, openWeights } from '../model.js';
 import { openFile } from '../node/files.js';
 import { readHeader } from '../safetensors.js';
 import { CHECKPOINT, CLASSIFIER } from '../saved.js';
 import { openSource } from '../source.js';
+import { closeAll, openWeights } from '../weights.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';
 import { DEFAULT_MODEL, given, whole, withOutput } from './options.js';
@@ -122,7 +122,7 @@ async function describeModel(name, terminal, options) {
     const { parameters, dtypes, names, bytes } = await readWeights(name);
     clip = await openModel({ model: name, threads: 1, variant: 'auto' }, terminal, signal);
     const plan = options.plan ? await plans(clip, options) : undefined;
-    const { architecture: a, fingerprint, logitScale, weightBytes } = clip.info;
+    const { architecture: a, fingerprint, logitScale, weightBytes, mean, std, pictures, assumed } = clip.info;
     const tower = (width, layers, heads) => `width ${width}, ${plural(layers, 'layer')}, ${plural(heads, 'head')}`;
     return {
       rows: [
@@ -136,17 +136,20 @@ async function describeModel(name, terminal, options) {
           'text tower',
           `context ${a.context}, vocabulary ${count(a.vocab)}, ${tower(a.textWidth, a.textLayers, a.textHeads)}`,
         ],
+        ['pictures', tellPictures(clip.info)],
         ['joint space', `${a.embed} numbers, logit scale ${logitScale.toFixed(1)}`],
         ['parameters', count(parameters)],
         ['stored as', `${dtypes.join(', ')}, names of ${names}, ${size(bytes)}`],
         ['in memory', size(weightBytes)],
         ['fingerprint', fingerprint],
+        ['assumed', assumed.length ? `${assumed.join('; ')}: no file says it` : undefined],
         ...(plan ? planRows(plan, options) : []),
       ],
       result: {
         kind: 'model',
         name,
         architecture: a,
+        ...{ mean, std, pictures, assumed },
         logitScale,
         parameters,
         dtypes,
@@ -161,6 +164,18 @@ async function describeModel(name, terminal, options) {
     release();
     await clip?.dispose();
   }
+}
+
+/** What becomes of a picture. */
+function tellPictures({ mean, std, pictures: { fit, size: side, filter } }) {
+  const fits = {
+    shortest: `shorter side to ${side}`,
+    longest: `longer side to ${side}`,
+    exact: `to ${[side].flat().join(' x ')}`,
+    none: 'not resized',
+  };
+  const numbers = (list) => list.map((value) => Number(value.toPrecision(3))).join(' ');
+  return `${fits[fit]}, ${filter}; mean ${numbers(mean)}, deviation ${numbers(std)}`;
 }
 
 /** @type {[string, { recompute?: boolean, dtype?: "int8" }][]} */
@@ -191,9 +206,8 @@ function planRows(all, { classes, batch }) {
 
 /** What the header of the weights tells without reading them. What makes no sense is left to loading to refuse. */
 async function readWeights(name) {
-  const files = await openWeights(await openSource(name));
+  const { files, headers } = await openWeights(await openSource(name));
   try {
-    const headers = await Promise.all(files.map(readHeader));
     const tensors = headers.flatMap((header) => header.tensors);
     const bytes = headers.reduce((sum, { end }) => sum + end, 0);
     const names = tensors.map((tensor) => tensor.name);

@@ -1,8 +1,9 @@
 /** Files on disk, for Node: a model's folder as a source (see ../source.js), and pictures by path. */
-import { open, readFile, stat } from 'node:fs/promises';
+import { open, readFile, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { bareRepository } from '../address.js';
 import { MudptError, reasonOf } from '../errors.js';
 import { LARGEST_PICTURE } from '../limits.js';
 import { onDisk } from './paths.js';
@@ -23,19 +24,38 @@ function unreadable(file, cause) {
 }
 
 /**
+ * The folder with the files of a model, within one of Hugging Face's cache: models--ORGANISATION--NAME, whose refs/main
+ * says which of its snapshots is meant. Other folders as they are.
+ * @param {string} folder
+ */
+async function snapshotIn(folder) {
+  const snapshots = path.join(folder, 'snapshots');
+  const names = await readdir(snapshots).catch(() => /** @type {string[]} */ ([]));
+  if (!names.length) return folder;
+  const main = await readFile(path.join(folder, 'refs', 'main'), 'utf8').catch(() => '');
+  const name = names.length === 1 ? names[0] : main.trim();
+  if (names.includes(name)) return path.join(snapshots, name);
+  const what = main ? `refs/main names "${name}"` : 'there is no refs/main';
+  throw new MudptError('file', `${folder} has ${names.length} snapshots, but ${what}`, `choose one in ${snapshots}`);
+}
+
+/**
  * @param {string | URL} from a folder, or a .safetensors file in it
  * @returns {Promise<import('../source.js').Source>}
  */
 export async function openPath(from) {
   const name = from instanceof URL ? fileURLToPath(from) : from;
   const found = await stat(name).catch((cause) => {
-    throw unreadable(name, cause);
+    const error = unreadable(name, cause);
+    const repository = typeof from === 'string' && bareRepository(from);
+    throw repository ? new MudptError('file', `${name} is not there`, repository, { cause }) : error;
   });
-  const folder = found.isDirectory() ? name : path.dirname(name);
+  const folder = found.isDirectory() ? await snapshotIn(name) : path.dirname(name);
   return {
     name,
     weights: found.isDirectory() ? undefined : path.basename(name),
     open: (file) => openFile(path.join(folder, file)),
+    list: () => readdir(folder),
   };
 }
 

@@ -11,7 +11,7 @@ static int pixels(const mudpt_clip *clip, const mudpt_image *image, const image_
     uint8_t *rgb = malloc((size_t)size * (size_t)size * 3);
     if (!rgb) return fail_memory((size_t)size * (size_t)size * 3, "a picture at the model's size");
     int code = box ? mudpt_image_crop_view(image, box->top, box->left, box->height, box->width, box->flip, size, rgb)
-                   : mudpt_image_test_view(image, size, rgb);
+                   : mudpt_image_test_view(image, &clip->config.transform, size, rgb);
     if (!code) mudpt_normalize(rgb, size, clip->config.mean, clip->config.std, out);
     free(rgb);
     return code;

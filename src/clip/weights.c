@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/half.h"
+#include "image/image.h"
 
 typedef enum {
     VECTOR,     /* float * of rows * columns values */
@@ -211,7 +212,7 @@ static int check_config(const mudpt_clip_config *c) {
     for (int i = 0; i < 3; i++)
         if (!isfinite(c->mean[i]) || !isfinite(c->std[i]) || !(c->std[i] > 0))
             return fail(MUDPT_MODEL, "the pixels' mean and standard deviation must be finite, and the latter above 0");
-    return MUDPT_OK;
+    return image_check_transform(&c->transform);
 }
 
 int mudpt_clip_create(const mudpt_clip_config *config, mudpt_clip **out) {
@@ -362,7 +363,7 @@ static int is_wanted(const clip_tensor *t, int scales) {
 int mudpt_clip_wants(const mudpt_clip *clip, const char *name) {
     int scales;
     const clip_tensor *t = find(clip, name, &scales);
-    return is_wanted(t, scales);
+    return t && (!scales || t->kind == MATRIX) ? is_wanted(t, scales) : -1;
 }
 
 int mudpt_clip_tensor_begin(mudpt_clip *clip, const char *name, int dtype, const int32_t *shape, int dims) {

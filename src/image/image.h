@@ -16,6 +16,9 @@ typedef struct {
     int top, left, height, width, flip;
 } image_box;
 
+/* MUDPT_ARGUMENT where a value is none of those in mudpt.h. */
+int image_check_transform(const mudpt_transform *transform);
+
 /* RandomResizedCrop's box (area smallest ... 1 of the picture, ratio 3/4 ... 4/3, ten tries, then the largest centred
  * square-ish box, as torchvision does) and a coin for the mirror image. */
 image_box image_random_box(int width, int height, float smallest, rng *r);

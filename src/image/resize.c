@@ -1,4 +1,5 @@
-/* Bicubic resizing with antialiasing, bit for bit as PIL does it, and the two views of a picture that a model is shown.
+/* Resizing with antialiasing, bit for bit as PIL does it with each of its filters, and the two views of a picture that
+ * a model is shown.
  *
  * PIL resizes along rows, rounds to 8 bits, then along columns; since version 13 the other way round where the height
  * shrinks by more than twice what the width shrinks, which the rounding shows. Weights have 22 fractional bits. Only
@@ -6,6 +7,7 @@
  * which rows first means resized already. So memory is that of a few rows, whatever the sizes.
  */
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +23,8 @@ enum {
     STRIP = 16 /* bytes of a row that are summed side by side */
 };
 
+#define PI 3.14159265358979323846 /* math.h's is no part of C */
+
 /* How `count` outputs are made from one axis of the source: output i is the sum over k < length[i] of weight k of
  * output i times source first[i] + k. Each weight is stored `repeat` times; behind length[i] they are 0. */
 typedef struct {
@@ -30,12 +34,14 @@ typedef struct {
     double *exact;       /* [room], scratch */
 } axis;
 
-/* A view: the box of the source is resized to width x height, of which the square at left, top is wanted. */
+/* A view: the box of the source is resized to width x height, of which columns x rows at left, top are wanted. */
 typedef struct {
     const uint8_t *source; /* the box's first pixel */
     size_t stride;         /* bytes from row to row */
-    int source_width, source_height, width, height, left, top, size, flip;
+    int source_width, source_height, width, height, left, top, columns, rows, flip, filter;
 } view;
+
+/* ------------------------------------------------------------------------------------------------ filters */
 
 static double cubic(double x) {
     const double a = -0.5;
@@ -44,15 +50,48 @@ static double cubic(double x) {
     return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
 }
 
+static double linear(double x) {
+    if (x < 0) x = -x;
+    return x < 1 ? 1 - x : 0;
+}
+
+static double box(double x) {
+    return x > -0.5 && x <= 0.5 ? 1 : 0;
+}
+
+static double sinc(double x) {
+    if (x == 0) return 1;
+    x *= PI;
+    return sin(x) / x;
+}
+
+static double hamming(double x) {
+    if (x < 0) x = -x;
+    if (x == 0) return 1;
+    return x < 1 ? sinc(x) * (0.54 + 0.46 * cos(PI * x)) : 0;
+}
+
+static double lanczos(double x) {
+    return -3 <= x && x < 3 ? sinc(x) * sinc(x / 3) : 0;
+}
+
+/* By MUDPT_BICUBIC ...; the nearest pixel's is its one weight. */
+static const struct {
+    double (*weight)(double x);
+    double support;
+} filters[] = {{cubic, 2}, {linear, 1}, {lanczos, 3}, {box, 0.5}, {hamming, 1}, {NULL, 0.5}};
+
+/* ------------------------------------------------------------------------------------------------ axes */
+
 static double stretch_of(int from, int to) {
     double scale = (double)from / to;
     return scale > 1 ? scale : 1;
 }
 
-static void axis_open(axis *x, arena *a, int from, int to, int count, int repeat) {
+static void axis_open(axis *x, arena *a, int from, int to, int count, int repeat, int filter) {
     x->count = count;
     x->repeat = repeat;
-    x->room = (int)ceil(2 * stretch_of(from, to)) * 2 + 1;
+    x->room = (int)ceil(filters[filter].support * stretch_of(from, to)) * 2 + 1;
     x->room += -x->room & (GROUP - 1);
     x->exact = arena_take(a, (size_t)x->room * sizeof(double));
     x->first = arena_take(a, (size_t)count * sizeof(int));
@@ -60,16 +99,34 @@ static void axis_open(axis *x, arena *a, int from, int to, int count, int repeat
     x->weight = arena_take(a, (size_t)count * (size_t)x->room * (size_t)repeat * sizeof(int32_t));
 }
 
+/* The same for the nearest pixel. PIL adds up where it is, rather than multiply, which the last bit may show. */
+static void axis_nearest(axis *x, int from, int to, int start) {
+    double scale = (double)from / to, at = scale * 0.5;
+    for (int i = -start; i < x->count; i++, at += scale) {
+        if (i < 0) continue;
+        x->first[i] = at < from ? (int)at : from - 1;
+        x->length[i] = 1;
+        int32_t *weights = x->weight + (size_t)i * (size_t)x->room * (size_t)x->repeat;
+        for (int c = 0; c < x->repeat; c++) weights[c] = 1 << FRACTION;
+    }
+}
+
 /* Outputs start ... start + count - 1 of resizing `from` to `to` values. Where both are equal the weights come out as 1
  * and 0, so that nothing changes. */
-static void axis_fill(axis *x, int from, int to, int start) {
-    double scale = (double)from / to, stretch = stretch_of(from, to), reach = 2 * stretch, shrink = 1 / stretch;
+static void axis_fill(axis *x, int from, int to, int start, int filter) {
+    double (*weight_at)(double) = filters[filter].weight;
+    if (!weight_at) {
+        axis_nearest(x, from, to, start);
+        return;
+    }
+    double scale = (double)from / to, stretch = stretch_of(from, to), reach = filters[filter].support * stretch;
+    double shrink = 1 / stretch;
     for (int i = 0; i < x->count; i++) {
         double centre = (start + i + 0.5) * scale, sum = 0;
         int first = (int)(centre - reach + 0.5), last = (int)(centre + reach + 0.5);
         if (first < 0) first = 0;
         if (last > from) last = from;
-        for (int k = 0; k < last - first; k++) sum += x->exact[k] = cubic((k + first - centre + 0.5) * shrink);
+        for (int k = 0; k < last - first; k++) sum += x->exact[k] = weight_at((k + first - centre + 0.5) * shrink);
         int32_t *weights = x->weight + (size_t)i * (size_t)x->room * (size_t)x->repeat;
         for (int k = 0; k < last - first; k++) {
             double weight = x->exact[k] / sum * (1 << FRACTION);
@@ -133,8 +190,9 @@ static int columns_first(const view *v) {
     return less_height > 0 && less_height > 2 * less_width;
 }
 
-static int compute(const view *v, uint8_t *out) {
-    size_t bytes = 3 * (size_t)v->size, source_bytes = 3 * (size_t)v->source_width;
+/* out: rows that lie out_stride bytes apart */
+static int compute(const view *v, uint8_t *out, size_t out_stride) {
+    size_t bytes = 3 * (size_t)v->columns, source_bytes = 3 * (size_t)v->source_width;
     int swapped = columns_first(v);
     size_t slot_bytes = (swapped ? source_bytes : bytes) + STRIP;
     axis across, down;
@@ -143,20 +201,20 @@ static int compute(const view *v, uint8_t *out) {
     arena a = {0};
     for (int open = 0; open < 2; open++) {
         if (open && arena_open(&a, "resizing a picture") != MUDPT_OK) return MUDPT_MEMORY;
-        axis_open(&across, &a, v->source_width, v->width, v->size, 3);
-        axis_open(&down, &a, v->source_height, v->height, v->size, 1);
+        axis_open(&across, &a, v->source_width, v->width, v->columns, 3, v->filter);
+        axis_open(&down, &a, v->source_height, v->height, v->rows, 1, v->filter);
         row = arena_take(&a, source_bytes + 3 * 2 * GROUP);
         ring = arena_take(&a, (size_t)down.room * slot_bytes);
         rows = arena_take(&a, (size_t)down.room * sizeof *rows);
         blended = arena_take(&a, slot_bytes + 3 * 2 * GROUP);
     }
-    axis_fill(&across, v->source_width, v->width, v->left);
-    axis_fill(&down, v->source_height, v->height, v->top);
+    axis_fill(&across, v->source_width, v->width, v->left, v->filter);
+    axis_fill(&down, v->source_height, v->height, v->top, v->filter);
     /* Sums run a few pixels beyond the row's end, with weights 0: so they get a copy of what they need. */
     size_t needed = 3 * (size_t)across.first[0];
-    size_t needed_bytes = 3 * (size_t)(across.first[v->size - 1] + across.length[v->size - 1]) - needed;
+    size_t needed_bytes = 3 * (size_t)(across.first[v->columns - 1] + across.length[v->columns - 1]) - needed;
     int ready = down.first[0]; /* source rows before this one are in the ring, or no longer needed */
-    for (int y = 0; y < v->size; y++, out += bytes) {
+    for (int y = 0; y < v->rows; y++, out += out_stride) {
         int first = down.first[y], end = first + down.length[y];
         for (; ready < end; ready++) {
             uint8_t *slot = ring + (size_t)(ready % down.room) * slot_bytes;
@@ -182,22 +240,89 @@ static int check_view(const mudpt_image *image, int size, const uint8_t *out) {
     return MUDPT_OK;
 }
 
-/* Where a window of `size` in the middle of `length` begins; halves are rounded to the even number. */
-static int middle(int length, int size) {
+/* Where a window of `size` in the middle of `length` begins: below 0 where it is longer. A half is rounded to the even
+ * number, as torchvision does, or down. */
+static int middle(int length, int size, int down) {
     int spare = length - size;
-    return spare / 2 + (spare % 2 && spare / 2 % 2);
+    return spare / 2 + (!down && spare > 0 && spare % 2 && spare / 2 % 2);
 }
 
-int mudpt_image_test_view(const mudpt_image *image, int size, uint8_t *out) {
+static int long_side(int edge, int side, int other) {
+    return (int)((int64_t)edge * side / other);
+}
+
+/* timm's and open_clip's rounding, in its steps. */
+static int kept_ratio(int side, double ratio) {
+    int length = (int)nearbyint(side / ratio);
+    return length < 1 ? 1 : length;
+}
+
+static void fit(view *v, const mudpt_transform *t, int size) {
+    int w = v->source_width, h = v->source_height, edge = t->height ? t->height : size;
+    v->width = w;
+    v->height = h;
+    if (t->fit == MUDPT_FIT_SHORTEST) {
+        v->width = w <= h ? edge : long_side(edge, w, h);
+        v->height = w <= h ? long_side(edge, h, w) : edge;
+    } else if (t->fit == MUDPT_FIT_LONGEST) {
+        double across = (double)w / edge, down = (double)h / edge, ratio = across > down ? across : down;
+        v->width = kept_ratio(w, ratio);
+        v->height = kept_ratio(h, ratio);
+    } else if (t->fit == MUDPT_FIT_EXACT) {
+        v->width = t->width ? t->width : edge;
+        v->height = edge;
+    }
+}
+
+int image_check_transform(const mudpt_transform *t) {
+    static const struct {
+        const char *name;
+        size_t at;
+        int most;
+    } table[] = {
+        {"way to fit a picture", offsetof(mudpt_transform, fit), MUDPT_FIT_NONE},
+        {"height", offsetof(mudpt_transform, height), MUDPT_MAX_IMAGE_SIDE},
+        {"width", offsetof(mudpt_transform, width), MUDPT_MAX_IMAGE_SIDE},
+        {"filter", offsetof(mudpt_transform, filter), MUDPT_NEAREST},
+        {"rounding of the crop", offsetof(mudpt_transform, crop_down), 1},
+        {"red of the border", offsetof(mudpt_transform, fill), 255},
+        {"green of the border", offsetof(mudpt_transform, fill) + 4, 255},
+        {"blue of the border", offsetof(mudpt_transform, fill) + 8, 255},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        int32_t value;
+        memcpy(&value, (const char *)t + table[i].at, sizeof value);
+        if (value < 0 || value > table[i].most)
+            return fail(MUDPT_ARGUMENT, "the %s of pictures is %d; expected 0 to %d", table[i].name, value,
+                        table[i].most);
+    }
+    return MUDPT_OK;
+}
+
+int mudpt_image_test_view(const mudpt_image *image, const mudpt_transform *transform, int size, uint8_t *out) {
+    static const mudpt_transform clip;
+    const mudpt_transform *t = transform ? transform : &clip;
     int status = check_view(image, size, out);
+    if (status == MUDPT_OK) status = image_check_transform(t);
     if (status != MUDPT_OK) return status;
-    int w = image->width, h = image->height;
-    view v = {.source = image->rgb, .stride = 3 * (size_t)w, .source_width = w, .source_height = h, .size = size};
-    v.width = w <= h ? size : (int)((int64_t)size * w / h);
-    v.height = w <= h ? (int)((int64_t)size * h / w) : size;
-    v.left = middle(v.width, size);
-    v.top = middle(v.height, size);
-    return compute(&v, out);
+    view v = {.source = image->rgb,
+              .stride = 3 * (size_t)image->width,
+              .source_width = image->width,
+              .source_height = image->height,
+              .filter = t->filter};
+    fit(&v, t, size);
+    int left = middle(v.width, size, t->crop_down), top = middle(v.height, size, t->crop_down);
+    v.left = left > 0 ? left : 0;
+    v.top = top > 0 ? top : 0;
+    v.columns = v.width < size ? v.width : size;
+    v.rows = v.height < size ? v.height : size;
+    size_t stride = 3 * (size_t)size;
+    uint8_t *first = out;
+    if (v.columns < size || v.rows < size) {
+        for (size_t i = 0; i < (size_t)size * stride; i++) out[i] = (uint8_t)t->fill[i % 3];
+        first += (size_t)(v.top - top) * stride + 3 * (size_t)(v.left - left);
+    }
+    return compute(&v, first, stride);
 }
 
 int mudpt_image_crop_view(const mudpt_image *image, int top, int left, int height, int width, int flip, int size,
@@ -214,9 +339,10 @@ int mudpt_image_crop_view(const mudpt_image *image, int top, int left, int heigh
               .source_height = height,
               .width = size,
               .height = size,
-              .size = size,
+              .columns = size,
+              .rows = size,
               .flip = flip};
-    return compute(&v, out);
+    return compute(&v, out, 3 * (size_t)size);
 }
 
 void mudpt_normalize(const uint8_t *rgb, int size, const float mean[3], const float std[3], float *out) {

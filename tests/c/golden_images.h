@@ -49,7 +49,7 @@ static mudpt_image *decode_file(const char *path, int upright) {
 /* The picture's test view at `size`, or NULL with the fault noted. Free it. */
 static uint8_t *test_view(outcome *o, const char *what, const mudpt_image *image, int size) {
     uint8_t *out = need_bytes((size_t)size * (size_t)size * 3);
-    if (image && mudpt_image_test_view(image, size, out) == MUDPT_OK) return out;
+    if (image && mudpt_image_test_view(image, NULL, size, out) == MUDPT_OK) return out;
     fault(o, "%s: %s", what, mudpt_last_error());
     free(out);
     return NULL;

@@ -243,7 +243,7 @@ static void decode(void) {
         int width = mudpt_image_width(image), height = mudpt_image_height(image);
         add_to_hash(mudpt_image_rgb(image), 3 * (size_t)width * (size_t)height);
         TRY(mudpt_image_from_pixels(mudpt_image_rgb(image), width, height, 3, &copy));
-        TRY(mudpt_image_test_view(copy, 32, view));
+        TRY(mudpt_image_test_view(copy, NULL, 32, view));
         add_to_hash(view, sizeof view);
         TRY(mudpt_image_crop_view(copy, 1, 2, height / 2, width / 2, 1, 32, view));
         add_to_hash(view, sizeof view);

@@ -434,14 +434,14 @@ static void test_refusals(void) {
     CHECK(mudpt_image_from_pixels(pixel, 1, -1, 3, &image) == MUDPT_ARGUMENT, "negative height");
     CHECK(mudpt_image_from_pixels(pixel, 40000, 1, 3, &image) == MUDPT_IMAGE, "too wide");
     CHECK(!image, "a failed call gave a picture");
-    CHECK(mudpt_image_test_view(NULL, 1, view) == MUDPT_ARGUMENT, "a view of nothing");
+    CHECK(mudpt_image_test_view(NULL, NULL, 1, view) == MUDPT_ARGUMENT, "a view of nothing");
     for (int channels = 1; channels <= 4; channels++) {
         if (channels == 2) continue;
         CHECK(mudpt_image_from_pixels(pixel, 1, 1, channels, &image) == MUDPT_OK, "%d channels", channels);
         const uint8_t *rgb = mudpt_image_rgb(image);
         CHECK(rgb[0] == 1 && rgb[1] == (channels == 1 ? 1 : 2) && rgb[2] == (channels == 1 ? 1 : 3), "%d channels",
               channels);
-        CHECK(mudpt_image_test_view(image, 0, view) == MUDPT_ARGUMENT, "a view of no size");
+        CHECK(mudpt_image_test_view(image, NULL, 0, view) == MUDPT_ARGUMENT, "a view of no size");
         mudpt_image_free(image);
     }
     mudpt_image_free(NULL);
@@ -497,7 +497,7 @@ static void test_damage(void) {
             }
             mudpt_image *image = decode(&file, 1);
             uint8_t view[5 * 5 * 3];
-            if (image) mudpt_image_test_view(image, 5, view);
+            if (image) mudpt_image_test_view(image, NULL, 5, view);
             mudpt_image_free(image);
         }
     }

@@ -7,7 +7,8 @@ import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 
 import { loadClip } from '../../js/clip.js';
-import { architectureFromConfig, architectureFromTensors, preprocessing } from '../../js/model.js';
+import { architectureFromConfig, architectureFromModelCfg, architectureFromTensors } from '../../js/configuration.js';
+import { fromImageProcessor, fromPreprocessCfg } from '../../js/preprocessing.js';
 import { loadDataset } from '../../js/node/datasets.js';
 import { headerOf, parseHeader, writeSafetensors } from '../../js/safetensors.js';
 import { CHECKPOINT, CLASSIFIER, SavedFile } from '../../js/saved.js';

@@ -16,7 +16,7 @@ static void show(const mudpt_image *image, unsigned seed) {
     for (size_t i = 0; i < 3 * (size_t)width * (size_t)height; i++) sum += rgb[i];
     volatile unsigned seen = sum;
     (void)seen;
-    if (answer(mudpt_image_test_view(image, size, view))) abort();
+    if (answer(mudpt_image_test_view(image, NULL, size, view))) abort();
     mudpt_normalize(view, size, mean, std, pixels);
     int top = (int)(seed >> 4) % height, left = (int)(seed >> 8) % width;
     if (answer(mudpt_image_crop_view(image, top, left, height - top, width - left, seed >> 12 & 1, size, view)))

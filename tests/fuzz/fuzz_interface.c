@@ -106,7 +106,7 @@ static void call(input *in, state *s) {
         int size = 1 + take_below(in, 64);
         answer(mudpt_image_crop_view(image, take_near(in, 0), take_near(in, 0), take_near(in, 1), take_near(in, 1),
                                      take_below(in, 2), size, view));
-        answer(mudpt_image_test_view(image, size, view));
+        answer(mudpt_image_test_view(image, NULL, size, view));
         answer(mudpt_clip_test_pixels(clip, image, pixels));
         return;
     }

@@ -1,4 +1,5 @@
 /** What tests look at in pictures and no program needs: pixels, views and their normalisation by the C library. */
+import { TRANSFORM } from '../../js/structs.js';
 
 const call = (core, name, ...args) => core.memory.module[`_mudpt_${name}`](...args);
 
@@ -12,9 +13,12 @@ export function imageRgb(core, image) {
   return core.memory.bytes(call(core, 'image_rgb', image) >>> 0, width * height * 3).slice();
 }
 
-/** @returns {Uint8Array} [size, size, 3] */
-export function testView(core, image, size) {
-  return core.memory.bytesFrom(size * size * 3, (out) => call(core, 'image_test_view', image, size, out));
+/** @param {object} [transform] as in structs.js; default: CLIP's @returns {Uint8Array} [size, size, 3] */
+export function testView(core, image, size, transform) {
+  return core.memory.scoped((scratch) => {
+    const at = transform ? scratch.putStruct(TRANSFORM, transform) : 0;
+    return core.memory.bytesFrom(size * size * 3, (out) => call(core, 'image_test_view', image, at, size, out));
+  });
 }
 
 /** @returns {Uint8Array} [size, size, 3] */
