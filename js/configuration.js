@@ -4,14 +4,15 @@
  * list of harmless ones is refused by its name: whatever it changes would be a wrong number without a word.
  */
 import { MudptError } from './errors.js';
-import { checkKeys, clipPreprocessing, fromImageProcessor, fromPreprocessCfg, unsupported } from './preprocessing.js';
+import { checkKeys, clipPreprocessing, fromImageProcessor, unsupported, words } from './preprocessing.js';
 import { readJson } from './source.js';
 
 const HEAD_WIDTH = 64;
-const words = (/** @type {string} */ text) => text.trim().split(/\s+/);
+/** Only models of open_clip need it. */
+const openClipPart = () => import('./open-clip.js');
 
 /** Any value at a dotted path, checked to be a whole number above 0. */
-function size(name, document, path) {
+export function size(name, document, path) {
   const value = path.split('.').reduce((part, key) => part?.[key], document);
   // Sides of a square may be given twice.
   const one = Array.isArray(value) && value.length === 2 && value[0] === value[1] ? value[0] : value;
@@ -113,84 +114,6 @@ export function architectureFromConfig(document, name) {
     embed: at('projection_dim'),
     context: at('text_config.max_position_embeddings'),
     vocab: at('text_config.vocab_size'),
-  };
-}
-
-// ------------------------------------------------------------------------------------------ open_clip
-
-/** What open_clip's two towers share: a block that is anything but CLIP's is asked for by one of these. */
-const PLAIN_BLOCK = {
-  ...{ ls_init_value: [], act_kwargs: [{}], norm_kwargs: [{}, { eps: 1e-5 }], block_type: ['default'] },
-  ...{ qk_norm: [false], scaled_cosine_attn: [false], scale_heads: [false], scale_attn_inner: [false] },
-  ...{ scale_attn: [false], scale_fc: [false] },
-};
-const VISION_CFG = {
-  defaults: { image_size: 224, patch_size: 16, width: 768, head_width: 64, layers: 12, mlp_ratio: 4 },
-  // final_ln_after_pool: a norm of rows is the same before one of them is taken. sin_cos_2d: stored like any other.
-  harmless: words(`patch_dropout attn_pooler_queries attn_pooler_heads final_ln_after_pool output_tokens
-    timm_model_pretrained timm_pool timm_proj timm_proj_bias timm_drop timm_drop_path`),
-  neutral: {
-    ...{ ...PLAIN_BLOCK, attentional_pool: [false], global_average_pool: [false], input_patchnorm: [false] },
-    ...{ no_ln_pre: [false], pos_embed_type: ['learnable', 'sin_cos_2d'], pool_type: ['tok'], timm_model_name: [''] },
-  },
-};
-const TEXT_CFG = {
-  defaults: { context_length: 77, vocab_size: 49408, width: 512, heads: 8, layers: 12, mlp_ratio: 4 },
-  harmless: words(`pad_id eos_id final_ln_after_pool output_tokens hf_model_pretrained hf_proj_type hf_pooler_type`),
-  neutral: {
-    ...{ ...PLAIN_BLOCK, embed_cls: [false], no_causal_mask: [false], pool_type: ['argmax', 'eos'] },
-    ...{ proj_type: ['linear'], proj: ['linear'], proj_bias: [false], hf_model_name: [''] },
-    ...{ hf_tokenizer_name: [''], tokenizer_mode: [], tokenizer_kwargs: [{}] },
-  },
-};
-const MODEL_CFG = {
-  used: ['embed_dim', 'quick_gelu', 'vision_cfg', 'text_cfg'],
-  // init_logit_bias: what is added to every logit alike changes no softmax.
-  harmless: words('custom_text init_logit_scale init_logit_bias nonscalar_logit_scale output_dict cast_dtype'),
-};
-
-/**
- * Sizes from the model_cfg of an open_clip_config.json.
- * @param {any} document
- * @param {string} name
- * @returns {ReturnType<typeof architectureFromConfig>}
- */
-export function architectureFromModelCfg(document, name) {
-  if (document?.quick_gelu !== true) {
-    const what = `${name} does not have model_cfg.quick_gelu true`;
-    throw new MudptError('model', what, "use a model with OpenAI's activation");
-  }
-  checkKeys(name, 'model_cfg.', document, MODEL_CFG);
-  const all = { embed_dim: document.embed_dim };
-  for (const [part, { defaults, ...keys }] of Object.entries({ vision_cfg: VISION_CFG, text_cfg: TEXT_CFG })) {
-    const given = document[part];
-    if (given === null || typeof given !== 'object') throw unsupported(name, `model_cfg.${part}`, given, 'an object');
-    checkKeys(name, `model_cfg.${part}.`, given, { used: Object.keys(defaults), ...keys });
-    all[part] = { ...defaults, ...given };
-  }
-  const { vision_cfg: vision, text_cfg: text } = all;
-  if (Array.isArray(vision.layers))
-    throw unsupported(name, 'model_cfg.vision_cfg.layers', vision.layers, 'a number: only ViTs are supported');
-  const at = (path) => size(name, { model_cfg: all }, `model_cfg.${path}`);
-  const mlp = (part) => {
-    const inner = Math.floor(at(`${part}.width`) * all[part].mlp_ratio);
-    if (inner > 0) return inner;
-    throw unsupported(name, `model_cfg.${part}.mlp_ratio`, all[part].mlp_ratio, 'a number above 0');
-  };
-  return {
-    image: at('vision_cfg.image_size'),
-    patch: at('vision_cfg.patch_size'),
-    visionWidth: at('vision_cfg.width'),
-    visionLayers: at('vision_cfg.layers'),
-    visionHeads: Math.floor(at('vision_cfg.width') / at('vision_cfg.head_width')),
-    visionMlp: mlp('vision_cfg'),
-    textWidth: at('text_cfg.width'),
-    textLayers: at('text_cfg.layers'),
-    textHeads: at('text_cfg.heads'),
-    textMlp: mlp('text_cfg'),
-    embed: at('embed_dim'),
-    context: at('text_cfg.context_length'),
-    vocab: at('text_cfg.vocab_size'),
   };
 }
 
@@ -297,10 +220,13 @@ export async function describeModel(source, headers, weights) {
   const openClip = theirs && isClip ? null : await readJson(source, 'open_clip_config.json');
   const assumed = [];
   let architecture;
+  let end;
   /** @type {any} */
   let config = null;
   if (openClip) {
+    const { architectureFromModelCfg, eosId } = await openClipPart();
     architecture = architectureFromModelCfg(openClip.model_cfg, `${source.name}: open_clip_config.json`);
+    end = eosId(openClip.model_cfg);
   } else if (document && (isClip || !source.weights)) {
     // Beside weights that were named themselves, a config.json may belong to something else.
     config = document;
@@ -316,20 +242,15 @@ export async function describeModel(source, headers, weights) {
     architecture,
     preprocessing: preprocessing ?? clipPreprocessing(config ? 1 : 0),
     assumed,
-    end: eosId(openClip) ?? (eos === 2 ? undefined : eos), // 2: older files' way to say "the largest id"
+    end: end ?? (eos === 2 ? undefined : eos), // 2: older files' way to say "the largest id"
     documents: { config, openClip, processor },
   };
 }
 
-/** @returns {number | undefined} */
-function eosId(openClip) {
-  const { pool_type: pool, eos_id: id = 2 } = openClip?.model_cfg.text_cfg ?? {};
-  return pool === 'eos' ? id : undefined;
-}
-
 /** Transformers' file goes before open_clip's where the weights have transformers' names, and the other way round. */
 async function readPreprocessing(source, theirs, openClip, image) {
-  const fromOpenClip = (document) => {
+  const fromOpenClip = async (document) => {
+    const { fromPreprocessCfg } = await openClipPart();
     // Without a preprocess_cfg, open_clip takes its own: OpenAI's.
     const cfg = document.preprocess_cfg ?? {};
     return { preprocessing: fromPreprocessCfg(cfg, `${source.name}: open_clip_config.json`), processor: null };

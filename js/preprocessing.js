@@ -72,10 +72,10 @@ export function checkKeys(name, part, document, { used, harmless, neutral = {} }
 }
 
 /** @param {string} text */
-const words = (text) => text.trim().split(/\s+/);
+export const words = (text) => text.trim().split(/\s+/);
 
 /** Three numbers, of which one may stand for all. */
-function colours(name, key, value) {
+export function colours(name, key, value) {
   const all = typeof value === 'number' ? [value, value, value] : value;
   if (Array.isArray(all) && all.length === 3 && all.every(Number.isFinite)) return all;
   throw unsupported(name, key, value, 'three numbers');
@@ -170,40 +170,6 @@ export function fromImageProcessor(document, image, name) {
     transform: {
       ...{ fit: flag('do_resize') ? resized : FITS.none, height, width },
       ...{ filter: FILTERS.indexOf(filter), cropDown: 1, fill: [0, 0, 0] },
-    },
-  };
-}
-
-// ------------------------------------------------------------------------------------------ open_clip
-
-const INTERPOLATIONS = { bicubic: 0, bilinear: 1, random: 0 }; // random is for training
-const RESIZE_MODES = { shortest: FITS.shortest, longest: FITS.longest, squash: FITS.exact };
-
-/**
- * From the preprocess_cfg of open_clip_config.json. Its `size` is not read: open_clip puts the model's in its place.
- * @param {any} document
- * @param {string} name for messages
- * @returns {Preprocessing}
- */
-export function fromPreprocessCfg(document, name) {
-  const part = 'preprocess_cfg.';
-  const used = ['mean', 'std', 'interpolation', 'resize_mode', 'fill_color'];
-  checkKeys(name, part, document, { used, harmless: ['size'], neutral: { mode: ['RGB'] } });
-  const one = (key, choices, otherwise) => {
-    const value = document[key] || otherwise;
-    if (typeof value === 'string' && Object.hasOwn(choices, value)) return choices[value];
-    throw unsupported(name, part + key, value, Object.keys(choices).join(', '));
-  };
-  const fill = colours(name, `${part}fill_color`, document.fill_color ?? 0);
-  if (!fill.every((value) => Number.isInteger(value) && value >= 0 && value <= 255))
-    throw unsupported(name, `${part}fill_color`, document.fill_color, 'whole numbers from 0 to 255');
-  return {
-    mean: colours(name, `${part}mean`, document.mean || CLIP_MEAN),
-    std: colours(name, `${part}std`, document.std || CLIP_STD),
-    transform: {
-      fit: one('resize_mode', RESIZE_MODES, 'shortest'),
-      filter: one('interpolation', INTERPOLATIONS, 'bicubic'),
-      ...{ height: 0, width: 0, cropDown: 0, fill },
     },
   };
 }

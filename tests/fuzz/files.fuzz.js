@@ -1,5 +1,6 @@
 /** Property tests of everything that JavaScript reads from files: headers, configurations, tokenizers, splits, runs. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -7,8 +8,9 @@ import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 
 import { loadClip } from '../../js/clip.js';
-import { architectureFromConfig, architectureFromModelCfg, architectureFromTensors } from '../../js/configuration.js';
-import { fromImageProcessor, fromPreprocessCfg } from '../../js/preprocessing.js';
+import { architectureFromConfig, architectureFromTensors } from '../../js/configuration.js';
+import { architectureFromModelCfg, fromPreprocessCfg } from '../../js/open-clip.js';
+import { fromImageProcessor } from '../../js/preprocessing.js';
 import { loadDataset } from '../../js/node/datasets.js';
 import { headerOf, parseHeader, writeSafetensors } from '../../js/safetensors.js';
 import { CHECKPOINT, CLASSIFIER, SavedFile } from '../../js/saved.js';
@@ -99,9 +101,35 @@ test('config.json: sizes are whole numbers above 0, or the file is refused', () 
       if (document === null || typeof document !== 'object') return;
       const sizes = architectureFromConfig(document, 'config.json');
       for (const value of Object.values(sizes)) assert.ok(Number.isInteger(value) && value > 0);
-      preprocessing(document, sizes.image, 'preprocessor_config.json');
     }),
   ));
+
+const small = (name) => JSON.parse(readFileSync(path.join(GOLDEN, 'configurations', `${name}.json`), 'utf8'));
+
+test('open_clip_config.json: sizes are whole numbers, or the file is refused', () =>
+  always(
+    fc.oneof(twisted(small('open-clip-80').files['open_clip_config.json'].model_cfg), fc.jsonValue()),
+    (document) =>
+      answersOrRefuses(() => {
+        const sizes = architectureFromModelCfg(document, 'open_clip_config.json');
+        for (const value of Object.values(sizes)) assert.ok(Number.isInteger(value) && value >= 0);
+      }),
+  ));
+
+test('what is said of pictures is a transform, or refused', () => {
+  const documents = small('pictures').cases.map(({ document }) => document);
+  return always(fc.oneof(...documents.map(twisted), fc.dictionary(fc.string(), fc.jsonValue())), async (document) => {
+    if (document === null || typeof document !== 'object') return;
+    for (const read of [(it) => fromImageProcessor(it, 32, 'p.json'), (it) => fromPreprocessCfg(it, 'p.json')]) {
+      await answersOrRefuses(() => {
+        const { mean, std, transform } = read(document);
+        assert.ok([...mean, ...std].every(Number.isFinite) && mean.length === 3 && std.length === 3);
+        const { fill, ...numbers } = transform;
+        assert.ok([...fill, ...Object.values(numbers)].every((value) => Number.isInteger(value) && value >= 0));
+      });
+    }
+  });
+});
 
 test('sizes from tensors', () => {
   const names = headerOf(MODEL, 'a file').tensors;

@@ -8,10 +8,11 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 
-import { architectureFromConfig, architectureFromModelCfg } from '../../js/configuration.js';
+import { architectureFromConfig } from '../../js/configuration.js';
 import { createCore } from '../../js/core.js';
 import { loadClip } from '../../js/index.js';
-import { fromImageProcessor, fromPreprocessCfg } from '../../js/preprocessing.js';
+import { architectureFromModelCfg, fromPreprocessCfg } from '../../js/open-clip.js';
+import { fromImageProcessor } from '../../js/preprocessing.js';
 import { GOLDEN, WAYS, difference, isError, openCore, temporaryFolder } from './models.js';
 import { featuresOf, golden, makeSmall } from './small-models.js';
 import { normalize, testView } from './views.js';
