@@ -461,43 +461,30 @@ export function exportOfficial(
   options?: { format?: 'official' | 'maple'; name?: string },
 ): Uint8Array;
 
+type TowerSize = `${'vision' | 'text'}${'Width' | 'Layers' | 'Heads' | 'Mlp'}`;
+export type ModelSize = 'image' | 'patch' | 'embed' | 'context' | 'vocab' | TowerSize;
+
 export interface ClipInfo {
   /** Where it came from. */
   readonly name: string;
   /** 16 hexadecimal digits that tell models apart, whatever the names and types of their tensors. */
   readonly fingerprint: string;
   /** Pixels, widths, layers, heads, tokens. */
-  readonly architecture: Readonly<
-    Record<
-      | 'image'
-      | 'patch'
-      | 'visionWidth'
-      | 'visionLayers'
-      | 'visionHeads'
-      | 'visionMlp'
-      | 'textWidth'
-      | 'textLayers'
-      | 'textHeads'
-      | 'textMlp'
-      | 'embed'
-      | 'context'
-      | 'vocab',
-      number
-    >
-  >;
+  readonly architecture: Readonly<Record<ModelSize, number>>;
   /** Of the pixels, R G B on the scale 0 to 1. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
-  /** How a picture becomes the square in its middle that the model looks at. */
-  readonly pictures: {
-    /** Its shorter or longer side to `size`, to exactly `size` [height, width], or not resized at all. */
-    readonly fit: 'shortest' | 'longest' | 'exact' | 'none';
-    readonly size: number | readonly number[];
-    readonly filter: 'bicubic' | 'bilinear' | 'lanczos' | 'box' | 'hamming' | 'nearest';
-    /** Red, green, blue of what lies beyond it. */
-    readonly fill: readonly number[];
-  };
-  /** What was assumed as no file beside the weights says it; the console is told as well. Empty where all is said. */
+  /**
+   * How a picture is resized before a square in its middle is taken: its shorter or longer side to `size`, to exactly
+   * `size` [height, width], or not at all; with one of PIL's filters. Beyond its edges it has the colour `fill`.
+   */
+  readonly pictures: Readonly<{
+    fit: string;
+    size: number | readonly number[];
+    filter: string;
+    fill: readonly number[];
+  }>;
+  /** What was assumed as no file beside the weights says it; the console is told as well. */
   readonly assumed: readonly string[];
   /** What cosines are multiplied by. */
   readonly logitScale: number;
