@@ -32,6 +32,7 @@ const BYTES_AT_ONCE = 8 * 2 ** 20;
  * @property {import('./token-rows.js').NeedTokens} needTokens must be awaited before sentences are given to the library
  * @property {string} fingerprint
  * @property {boolean} upright whether pictures are turned as their EXIF orientation says
+ * @property {number} [timeout] milliseconds that a picture may take to come
  *
  * @typedef {{ image: any, label: string | number }} Example
  *
@@ -133,7 +134,7 @@ export class Classifier {
 
   /** The same of a few pictures, one behind the other; files are decoded on all threads. */
   async #pixels(images, names, signal) {
-    const { core, clip, config, upright } = this.#model;
+    const { core, clip, config, upright, timeout } = this.#model;
     const size = 3 * config.image ** 2;
     const pixels = new Float32Array(images.length * size);
     let done = 0;
@@ -151,11 +152,12 @@ export class Classifier {
     };
     try {
       for (const [i, image] of images.entries()) {
-        const picture = await readImage(image, names[i], signal);
+        const picture = await readImage(image, names[i], signal, timeout);
         const more = 'bytes' in picture ? picture.bytes.length : Infinity; // pixels are by themselves
         if (bytes + more > BYTES_AT_ONCE) await decode();
         read.push(picture);
         bytes += more;
+        if (bytes === Infinity) await decode(); // and one picture's at a time
       }
     } finally {
       await decode(); // if one cannot be read, faults of those before it come first

@@ -23,6 +23,7 @@ import {
   resolveSettings,
   templateSentences,
 } from './methods.js';
+import { isBuffer, isBytes } from './kinds.js';
 import { loadModel } from './model.js';
 import { checkPlan, planTraining } from './plan.js';
 import { nextTurn } from './platform.js';
@@ -65,7 +66,8 @@ export async function loadClip(from, options = {}) {
       console.warn(
         `mudpt: no file beside the weights of ${source.name} says it, so this is assumed: ${assumed.join('; ')}`,
       );
-    return new Clip({ core, ...model, fingerprint, upright: Boolean(upright) }, source.name, whyWasm, assumed);
+    const all = { core, ...model, fingerprint, upright: Boolean(upright), timeout };
+    return new Clip(all, source.name, whyWasm, assumed);
   } catch (error) {
     core.dispose();
     throw error;
@@ -234,12 +236,12 @@ export class Clip {
    */
   async importOfficial(from, options = {}) {
     const { signal, ...rest } = options;
-    const isBytes = from instanceof Uint8Array || from instanceof ArrayBuffer;
-    const source = await openSource(isBytes ? new Blob([/** @type {any} */ (from)]) : from, { signal, cache: false });
+    const isFile = isBytes(from) || isBuffer(from);
+    const source = await openSource(isFile ? new Blob([/** @type {any} */ (from)]) : from, { signal, cache: false });
     const file = source.weights ? await source.open(source.weights) : null;
     if (!file) throw new MudptError('file', `${source.name}: is no .safetensors file`, 'give the file itself');
     try {
-      const named = isBytes ? { ...file, name: 'the file' } : file;
+      const named = isFile ? { ...file, name: 'the file' } : file;
       const { handle, details } = await readOfficial(this.#model, named, rest);
       return new Classifier(this.#model, handle, details);
     } finally {

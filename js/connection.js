@@ -2,14 +2,17 @@
  * A page's end of the wire to its worker: calls with an answer each, sent in the order they were made. It knows nothing
  * of models; remote.js is what uses it.
  *
- * What cannot be sent is replaced: an AbortSignal and functions by notes (wire.js), elements by their pixels. Bytes and
- * bitmaps are copied, or moved where the caller gives them up with { transfer: true }.
+ * What cannot be sent is replaced: an AbortSignal and functions by notes (wire.js), elements by numbers of pictures
+ * that the worker asks for when it comes to them. Bytes and bitmaps are copied, or moved where the caller gives them up
+ * with { transfer: true }.
  */
+import { foreign } from './bitmaps.js';
+import { addressOf, bitmapOf, isDrawable, isSteady } from './elements.js';
 import { MudptError, reasonOf } from './errors.js';
 import { droppedFiles } from './files.js';
-import { UNREADABLE, bitmapOf, isDrawable } from './images.js';
-import { absolute } from './platform.js';
-import { NOTE, unpackError } from './wire.js';
+import { bytesOfPixels, isA, isBlob, isBuffer, isPlain, kindOf, summaryOf } from './kinds.js';
+import { absoluteAddress } from './no-address.js';
+import { NOTE, packError, unpackError } from './wire.js';
 
 /**
  * Milliseconds after which a worker that is making a thread is taken to stand still. Firefox (153), once in some
@@ -21,25 +24,32 @@ const STILL_MS = 5000;
 export const NUMBER = Symbol('number');
 
 /**
+ * @typedef {object} Picture what is drawn when the worker wants it
+ * @property {any} image
+ * @property {string} address of the picture that it showed when it was given
+ * @property {{ keep: boolean }} note
+ * @property {Promise<ImageBitmap>} [taken] drawn at once: of what may change
+ *
  * @typedef {object} Call
  * @property {(result: any) => void} resolve
  * @property {(reason: any) => void} reject
  * @property {Record<string, (...args: any[]) => void>} told functions by the name that the worker calls them
+ * @property {Picture[]} pictures
+ * @property {AbortSignal} ended when it has been answered
  *
  * @typedef {object} Parcel what packing some arguments found
  * @property {AbortSignal} [signal]
  * @property {Record<string, (...args: any[]) => void>} told
  * @property {Transferable[]} moved
- * @property {Promise<unknown>[]} waiting for pixels of elements, and for files
+ * @property {Picture[]} pictures
+ * @property {Promise<unknown>[]} waiting for files of a drop
  * @property {boolean} giveUp whether bytes and bitmaps are moved instead of copied
  */
-
-const isPlain = (value) => [Object.prototype, null].includes(Object.getPrototypeOf(value));
 
 /** @param {Uint8Array | ArrayBuffer} bytes any typed array @param {Parcel} parcel */
 function packBytes(bytes, parcel) {
   const bufferOf = (given) => (ArrayBuffer.isView(given) ? given.buffer : given);
-  const movable = parcel.giveUp && bufferOf(bytes) instanceof ArrayBuffer; // shared memory is not
+  const movable = parcel.giveUp && isBuffer(bufferOf(bytes)); // shared memory is not
   const own = movable ? bytes : bytes.slice(0); // of a view only what it shows
   parcel.moved.push(/** @type {ArrayBuffer} */ (bufferOf(own)));
   return own;
@@ -47,13 +57,12 @@ function packBytes(bytes, parcel) {
 
 /** @param {any} image @param {Parcel} parcel */
 function packDrawable(image, parcel) {
-  const note = { [NOTE]: 'bitmap', bitmap: /** @type {ImageBitmap | null} */ (null) };
-  const keep = (bitmap) => {
-    note.bitmap = bitmap;
-    parcel.moved.push(bitmap);
-  };
-  if (parcel.giveUp && image instanceof ImageBitmap) keep(image);
-  else parcel.waiting.push(bitmapOf(image, 'the picture').then(keep));
+  if (parcel.giveUp && isA(image, 'ImageBitmap') && image.width) {
+    parcel.moved.push(image);
+    return { [NOTE]: 'bitmap', bitmap: image };
+  }
+  const note = { [NOTE]: 'picture', picture: parcel.pictures.length, keep: false };
+  parcel.pictures.push({ image, address: addressOf(image), note });
   return note;
 }
 
@@ -64,6 +73,16 @@ function packDrop(drop, parcel) {
   return files;
 }
 
+/** What can be sent of what is no plain object, or what is known of it. @param {any} value */
+function packStranger(value) {
+  try {
+    structuredClone(value);
+    return value;
+  } catch {
+    return { [NOTE]: 'stranger', summary: summaryOf(value) };
+  }
+}
+
 /** What can be sent in place of a value. @param {any} value @param {Parcel} parcel */
 function pack(value, parcel) {
   if (typeof value === 'function') {
@@ -71,24 +90,30 @@ function pack(value, parcel) {
     parcel.told[name] = value;
     return { [NOTE]: 'function', name };
   }
+  if (typeof value === 'symbol') return packStranger(value);
   if (value === null || typeof value !== 'object') return value;
-  if (value instanceof AbortSignal) {
+  if (isA(value, 'AbortSignal')) {
     parcel.signal = value;
     return { [NOTE]: 'signal' };
   }
   if (NUMBER in value) return { [NOTE]: 'object', number: value[NUMBER] };
-  if (value instanceof URL) return value.href;
+  if (isA(value, 'URL')) return value.href;
   if (isDrawable(value)) return packDrawable(value, parcel);
-  if (value instanceof ArrayBuffer || (ArrayBuffer.isView(value) && 'slice' in value)) {
+  if (isBuffer(value) || (ArrayBuffer.isView(value) && 'slice' in value)) {
     return packBytes(/** @type {any} */ (value), parcel);
   }
-  if (value instanceof ImageData) return { data: pack(value.data, parcel), width: value.width, height: value.height };
-  if (value instanceof Blob) return value;
-  if (value instanceof DataTransfer) return packDrop(value, parcel);
-  if (Symbol.iterator in value) return Array.from(value, (item) => pack(item, parcel));
-  if (!isPlain(value)) return value;
+  if (isA(value, 'ImageData')) {
+    return { data: pack(bytesOfPixels(value), parcel), width: value.width, height: value.height };
+  }
+  if (isBlob(value)) return value;
+  if (isA(value, 'DataTransfer')) return packDrop(value, parcel);
+  if (Symbol.iterator in value) {
+    const items = Array.from(/** @type {any} */ (value), (item) => pack(item, parcel));
+    return Array.isArray(value) ? items : { [NOTE]: 'list', kind: kindOf(value), items };
+  }
+  if (!isPlain(value)) return packStranger(value);
   const isAddress = (key, item) => key === 'image' && typeof item === 'string';
-  const packed = ([key, item]) => [key, isAddress(key, item) ? absolute(item) : pack(item, parcel)];
+  const packed = ([key, item]) => [key, isAddress(key, item) ? absoluteAddress(item) : pack(item, parcel)];
   return Object.fromEntries(Object.entries(value).map(packed));
 }
 
@@ -97,10 +122,16 @@ function packArguments(args) {
   const options = args.at(-1);
   const asked = typeof options === 'object' && options !== null && isPlain(options) && 'transfer' in options;
   /** @type {Parcel} */
-  const parcel = { told: {}, moved: [], waiting: [], giveUp: asked && options.transfer === true };
+  const parcel = { told: {}, moved: [], pictures: [], waiting: [], giveUp: asked && options.transfer === true };
   const { transfer: _, ...others } = asked ? options : {};
   const kept = asked ? [...args.slice(0, -1), others] : args;
-  return { packed: kept.map((value) => pack(value, parcel)), parcel };
+  try {
+    return { packed: kept.map((value) => pack(value, parcel)), parcel };
+  } catch (cause) {
+    const { name } = /** @type {Error} */ (cause);
+    if (name !== 'RangeError' && name !== 'InternalError') throw cause; // the stack's end, in every engine's words
+    throw new MudptError('argument', 'an argument contains itself', 'give what is needed of it', { cause });
+  }
 }
 
 export class Connection {
@@ -114,8 +145,6 @@ export class Connection {
   /** @type {Map<number, Call>} by their numbers, from 1 */
   #calls = new Map();
   #last = 0;
-  /** Settled when all calls so far have been sent. */
-  #sent = /** @type {Promise<unknown>} */ (Promise.resolve());
   /** What the page has no more the worker need not keep. */
   #gone = new FinalizationRegistry((number) => this.#worker.postMessage({ forget: number }));
   /** @type {MudptError | null} why there is no worker any more */
@@ -126,9 +155,13 @@ export class Connection {
   /** Whether it has ended as its script could not be loaded. */
   notStarted = false;
 
-  /** @param {() => Worker} start makes a worker, which this object owns */
-  constructor(start) {
+  /** Milliseconds that a picture may take to load. @type {number | undefined} */
+  #timeout;
+
+  /** @param {() => Worker} start makes a worker, which this object owns @param {number} [timeout] */
+  constructor(start, timeout) {
     this.#start = start;
+    this.#timeout = timeout;
     this.#worker = this.#listen(start());
   }
 
@@ -196,53 +229,99 @@ export class Connection {
     const answer = new Promise((resolve, reject) => {
       if (this.#ended) throw this.#ended;
       const { packed, parcel } = packArguments(args);
-      const { signal } = parcel;
+      const { signal, pictures } = parcel;
       signal?.throwIfAborted();
+      const ending = new AbortController();
+      const settle = (end) => (value) => {
+        this.#calls.delete(number);
+        ending.abort();
+        for (const { taken } of pictures)
+          taken?.then(
+            (bitmap) => bitmap.close(),
+            () => {},
+          );
+        end(value);
+      };
+      const call = {
+        ...{ resolve: settle(resolve), reject: settle(reject), told: { ...parcel.told, ...told } },
+        ...{ pictures, ended: ending.signal },
+      };
+      this.#calls.set(number, call);
       const aborted = () => {
         this.#worker.postMessage({ abort: number });
         call.reject(signal?.reason);
       };
-      const settle = (end) => (value) => {
-        this.#calls.delete(number);
-        signal?.removeEventListener('abort', aborted);
-        end(value);
-      };
-      const call = { resolve: settle(resolve), reject: settle(reject), told: { ...parcel.told, ...told } };
-      this.#calls.set(number, call);
-      signal?.addEventListener('abort', aborted);
-      const ready = Promise.all(parcel.waiting);
-      ready.catch(() => {}); // told below, in its turn
-      this.#sent = this.#sent
-        .then(() => ready)
-        .then(() => this.#calls.has(number) && this.#post({ call: number, target, method, args: packed }, parcel))
-        .catch(call.reject);
+      signal?.addEventListener('abort', aborted, { signal: ending.signal });
+      for (const picture of pictures) {
+        if (isSteady(picture.image) && pictures.length > 1) continue;
+        picture.taken = this.#draw(picture, ending.signal);
+        picture.taken.catch(() => {}); // told when it is wanted
+        picture.note.keep = true;
+      }
+      const message = { call: number, target, method, args: packed };
+      const post = () => this.#calls.get(number) === call && this.#post(message, parcel.moved, call);
+      // Only a drop is waited for, and only by its own call.
+      if (parcel.waiting.length) Promise.all(parcel.waiting).then(post, call.reject);
+      else post();
     });
     return { number, answer };
   }
 
-  /** @param {any} message @param {Parcel} parcel */
-  #post(message, { moved }) {
+  /** @param {Picture} picture @param {AbortSignal} signal */
+  #draw({ image, address }, signal) {
+    return bitmapOf(image, { signal, timeout: this.#timeout }, address);
+  }
+
+  /** Gives the worker a picture that it wants. @param {number} number of its call @param {number} index */
+  async #give(number, index) {
+    const call = this.#calls.get(number);
+    if (!call) return;
+    const picture = call.pictures[index];
+    const answer = { call: number, picture: index };
+    try {
+      const bitmap = await (picture.taken ?? this.#draw(picture, call.ended));
+      picture.taken = undefined; // it is the worker's now
+      if (call.ended.aborted) return bitmap.close();
+      try {
+        this.#worker.postMessage({ ...answer, bitmap }, [bitmap]);
+      } catch (cause) {
+        throw foreign(cause);
+      }
+    } catch (error) {
+      if (!call.ended.aborted) this.#worker.postMessage({ ...answer, error: packError(error) });
+    }
+  }
+
+  /** @param {any} message @param {Transferable[]} moved @param {Call} call */
+  #post(message, moved, call) {
     this.#first ??= message;
     try {
       this.#worker.postMessage(message, [...new Set(moved)]);
     } catch (cause) {
-      const foreign = moved.some((item) => !(item instanceof ArrayBuffer));
-      throw foreign
-        ? new MudptError('image', `the picture cannot be read: ${reasonOf(cause)}`, UNREADABLE, { cause })
-        : new MudptError('argument', `an argument cannot be sent to the worker: ${reasonOf(cause)}`, '', { cause });
+      const isPicture = moved.some((item) => isA(item, 'ImageBitmap'));
+      const what = `an argument cannot be sent to the worker: ${reasonOf(cause)}`;
+      call.reject(isPicture ? foreign(cause).named('the picture') : new MudptError('argument', what, '', { cause }));
     }
   }
 
-  #receive({ call: number, tell, args, result, error, crash, memoryBytes, making }) {
+  #receive({ call: number, tell, args, want, result, error, crash, memoryBytes, making }) {
     if (this.#ended) return;
     this.#heard = true;
     if (making !== undefined) return this.#watch(making);
     if (crash !== undefined) return this.#crashed(crash);
     this.memoryBytes = memoryBytes;
+    if (want !== undefined) return void this.#give(number, want);
     const call = this.#calls.get(number);
     if (!call) {
       // Aborted when the answer was on its way: nobody has this classifier.
       if (result?.type === 'Classifier') this.call(result.number, 'dispose', []).answer.catch(() => {});
+      return;
+    }
+    if (error?.summary) {
+      import('./no-picture.js').then(
+        ({ noPicture }) => call.reject(noPicture(error.subject, error.summary)),
+        call.reject,
+      );
       return;
     }
     if (error) return call.reject(unpackError(error));

@@ -5,10 +5,13 @@
  */
 import { MudptError, reasonOf } from './errors.js';
 import { isNode } from './platform.js';
+import { within } from './within.js';
 
 const PIECE = 1024 * 1024;
 /** Of the first request: a weights file's header fits, and all of nearly every JSON file. */
 const FIRST = 512 * 1024;
+/** Milliseconds before each new attempt. */
+export const RETRY_DELAYS = [250, 1000, 3000];
 const SILENT = 2; // what a stall counts for: of both kinds of failure, it has cost the most time
 /** A server that wants to be left alone for longer than this many milliseconds is not waited for. */
 const LONGEST_WAIT = 60_000;
@@ -21,6 +24,7 @@ const OVERLAP = 1024;
  * @property {number} timeout milliseconds that a server may be silent
  * @property {number[]} retryDelays milliseconds to wait before each new attempt without progress
  * @property {boolean} cache whether files are kept
+ * @property {RequestCache} [browserCache] what the browser's own cache is for
  *
  * @typedef {object} Remote
  * @property {string} version ETag, or when it was modified; '' where the server tells neither, or what tells nothing
@@ -121,7 +125,8 @@ class Answer {
     const headers = {};
     if (range) headers.Range = `bytes=${range.begin}-${range.end === Infinity ? '' : range.end - 1}`;
     // A cache of our own follows; the browser's would keep everything a second time.
-    const asked = fetch(url, { headers, cache: 'no-store', signal: this.#ending.signal });
+    const { browserCache = 'no-store' } = this.#link;
+    const asked = fetch(url, { headers, cache: browserCache, signal: this.#ending.signal });
     const response = await this.#within(asked);
     this.#reader = response.body?.getReader();
     this.status = response.status;
@@ -202,26 +207,14 @@ class Answer {
 
   /** What `promise` gives, unless the server is silent for too long, or the caller gives up. */
   async #within(promise) {
-    const { signal, timeout } = this.#link;
     promise.catch(() => {}); // nobody waits for it after an abort
-    signal?.throwIfAborted();
-    let timer;
-    let stop = () => {};
-    const given = new Promise((_, reject) => {
-      const hint = 'check the connection; the option timeout says how long to wait';
-      const silent = new Interruption(`sent nothing for ${timeout / 1000} s`, hint, { weight: SILENT });
-      timer = setTimeout(() => reject(silent), timeout);
-      stop = () => reject(signal?.reason);
-      signal?.addEventListener('abort', stop, { once: true });
-    });
+    const hint = 'check the connection; the option timeout says how long to wait';
+    const silent = (seconds) => new Interruption(`sent nothing for ${seconds} s`, hint, { weight: SILENT });
     try {
-      return await Promise.race([promise, given]);
+      return await within(promise, this.#link, silent);
     } catch (error) {
       this.#ending.abort();
       throw error;
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', stop);
     }
   }
 
@@ -294,8 +287,8 @@ function waitOf(headers) {
 /** @param {{ status: number, statusText?: string }} response */
 const answered = ({ status, statusText = '' }) => `was answered with ${status} ${statusText}`.trim();
 
-/** The error of a request that got no answer. @param {string} url @param {unknown} cause */
-async function unreachable(url, cause) {
+/** The error of a request that got no answer. @param {string} url @param {unknown} cause @param {string} [name] */
+async function unreachable(url, cause, name = url) {
   if (isForeign(url)) {
     // An answer that may not be looked at still tells that the server is there.
     const opaque = fetch(url, { mode: 'no-cors', method: 'HEAD', cache: 'no-store' });
@@ -306,7 +299,7 @@ async function unreachable(url, cause) {
     if (isThere) {
       return new MudptError(
         'network',
-        `${url} may not be read from this page: its server does not allow other sites (CORS)`,
+        `${name} may not be read from this page: its server does not allow other sites (CORS)`,
         "the server must send Access-Control-Allow-Origin; or serve the files from the page's own site",
         { cause },
       );
@@ -314,7 +307,7 @@ async function unreachable(url, cause) {
   }
   return new MudptError(
     'network',
-    `${url} cannot be fetched: ${reasonOf(cause)}`,
+    `${name} cannot be fetched: ${reasonOf(cause)}`,
     'check the address and the connection; from another site the server must allow it (CORS)',
     { cause },
   );
@@ -374,6 +367,55 @@ export async function openRemote(url, link, { first = FIRST, asking = link, whol
     } catch (error) {
       answer?.close();
       await patience.after(error);
+    }
+  }
+}
+
+/**
+ * All of a picture or another small file; the browser's own cache may have it.
+ * @param {string} url
+ * @param {{ name: string, most: number, signal?: AbortSignal, timeout: number }} options name: for messages; most:
+ *   bytes
+ * @returns {Promise<Uint8Array>}
+ */
+export async function readWhole(url, { name, most, signal, timeout }) {
+  const link = {
+    signal,
+    timeout,
+    retryDelays: RETRY_DELAYS,
+    cache: false,
+    browserCache: /** @type {const} */ ('default'),
+  };
+  const patience = new Patience(name, link);
+  const tooLarge = () => new MudptError('image', `${name} is too large: at most ${most} bytes`, 'shrink the picture');
+  for (;;) {
+    const answer = new Answer(link);
+    try {
+      await answer.open(url, null);
+      const { status, size = 0 } = answer;
+      const hint = status === 401 || status === 403 ? 'it needs a login, or is not public' : 'check the address';
+      if (status < 200 || status > 299) throw new MudptError('network', `${name} ${answered(answer)}`, hint);
+      if (size > most) throw tooLarge();
+      if (await answer.isPage()) {
+        throw new MudptError('image', `${name} is a web page (HTML)`, 'give the address of the picture in it');
+      }
+      const pieces = [];
+      for (let piece; (piece = await answer.read(PIECE)); pieces.push(piece.slice())) {
+        if (answer.at > most) throw tooLarge();
+      }
+      const bytes = new Uint8Array(answer.at);
+      let filled = 0;
+      for (const piece of pieces) {
+        bytes.set(piece, filled);
+        filled += piece.length;
+      }
+      return bytes;
+    } catch (error) {
+      signal?.throwIfAborted();
+      const known = error instanceof Interruption || error instanceof MudptError;
+      await patience.after(known ? error : await unreachable(url, error, name));
+    } finally {
+      answer.close();
     }
   }
 }

@@ -2,6 +2,7 @@
  * The one class of errors that this library throws, and the list of its codes. An abort is not among them: it is the
  * platform's own AbortError (the signal's reason).
  */
+import { isBuffer, isBytes } from './kinds.js';
 
 /**
  * Every code there is, with what it means. A program may switch on them; messages are for people.
@@ -83,8 +84,8 @@ export function errorFromC(code, text) {
 
 /** The bytes of a file that a program was to give so. @param {unknown} given @param {string} name of the file */
 export function bytesOf(given, name) {
-  if (given instanceof ArrayBuffer) return new Uint8Array(given);
-  if (given instanceof Uint8Array) return given;
+  if (isBuffer(given)) return new Uint8Array(given);
+  if (isBytes(given)) return given;
   throw new MudptError('argument', `${name} must be given as its bytes: a Uint8Array or an ArrayBuffer`);
 }
 

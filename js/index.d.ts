@@ -14,26 +14,37 @@
  * - `Blob`, `File`, `ArrayBuffer`, `Uint8Array` (Node's `Buffer` too): the bytes of a JPEG, PNG, GIF or BMP file;
  *   browsers decode other formats that they know, Node WebP where the package `@cwasm/webp` is installed
  * - `ImageData`, or any `{ data, width, height }` with 1 (grey), 3 (RGB) or 4 (RGBA) bytes a pixel, rows from the top
- * - `ImageBitmap`, `<img>`, `<canvas>`, `OffscreenCanvas`, `<video>`, `VideoFrame`: what it shows at the time of the
- *   call (an `<img>` that still loads is waited for); from another site it must have been loaded with
- *   `crossorigin="anonymous"`
+ * - {@link DrawableImage}: `ImageBitmap`, `<img>`, SVG's `<image>`, `<canvas>`, `OffscreenCanvas`, `<video>`,
+ *   `VideoFrame`: what it shows at the time of the call. What still loads is waited for, a lazy `<img>` is
+ *   made to load, for as long as {@link LoadOptions.timeout} says; no other call waits for it. From another site it
+ *   must have been loaded with `crossorigin="anonymous"`.
  *
- * Alpha is dropped, not blended; what a browser draws has lost the colour of pixels that cannot be seen. Of an
+ * Alpha is dropped, not blended (docs/browser.md says where a browser has lost colours that cannot be seen). Of an
  * animation the first frame counts. Where the library is in a worker, bytes and bitmaps are copied there, or moved
  * with `transfer: true`.
  */
 export type ImageInput = string | URL | Blob | ArrayBuffer | Uint8Array | PixelData | DrawableImage;
 
 export interface PixelData {
-  readonly data: Uint8Array | Uint8ClampedArray;
+  /** Of `ImageData` also `Float16Array` (`rgba-float16`), 0 to 1. */
+  readonly data: Uint8Array | Uint8ClampedArray | { readonly [Symbol.toStringTag]: 'Float16Array' };
   /** Pixels. */
   readonly width: number;
   /** Pixels. */
   readonly height: number;
 }
 
-/** What a browser can draw on a canvas: `ImageBitmap`, `HTMLImageElement`, `HTMLCanvasElement`, `VideoFrame`, … */
-export type DrawableImage = object;
+/** What a browser can draw on a canvas, each told by what it has. */
+export type DrawableImage =
+  | { readonly naturalWidth: number; readonly complete: boolean }
+  | { readonly href: { readonly baseVal: string }; readonly preserveAspectRatio: object }
+  | { width: number; height: number; getContext(kind: '2d'): object | null }
+  | { readonly videoWidth: number; readonly readyState: number }
+  | { readonly width: number; readonly height: number; close(): void }
+  | { readonly codedWidth: number; readonly codedHeight: number; close(): void };
+
+/** A file's bytes; `new Blob([bytes])` takes them. `Uint8Array<ArrayBuffer>` where TypeScript tells buffers apart. */
+export type FileBytes = ReturnType<Uint8ArrayConstructor['of']>;
 
 /** A picture and its class: the class's name, or (where two classes have it) its index in the list of classes. */
 export interface Example {
@@ -111,7 +122,7 @@ export interface LoadOptions {
   integrity?: string | Record<string, string>;
   /** Whether downloaded files are kept for the next time, see {@link cache}. Default `true`. */
   cache?: boolean;
-  /** Milliseconds that a server may be silent, above 0. Default 30,000. */
+  /** Milliseconds that a server may be silent, and that an element may take to load, above 0. Default 30,000. */
   timeout?: number;
   /**
    * 1 to 64. Default: one per core, at most 8. Results do not depend on it. A page that is not cross-origin isolated
@@ -348,7 +359,7 @@ export interface TuneJob extends AsyncIterable<TuneProgress> {
    *
    * @throws {MudptError} `state`: the run failed, was aborted, or was stopped before it began
    */
-  checkpoint(): Promise<Uint8Array>;
+  checkpoint(): Promise<FileBytes>;
 }
 
 export interface PlanOptions extends TuneSettings {
@@ -459,7 +470,7 @@ export interface OfficialOptions {
 export function exportOfficial(
   file: Uint8Array | ArrayBuffer,
   options?: { format?: 'official' | 'maple'; name?: string },
-): Uint8Array;
+): FileBytes;
 
 type TowerSize = `${'vision' | 'text'}${'Width' | 'Layers' | 'Heads' | 'Mlp'}`;
 export type ModelSize = 'image' | 'patch' | 'embed' | 'context' | 'vocab' | TowerSize;
@@ -524,7 +535,8 @@ export interface Classifier {
   ): Promise<{ label: string; score: number; /** Of the class, in `classes`. */ index: number }[]>;
   /**
    * Measures it on examples, a few pictures at a time. Of no examples at all it is measured as 0. Files of up to 8 MiB
-   * in all are decoded at once, one on each thread.
+   * in all are decoded at once, one on each thread; an `<img>` is drawn when its turn comes, a canvas and what else may
+   * change when it is given.
    *
    * @param options.onProgress told at most 10 times a second, and at the end: pictures
    * @param options.onBroken told of each picture that cannot be read, which is then not counted; without it the first
@@ -548,7 +560,7 @@ export interface Classifier {
    *   needs. Default `false`.
    * @throws {MudptError} `state`: raw parameters of a classifier that was imported without them
    */
-  export(options?: { raw?: boolean }): Promise<Uint8Array>;
+  export(options?: { raw?: boolean }): Promise<FileBytes>;
   /**
    * Where the image tower looks: what its last layer's class token, of which the picture's feature is made, takes from
    * each part of the picture.
@@ -619,19 +631,10 @@ export interface Evaluation {
   confusion: number[][];
 }
 
+// prettier-ignore
 export type ErrorCode =
-  | 'argument'
-  | 'memory'
-  | 'model'
-  | 'tokenizer'
-  | 'image'
-  | 'dataset'
-  | 'classifier'
-  | 'file'
-  | 'network'
-  | 'not-finite'
-  | 'state'
-  | 'environment';
+  | 'argument' | 'memory' | 'model' | 'tokenizer' | 'image' | 'dataset' | 'classifier' | 'file' | 'network'
+  | 'not-finite' | 'state' | 'environment';
 
 /** What this library throws. */
 export class MudptError extends Error {

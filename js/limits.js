@@ -14,6 +14,8 @@ export const LARGEST_TEXT = 64 * 1024 * 1024;
 export const LARGEST_SPLIT = 256 * 2 ** 20;
 /** Bytes of a picture file that is read from disk. */
 export const LARGEST_PICTURE = 512 * 1024 * 1024;
+/** Bytes of a picture file that comes another way, as MUDPT_MAX_IMAGE_FILE. */
+export const LARGEST_DOWNLOAD = 2 ** 30;
 /** As MUDPT_MAX_CLASSES. */
 export const MOST_CLASSES = 100_000;
 /** Characters of a class name or a template. */

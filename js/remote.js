@@ -3,8 +3,10 @@
  * a worker (worker.js). A worker belongs to one model and ends with it.
  */
 import { Connection, NUMBER } from './connection.js';
+import { bitmapOf, isDrawable } from './elements.js';
 import { MudptError, reasonOf } from './errors.js';
-import { absolute, foreignFolder, hasThreads, isNode, pageAddress } from './platform.js';
+import { absoluteAddress } from './no-address.js';
+import { foreignFolder, hasThreads, isNode, pageAddress } from './platform.js';
 import { Steps } from './steps.js';
 import { MEMBERS } from './wire.js';
 import { makeWorker, workerFrom } from './workers.js';
@@ -51,11 +53,14 @@ export async function loadClip(from, options = {}) {
   };
   globalThis.document?.addEventListener('securitypolicyviolation', listen);
   try {
-    connection = new Connection(() => {
-      const made = startWorker(rest.assetsUrl);
-      ({ address } = made);
-      return made.worker;
-    });
+    connection = new Connection(
+      () => {
+        const made = startWorker(rest.assetsUrl);
+        ({ address } = made);
+        return made.worker;
+      },
+      rest.timeout > 0 ? rest.timeout : undefined,
+    );
     const { answer } = connection.call(0, 'load', [from, rest, pageAddress()]);
     return new RemoteClip(connection, await answer);
   } catch (thrown) {
@@ -81,17 +86,19 @@ export async function loadClip(from, options = {}) {
 
 /** In the calling thread. @param {import('./source.js').From} from @param {Record<string, any>} options */
 async function loadHere(from, options) {
-  const { loadClip: load } = await import('./clip.js').catch((cause) => {
+  const parts = Promise.all([import('./clip.js'), import('./images.js'), import('./no-picture.js')]);
+  const [{ loadClip: load }, { drawing }, { noPicture }] = await parts.catch((cause) => {
     const what = `the library cannot be loaded in this thread: ${reasonOf(cause)}`;
     throw new MudptError('environment', what, 'call it in a page or a worker of it', { cause });
   });
+  Object.assign(drawing, { isDrawable, bitmapOf, noPicture });
   return load(from, options);
 }
 
 /** Methods whose first argument may be an address. */
 const FIRST_IS_ADDRESS = ['classify', 'attention', 'importOfficial'];
 /** @param {any[]} args */
-const fromPage = ([first, ...rest]) => [typeof first === 'string' ? absolute(first) : first, ...rest];
+const fromPage = ([first, ...rest]) => [typeof first === 'string' ? absoluteAddress(first) : first, ...rest];
 
 /** @param {unknown} error */
 function passOverGone(error) {

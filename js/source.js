@@ -4,13 +4,13 @@
  */
 import { addressOf, bareRepository, modelAddress } from './address.js';
 import { afterFailure, newVisit, openKept } from './cache.js';
+import { RETRY_DELAYS } from './download.js';
 import { MudptError, reasonOf } from './errors.js';
 import { blobSource, droppedFiles, folderSource } from './files.js';
+import { isA, isBlob } from './kinds.js';
 import { LARGEST_TEXT } from './limits.js';
 import { isNode, nodePart } from './platform.js';
-
-const TIMEOUT = 30_000;
-const RETRY_DELAYS = [250, 1000, 3000];
+import { TIMEOUT } from './within.js';
 
 /**
  * @typedef {object} SourceFile one open file
@@ -54,18 +54,19 @@ export async function openSource(from, { signal, cache = true, timeout = TIMEOUT
     throw new MudptError('argument', `timeout is ${timeout}, expected a number of milliseconds above 0`);
   }
   const isText = typeof from === 'string' && from !== '';
-  if (from instanceof URL || (isText && (!isNode || /^(https?|file|data|blob|hf|hf-hub):/i.test(from)))) {
-    const url = addressOf(from);
+  const address = /** @type {string | URL} */ (from);
+  if (isA(from, 'URL') || (isText && (!isNode || /^(https?|file|data|blob|hf|hf-hub):/i.test(from)))) {
+    const url = addressOf(address);
     if (isOnDisk(url)) return (await nodePart('files.js')).openPath(url);
-    return urlSource(from, { signal, cache, timeout, retryDelays });
+    return urlSource(address, { signal, cache, timeout, retryDelays });
   }
   if (isText) return (await nodePart('files.js')).openPath(from);
   const given = /** @type {any} */ (from);
   if (isAddresses(given)) return addressesSource(given, { signal, cache, timeout, retryDelays });
   if (given?.kind === 'directory' && given.getFileHandle) return folderSource(given);
   const isDrop = given?.items && given.files;
-  const files = isDrop ? await droppedFiles(given) : from instanceof Blob ? [from] : listOf(given);
-  if (files.length && files.every((file) => file instanceof Blob)) return blobSource(files);
+  const files = isDrop ? await droppedFiles(given) : isBlob(from) ? [from] : listOf(given);
+  if (files.length && files.every(isBlob)) return blobSource(files);
   throw new MudptError(
     'argument',
     'a model must be given as a URL, as an array of File, as URLs by file name, or in Node as a folder',
@@ -82,7 +83,7 @@ const isAddresses = (given) =>
   typeof given === 'object' &&
   [Object.prototype, null].includes(Object.getPrototypeOf(given)) &&
   Object.keys(given).some((name) => /\.(safetensors|json)$/.test(name)) &&
-  Object.values(given).every((address) => typeof address === 'string' || address instanceof URL);
+  Object.values(given).every((address) => typeof address === 'string' || isA(address, 'URL'));
 
 /** @returns {any[]} */
 const listOf = (given) => (given?.[Symbol.iterator] ? [...given] : []);

@@ -132,8 +132,8 @@ export class TuneJob {
         trainer = core.trainerCreate(handle, { ...settings, batch, rate, upright, warmupRate: WARMUP_RATE });
         before?.restore(core, handle);
         const isStopped = () => this.#stopped;
-        const add = async (image, label, name) => addPicture(core, trainer, image, label, name, upright, signal);
-        const look = async (image, name) => checkPicture(core, image, name, upright, signal);
+        const add = async (image, label, name) => addPicture(model, trainer, image, label, name, signal);
+        const look = async (image, name) => checkPicture(model, image, name, signal);
         whole = await choice.read(add, look, isStopped);
         if (!whole) choice.draw();
       }
@@ -216,14 +216,14 @@ async function stepOf(core, trainer, signal) {
 }
 
 /** Decodes a picture to see whether it can be. */
-async function checkPicture(core, image, name, upright, signal) {
-  core.imageFree(await decodeImage(core, await readImage(image, name, signal), upright));
+async function checkPicture({ core, upright, timeout }, image, name, signal) {
+  core.imageFree(await decodeImage(core, await readImage(image, name, signal, timeout), upright));
   await nextTurn();
   signal?.throwIfAborted();
 }
 
-async function addPicture(core, trainer, image, label, name, upright, signal) {
-  const picture = await readImage(image, name, signal);
+async function addPicture({ core, upright, timeout }, trainer, image, label, name, signal) {
+  const picture = await readImage(image, name, signal, timeout);
   await nextTurn();
   signal?.throwIfAborted();
   if ('bytes' in picture) {

@@ -5,16 +5,18 @@
 import { Classifier } from './classifier.js';
 import { loadClip } from './clip.js';
 import { MudptError } from './errors.js';
+import { READ } from './images.js';
+import { LIST, Stranger } from './kinds.js';
 import { setPageAddress, threadWatch } from './platform.js';
 import { TuneJob } from './tune.js';
-import { MEMBERS, NOTE, packError } from './wire.js';
+import { MEMBERS, NOTE, packError, unpackError } from './wire.js';
 
 /** @type {import('./clip.js').Clip | undefined} */
 let clip;
 /** @type {Map<number, any>} by number, see wire.js */
 const targets = new Map([[0, { load }]]);
 let lastClassifier = 0;
-/** @type {Map<number, AbortController>} calls that are not answered yet */
+/** @type {Map<number, Call>} calls that are not answered yet */
 const running = new Map();
 
 /** @param {any} source @param {Record<string, any>} options @param {string} page its address */
@@ -54,14 +56,51 @@ function send(message) {
 /** One call, from its arguments to its answer. */
 class Call {
   #number;
+  #target;
   #abort = new AbortController();
-  /** @type {ImageBitmap[]} that came with it */
+  /** @type {ImageBitmap[]} that came for it */
   #bitmaps = [];
+  /** Pictures that the page was asked for. @type {Map<number, { resolve: Function, reject: Function }>} */
+  #wanted = new Map();
+  /** Fulfilled when it has been answered. @type {Promise<void>} */
+  ended = Promise.resolve();
 
-  /** @param {number} number */
-  constructor(number) {
+  /** @param {number} number @param {number} target */
+  constructor(number, target) {
     this.#number = number;
-    running.set(number, this.#abort);
+    this.#target = target;
+    running.set(number, this);
+  }
+
+  abort() {
+    this.#abort.abort();
+    for (const { reject } of this.#wanted.values()) reject(this.#abort.signal.reason);
+  }
+
+  /** What the page gives for a picture that was wanted. */
+  receive({ picture, bitmap, error }) {
+    const { resolve, reject } = this.#wanted.get(picture) ?? {};
+    this.#wanted.delete(picture);
+    if (bitmap) this.#bitmaps.push(bitmap);
+    if (error) reject?.(unpackError(error));
+    else resolve?.(bitmap);
+  }
+
+  /** @param {number} picture @returns {Promise<ImageBitmap>} */
+  #want(picture) {
+    return new Promise((resolve, reject) => {
+      this.#abort.signal.throwIfAborted();
+      this.#wanted.set(picture, { resolve, reject });
+      send({ call: this.#number, want: picture });
+    });
+  }
+
+  /** A picture that is in the page until somebody reads it. @param {{ picture: number, keep: boolean }} note */
+  #asked({ picture, keep }) {
+    /** @type {Promise<ImageBitmap> | undefined} */
+    let kept;
+    const read = async () => ({ bitmap: await (keep ? (kept ??= this.#want(picture)) : this.#want(picture)), keep });
+    return { [READ]: read };
   }
 
   /** @param {any} value with notes in it */
@@ -76,20 +115,32 @@ class Call {
         return targetOf(value.number);
       case 'bitmap':
         this.#bitmaps.push(value.bitmap);
-        return value.bitmap;
+        return { [READ]: async () => ({ bitmap: value.bitmap, keep: true }) };
+      case 'picture':
+        return this.#asked(value);
+      case 'list':
+        return Object.assign(this.#unpack(value.items), { [LIST]: value.kind });
+      case 'stranger':
+        return new Stranger(value.summary);
     }
     if (Array.isArray(value)) return value.map((item) => this.#unpack(item));
     if (Object.getPrototypeOf(value) !== Object.prototype) return value;
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, this.#unpack(item)]));
   }
 
-  /** @param {number} number @param {string} method @param {any[]} args */
-  async run(number, method, args) {
+  /** @param {string} method @param {any[]} args */
+  run(method, args) {
+    return (this.ended = this.#run(method, args));
+  }
+
+  /** @param {string} method @param {any[]} args */
+  async #run(method, args) {
     try {
-      const target = targetOf(number);
-      const started = target[method](...args.map((value) => this.#unpack(value)));
+      const target = targetOf(this.#target);
+      const unpacked = args.map((value) => this.#unpack(value));
+      if (method === 'dispose') this.#dispose(target);
+      const started = method === 'dispose' ? undefined : target[method](...unpacked);
       const result = await (started instanceof TuneJob ? this.#follow(started) : started);
-      if (method === 'dispose') targets.delete(number);
       if (this.#abort.signal.aborted) await result?.dispose?.();
       else send({ call: this.#number, result: packResult(result) });
     } catch (error) {
@@ -99,6 +150,14 @@ class Call {
       running.delete(this.#number);
       for (const bitmap of this.#bitmaps) bitmap.close();
     }
+  }
+
+  /** Later calls find it gone; earlier ones, which may wait for pictures, still have it. @param {Classifier} target */
+  #dispose(target) {
+    targets.delete(this.#target);
+    const others = [...running.values()].filter((call) => call !== this && call.#target === this.#target);
+    const ended = Promise.all(others.map((call) => call.ended));
+    ended.then(() => target.dispose()).catch(() => {}); // gone with its model
   }
 
   /** @param {TuneJob} job */
@@ -117,8 +176,10 @@ class Call {
 
 threadWatch.making = (making) => globalThis.postMessage({ making });
 
-globalThis.addEventListener('message', ({ data: { call, abort, forget, target, method, args } }) => {
+globalThis.addEventListener('message', ({ data }) => {
+  const { call, abort, forget, picture, target, method, args } = data;
   if (abort !== undefined) running.get(abort)?.abort();
   else if (forget !== undefined) targets.delete(forget);
-  else new Call(call).run(target, method, args);
+  else if (picture !== undefined) running.get(call)?.receive(data);
+  else new Call(call, target).run(method, args);
 });

@@ -180,12 +180,13 @@ typedef struct mudpt_image mudpt_image; /* 8-bit RGB, rows from the top */
 /* Decodes JPEG, PNG, GIF (first frame) or BMP. upright != 0 turns the picture as its EXIF orientation says, as browsers
  * do; Python's CLIP does not. Alpha is dropped, 16-bit channels keep their high byte. */
 int mudpt_image_decode(const void *file, size_t bytes, int upright, mudpt_image **out);
-/* From pixels [height, width, channels], channels 1 (grey), 3 (RGB) or 4 (RGBA, alpha dropped). */
+/* From pixels [height, width, channels], channels 1 (grey), 3 (RGB) or 4 (RGBA, alpha dropped). NULL: a black picture,
+ * which its owner may write to where mudpt_image_rgb says. */
 int mudpt_image_from_pixels(const uint8_t *pixels, int width, int height, int channels, mudpt_image **out);
 void mudpt_image_free(mudpt_image *image);
 int mudpt_image_width(const mudpt_image *image);
 int mudpt_image_height(const mudpt_image *image);
-const uint8_t *mudpt_image_rgb(const mudpt_image *image); /* [height, width, 3] */
+uint8_t *mudpt_image_rgb(const mudpt_image *image); /* [height, width, 3] */
 
 /* What a model is shown of a picture; transform NULL: CLIP's, shorter side to size, bicubic, centre crop.
  * out [size, size, 3] */

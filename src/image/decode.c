@@ -239,7 +239,7 @@ int mudpt_image_decode(const void *file, size_t bytes, int upright, mudpt_image 
 }
 
 int mudpt_image_from_pixels(const uint8_t *pixels, int width, int height, int channels, mudpt_image **out) {
-    if (!pixels || !out) return fail(MUDPT_ARGUMENT, "a picture needs its pixels and a place for the result");
+    if (!out) return fail(MUDPT_ARGUMENT, "a picture needs a place for the result");
     if (channels != 1 && channels != 3 && channels != 4)
         return fail(MUDPT_ARGUMENT, "channels must be 1 (grey), 3 (RGB) or 4 (RGBA), not %d", channels);
     if (width < 1 || height < 1)
@@ -249,8 +249,9 @@ int mudpt_image_from_pixels(const uint8_t *pixels, int width, int height, int ch
     int status = picture_size(&p, (uint32_t)width, (uint32_t)height);
     if (status != MUDPT_OK) return status;
     size_t count = (size_t)width * (size_t)height;
-    p.rgb = malloc(count * 3);
+    p.rgb = pixels ? malloc(count * 3) : calloc(count, 3);
     if (!p.rgb) return picture_memory(&p, count * 3);
+    if (!pixels) return give(&p, out);
     int green = channels == 1 ? 0 : 1, blue = channels == 1 ? 0 : 2;
     for (size_t i = 0; i < count; i++, pixels += channels) {
         p.rgb[3 * i] = pixels[0];
@@ -274,6 +275,6 @@ int mudpt_image_height(const mudpt_image *image) {
     return image->height;
 }
 
-const uint8_t *mudpt_image_rgb(const mudpt_image *image) {
+uint8_t *mudpt_image_rgb(const mudpt_image *image) {
     return image->rgb;
 }

@@ -85,6 +85,11 @@ export async function serve({ isolated, site, models, answers = {}, change = (_,
     if (pathname === '/') return send('text/html', PAGE);
     if (pathname === '/electron') return send('text/html', `<script src="/process.js"></script>${PAGE}`);
     if (pathname === '/process.js') return send('text/javascript', PROCESS);
+    if (pathname.startsWith('/never.')) {
+      const type = pathname.endsWith('.mp4') ? 'video/mp4' : 'image/png';
+      response.writeHead(200, { ...headers, 'Content-Type': type, 'Content-Length': 100_000 });
+      return response.flushHeaders(); // and nothing more, ever
+    }
     if (pathname in answers) return send('application/json', JSON.stringify(answers[pathname]() ?? null));
     const fault = Object.keys(FAULTS).find((prefix) => pathname.startsWith(prefix));
     const wrong = fault && FAULTS[fault](pathname.slice(fault.length));

@@ -2,50 +2,10 @@
  * The browser tests, run in a page: cases by name, in order; later ones use the model that the first has loaded.
  * browser.test.js calls them and prints what they throw.
  */
-import { MudptError, cache, loadClip } from '/js/index.js';
-import { CLASSES, EXAMPLES, MODEL, TESTS, TUNING, runTask, scoresOf } from './task.js';
-
-const TOLERANCE = 1e-4; // between engines, with and without relaxed SIMD
-const FACE = EXAMPLES.find(({ image }) => image.endsWith('07-twemoji.png')).image; // an opaque PNG
-
-// ---------------------------------------------------------------------------------------------------- assertions
-
-function ok(condition, what) {
-  if (!condition) throw new Error(what);
-}
-
-const same = (actual, expected, what) =>
-  ok(
-    JSON.stringify(actual) === JSON.stringify(expected),
-    `${what}: ${JSON.stringify(actual)} is not ${JSON.stringify(expected)}`,
-  );
-
-/** Numbers, in arrays of the same shape. */
-function near(actual, expected, what) {
-  const [a, b] = [[actual].flat(Infinity), [expected].flat(Infinity)];
-  same(a.length, b.length, `${what}, how many`);
-  a.forEach((value, i) => ok(Math.abs(value - b[i]) <= TOLERANCE, `${what}: ${value} is not ${b[i]}`));
-}
-
-/** What a promise is rejected with. */
-async function rejection(promise, what) {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error(`${what} was not rejected`);
-}
-
-async function rejectsWith(code, promise, pattern) {
-  const error = await rejection(promise, code);
-  ok(
-    error instanceof MudptError && error.code === code,
-    `expected ${code}, got ${error.name} ${error.code}: ${error.message}`,
-  );
-  ok(pattern.test(error.message), `"${error.message}" does not match ${pattern}`);
-  ok(error.hint && error.message.endsWith(error.hint), `"${error.message}" has no hint`);
-}
+import { cache, loadClip } from '/js/index.js';
+import { near, ok, rejection, rejectsWith, same } from './checks.js';
+import { elementCases, loadedImage } from './elements.js';
+import { CLASSES, EXAMPLES, FACE, MODEL, TESTS, TUNING, runTask, scoresOf } from './task.js';
 
 // ---------------------------------------------------------------------------------------------------- the console
 
@@ -185,6 +145,8 @@ const cases = {
     await rejectsWith('image', zeroShot.classify(broken), /cannot be read/);
   },
 
+  ...elementCases({ model: () => clip, classifier: () => zeroShot }),
+
   async 'moves what the caller gives up'() {
     const bytes = await bytesOf(FACE);
     const bitmap = await createImageBitmap(new Blob([bytes]));
@@ -284,7 +246,7 @@ const cases = {
 
   async 'names what is wrong'() {
     await rejectsWith('image', zeroShot.classify(new Blob(['no picture at all'])), /JPEG, PNG, GIF/);
-    await rejectsWith('image', zeroShot.classify(new Image()), /cannot be read/);
+    await rejectsWith('image', zeroShot.classify(new Image()), /has no address/);
     await rejectsWith('image', zeroShot.classify({}), /is no picture/);
     await rejectsWith('network', zeroShot.classify('nowhere.png'), /nowhere\.png was answered with 404/);
     await rejectsWith('argument', clip.tune(tuning({ classes: [...CLASSES, 'owl'] })).finished, /"owl" has no example/);
@@ -533,6 +495,25 @@ globalThis.scoresOfModel = async (model, options) => {
   return scores;
 };
 globalThis.cacheOfPage = cache;
+/** How many of some JPEG files, or of elements that show them, a model measures; each has a picture of its own. */
+globalThis.countMeasured = async (kind, count, width, height) => {
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext('2d');
+  const examples = [];
+  for (let i = 0; i < count; i++) {
+    context.fillStyle = `hsl(${i * 7} 60% 50%)`;
+    context.fillRect(0, 0, width, height);
+    context.fillStyle = 'white';
+    context.fillRect(i * 9, i * 7, width / 3, height / 3);
+    const file = await canvas.convertToBlob({ type: 'image/jpeg' });
+    const image = kind === 'files' ? file : await loadedImage(URL.createObjectURL(file));
+    examples.push({ image, label: i % CLASSES.length });
+  }
+  const loaded = await loadClip(MODEL, { threads: 1 });
+  const result = await (await loaded.zeroShot(CLASSES)).evaluate(examples);
+  await loaded.dispose();
+  return result.count;
+};
 /** The losses of a run. @returns {Promise<number[]>} */
 globalThis.lossesOfRun = async () => {
   const loaded = await loadClip(MODEL);

@@ -18,6 +18,8 @@ export const TESTS = pictures('test', {
   'clown face': ['00-fluent-emoji-flat.png', '04-emojione.jpg'],
   'nerd face': ['00-streamline-emojis.jpg', '03-openmoji.png'],
 });
+/** An opaque PNG. */
+export const FACE = EXAMPLES.find(({ image }) => image.endsWith('07-twemoji.png')).image;
 /** Every format that the library decodes. */
 export const FORMATS = ['half-chroma.jpg', 'turned.jpg', 'palette.png', 'alpha.png', 'drawn.gif', 'drawn.bmp'].map(
   (name) => `/tests/golden/preprocess/images/${name}`,

@@ -444,6 +444,11 @@ static void test_refusals(void) {
         CHECK(mudpt_image_test_view(image, NULL, 0, view) == MUDPT_ARGUMENT, "a view of no size");
         mudpt_image_free(image);
     }
+    CHECK(mudpt_image_from_pixels(NULL, 2, 1, 4, &image) == MUDPT_OK, "a picture to be written to");
+    CHECK(mudpt_image_rgb(image)[0] == 0 && mudpt_image_rgb(image)[5] == 0, "it is black at first");
+    mudpt_image_rgb(image)[5] = 7;
+    CHECK(mudpt_image_rgb(image)[5] == 7, "it keeps what is written");
+    mudpt_image_free(image);
     mudpt_image_free(NULL);
 }
 

@@ -337,7 +337,7 @@ describe('training runs', () => {
     [
       'an image that is nothing',
       'image',
-      /the picture of example 6 is no picture; give a path, a URL/,
+      /the picture of example 6 is no picture: it is undefined; give a path, a URL/,
       { examples: [...EXAMPLES, { image: undefined, label: 0 }] },
     ],
   ]) {

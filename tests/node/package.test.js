@@ -39,8 +39,9 @@ test('what a page downloads stays within its budget', async (t) => {
   const options = { bundle: true, minify: true, write: false, platform: /** @type {const} */ ('browser') };
   const bundled = async (entry, more) => (await build({ ...options, ...entry, ...more })).outputFiles[0].contents;
   const app = { contents: "import { loadClip } from './js/index.js'; console.log(loadClip);", resolveDir: ROOT };
-  // What is imported only for { worker: false } is not downloaded.
-  const page = await bundled({ stdin: app }, { format: 'esm', external: ['*/clip.js'] });
+  // What is imported only for { worker: false }, and the words for what is no picture, are not downloaded.
+  const apart = ['clip', 'images', 'no-picture', 'element-faults'].map((name) => `*/${name}.js`);
+  const page = await bundled({ stdin: app }, { format: 'esm', external: apart });
   // Nor what only models with an open_clip_config.json need.
   const rare = { external: ['*/open-clip.js'], logLevel: /** @type {const} */ ('error') };
   const worker = await bundled({ entryPoints: [inTree('js/worker.js')] }, { format: 'iife', ...rare });

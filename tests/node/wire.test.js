@@ -8,7 +8,7 @@ import { Connection } from '../../js/connection.js';
 import { MudptError } from '../../js/errors.js';
 import { RemoteClip, RemoteTuneJob } from '../../js/remote.js';
 import { TuneJob } from '../../js/tune.js';
-import { MEMBERS, packError, unpackError } from '../../js/wire.js';
+import { MEMBERS, NOTE, packError, unpackError } from '../../js/wire.js';
 
 const membersOf = ({ prototype }) => Object.getOwnPropertyNames(prototype).filter((name) => name !== 'constructor');
 
@@ -51,4 +51,63 @@ test('errors come over the wire as what they are', () => {
   assert.equal(error.named('a.png').message, 'a.png: x.png is no picture; give a picture');
   assert.equal(sent(AbortSignal.abort().reason).name, 'AbortError');
   assert.equal(sent(new TypeError('x is undefined')).name, 'TypeError');
+  const deep = new MudptError('network', 'a', 'b', {
+    cause: new TypeError('c', { cause: AbortSignal.abort().reason }),
+  });
+  const { cause } = sent(deep);
+  assert.ok(cause instanceof TypeError && cause.message === 'c' && cause.stack?.includes('wire.test.js'));
+  assert.ok(cause.cause instanceof DOMException && cause.cause.name === 'AbortError');
+  assert.equal(sent(new MudptError('file', 'a', '', { cause: 'words' })).cause, 'words');
+  assert.ok(!('cause' in sent(new Error('without'))));
+  const circle = new Error('round');
+  circle.cause = circle;
+  assert.equal(sent(circle).cause.message, 'round');
+});
+
+/** A connection to nobody: what was posted, and a way to answer. */
+function unanswered() {
+  const told = {};
+  const posted = [];
+  const worker = {
+    addEventListener: (type, listener) => (told[type] = listener),
+    postMessage: (message) => posted.push(message),
+    terminate() {},
+  };
+  return { posted, told, connection: new Connection(() => /** @type {any} */ (worker), 50) };
+}
+
+test('calls are sent as they are made; only what waits for a drop is sent later', async () => {
+  const { posted, connection } = unanswered();
+  const drop = { [Symbol.toStringTag]: 'DataTransfer', items: [], files: [new Blob(['a'])] };
+  for (const args of [[drop], [1], [new URL('http://a/')]]) connection.call(0, 'a', args).answer.catch(() => {});
+  assert.deepEqual(
+    posted.map(({ args }) => args),
+    [[1], ['http://a/']],
+  );
+  await new Promise(setImmediate);
+  assert.deepEqual(posted.at(-1).call, 1);
+});
+
+test('an element is read when it is wanted, for as long as its call goes on', async () => {
+  const { posted, told, connection } = unanswered();
+  const image = { [Symbol.toStringTag]: 'HTMLImageElement', ownerDocument: { defaultView: {} }, complete: false };
+  Object.assign(image, { addEventListener() {}, getAttribute: () => 'a.png' });
+  const { number, answer } = connection.call(0, 'evaluate', [[{ image }, { image }]]);
+  const [{ args }] = posted.splice(0);
+  assert.deepEqual(args, [
+    [
+      { image: { [NOTE]: 'picture', picture: 0, keep: false } },
+      { image: { [NOTE]: 'picture', picture: 1, keep: false } },
+    ],
+  ]);
+  told.message({ data: { call: number, want: 1, memoryBytes: 1 } });
+  while (!posted.length) await new Promise((resolve) => setTimeout(resolve, 10));
+  const [{ call, picture, error }] = posted.splice(0);
+  assert.deepEqual([call, picture], [number, 1]);
+  assert.match(unpackError(error).message, /^has not loaded within 0\.05 s; /);
+  told.message({ data: { call: number, want: 0, memoryBytes: 1 } });
+  told.message({ data: { call: number, result: 7, memoryBytes: 1 } });
+  assert.equal(await answer, 7);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.deepEqual(posted, [], 'somebody was answered who no longer asks');
 });

@@ -31,7 +31,7 @@ export const sources = (files: FileList, drop: DataTransfer, folder: FileSystemD
   { 'model.safetensors': '/a.safetensors', 'tokenizer.json': new URL('https://example.org/b.json') },
 ];
 
-export const pictures = (video: HTMLVideoElement, frame: VideoFrame): ImageInput[] => [
+export const pictures = (video: HTMLVideoElement, frame: VideoFrame, bitmap: ImageBitmap): ImageInput[] => [
   'picture.png',
   new URL('https://example.org/picture.png'),
   new Blob([]),
@@ -41,10 +41,21 @@ export const pictures = (video: HTMLVideoElement, frame: VideoFrame): ImageInput
   new ImageData(1, 1),
   { data: new Uint8Array(3), width: 1, height: 1 },
   document.createElement('canvas'),
+  new OffscreenCanvas(1, 1),
   new Image(),
+  document.images[0] ?? '',
+  document.createElementNS('http://www.w3.org/2000/svg', 'image'),
   video,
   frame,
+  bitmap,
 ];
+
+export async function save(classifier: Classifier, job: TuneJob, picture: Uint8Array): Promise<Blob[]> {
+  const bytes = await classifier.export();
+  await classifier.classify(picture);
+  await classifier.classify(bytes, { topK: Infinity });
+  return [new Blob([bytes]), new Blob([await job.checkpoint()]), new Blob([exportOfficial(bytes)])];
+}
 
 export async function tune(clip: Clip, examples: Example[]): Promise<Classifier> {
   const job: TuneJob = clip.tune({
@@ -101,13 +112,34 @@ export async function main(source: ModelSource, image: ImageInput): Promise<stri
   }
 }
 
-export async function wrong(clip: Clip): Promise<void> {
+export async function wrong(clip: Clip, input: HTMLInputElement): Promise<void> {
   // @ts-expect-error there is no such method
   clip.tune({ classes: [], examples: [], method: 'nonsense' });
   // @ts-expect-error classes are needed
   await clip.zeroShot();
   // @ts-expect-error no such type of weights
   await loadClip('model', { dtype: 'f64' });
+  const classifier = await clip.zeroShot(['owl']);
   // @ts-expect-error a number is no picture
-  await (await clip.zeroShot(['owl'])).classify(3);
+  await classifier.classify(3);
+  // @ts-expect-error nor are a file's promise, a list of files, an array, a function, an answer, an event, null
+  await classifier.classify(fetch('a.png').then((answer) => answer.blob()));
+  // @ts-expect-error a list
+  await classifier.classify(input.files);
+  // @ts-expect-error an array
+  await classifier.classify([new Image()]);
+  // @ts-expect-error a function
+  await classifier.classify(() => new Image());
+  // @ts-expect-error an answer
+  await classifier.classify(await fetch('a.png'));
+  // @ts-expect-error an event
+  await classifier.classify(new Event('change'));
+  // @ts-expect-error null
+  await classifier.classify(document.querySelector('canvas'));
+  // @ts-expect-error an element that is no picture
+  await classifier.classify(input);
+  // @ts-expect-error a ref
+  await classifier.classify({ current: new Image() });
+  // @ts-expect-error pixels that are no bytes
+  await classifier.classify({ data: new Float32Array(3), width: 1, height: 1 });
 }
