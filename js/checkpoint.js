@@ -27,6 +27,7 @@ function arithmeticOf({ core, config }) {
     'multiply-add': core.fused ? 'is rounded once' : 'is rounded twice',
     precision: `is ${config.precision ? 'fast' : 'high'}`,
     device: `is ${core.memory.device ? 'webgpu' : 'wasm'}`,
+    convention: `is ${config.transform?.cropDown ? 'transformers' : 'openai'}`,
   };
 }
 

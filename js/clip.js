@@ -36,8 +36,8 @@ import { TuneJob } from './tune.js';
 /** Whose features are computed without a turn for anything else. */
 const NAMES_AT_ONCE = 64;
 const OPTIONS = [
-  ...['device', 'dtype', 'precision', 'towers', 'tokens', 'threads', 'variant', 'upright', 'cache', 'timeout'],
-  ...['assetsUrl', 'worker', 'integrity', 'onProgress', 'signal'],
+  ...['device', 'dtype', 'precision', 'towers', 'tokens', 'threads', 'variant', 'upright', 'convention'],
+  ...['cache', 'timeout', 'assetsUrl', 'worker', 'integrity', 'onProgress', 'signal'],
 ];
 
 /**
@@ -122,6 +122,7 @@ export class Clip {
       mean,
       std,
       pictures: describeTransform(transform ?? {}, architecture.image),
+      convention: transform?.cropDown ? 'transformers' : 'openai',
       assumed: Object.freeze(assumed),
       logitScale: core.clipLogitScale(clip),
       weightBytes: core.clipWeightBytes(clip),

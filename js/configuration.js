@@ -4,25 +4,11 @@
  * list of harmless ones is refused by its name: whatever it changes would be a wrong number without a word.
  */
 import { MudptError } from './errors.js';
-import { checkKeys, clipPreprocessing, fromImageProcessor, unsupported, words } from './preprocessing.js';
+import { architectureFromModelCfg, eosId, fromPreprocessCfg } from './open-clip.js';
+import { CLIP_PREPROCESSING, checkKeys, fromImageProcessor, sizeAt, unsupported, words } from './preprocessing.js';
 import { readJson } from './source.js';
 
 const HEAD_WIDTH = 64;
-/** Only models of open_clip need it. */
-const openClipPart = () => import('./open-clip.js');
-
-/** Any value at a dotted path, checked to be a whole number above 0. */
-export function size(name, document, path) {
-  const value = path.split('.').reduce((part, key) => part?.[key], document);
-  // Sides of a square may be given twice.
-  const one = Array.isArray(value) && value.length === 2 && value[0] === value[1] ? value[0] : value;
-  if (Number.isInteger(one) && one > 0) return one;
-  throw new MudptError(
-    'model',
-    `${name}: ${path} is ${JSON.stringify(value)}, expected a whole number above 0`,
-    'use the configuration that was published with the model',
-  );
-}
 
 // ------------------------------------------------------------------------------------------ transformers
 
@@ -97,7 +83,7 @@ export function architectureFromConfig(document, name) {
       neutral: { ...ONE_TOWER, model_type: [part.replace('config', 'model').replace(/^/, 'clip_')] },
     });
   }
-  const at = (path) => size(name, all, path);
+  const at = (path) => sizeAt(name, all, path);
   if (at('vision_config.num_channels') !== 3)
     throw unsupported(name, 'vision_config.num_channels', all.vision_config.num_channels, '3');
   return {
@@ -224,7 +210,6 @@ export async function describeModel(source, headers, weights) {
   /** @type {any} */
   let config = null;
   if (openClip) {
-    const { architectureFromModelCfg, eosId } = await openClipPart();
     architecture = architectureFromModelCfg(openClip.model_cfg, `${source.name}: open_clip_config.json`);
     end = eosId(openClip.model_cfg);
   } else if (document && (isClip || !source.weights)) {
@@ -240,7 +225,7 @@ export async function describeModel(source, headers, weights) {
   const eos = config?.text_config_dict?.eos_token_id ?? config?.text_config?.eos_token_id;
   return {
     architecture,
-    preprocessing: preprocessing ?? clipPreprocessing(config ? 1 : 0),
+    preprocessing: preprocessing ?? CLIP_PREPROCESSING,
     assumed,
     end: end ?? (eos === 2 ? undefined : eos), // 2: older files' way to say "the largest id"
     documents: { config, openClip, processor },
@@ -249,8 +234,7 @@ export async function describeModel(source, headers, weights) {
 
 /** Transformers' file goes before open_clip's where the weights have transformers' names, and the other way round. */
 async function readPreprocessing(source, theirs, openClip, image) {
-  const fromOpenClip = async (document) => {
-    const { fromPreprocessCfg } = await openClipPart();
+  const fromOpenClip = (document) => {
     // Without a preprocess_cfg, open_clip takes its own: OpenAI's.
     const cfg = document.preprocess_cfg ?? {};
     return { preprocessing: fromPreprocessCfg(cfg, `${source.name}: open_clip_config.json`), processor: null };

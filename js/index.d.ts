@@ -145,6 +145,8 @@ export interface LoadOptions {
   variant?: 'auto' | 'plain' | 'relaxed';
   /** Whether to turn pictures as their EXIF orientation says, as browsers do. Default `false`, as Python's CLIP. */
   upright?: boolean;
+  /** Half a pixel in a crop's place goes to the even one as in OpenAI's code (default), or down as in transformers. */
+  convention?: 'openai' | 'transformers';
   /**
    * Told before the first weights have come, then at most 10 times a second, and at the end: bytes of the weights so
    * far, and of all that will be read.
@@ -489,12 +491,8 @@ export interface ClipInfo {
    * How a picture is resized before a square in its middle is taken: its shorter or longer side to `size`, to exactly
    * `size` [height, width], or not at all; with one of PIL's filters. Beyond its edges it has the colour `fill`.
    */
-  readonly pictures: Readonly<{
-    fit: string;
-    size: number | readonly number[];
-    filter: string;
-    fill: readonly number[];
-  }>;
+  readonly pictures: { fit: string; size: number | readonly number[]; filter: string; fill: readonly number[] };
+  readonly convention: 'openai' | 'transformers';
   /** What was assumed as no file beside the weights says it; the console is told as well. */
   readonly assumed: readonly string[];
   /** What cosines are multiplied by. */

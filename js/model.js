@@ -19,6 +19,8 @@ import { closeAll, existing, openWeights } from './weights.js';
 const STORAGE = { auto: -1, f32: DTYPES.F32, f16: DTYPES.F16, int8: DTYPES.I8, int16: DTYPES.I16 };
 /** Bytes of a value. */
 const LEAST = { f32: 4, f16: 2, int16: 2, int8: 1 };
+/** How half a pixel in the place of a crop is rounded. */
+const CONVENTIONS = { openai: 0, transformers: 1 };
 const TOWERS = ['both', 'image'];
 const TOKENS = ['needed', 'all'];
 const WORTHWHILE_GAIN = 1.1; // of precision fast, below which f32 stays
@@ -40,6 +42,7 @@ const WORTHWHILE_GAIN = 1.1; // of precision fast, below which f32 stays
  * @param {object} [options] as in index.d.ts
  * @param {'auto' | 'f32' | 'f16' | 'int8' | 'int16'} [options.dtype] how matrices are kept; `auto`: as they are stored
  * @param {'high' | 'fast'} [options.precision] `fast` where a measurement finds it faster
+ * @param {'openai' | 'transformers'} [options.convention]
  * @param {'both' | 'image'} [options.towers]
  * @param {'needed' | 'all'} [options.tokens]
  * @param {unknown} [options.integrity]
@@ -53,11 +56,12 @@ export async function loadModel(core, from, options = {}) {
 
 /** @returns {Promise<LoadedModel>} */
 async function loadOnce(core, from, options) {
-  const { dtype = 'auto', precision = 'high', towers = 'both', onProgress, signal } = options;
+  const { dtype = 'auto', precision = 'high', convention = 'openai', towers = 'both', onProgress, signal } = options;
   const { tokens = from.remote ? 'needed' : 'all' } = options;
   checkChoices({
     dtype: [dtype, Object.keys(STORAGE)],
     precision: [precision, Object.keys(PRECISIONS)],
+    convention: [convention, Object.keys(CONVENTIONS)],
     towers: [towers, TOWERS],
     tokens: [tokens, TOKENS],
   });
@@ -71,6 +75,7 @@ async function loadOnce(core, from, options) {
     const config = {
       ...architecture,
       ...preprocessing,
+      transform: { ...preprocessing.transform, cropDown: CONVENTIONS[convention] },
       precision: fast ? PRECISIONS.fast : PRECISIONS.high,
     };
     const vocabulary = towers === 'image' ? null : await readVocabulary(source);

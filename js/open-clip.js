@@ -2,9 +2,8 @@
  * What an open_clip_config.json says: sizes from its model_cfg, the treatment of pictures from its preprocess_cfg. Keys
  * are those of open_clip's CLIPVisionCfg, CLIPTextCfg and PreprocessCfg, of this version and of those before.
  */
-import { size } from './configuration.js';
 import { MudptError } from './errors.js';
-import { CLIP_MEAN, CLIP_STD, FITS, checkKeys, colours, unsupported, words } from './preprocessing.js';
+import { CLIP_MEAN, CLIP_STD, FITS, checkKeys, colours, sizeAt, unsupported, words } from './preprocessing.js';
 
 /** What open_clip's two towers share: a block that is anything but CLIP's is asked for by one of these. */
 const PLAIN_BLOCK = {
@@ -59,7 +58,7 @@ export function architectureFromModelCfg(document, name) {
   const { vision_cfg: vision, text_cfg: text } = all;
   if (Array.isArray(vision.layers))
     throw unsupported(name, 'model_cfg.vision_cfg.layers', vision.layers, 'a number: only ViTs are supported');
-  const at = (path) => size(name, { model_cfg: all }, `model_cfg.${path}`);
+  const at = (path) => sizeAt(name, { model_cfg: all }, `model_cfg.${path}`);
   const mlp = (part) => {
     const inner = Math.floor(at(`${part}.width`) * all[part].mlp_ratio);
     if (inner > 0) return inner;
@@ -115,7 +114,7 @@ export function fromPreprocessCfg(document, name) {
     transform: {
       fit: one('resize_mode', RESIZE_MODES, 'shortest'),
       filter: one('interpolation', INTERPOLATIONS, 'bicubic'),
-      ...{ height: 0, width: 0, cropDown: 0, fill },
+      ...{ height: 0, width: 0, fill },
     },
   };
 }

@@ -21,8 +21,8 @@ export const RESAMPLE = Object.freeze({ bicubic: 3, bilinear: 2, lanczos: 1, box
  * @property {import('./structs.js').Transform} transform
  */
 
-/** OpenAI's. @param {number} cropDown the crop's rounding: 0 torchvision's, 1 transformers' @returns {Preprocessing} */
-export const clipPreprocessing = (cropDown) => ({ mean: CLIP_MEAN, std: CLIP_STD, transform: { cropDown } });
+/** @type {Preprocessing} */
+export const CLIP_PREPROCESSING = { mean: CLIP_MEAN, std: CLIP_STD, transform: {} };
 
 /**
  * A transform in words.
@@ -69,6 +69,19 @@ export function checkKeys(name, part, document, { used, harmless, neutral = {} }
     if (!neutral[key].some(same))
       throw unsupported(name, part + key, value, neutral[key].map((one) => JSON.stringify(one)).join(' or ') || 'none');
   }
+}
+
+/** Any value at a dotted path, checked to be a whole number above 0. */
+export function sizeAt(name, document, path) {
+  const value = path.split('.').reduce((part, key) => part?.[key], document);
+  // Sides of a square may be given twice.
+  const one = Array.isArray(value) && value.length === 2 && value[0] === value[1] ? value[0] : value;
+  if (Number.isInteger(one) && one > 0) return one;
+  throw new MudptError(
+    'model',
+    `${name}: ${path} is ${JSON.stringify(value)}, expected a whole number above 0`,
+    'use the configuration that was published with the model',
+  );
 }
 
 /** @param {string} text */
@@ -169,7 +182,7 @@ export function fromImageProcessor(document, image, name) {
     std: std.map((value) => value / scale),
     transform: {
       ...{ fit: flag('do_resize') ? resized : FITS.none, height, width },
-      ...{ filter: FILTERS.indexOf(filter), cropDown: 1, fill: [0, 0, 0] },
+      ...{ filter: FILTERS.indexOf(filter), fill: [0, 0, 0] },
     },
   };
 }

@@ -8,7 +8,7 @@ const LARGEST_CLASSIFIER = 2 ** 30;
 
 /**
  * @typedef {import('../index.js').LoadOptions} LoadOptions
- * @typedef {'integrity' | 'dtype' | 'precision' | 'device' | 'threads' | 'variant' | 'upright'} Key
+ * @typedef {'integrity' | 'dtype' | 'precision' | 'device' | 'threads' | 'variant' | 'upright' | 'convention'} Key
  * @typedef {Pick<LoadOptions, Key>} Runtime
  *
  * @param {{ model: string } & Runtime} options  as parsed
@@ -16,7 +16,7 @@ const LARGEST_CLASSIFIER = 2 ** 30;
  * @param {AbortSignal} signal
  */
 export async function openModel({ model, ...runtime }, terminal, signal) {
-  const { integrity, dtype, precision, device, threads, variant, upright } = runtime;
+  const { integrity, dtype, precision, device, threads, variant, upright, convention } = runtime;
   try {
     return await loadClip(model, {
       integrity,
@@ -26,6 +26,7 @@ export async function openModel({ model, ...runtime }, terminal, signal) {
       threads,
       variant,
       upright,
+      convention,
       tokens: 'needed',
       signal,
       onProgress: ({ loaded, total }) => terminal.progress(loaded / total, `model ${size(loaded)} of ${size(total)}`),

@@ -142,7 +142,13 @@ export const memoryOption = () =>
 
 /** Options of every command that reads pictures. */
 export const withPictures = (command) =>
-  command.option('--upright', 'turn pictures as their EXIF orientation says (default: as they are stored)');
+  command
+    .option('--upright', 'turn pictures as their EXIF orientation says (default: as they are stored)')
+    .addOption(
+      new Option('--convention <name>', "round places of crops as in OpenAI's code or as in transformers")
+        .choices(['openai', 'transformers'])
+        .default('openai'),
+    );
 
 export function withData(command) {
   return command

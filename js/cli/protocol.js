@@ -88,14 +88,16 @@ async function run(protocol, options) {
     const look = (data, parts) => wholePictures(data, { parts, upright, skipBroken }, terminal, interrupt.signal);
     const sources = await openSources(protocol, options, skipBroken ? look : undefined);
     clip = await openModel(options, terminal, interrupt.signal);
-    const { fingerprint, variant, precision, device, weightBytes, architecture } = clip.info;
+    const { fingerprint, variant, precision, device, weightBytes, architecture, convention } = clip.info;
     const { methods, seeds, shots = PROTOCOLS[protocol].shots, set = [] } = options;
     /** @type {Sweep} */
     const sweep = { protocol, sources, methods, seeds, shots, changes: set };
     const dtype = options.dtype ?? 'as stored';
     const onDevice = device === 'wasm' ? {} : { device };
     const turned = options.upright ? { upright: /** @type {const} */ (true) } : {};
-    const context = { library: version, variant, precision, fingerprint, dtype, weightBytes, ...onDevice, ...turned };
+    const theirs = convention === 'transformers' ? { convention } : {};
+    const how = { ...onDevice, ...turned, ...theirs };
+    const context = { library: version, variant, precision, fingerprint, dtype, weightBytes, ...how };
     const jobs = planJobs(sweep, context, architecture);
     if (options.plan) return printPlan(jobs, sources, folder, options);
 
@@ -273,6 +275,7 @@ function printPlan(jobs, sources, folder, options) {
     device,
     variant,
     upright,
+    convention,
     skipBroken,
   } = options;
   const repeated = (flag, values) => (values?.length ? [flag, ...values] : []);
@@ -288,6 +291,7 @@ function printPlan(jobs, sources, folder, options) {
     ...(device === 'wasm' ? [] : ['--device', device]),
     ...(variant === 'auto' ? [] : ['--variant', variant]),
     ...(upright ? ['--upright'] : []),
+    ...(convention === 'openai' ? [] : ['--convention', convention]),
     ...(skipBroken ? ['--skip-broken'] : []),
     ...['--out', folder],
   ];

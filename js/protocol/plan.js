@@ -38,6 +38,7 @@ export const PROTOCOLS = {
  * @property {string} fingerprint  of the model
  * @property {string} dtype        of the weights, as asked for
  * @property {true} [upright]      where pictures are turned as their EXIF orientation says
+ * @property {'transformers'} [convention]  where places of crops are rounded as there
  * @property {number} weightBytes  tells how they are kept where that was not asked for
  *
  * @typedef {object} Identity  what a job's result depends on, and nothing else

@@ -47,6 +47,7 @@ const COPY = 'cp -r node_modules/mudpt/js node_modules/mudpt/models dist/';
 /** @type {Record<string, App>} */
 export const APPS = {
   vite: { script: '/main.js', build: 'vite build', served: 'dist' },
+  'vite 7': { script: '/main.js', build: 'node ../../node_modules/vite-7/bin/vite.js build', served: 'dist' },
   webpack: { script: '/app.js', files: { 'webpack.config.js': WEBPACK }, build: 'webpack', served: 'dist' },
   esbuild: {
     script: '/js/app.js',

@@ -104,16 +104,18 @@ describe('an app', () => {
     });
   }
 
-  test('vite, development server', async (t) => {
-    const { folder, npm } = await install('vite-dev');
-    writeApp(APPS.vite, folder);
-    await npm();
-    const { createServer } = await import(path.join(WORK, 'node_modules/vite/dist/node/index.js'));
-    const server = await createServer({ root: folder, logLevel: 'error', server: { host: '127.0.0.1' } });
-    t.after(() => server.close());
-    await server.listen();
-    await checkPage(server.resolvedUrls.local[0], false);
-  });
+  for (const [tool, optimizeDeps] of Object.entries({ vite: {}, 'vite-7': { exclude: ['mudpt'] } }))
+    test(`${tool}, development server`, async (t) => {
+      const { folder, npm } = await install(`${tool}-dev`);
+      writeApp(APPS.vite, folder);
+      await npm();
+      const { createServer } = await import(path.join(WORK, `node_modules/${tool}/dist/node/index.js`));
+      const options = { root: folder, logLevel: 'error', server: { host: '127.0.0.1' }, optimizeDeps };
+      const server = await createServer(options);
+      t.after(() => server.close());
+      await server.listen();
+      await checkPage(server.resolvedUrls.local[0], false);
+    });
 });
 
 describe('types', () => {
@@ -188,7 +190,7 @@ describe('other runtimes than Node, on two threads', () => {
 
 describe('the Node tests', () => {
   const { optionalDependencies } = JSON.parse(readFileSync(path.join(import.meta.dirname, 'package.json'), 'utf8'));
-  for (const name of Object.keys(optionalDependencies)) {
+  for (const name of Object.keys(optionalDependencies).filter((one) => one.startsWith('node-'))) {
     test(name, { timeout: 1_200_000 }, async (t) => {
       const node = path.join(WORK, 'node_modules', name, 'bin/node');
       const files = readdirSync(path.join(ROOT, 'tests/node')).filter((file) => file.endsWith('.test.js'));

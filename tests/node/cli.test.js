@@ -281,6 +281,14 @@ test('--upright turns pictures where they are classified, measured and trained o
   assert.notDeepEqual(lossPerEpoch, json(await mudpt(train)).lossPerEpoch);
 });
 
+test('--convention rounds places of crops as transformers does', async () => {
+  const wide = path.join(golden, 'preprocess/images/turned.jpg');
+  const classify = async (...more) => json(await mudpt(['classify', wide, '--classes', 'cat,dog', '--json', ...more]));
+  assert.deepEqual(await classify('--convention', 'openai'), await classify());
+  assert.notDeepEqual(await classify('--convention', 'transformers'), await classify());
+  refused(await mudpt(['classify', wide, '--classes', 'cat,dog', '--convention', 'timm']), /--convention/);
+});
+
 test('info on models and classifiers', async () => {
   const model = json(await mudpt(['info', '--json']));
   assert.equal(model.parameters, 2930305);

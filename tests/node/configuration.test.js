@@ -251,7 +251,7 @@ describe('pictures', () => {
       for (const { picture, sha256, first } of pictures) {
         const file = new Uint8Array(readFileSync(path.join(GOLDEN, 'preprocess/images', picture)));
         const decoded = core.imageDecode(file);
-        const view = testView(core, decoded, side, transform);
+        const view = testView(core, decoded, side, { ...transform, cropDown: Number(kind === 'transformers') });
         core.imageFree(decoded);
         const pixels = normalize(core, view, side, mean, std);
         const ours = [0, 1, 2].map((c) => pixels[c * side * side]);
@@ -320,13 +320,56 @@ describe('pictures', () => {
   test('kinds of image processors have defaults of their own', () => {
     const { mean, transform } = fromImageProcessor({ image_processor_type: 'ViTImageProcessorFast' }, SIDE, 'p.json');
     assert.deepEqual(mean, [0.5, 0.5, 0.5]);
-    assert.deepEqual(transform, { fit: 2, height: 32, width: 32, filter: 1, cropDown: 1, fill: [0, 0, 0] });
+    assert.deepEqual(transform, { fit: 2, height: 32, width: 32, filter: 1, fill: [0, 0, 0] });
     assert.equal(
       fromImageProcessor({ image_processor_type: 'SiglipImageProcessor' }, SIDE, 'p.json').transform.filter,
       0,
     );
     const square = fromImageProcessor({ use_square_size: true, crop_size: 224 }, 224, 'p.json').transform;
     assert.deepEqual([square.fit, square.height, square.width], [2, 224, 224]);
+  });
+});
+
+// ------------------------------------------------------------------------------------------ whose rounding
+
+describe('half a pixel in a crop’s place', () => {
+  // 19 columns of which 16 are taken, from the second or the third on: what only the first or the last sees differs.
+  const picture = (side) => {
+    const data = new Uint8ClampedArray(19 * 16 * 3).fill(90);
+    for (let y = 0; y < 16; y++) data[(y * 19 + side) * 3] = 255;
+    return { data, width: 19, height: 16 };
+  };
+  /** Whether a classifier's answer depends on the first column, and on the last but one. */
+  async function seen(folder, options) {
+    const clip = await loadClip(folder, { threads: 1, ...options });
+    const classifier = await clip.zeroShot(['a', 'b'], { template: '{}' });
+    const [none, first, last] = await Promise.all(
+      [0, 1, 17].map(async (side) => JSON.stringify(await classifier.classify(picture(side)))),
+    );
+    await clip.dispose();
+    return [clip.info.convention, first !== none, last !== none];
+  }
+  const OPENAI = ['openai', false, true];
+  const TRANSFORMERS = ['transformers', true, false];
+
+  for (const name of ['transformers-heads', 'open-clip-80'])
+    test(`${name}: OpenAI’s is the default of every layout, transformers’ is to be had`, async () => {
+      const folder = await folderOf(name, {
+        edit(files) {
+          if (files['open_clip_config.json']) files['open_clip_config.json'].preprocess_cfg = {};
+        },
+      });
+      assert.deepEqual(await seen(folder), OPENAI);
+      assert.deepEqual(await seen(folder, { convention: 'openai' }), OPENAI);
+      assert.deepEqual(await seen(folder, { convention: 'transformers' }), TRANSFORMERS);
+    });
+
+  test('another name is refused', async () => {
+    const folder = await folderOf('transformers-heads');
+    await assert.rejects(
+      loadClip(folder, { convention: /** @type {any} */ ('timm') }),
+      isError('argument', /convention must be one of openai, transformers, not timm/),
+    );
   });
 });
 

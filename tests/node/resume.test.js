@@ -147,6 +147,7 @@ describe('arithmetic that rounds in another way', () => {
     ],
     ['precision', () => 'is fast', /precision is high here, and is fast there$/],
     ['device', () => 'is webgpu', /device is wasm here, and is webgpu there$/],
+    ['convention', () => 'is transformers', /convention is openai here, and is transformers there$/],
   ]) {
     test(`${what}: the run goes on, and its first new step says why not to the same bits`, async () => {
       const other = withMetadata(resume, { arithmetic: JSON.stringify({ ...arithmetic, [what]: foreign() }) });
