@@ -121,9 +121,11 @@ const TEXT_LAYER = /^(?:text_model\.encoder\.layers|(?:text\.)?transformer\.resb
 /** Whether it is the token embedding's name. @param {string} name */
 export const isTokenTable = (name) => TELLING.tokens.includes(name.replace(/^text\./, ''));
 
+/** What OpenAI's archives hold beside the weights, and nobody else's: all of OpenAI's code follows then. */
+const isOpenAi = (name) => /^(input_resolution|context_length|vocab_size)$/.test(name);
 /** Buffers and settings that some programs store beside the weights, and a bias that no softmax shows. */
 export const isNoWeight = (/** @type {string} */ name) =>
-  /(^|\.)(position_ids|attn_mask)$|^(input_resolution|context_length|vocab_size|logit_bias)$/.test(name);
+  isOpenAi(name) || /(^|\.)(position_ids|attn_mask)$|^logit_bias$/.test(name);
 
 /** A tensor that nothing reads. @param {string} file @param {string} name */
 export function foreignTensor(file, name) {
@@ -201,6 +203,7 @@ export function architectureFromTensors(tensors, name) {
 export async function describeModel(source, headers, weights) {
   const tensors = headers.flatMap((header) => header.tensors);
   const theirs = tensors.some(({ name }) => name.startsWith('vision_model.'));
+  const isTold = tensors.some(({ name }) => isOpenAi(name));
   const document = await readJson(source, 'config.json');
   const isClip = document && isClipConfig(document);
   const openClip = theirs && isClip ? null : await readJson(source, 'open_clip_config.json');
@@ -218,10 +221,10 @@ export async function describeModel(source, headers, weights) {
     architecture = architectureFromConfig(document, `${source.name}: config.json`);
   } else {
     architecture = architectureFromTensors(tensors, weights);
-    assumed.push('QuickGELU as the activation (open_clip’s own models have another)', 'heads of width 64');
+    if (!isTold) assumed.push('QuickGELU as the activation (open_clip’s own models have another)', 'heads of width 64');
   }
   const { preprocessing, processor } = await readPreprocessing(source, theirs, openClip, architecture.image);
-  if (!preprocessing) assumed.push('CLIP’s own mean, deviation and resizing of pictures');
+  if (!preprocessing && !isTold) assumed.push('CLIP’s own mean, deviation and resizing of pictures');
   const eos = config?.text_config_dict?.eos_token_id ?? config?.text_config?.eos_token_id;
   return {
     architecture,

@@ -493,7 +493,7 @@ export interface ClipInfo {
    */
   readonly pictures: { fit: string; size: number | readonly number[]; filter: string; fill: readonly number[] };
   readonly convention: 'openai' | 'transformers';
-  /** What was assumed as no file beside the weights says it; the console is told as well. */
+  /** What no file says, and was assumed: features are wrong where it is not so. The console is told. Else empty. */
   readonly assumed: readonly string[];
   /** What cosines are multiplied by. */
   readonly logitScale: number;

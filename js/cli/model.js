@@ -29,7 +29,10 @@ export async function openModel({ model, ...runtime }, terminal, signal) {
       convention,
       tokens: 'needed',
       signal,
-      onProgress: ({ loaded, total }) => terminal.progress(loaded / total, `model ${size(loaded)} of ${size(total)}`),
+      onProgress({ loaded, total }) {
+        terminal.progress(loaded / total, `model ${size(loaded)} of ${size(total)}`);
+        if (loaded === total) terminal.wipe(); // for what the library says on the console
+      },
     });
   } finally {
     terminal.wipe();

@@ -8,7 +8,7 @@ import { modelAddress } from '../../js/address.js';
 import { loadClip } from '../../js/index.js';
 import { writeSafetensors } from '../../js/safetensors.js';
 import { mudpt } from './command.js';
-import { isError, temporaryFolder } from './models.js';
+import { GOLDEN, isError, temporaryFolder } from './models.js';
 import { golden, makeSmall, tensorsOf } from './small-models.js';
 
 const load = async (from) => {
@@ -209,6 +209,19 @@ describe('what convert writes', () => {
     const before = await load(folder);
     assert.equal(before.assumed.length, 3);
     assert.match(before.assumed.join(), /QuickGELU.*heads of width 64.*mean, deviation/);
+    // Nobody reads the console of a command's program: each says it.
+    const picture = path.join(GOLDEN, 'preprocess/images/noise.png');
+    const classify = ['classify', picture, '--classes', 'a,b', '--template', '{}', '--model', folder, '--quiet'];
+    for (const args of [classify, ['info', folder]]) {
+      const run = await mudpt(args, { cwd: folder });
+      assert.equal(run.code, 0, run.stderr);
+      assert.match(run.stderr, /^mudpt: no file beside the weights of .* assumed: QuickGELU as the activation/);
+    }
+    // Only OpenAI's own archives have these beside their weights, and all of that is so there.
+    const more = { name: 'input_resolution', dtype: 'I64', shape: [], data: BigInt64Array.of(16n) };
+    const archive = await makeSmall(await temporaryFolder(), wide, { weights: (list) => [...list, more] });
+    const own = await load(archive);
+    assert.deepEqual([own.assumed, own.fingerprint], [[], before.fingerprint]);
     const { out, result, stderr } = await converted(folder, '--dtype', 'f32');
     assert.deepEqual(result.assumed, before.assumed);
     assert.match(stderr, /assumed, and written down, .*QuickGELU/);

@@ -89,6 +89,7 @@ export const text = {
         ? `Computes on ${count} threads.`
         : 'Computes on one thread, since this site does not send the headers that allow more, or this ' +
           'browser has none.',
+    assumed: (list) => `None of this model’s files says it, so this is assumed: ${list.join('; ')}.`,
     large: 'A large model needs about 300 MB of memory, and training takes minutes instead of seconds.',
     missing: (name) => `${name} is not loaded`,
     failedToLoad: 'It could not be loaded.',

@@ -130,6 +130,7 @@ export function ModelDialog() {
         </FileButton>
         <p class="fine">{text.model.folderHint}</p>
       </div>
+      {clip.value?.info.assumed.length > 0 && <p class="bad-text">{text.model.assumed(clip.value.info.assumed)}</p>}
       <p class="fine">
         {text.model.large} {clip.value && text.model.threads(clip.value.info.threads)}
       </p>
