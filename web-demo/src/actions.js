@@ -2,8 +2,9 @@
 import { effect, signal } from '@preact/signals';
 
 import { importFile } from './keep.js';
-import { foundIn, prepared, sorted } from './intake.js';
+import { foundIn, looksLikePicture, prepared, sorted } from './intake.js';
 import { loadModel } from './models.js';
+import { isReadable } from './predict.js';
 import { addPictures, classOf, classes, nameOf, newId, pictures } from './store.js';
 import { text } from './strings.js';
 
@@ -21,6 +22,14 @@ export const tell = (message, error = false) => (notice.value = { id: newId(), m
 /** What went wrong, as the library says it. @param {any} error */
 export const reasonOf = (error) => (error instanceof Error ? error.message : String(error));
 
+async function isPictureAnyhow(blob) {
+  const start = await blob
+    .slice(0, 12)
+    .arrayBuffer()
+    .catch(() => null);
+  return start !== null && looksLikePicture(new Uint8Array(start)) && (await isReadable(blob)) !== false;
+}
+
 /**
  * Files that are to be pictures, each of a class that is named by `classId`, or else by `name`.
  * @param {{ classId?: string, name?: string, file: File }[]} given
@@ -31,7 +40,9 @@ async function addAll(given, origin, what) {
   const added = [];
   for (const { file, ...rest } of given) {
     const { blob, readable } = await prepared(file);
-    added.push({ ...rest, blob, origin, fault: readable ? '' : text.pictures.unreadable });
+    // The library reads some that browsers do not; while it cannot be asked, it says so once it looks at them.
+    const fault = readable || (await isPictureAnyhow(blob)) ? '' : text.pictures.unreadable;
+    added.push({ ...rest, blob, origin, fault });
   }
   const broken = added.filter(({ fault }) => fault).map(({ blob }) => blob);
   // What a webcam records is one change, not one a frame.

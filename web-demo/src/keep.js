@@ -2,7 +2,7 @@
 import { strToU8, zip } from 'fflate';
 
 import { isPicture, looksLikePicture } from './intake.js';
-import { BUILT_IN, clip, model } from './models.js';
+import { BUILT_IN, clip, loading, model } from './models.js';
 import { usable } from './predict.js';
 import { named, nameOf, newId, useWork } from './store.js';
 import { text } from './strings.js';
@@ -112,7 +112,7 @@ function refusal(file, bytes, error) {
 /** Uses a classifier's file; classes that are not there yet get a card. @param {File} file */
 export async function importFile(file) {
   const mine = clip.value;
-  if (!mine) throw new Error(text.train.obstacles.noModel);
+  if (!mine) throw new Error(text.train.obstacles[loading.value ? 'noModel' : 'failedModel']);
   const bytes = new Uint8Array(await file.arrayBuffer());
   let classifier;
   try {

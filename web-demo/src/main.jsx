@@ -17,7 +17,7 @@ import { keeping, restore, settled, startSaving } from './session.js';
 import { pictures } from './store.js';
 import { startTabs } from './tabs.js';
 import { startTheme } from './theme.js';
-import { pauseNow, startUsing, unfinished } from './training.js';
+import { busy, pauseNow, startUsing, unfinished } from './training.js';
 import { startTellingFaults, tell } from './actions.js';
 import { text } from './strings.js';
 import { App } from './views/App.jsx';
@@ -27,9 +27,9 @@ render(<App />, /** @type {HTMLElement} */ (document.getElementById('page')));
 startPredicting();
 startUsing();
 startTellingFaults();
-const listed = listSamples().catch(() => {});
+const listed = listSamples();
 
-/** What was stored, where there was something. @type {{ model: any } | null} */
+/** What was stored, where there was something. @type {{ model: any, begun: boolean } | null} */
 let before = null;
 
 /** The model of the session, and where there is none the first sample. @param {boolean} own whether it is this tab's */
@@ -42,7 +42,10 @@ async function open(own) {
   }
   await loaded;
   readKept();
-  if (own && unfinished.value?.state === 'running') tell(text.train.interruptedNotice);
+  if (!own || busy.value) return;
+  const isLeft = unfinished.value && (before?.begun || unfinished.value.state === 'running');
+  if (isLeft) tell(text.train.interruptedNotice);
+  else if (before?.begun && !unfinished.value && !missing.value) tell(text.train.interruptedEarly, true);
 }
 
 startTabs({
@@ -56,6 +59,8 @@ startTabs({
   },
 });
 startSaving();
+// A page that comes back as it was left may have lost the session to another one since.
+addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
 
 // For tests and for whoever looks: how far the page is.
 effect(() => {

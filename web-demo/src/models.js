@@ -83,10 +83,13 @@ export async function loadModel(wanted, standIn = false) {
     if (number !== current) return 'superseded';
     loading.value = null;
     if (controller.signal.aborted) return 'cancelled';
-    loadError.value = { model: wanted, error };
+    loadError.value = { model: wanted, error, standIn };
     return 'failed';
   }
 }
+
+/** Tries again what has failed. */
+export const retryLoad = () => loadError.value && loadModel(loadError.value.model, loadError.value.standIn);
 
 /**
  * Loads the session's model; where that is not possible the built-in one stands in, and the session keeps its own.

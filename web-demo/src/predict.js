@@ -109,6 +109,18 @@ export async function answerOf({ classifier, ids }, image) {
   return found.map(({ label, score }) => ({ id: ids[names.indexOf(label)], score }));
 }
 
+/** Whether the library can read a picture that this browser cannot; null where nothing is there to ask. */
+export async function isReadable(image) {
+  const entry = zeroShot.value;
+  if (!entry) return null;
+  try {
+    await answerOf(entry, image);
+    return true;
+  } catch (error) {
+    return error.code === 'image' ? false : null;
+  }
+}
+
 export function startPredicting() {
   effect(() => {
     const model = clip.value;

@@ -2,7 +2,7 @@
 import { unzipSync } from 'fflate';
 import { signal } from '@preact/signals';
 
-import { replaceAll } from './store.js';
+import { clearAll, replaceAll } from './store.js';
 import { text } from './strings.js';
 
 /** @type {import('@preact/signals').Signal<{ id: string, classes: string[], authors: any[] }[]>} */
@@ -18,9 +18,24 @@ async function get(file) {
   return response;
 }
 
+/** Asks which samples there are. */
 export async function listSamples() {
-  samples.value = await get('index.json').then((response) => response.json());
+  try {
+    samples.value = await get('index.json').then((response) => response.json());
+    if (sampleError.value?.id === '') sampleError.value = null;
+  } catch (error) {
+    sampleError.value = { id: '', error };
+  }
 }
+
+/** Nothing that is on its way takes the place of what a visitor does now. */
+export function startEmpty() {
+  fetching.value = '';
+  clearAll(text.samples.emptied);
+}
+
+/** Tries again what has failed. */
+export const retrySample = () => (sampleError.value?.id ? openSample(sampleError.value.id) : listSamples());
 
 /** Puts a sample's classes and pictures in place of what there is. @param {string} id */
 export async function openSample(id) {
@@ -40,7 +55,7 @@ export async function openSample(id) {
     });
     replaceAll({ names: classes, added, sample: id }, text.samples.opened(text.samples.names[id] ?? id));
   } catch (error) {
-    sampleError.value = { id, error };
+    if (fetching.value === id) sampleError.value = { id, error };
   } finally {
     if (fetching.value === id) fetching.value = '';
   }

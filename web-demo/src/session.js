@@ -19,7 +19,7 @@ import {
   works,
 } from './store.js';
 import { place } from './tabs.js';
-import { chosen, method, preset } from './training.js';
+import { busy, chosen, method, preset } from './training.js';
 
 const VERSION = 1;
 const PICTURE = 'picture ';
@@ -97,6 +97,8 @@ function described(lean = false) {
     // The files of a folder cannot be stored: the folder has to be opened again.
     model: chosenModel.value && { ...chosenModel.value, from: typeof from === 'string' ? from : '' },
     training: { method: method.value, preset: preset.value, chosen: chosen.value },
+    // Whether a run goes on: of what is interrupted before its first step nothing else is left.
+    begun: busy.value,
     works: works.value.map(rowOfWork),
     tuned: own?.result ? { id: own.result.id, ids: own.result.ids, fingerprint: own.id } : null,
     checkpoint: own?.run?.id ?? null,
@@ -181,7 +183,9 @@ function saveSoon() {
 /** From here on every change is stored, also one that is made just before the page goes. */
 export function startSaving() {
   effect(() => {
-    [classes, sampleId, works, history, undone, clip, chosenModel, method, preset, chosen].forEach((one) => one.value);
+    [classes, sampleId, works, history, undone, clip, chosenModel, method, preset, chosen, busy].forEach(
+      (one) => one.value,
+    );
     pictures.value.forEach(({ fault }) => fault.value);
     if (mine()) saveSoon();
   });
@@ -249,7 +253,7 @@ async function read(record) {
 
 /**
  * What was stored, in place of what there is.
- * @returns {Promise<{ model: any } | null>} null where there was nothing
+ * @returns {Promise<{ model: any, begun: boolean } | null>} null where there was nothing
  */
 export async function restore() {
   try {
@@ -299,7 +303,7 @@ export async function restore() {
     });
     stored = found;
     storedRuns.value = new Set([...runs].flatMap(([id, run]) => (run ? [id] : [])));
-    return { model: session.model };
+    return { model: session.model, begun: Boolean(session.begun) };
   } catch {
     store = null;
     keeping.value = 'none';

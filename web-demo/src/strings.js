@@ -115,6 +115,8 @@ export const text = {
     credit: 'Pictograms, altered:',
     authors: 'Authors and licences',
     failed: 'The sample could not be fetched. Check the connection and try again.',
+    notListed: 'The samples could not be fetched. Check the connection and try again.',
+    retry: 'Try again',
   },
 
   pictures: {
@@ -213,8 +215,15 @@ export const text = {
         ? `Interrupted at step ${progress.step} of ${progress.steps}. Continue where it stood.`
         : 'Interrupted. Continue where it stood.',
     interruptedNotice: 'Training was interrupted. Continue it under Train.',
+    interruptedEarly: 'Training was interrupted before its first step was stored. Start it again under Train.',
+    unkept: 'The last steps could not be put away',
+    unkeptFrom: (progress) =>
+      progress
+        ? `Continue goes on from step ${progress.step} of ${progress.steps}. What was learned since is in use.`
+        : 'So the run cannot go on. What it has learned is in use.',
     measuring: 'Trained. Looking at the pictures …',
     partly: (known, all) => `The classifier in use knows ${known} of the ${all} classes. Train to teach it all.`,
+    ofOthers: 'What was trained is of other classes. It is kept, and comes back with them.',
     step: (step, steps) => `step ${step} of ${steps}`,
     done: (points, share) =>
       points === null ? 'Done. Try it below.' : `Done: ${percent(share)} right, ${text.score.points(points)}.`,
@@ -222,6 +231,7 @@ export const text = {
     trainedValues: (count) => `${count.toLocaleString('en')} numbers are trained; CLIP itself stays as it is.`,
     obstacles: {
       noModel: 'The model is still loading.',
+      failedModel: 'No model is loaded. Choose one at the top of the page.',
       fewClasses: 'Two classes with a name are needed.',
       emptyClass: 'Every class needs at least one picture to train on.',
     },

@@ -18,7 +18,8 @@ export const place = signal('unknown');
 /** Whether this tab is waiting for another one to let go. */
 export const waiting = signal(false);
 
-const me = newId();
+/** Of two tabs that ask at once, the one that came first has the session. */
+const me = `${Date.now()} ${newId()}`;
 const channel = typeof BroadcastChannel === 'function' ? new BroadcastChannel(NAME) : null;
 const say = (what, to = '') => channel?.postMessage({ what, from: me, to });
 
@@ -27,6 +28,7 @@ const heard = new Map();
 let work = { reads: async () => {}, opens: (own) => {}, leaves: async () => {} };
 let queue = new AbortController();
 let owns = false;
+let asking = false;
 
 /** @param {string} what @param {number} ms @returns {Promise<boolean>} whether another tab said it in time */
 const hears = (what, ms) =>
@@ -95,20 +97,28 @@ export async function startTabs(what) {
     return;
   }
   // Pages that are not secure have no locks.
+  asking = true;
   say('whose');
-  if (await hears('mine', SETTLE_MS)) shows();
+  const other = await hears('mine', SETTLE_MS);
+  asking = false;
+  if (other) shows();
   else has();
 }
 
 async function hear({ what, from, to }) {
   if (to && to !== me) return;
-  if (place.value === 'here' && what === 'whose') say('mine', from);
+  if (what === 'whose' && (owns || (asking && me < from))) say('mine', from);
   if (place.value === 'here' && what === 'wanted') {
     say('coming', from);
     await work.leaves();
     owns = false;
     place.value = 'elsewhere';
     say('yours', from);
+  }
+  if (what === 'mine' && owns) {
+    // An answer that came late: the other tab was busy.
+    owns = false;
+    shows();
   }
   heard.get(what)?.();
   heard.delete(what);

@@ -4,7 +4,7 @@
  */
 import { batch, computed, effect, signal } from '@preact/signals';
 
-import { clip, model } from './models.js';
+import { clip, loading, model } from './models.js';
 import { lookedAt, pictureMs, trained, tuned } from './predict.js';
 import { change, heldPictures, named, nameOf, newId, setWork, trainPictures, workOf, works } from './store.js';
 import { text } from './strings.js';
@@ -29,6 +29,7 @@ export const chosen = signal({});
  * @property {any} [progress] of the last step
  * @property {any} [error]
  * @property {string} [examples] which pictures it trains on
+ * @property {any} [unkept] why the last one could not be put away where it ended
  */
 /** @type {import('@preact/signals').Signal<Run>} */
 export const run = signal({ state: 'idle' });
@@ -56,7 +57,7 @@ const examplesKey = computed(() => trainPictures.value.map(({ id, classId }) => 
 
 /** Why training cannot start, as a key of the strings; '' where it can. */
 export const obstacle = computed(() => {
-  if (!clip.value) return 'noModel';
+  if (!clip.value) return loading.value ? 'noModel' : 'failedModel';
   if (named.value.length < 2) return 'fewClasses';
   const counts = new Map(named.value.map(({ id }) => [id, 0]));
   for (const { classId } of trainPictures.value) counts.set(classId, (counts.get(classId) ?? 0) + 1);
@@ -96,6 +97,9 @@ export const stage = computed(() => {
   return kept || (trained.value ? 'done' : 'idle');
 });
 
+/** Why the run that has ended could not be put away where it ended. */
+export const unkept = computed(() => (run.value.examples === examplesKey.value ? run.value.unkept : null));
+
 /** The curve of what is shown: of the run that goes on, or that gave the classifier in use. */
 export const curve = computed(() => {
   if (busy.value) return live.value;
@@ -126,7 +130,9 @@ export async function train({ from = null } = {}) {
     live.value = { losses: [], accuracies: from?.curve.accuracies ?? [], steps: 0 };
   });
   // One picture that cannot be read would end the run: it is known before.
+  const begun = run.value;
   await lookedAt([...trainPictures.value, ...heldPictures.value]);
+  if (run.value !== begun) return; // discarded meanwhile
   if (clipNow !== clip.value || !named.value.length || obstacle.value) return void (run.value = { state: 'idle' });
   const ids = named.value.map(({ id }) => id);
   const held = heldPictures.value;
@@ -135,6 +141,7 @@ export async function train({ from = null } = {}) {
     : { classes: ids.map(nameOf), method: method.value, preset: preset.value, ...chosen.value };
   const about = {
     ...{ clip: clipNow, ids, examples: examplesKey.value, earlier: work.value },
+    ...{ kept: /** @type {any} */ (from), unkept: /** @type {any} */ (null) },
     ...{ batchSize: wanted?.batchSize ?? 1, from: typeof model.value?.from === 'string' ? model.value.from : '' },
     count: from?.curve.held === undefined ? measured(held, wanted?.shots) : from.curve,
   };
@@ -151,7 +158,7 @@ export async function train({ from = null } = {}) {
   } catch (error) {
     await mine.finished.catch(() => {});
     if (mine !== job) return;
-    if (mine.classifier) await useTrained(mine.classifier, about, null).catch(() => {});
+    if (mine.classifier) await useTrained(mine.classifier, about, lastKept(about, 'stopped')).catch(() => {});
     run.value = clipNow === clip.value ? { state: 'failed', error, examples: about.examples } : { state: 'idle' };
   } finally {
     if (job === mine) job = null;
@@ -160,14 +167,22 @@ export async function train({ from = null } = {}) {
 
 /** Puts the run between two steps away, in place of the one before. */
 async function keepRun(mine, about, state) {
-  const checkpoint = await mine.checkpoint().catch(() => null);
+  const checkpoint = await mine.checkpoint().catch((error) => {
+    about.unkept = error;
+    return null;
+  });
   if (!checkpoint || mine !== job) return null;
+  about.unkept = null;
   const { progress } = run.value;
   const kept = { id: newId(), state, checkpoint, examples: about.examples, curve: live.value, progress };
   const id = about.clip.info.fingerprint;
   setWork({ id, from: about.from, result: (workOf(id) ?? about.earlier)?.result ?? null, run: kept });
+  about.kept = kept;
   return kept;
 }
+
+/** The run as it was put away last, when that was not possible where it ended. */
+const lastKept = ({ kept }, state) => (kept ? { ...kept, id: newId(), state } : null);
 
 /** Shows the steps as they come, a few times a second, and keeps the run. */
 async function follow(mine, about) {
@@ -216,9 +231,10 @@ async function finish(mine, about) {
   const classifier = await mine.finished;
   const { progress, state } = run.value;
   const whole = progress && progress.step === progress.steps;
-  const left = whole || !progress ? null : await keepRun(mine, about, state === 'pausing' ? 'paused' : 'stopped');
+  const end = state === 'pausing' ? 'paused' : 'stopped';
+  const left = whole || !progress ? null : ((await keepRun(mine, about, end)) ?? lastKept(about, end));
   await useTrained(classifier, about, left);
-  run.value = { state: 'idle' };
+  run.value = { state: 'idle', examples: about.examples, unkept: whole ? null : about.unkept };
 }
 
 /** Puts a classifier to use in place of the one before, which can be had back. */

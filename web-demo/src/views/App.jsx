@@ -5,7 +5,7 @@ import { BarChart3, Download, Eye, Images, Moon, Sparkles, Sun, SunMoon } from '
 
 import { dialog, opened, takeDrop, take } from '../actions.js';
 import { pasted } from '../intake.js';
-import { clip, loadError, loadModel, loading, model } from '../models.js';
+import { clip, loadError, loading, model, retryLoad } from '../models.js';
 import { points, trained, tunedAccuracy, zeroAccuracy } from '../predict.js';
 import { classes, named, pictures, redo, undo } from '../store.js';
 import { format, text } from '../strings.js';
@@ -210,7 +210,7 @@ export function App() {
         <Problem
           title={text.model.failed(modelName(failed.model))}
           action={
-            <button type="button" onClick={() => loadModel(failed.model)}>
+            <button type="button" onClick={retryLoad}>
               {text.model.retry}
             </button>
           }

@@ -3,7 +3,7 @@ import { signal } from '@preact/signals';
 import { Box, FolderOpen, Trash2 } from 'lucide';
 
 import { dialog, openFolder, reasonOf, takeDrop } from '../actions.js';
-import { MODELS, clip, forget, kept, keptBytes, loadError, loadModel, loading, model } from '../models.js';
+import { MODELS, clip, forget, kept, keptBytes, loadError, loadModel, loading, model, retryLoad } from '../models.js';
 import { text } from '../strings.js';
 import { Dialog, FileButton, Icon, Problem } from './bits.jsx';
 
@@ -83,7 +83,7 @@ export function ModelDialog() {
         <Problem
           title={text.model.failed(modelName(failed.model))}
           action={
-            <button type="button" onClick={() => loadModel(failed.model)}>
+            <button type="button" onClick={retryLoad}>
               {text.model.retry}
             </button>
           }

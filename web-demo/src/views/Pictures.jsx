@@ -7,11 +7,10 @@ import { addFiles, dialog, lastClass, opened, take, takeDrop } from '../actions.
 import { foundFiles } from '../intake.js';
 import { BUILT_IN, MODELS, loadModel, model } from '../models.js';
 import { bestOf, namesError, trained } from '../predict.js';
-import { fetching, openSample, sampleError, samples } from '../samples.js';
+import { fetching, openSample, retrySample, sampleError, samples, startEmpty } from '../samples.js';
 import {
   addClass,
   classes,
-  clearAll,
   hasOwnPictures,
   history,
   isRepeated,
@@ -207,7 +206,7 @@ function Samples() {
             {text.samples.names[id] ?? id}
           </button>
         ))}
-        <button type="button" class="chip" onClick={() => clearAll(text.samples.emptied)}>
+        <button type="button" class="chip" onClick={startEmpty}>
           {text.samples.empty}
         </button>
         <Step icon={Undo2} entry={history.value.at(-1)} told={text.undo.last} onStep={() => undo()} />
@@ -227,7 +226,18 @@ function Samples() {
           </p>
         </details>
       )}
-      {sampleError.value && <Problem title={text.errors.title}>{text.samples.failed}</Problem>}
+      {sampleError.value && (
+        <Problem
+          title={text.errors.title}
+          action={
+            <button type="button" onClick={retrySample}>
+              {text.samples.retry}
+            </button>
+          }
+        >
+          {sampleError.value.id ? text.samples.failed : text.samples.notListed}
+        </Problem>
+      )}
     </div>
   );
 }

@@ -3,7 +3,7 @@ import { CircleStop, Pause, Play, RotateCcw, Sparkles } from 'lucide';
 
 import { reasonOf } from '../actions.js';
 import { clip } from '../models.js';
-import { points, trained, tunedAccuracy, usable } from '../predict.js';
+import { points, trained, tuned, tunedAccuracy, usable } from '../predict.js';
 import { keeping, storedRuns } from '../session.js';
 import { heldPictures, named } from '../store.js';
 import { text } from '../strings.js';
@@ -24,6 +24,7 @@ import {
   stop,
   train,
   unfinished,
+  unkept,
 } from '../training.js';
 import { Icon, Problem } from './bits.jsx';
 import { Chart } from './Chart.jsx';
@@ -267,6 +268,7 @@ function State() {
       {usable.value && !trained.value && !busy.value && (
         <p class="fine">{text.train.partly(usable.value.ids.length, named.value.length)}</p>
       )}
+      {tuned.value && !usable.value && !busy.value && <p class="fine">{text.train.ofOthers}</p>}
     </>
   );
 }
@@ -284,6 +286,11 @@ export function Train() {
         </p>
       )}
       <State />
+      {Boolean(unkept.value) && (
+        <Problem title={text.train.unkept}>
+          {`${text.train.unkeptFrom(unfinished.value?.progress)} ${reasonOf(unkept.value)}`}
+        </Problem>
+      )}
       {stage.value === 'failed' && <Problem title={text.train.failed}>{reasonOf(error)}</Problem>}
       {(busy.value || Boolean(curve.value?.losses.length)) && <Chart />}
       <Methods />
