@@ -100,6 +100,46 @@ for (const engine of wanted) {
       assert.equal(left, '');
     });
 
+    await step('a class that goes while it is trained comes back with the run', async () => {
+      const [said, state] = await evaluate(`
+        await long();
+        await hands.press('Train again', '.train-buttons');
+        ${STEPS};
+        await hands.view('pictures');
+        await hands.press('Remove the class canoe');
+        await hands.press('Pause');
+        const said = await hands.until('the words', () => /What was trained[^.]*\\./.exec(hands.text('.train'))?.[0]);
+        await hands.press('Undo', '.toast');
+        const state = await saying(/after a reload/);
+        await hands.press('Continue', '.train-buttons');
+        await hands.press('Stop here');
+        await saying(/^Done: /);
+        return [said, state];`);
+      assert.match(said, /of other classes/);
+      assert.match(state, /^Paused/);
+    });
+
+    await step('a sample that is on its way takes the place of nothing that was done since', async () => {
+      const cards = await evaluate(`
+        const { fetch } = globalThis;
+        let go;
+        let sample;
+        const held = new Promise((resolve) => (go = resolve));
+        globalThis.fetch = (...asked) => (sample = held.then(() => fetch(...asked))
+          .then(async (answer) => new Response(await answer.arrayBuffer())));
+        await hands.press('Zoo', '.samples');
+        await hands.press('Start empty');
+        globalThis.fetch = fetch;
+        go();
+        await sample;
+        for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 50));
+        const { cards } = seen();
+        await hands.press('Undo', '.toast');
+        await hands.until('the classes', () => hands.card('bus'));
+        return cards;`);
+      assert.deepEqual(cards, []);
+    });
+
     await step('what is nothing to look at, and what only the library reads', async () => {
       const [hidden, note, after] = await evaluate(`
         await hands.view('pictures');

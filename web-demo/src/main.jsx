@@ -51,6 +51,7 @@ async function open(own) {
 startTabs({
   reads: async () => {
     before = await restore();
+    return keeping.value !== 'none';
   },
   opens: open,
   leaves: async () => {

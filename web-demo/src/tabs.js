@@ -25,7 +25,7 @@ const say = (what, to = '') => channel?.postMessage({ what, from: me, to });
 
 /** What other tabs say to this one: told by what. @type {Map<string, () => void>} */
 const heard = new Map();
-let work = { reads: async () => {}, opens: (own) => {}, leaves: async () => {} };
+let work = { reads: async () => true, opens: (own) => {}, leaves: async () => {} };
 let queue = new AbortController();
 let owns = false;
 let asking = false;
@@ -74,8 +74,16 @@ function waitWhileSeen() {
 /** Another tab has the session. */
 async function shows() {
   if (owns) return;
-  await work.reads();
+  const shares = await work.reads();
   if (owns) return;
+  if (!shares) {
+    // Where nothing can be stored each tab has its own.
+    owns = true;
+    queue.abort();
+    place.value = 'here';
+    work.opens(true);
+    return;
+  }
   place.value = 'elsewhere';
   work.opens(false);
   waitWhileSeen();
@@ -83,7 +91,7 @@ async function shows() {
 
 /**
  * @param {object} what
- * @param {() => Promise<void>} what.reads what is stored, in place of what there is
+ * @param {() => Promise<boolean>} what.reads what is stored, in place of what there is; whether anything can be stored
  * @param {(own: boolean) => void} what.opens goes on with it; `own` where it is this tab's
  * @param {() => Promise<void>} what.leaves puts everything away
  */
