@@ -578,6 +578,11 @@ export class Core {
     );
   }
 
+  /** Bytes of the pictures that were added, as they are kept. @param {number} trainer @returns {number} */
+  trainerBytes(trainer) {
+    return this.#c._mudpt_trainer_bytes(trainer) >>> 0;
+  }
+
   /** @param {number} trainer @param {number} image copied @param {number} label */
   trainerAddImage(trainer, image, label) {
     this.#memory.check(this.#c._mudpt_trainer_add_image(trainer, image, label));

@@ -7,7 +7,7 @@ import { MOST_BLOCK } from './limits.js';
 
 /** The module itself: code's data, stacks. */
 const RUNTIME = { once: 3 * 2 ** 20, thread: 2 ** 20 };
-/** Pictures are kept decoded up to this size in all, the others as files (src/train/trainer.c). */
+/** Picture files are kept decoded up to this size in all, the others as files (src/train/trainer.c). */
 const DECODED = 64 * 2 ** 20;
 
 /**
@@ -43,14 +43,17 @@ export function checkPlan({ pictures, recompute, dtype, memoryLimit }) {
 /**
  * @param {import('./classifier.js').Model} model
  * @param {number} handle a classifier
- * @param {{ batchSize: number, pictures: number, recompute?: boolean, dtype?: keyof typeof STORAGE }} options
- *   `dtype`: as if blocks' matrices were kept so
+ * @param {{ batchSize: number, pictures: number, kept?: number, recompute?: boolean, dtype?: keyof typeof STORAGE }}
+ *   options `dtype`: as if blocks' matrices were kept so; `kept`: bytes of the pictures, where these are there: else
+ *   they are taken to be of the model's size
  * @returns {TrainingPlan}
  */
-export function planTraining({ core, clip, config }, handle, { batchSize, pictures, recompute = false, dtype }) {
+export function planTraining({ core, clip, config }, handle, options) {
+  const { batchSize, pictures, recompute = false, dtype } = options;
+  const { kept = Math.min(DECODED, pictures * 3 * config.image ** 2) } = options;
   const { pixels, ...plan } = core.classifierPlan(handle, batchSize, recompute);
   if (dtype !== undefined) plan.weights = core.clipWeightBytesAs(clip, STORAGE[dtype]);
-  const examples = pixels + Math.min(DECODED, pictures * 3 * config.image ** 2);
+  const examples = pixels + kept;
   const runtime = RUNTIME.once + RUNTIME.thread * core.threads;
   const total = plan.weights + plan.activations + plan.prompts + plan.optimizer + examples + runtime;
   return /** @type {TrainingPlan} */ ({ ...plan, examples, runtime, total, limit: core.mostBytes });
@@ -63,7 +66,7 @@ const fits = ({ total, activations }, limit) => total <= limit && activations <=
  * Refuses a run that would not fit, with what would.
  * @param {import('./classifier.js').Model} model
  * @param {number} handle
- * @param {{ batchSize: number, pictures: number, recompute: boolean, memoryLimit?: number }} options
+ * @param {{ batchSize: number, pictures: number, kept?: number, recompute: boolean, memoryLimit?: number }} options
  */
 export function requireMemory(model, handle, { memoryLimit = Infinity, ...options }) {
   const plan = planTraining(model, handle, options);
@@ -83,10 +86,13 @@ export function requireMemory(model, handle, { memoryLimit = Infinity, ...option
   });
   const allowed = `${megabytes(limit)} are ${memoryLimit < plan.limit ? 'allowed' : 'all that there is here'}`;
   const inBlock = `${megabytes(plan.activations)} activations, and one block has at most ${megabytes(MOST_BLOCK)}`;
+  const pictures = options.kept ? ` and ${megabytes(options.kept)} the pictures` : '';
   throw new MudptError(
     'memory',
-    `training would take ${megabytes(plan.total)}, of which ${megabytes(plan.weights)} are the model's weights; ` +
-      (plan.total > limit ? allowed : inBlock),
-    offers.length ? `this would fit: ${offers.join('; ')}` : 'use fewer classes or a smaller model',
+    `training would take ${megabytes(plan.total)}, of which ${megabytes(plan.weights)} are the model's weights` +
+      `${pictures}; ${plan.total > limit ? allowed : inBlock}`,
+    offers.length
+      ? `this would fit: ${offers.join('; ')}`
+      : `use fewer classes${pictures && ', fewer or smaller pictures'} or a smaller model`,
   );
 }

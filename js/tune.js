@@ -123,7 +123,8 @@ export class TuneJob {
     try {
       core.classifierInit(handle, settings.seed, phrase);
       const { batchSize: batch, learningRate: rate } = settings;
-      requireMemory(model, handle, { batchSize: batch, pictures: choice.train.length, recompute, memoryLimit });
+      const run = { batchSize: batch, recompute, memoryLimit };
+      requireMemory(model, handle, { ...run, pictures: choice.train.length });
       core.classifierRecompute(handle, recompute);
       // Where pictures are left out others are drawn in their place.
       for (let whole = false; !whole && !this.#stopped;) {
@@ -137,6 +138,8 @@ export class TuneJob {
         whole = await choice.read(add, look, isStopped);
         if (!whole) choice.draw();
       }
+      // Now that their sizes are known.
+      requireMemory(model, handle, { ...run, pictures: choice.train.length, kept: core.trainerBytes(trainer) });
       const note = before?.difference(model);
       if (!this.#stopped) this.#begin(trainer, handle, details, before, choice.train.length);
       own.trainedOn = choice.counts;

@@ -328,6 +328,8 @@ int mudpt_trainer_create(mudpt_classifier *classifier, const mudpt_train_config 
 int mudpt_trainer_add(mudpt_trainer *trainer, const void *file, size_t bytes, int label);
 /* Adds one decoded picture (copied, made smaller by a whole number where it would take more than 512 KiB). */
 int mudpt_trainer_add_image(mudpt_trainer *trainer, const mudpt_image *image, int label);
+/* Bytes of the pictures that were added, as they are kept. */
+size_t mudpt_trainer_bytes(const mudpt_trainer *trainer);
 /* One batch: MUDPT_OK with out filled, MUDPT_DONE when the run is complete. After MUDPT_NOT_FINITE the classifier has
  * the parameters of the last step whose loss was finite. The last batch of an epoch is dropped when it is not full
  * (unless it is the only one). */

@@ -1,11 +1,10 @@
 #include "error.h"
 
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdio.h>
 
 #include "mudpt.h"
+#include "format.h"
 
 static char last_error[1024];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* tiles of one parallel_for may fail at once */
@@ -14,7 +13,7 @@ int fail(int code, const char *format, ...) {
     pthread_mutex_lock(&mutex);
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(last_error, sizeof last_error, format, arguments);
+    format_list(last_error, sizeof last_error, format, arguments);
     va_end(arguments);
     /* Names come from files: keep the text one line. */
     for (char *c = last_error; *c; c++)
@@ -25,9 +24,8 @@ int fail(int code, const char *format, ...) {
 
 int fail_memory(uint64_t bytes, const char *what) {
     return fail(MUDPT_MEMORY,
-                "out of memory: %s needs %" PRIu64
-                " bytes; use a smaller storage type, fewer classes or a smaller batch",
-                what, bytes);
+                "out of memory: %s needs %llu bytes; use a smaller storage type, fewer classes or a smaller batch",
+                what, (unsigned long long)bytes);
 }
 
 const char *mudpt_last_error(void) {

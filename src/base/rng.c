@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "series.h"
+
 uint32_t rng_bits(rng *r) {
     uint64_t old = r->state;
     r->state = old * 6364136223846793005ULL + r->stream;
@@ -38,8 +40,8 @@ double rng_uniform(rng *r) {
 
 double rng_normal(rng *r) {
     /* Box and Muller; the second value of the pair is not kept, so that a generator is its state alone. */
-    double radius = sqrt(-2 * log(1 - rng_uniform(r)));
-    return radius * cos(6.283185307179586 * rng_uniform(r));
+    double radius = sqrt(-2 * series_log(1 - rng_uniform(r)));
+    return radius * series_sine(2 * rng_uniform(r) + 0.5);
 }
 
 void rng_shuffle(rng *r, int32_t *values, int count) {

@@ -1,12 +1,12 @@
 #include "weights.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/format.h"
 #include "base/half.h"
 #include "image/image.h"
 
@@ -45,8 +45,8 @@ static clip_tensor *add(mudpt_clip *clip, const char *openai, const char *huggin
                         int rows, int columns) {
     clip_tensor *t = &clip->tensors[clip->tensor_count];
     *t = (clip_tensor){.kind = kind, .target = target, .rows = rows, .columns = columns, .owner = clip->tensor_count};
-    snprintf(t->openai, sizeof t->openai, "%s", openai);
-    snprintf(t->hugging_face, sizeof t->hugging_face, "%s", hugging_face);
+    format_text(t->openai, sizeof t->openai, "%s", openai);
+    format_text(t->hugging_face, sizeof t->hugging_face, "%s", hugging_face);
     t->dims = columns ? 2 : 1;
     for (int k = 0; k < SAMPLES; k++) t->samples[k].value = t->samples[k].slack = NAN;
     clip->tensor_count++;
@@ -89,19 +89,20 @@ static void describe_block(mudpt_clip *clip, clip_block *b, const char *openai, 
     int weight = clip->tensor_count, bias = weight + 1;
     char one[80], other[80];
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        snprintf(one, sizeof one, "%sresblocks.%d.%s", openai, layer, table[i].openai);
+        format_text(one, sizeof one, "%sresblocks.%d.%s", openai, layer, table[i].openai);
         other[0] = 0;
         if (*table[i].hugging_face)
-            snprintf(other, sizeof other, "%s.encoder.layers.%d.%s", hugging_face, layer, table[i].hugging_face);
+            format_text(other, sizeof other, "%s.encoder.layers.%d.%s", hugging_face, layer, table[i].hugging_face);
         clip_tensor *t = add(clip, one, other, table[i].kind, table[i].target, table[i].rows, table[i].columns);
         t->quantized = t->kind == MATRIX;
         t->left_out = t->kind == MATRIX && b >= clip->text && b < clip->text + clip->config.text_layers &&
                       clip->config.text == MUDPT_TEXT_NONE;
     }
+    const char *name = "%s.encoder.layers.%d.self_attn.%c_proj.%s";
     for (int i = 0; i < 3; i++) {
-        snprintf(other, sizeof other, "%s.encoder.layers.%d.self_attn.%c_proj.weight", hugging_face, layer, "qkv"[i]);
+        format_text(other, sizeof other, name, hugging_face, layer, "qkv"[i], "weight");
         add_part(clip, weight, "", other, MATRIX, i * d, d);
-        snprintf(other, sizeof other, "%s.encoder.layers.%d.self_attn.%c_proj.bias", hugging_face, layer, "qkv"[i]);
+        format_text(other, sizeof other, name, hugging_face, layer, "qkv"[i], "bias");
         add_part(clip, bias, "", other, VECTOR, i * d, d);
     }
 }
@@ -340,10 +341,10 @@ static int shape_matches(const clip_tensor *t, const int32_t *shape, int dims) {
 }
 
 static void shape_text(char *text, size_t room, const int32_t *shape, int dims) {
-    size_t used = (size_t)snprintf(text, room, "[");
+    size_t used = 0;
     for (int i = 0; i < dims && used < room; i++)
-        used += (size_t)snprintf(text + used, room - used, i ? ", %d" : "%d", shape[i]);
-    if (used < room) snprintf(text + used, room - used, "]");
+        used += (size_t)format_text(text + used, room - used, "%s%d", i ? ", " : "[", shape[i]);
+    if (used < room) format_text(text + used, room - used, dims ? "]" : "[]");
 }
 
 static size_t columns_of(const clip_tensor *t) {
@@ -565,8 +566,7 @@ static void set_fingerprint(mudpt_clip *clip) {
             hash = (hash ^ (half >> 8)) * 1099511628211ULL;
         }
     }
-    snprintf(clip->fingerprint, sizeof clip->fingerprint, "%08x%08x", (unsigned)(hash >> 32),
-             (unsigned)(hash & 0xffffffff));
+    format_text(clip->fingerprint, sizeof clip->fingerprint, "%08x%08x", (unsigned)(hash >> 32), (unsigned)hash);
 }
 
 int mudpt_clip_finish(mudpt_clip *clip) {

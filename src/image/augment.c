@@ -1,6 +1,7 @@
 /* The random box and mirror image of RandomResizedCrop with a coin, as torchvision draws them (with our generator). */
 #include <math.h>
 
+#include "base/series.h"
 #include "image.h"
 
 image_box image_random_box(int width, int height, float smallest, rng *r) {
@@ -8,7 +9,8 @@ image_box image_random_box(int width, int height, float smallest, rng *r) {
     image_box box = {.height = 0};
     for (int tries = 0; tries < 10 && box.height == 0; tries++) {
         double area = (double)width * height * (smallest + (1 - (double)smallest) * rng_uniform(r));
-        double ratio = exp(log(narrowest) + (log(widest) - log(narrowest)) * rng_uniform(r));
+        double ratio =
+            series_exp(series_log(narrowest) + (series_log(widest) - series_log(narrowest)) * rng_uniform(r));
         double w = nearbyint(sqrt(area * ratio)), h = nearbyint(sqrt(area / ratio));
         if (w < 1 || h < 1 || w > width || h > height) continue;
         box.width = (int)w;

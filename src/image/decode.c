@@ -5,11 +5,11 @@
  * and pictures beyond MUDPT_MAX_IMAGE_SIDE or MUDPT_MAX_IMAGE_PIXELS, these before anything is allocated for them.
  */
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/format.h"
 #include "formats.h"
 #include "image.h"
 
@@ -113,7 +113,7 @@ static int refuse(const uint8_t *file, size_t bytes) {
     if (kind) return fail(MUDPT_IMAGE, "%s is not decoded here; convert the picture to JPEG or PNG", kind);
     if (text) return fail(MUDPT_IMAGE, "not a picture: starts with plain text; expected JPEG, PNG, GIF or BMP");
     char start[8 * 3 + 1] = "";
-    for (size_t i = 0; i < bytes && i < 8; i++) snprintf(start + 3 * i, 4, " %02x", file[i]);
+    for (size_t i = 0; i < bytes && i < 8; i++) format_text(start + 3 * i, 4, " %02x", file[i]);
     return fail(MUDPT_IMAGE, "not a picture: starts with the bytes%s; expected JPEG, PNG, GIF or BMP", start);
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/series.h"
 #include "base/simd.h"
 #include "image.h"
 
@@ -59,21 +60,13 @@ static double box(double x) {
     return x > -0.5 && x <= 0.5 ? 1 : 0;
 }
 
-/* sin(pi x) for small x, by its series around the nearest whole number: math.h's, which take every x, are larger than
- * all filters. */
-static double sine(double x) {
-    double whole = nearbyint(x), y = PI * (x - whole), square = y * y, term = y, sum = y;
-    for (int k = 2; k < 24; k += 2) sum += term *= -square / (k * (k + 1));
-    return (int)whole % 2 ? -sum : sum;
-}
-
 static double sinc(double x) {
-    return x == 0 ? 1 : sine(x) / (PI * x);
+    return x == 0 ? 1 : series_sine(x) / (PI * x);
 }
 
 static double hamming(double x) {
     if (x < 0) x = -x;
-    return x < 1 ? sinc(x) * (0.54 + 0.46 * sine(x + 0.5)) : 0;
+    return x < 1 ? sinc(x) * (0.54 + 0.46 * series_sine(x + 0.5)) : 0;
 }
 
 static double lanczos(double x) {

@@ -1,23 +1,23 @@
 #include "light.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "base/format.h"
 #include "base/parallel.h"
 #include "kernels/attention.h"
 #include "kernels/layernorm.h"
 #include "kernels/quickgelu.h"
 
 static const char *full_name(char room[METHOD_NAME_ROOM], const char *name, const char *leaf) {
-    snprintf(room, METHOD_NAME_ROOM, "%s.%s", name, leaf);
+    format_text(room, METHOD_NAME_ROOM, "%s.%s", name, leaf);
     return room;
 }
 
 static void declare_norm(method_state *s, const char *name, const char *leaf, int d) {
     char full[METHOD_NAME_ROOM];
-    snprintf(full, sizeof full, "%s.%s.weight", name, leaf);
+    format_text(full, sizeof full, "%s.%s.weight", name, leaf);
     method_add(s, START_ONE, 0, full, 1, d);
-    snprintf(full, sizeof full, "%s.%s.bias", name, leaf);
+    format_text(full, sizeof full, "%s.%s.bias", name, leaf);
     method_add(s, START_ZERO, 0, full, 1, d);
 }
 
@@ -104,8 +104,8 @@ void light_forward(light *t, const method_state *s, float *out, const float *in,
 static void norm_backward(light *t, method_state *s, const char *leaf, float *dx, const float *dy, const float *xhat,
                           const float *rstd, int accumulate) {
     char weight[24], bias[24];
-    snprintf(weight, sizeof weight, "%s.weight", leaf);
-    snprintf(bias, sizeof bias, "%s.bias", leaf);
+    format_text(weight, sizeof weight, "%s.weight", leaf);
+    format_text(bias, sizeof bias, "%s.bias", leaf);
     layernorm_backward_parameters(gradient(t, s, weight), gradient(t, s, bias), dy, xhat, t->rows, t->width);
     layernorm_backward(dx, dy, xhat, rstd, value(t, s, weight), t->rows, t->width, accumulate);
 }

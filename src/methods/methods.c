@@ -1,9 +1,9 @@
 /* The table of methods, and what all of them begin with: sizes checked, memory taken, values drawn. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/format.h"
 #include "base/rng.h"
 #include "method.h"
 
@@ -20,7 +20,7 @@ const method *method_find(const char *name) {
     for (int i = 0; i < METHODS; i++) {
         if (strcmp(methods[i]->name, name) == 0) return methods[i];
         size_t used = strlen(valid);
-        snprintf(valid + used, sizeof valid - used, "%s%s", i ? ", " : "", methods[i]->name);
+        format_text(valid + used, sizeof valid - used, "%s%s", i ? ", " : "", methods[i]->name);
     }
     fail(MUDPT_ARGUMENT, "method %.40s is not available; valid: %s", name, valid);
     return NULL;

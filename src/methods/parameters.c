@@ -1,14 +1,14 @@
 /* A method's tensors by name, raw prompts, and the Linear layers that are trained: what the methods are made of. */
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "base/format.h"
 #include "method.h"
 
 void method_add(method_state *s, parameter_start start, int fan_in, const char *name, int dims, ...) {
     parameter *p = &s->parameters[s->parameter_count++];
     *p = (parameter){.dims = dims, .count = 1, .start = start, .fan_in = fan_in, .offset = s->total};
-    snprintf(p->name, sizeof p->name, "%s", name);
+    format_text(p->name, sizeof p->name, "%s", name);
     va_list shape;
     va_start(shape, dims);
     for (int i = 0; i < dims; i++) {
@@ -21,18 +21,18 @@ void method_add(method_state *s, parameter_start start, int fan_in, const char *
 
 void method_add_linear(method_state *s, const char *name, int out, int in) {
     char full[METHOD_NAME_ROOM];
-    snprintf(full, sizeof full, "%s.weight", name);
+    format_text(full, sizeof full, "%s.weight", name);
     method_add(s, START_LINEAR, in, full, 2, out, in);
-    snprintf(full, sizeof full, "%s.bias", name);
+    format_text(full, sizeof full, "%s.bias", name);
     method_add(s, START_LINEAR, in, full, 1, out);
 }
 
 void method_add_prompts(method_state *s, const char *side, int length, int depth, int width, parameter_start start) {
     char name[METHOD_NAME_ROOM];
-    snprintf(name, sizeof name, "%s_prompts.0", side);
+    format_text(name, sizeof name, "%s_prompts.0", side);
     method_add(s, start, 0, name, 2, length, width);
     if (depth < 2) return;
-    snprintf(name, sizeof name, "%s_prompts.deep", side);
+    format_text(name, sizeof name, "%s_prompts.deep", side);
     method_add(s, START_NORMAL, 0, name, 3, depth - 1, length, width);
 }
 
@@ -62,8 +62,8 @@ static raw_prompts raw_prompts_of(const method_state *s, const char *side) {
     size_t layer = text ? (size_t)s->sizes.text_length * (size_t)c->text_width
                         : (size_t)s->sizes.visual_length * (size_t)c->vision_width;
     raw_prompts raw = {.layer = layer, .rest = (size_t)(depth - 1) * layer};
-    snprintf(raw.first, sizeof raw.first, "%s_prompts.0", side);
-    snprintf(raw.deep, sizeof raw.deep, "%s_prompts.deep", side);
+    format_text(raw.first, sizeof raw.first, "%s_prompts.0", side);
+    format_text(raw.deep, sizeof raw.deep, "%s_prompts.deep", side);
     return raw;
 }
 

@@ -5,10 +5,10 @@
  */
 #include <float.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/format.h"
 #include "classifier.h"
 
 int classifier_all_finite(const float *values, size_t count) {
@@ -87,7 +87,7 @@ int classifier_check_gradients(const method_state *s) {
             if (isfinite(gradient[k])) continue;
             int is_deep = p->dims == 3 && strstr(p->name, "_prompts.deep") != NULL;
             char layer[32] = "";
-            if (is_deep) snprintf(layer, sizeof layer, " in layer %d", 1 + k / (p->shape[1] * p->shape[2]));
+            if (is_deep) format_text(layer, sizeof layer, " in layer %d", 1 + k / (p->shape[1] * p->shape[2]));
             return fail(MUDPT_NOT_FINITE, "the gradient of %s%s is not finite; lower the learning rate", p->name,
                         layer);
         }

@@ -1,14 +1,14 @@
 /* Learning rates, and which pictures are seen: few-shot samples that depend on the seed and the class alone. */
-#include <math.h>
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "base/series.h"
 #include "mudpt.h"
 
 double mudpt_learning_rate(double base, double warmup_rate, int epochs, int epoch) {
     if (epoch == 0) return warmup_rate;
-    return base * (1 + cos(3.141592653589793 * (epoch - 1) / epochs)) / 2;
+    return base * (1 + series_sine(0.5 + (double)(epoch - 1) / epochs)) / 2;
 }
 
 int mudpt_sample_shots(const int32_t *labels, int count, int classes, int shots, uint32_t seed, int32_t *chosen) {

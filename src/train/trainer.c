@@ -4,11 +4,11 @@
  * run stands is two numbers.
  */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/format.h"
 #include "base/parallel.h"
 #include "image/image.h"
 #include "classifier.h"
@@ -35,6 +35,7 @@ struct mudpt_trainer {
     example *examples;
     int count, room;
     size_t decoded;        /* bytes of kept pictures */
+    size_t filed;          /* of kept files */
     int32_t *order;        /* [count] of this epoch */
     float *pixels;         /* [batch, 3, image, image] */
     float *good;           /* parameters of the last step whose loss was finite */
@@ -156,6 +157,7 @@ int mudpt_trainer_add(mudpt_trainer *t, const void *file, size_t bytes, int labe
             return fail_memory(bytes, "a picture");
         }
         memcpy(e.file, file, bytes);
+        t->filed += bytes;
     }
     hash_example(t, e.image, label);
     if (e.file) {
@@ -209,8 +211,13 @@ int mudpt_trainer_add_image(mudpt_trainer *t, const mudpt_image *image, int labe
     return MUDPT_OK;
 }
 
+size_t mudpt_trainer_bytes(const mudpt_trainer *t) {
+    return t->decoded + t->filed;
+}
+
 const char *mudpt_trainer_pictures(mudpt_trainer *t) {
-    snprintf(t->pictures, sizeof t->pictures, "%08x%08x", (unsigned)(t->hash >> 32), (unsigned)(t->hash & 0xffffffff));
+    format_text(t->pictures, sizeof t->pictures, "%08x%08x", (unsigned)(t->hash >> 32),
+                (unsigned)(t->hash & 0xffffffff));
     return t->pictures;
 }
 
