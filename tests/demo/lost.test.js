@@ -82,6 +82,7 @@ for (const engine of wanted) {
       'Undo takes back its own change, and not what was made meanwhile; nothing covers the next button',
       async () => {
         const covered = `
+        await Promise.all(document.getAnimations().map((one) => one.finished.catch(() => {})));
         const place = document.querySelector('.toast').getBoundingClientRect();
         return hands.all('button, a, input, summary').filter((one) => {
           const box = one.getBoundingClientRect();
@@ -90,6 +91,7 @@ for (const engine of wanted) {
           return box.width && over && !one.closest('.toast') && one.checkVisibility?.() !== false;
         }).map(hands.named);`;
         await browser.page?.setViewport({ width: 360, height: 740 });
+        if (browser.page) await evaluate(`await hands.until('the width', () => innerWidth === 360)`);
         await evaluate(
           `await hands.press('Start empty'); await hands.until('it', () => document.querySelector('.toast'))`,
         );
