@@ -67,6 +67,22 @@ async function makeZeroShot(model, list) {
   }
 }
 
+let leaving = false;
+const askedTwice = new WeakSet();
+
+/** Whether it is the picture: while a page is left WebKit reads no blob any more, which says nothing about pictures. */
+async function isFaulty(picture) {
+  const isThere = await picture.blob.arrayBuffer().then(
+    () => true,
+    () => false,
+  );
+  if ((isThere && !leaving) || askedTwice.has(picture)) return true;
+  askedTwice.add(picture);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  leaving = false; // a link only opened another program
+  return false;
+}
+
 /** @param {'zero' | 'tuned'} kind */
 function keepAnswering(kind) {
   const entry = ENTRIES[kind];
@@ -92,7 +108,7 @@ function keepAnswering(kind) {
       } catch (error) {
         if (now !== entry.peek()) continue;
         if (error.code !== 'image') break; // the model has gone
-        picture.fault.value = error.message;
+        if (await isFaulty(picture)) picture.fault.value = error.message;
       }
     }
     busy = false;
@@ -122,6 +138,7 @@ export async function isReadable(image) {
 }
 
 export function startPredicting() {
+  for (const name of ['beforeunload', 'pagehide']) addEventListener(name, () => (leaving = true));
   effect(() => {
     const model = clip.value;
     const list = named.value;
