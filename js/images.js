@@ -207,6 +207,12 @@ async function copyBitmap(core, { bitmap, keep }) {
 /** Where red, green and blue are of the four bytes that a pixel of a frame has. */
 const ORDERS = { RGBA: [0, 1, 2], RGBX: [0, 1, 2], BGRA: [2, 1, 0], BGRX: [2, 1, 0] };
 
+/**
+ * What the last picture's rows were copied to, for those of the next: a megabyte a picture lies about for long.
+ * @type {Uint8Array | null}
+ */
+let spare = null;
+
 /** Whether frames keep what a canvas loses: not in WebKit, in whose workers they are black. @type {Promise<boolean>} */
 let framesKeep;
 
@@ -236,13 +242,19 @@ async function readerOf(bitmap, most) {
   const { width } = bitmap;
   const frame = (await (framesKeep ??= probeFrames())) ? frameOf(bitmap) : null;
   if (frame) {
-    const strip = new Uint8Array(4 * width * most);
+    let strip = spare;
+    spare = null;
+    if (!strip || strip.length < 4 * width * most) strip = new Uint8Array(4 * width * most);
     const read = async (y, rows) => {
       const pixels = strip.subarray(0, 4 * width * rows);
       await frame.copyTo(pixels, { rect: { x: 0, y, width, height: rows } });
       return pixels;
     };
-    return { read, order: ORDERS[/** @type {string} */ (frame.format)], close: () => frame.close() };
+    const close = () => {
+      frame.close();
+      spare = strip;
+    };
+    return { read, order: ORDERS[/** @type {string} */ (frame.format)], close };
   }
   const options = { willReadFrequently: true }; // in memory, not on the graphics card, which rounds
   const canvas = new OffscreenCanvas(width, most);
