@@ -107,6 +107,7 @@ for (const engine of wanted) {
         ${STEPS};
         await hands.view('pictures');
         await hands.press('Remove the class canoe');
+        await hands.view('train');
         await hands.press('Pause');
         const said = await hands.until('the words', () => /What was trained[^.]*\\./.exec(hands.text('.train'))?.[0]);
         await hands.press('Undo', '.toast');
