@@ -28,7 +28,7 @@ export async function addClasses(model, file, names, signal) {
   if (!Object.hasOwn(METHODS, details.method)) throw file.bad(`has the unknown method ${details.method}`);
   const prompts = file.floats('text_prompts', [-1, -1, model.config.textWidth]);
   const fresh = sentencesOf(model, file, details, classes.slice(count), prompts?.shape[1]);
-  requireDistinct(model.tokenizer, classes, count);
+  requireDistinct(classes, count);
   const tensor = METHODS[details.method].perPicture
     ? idsTensor([...file.ids(count), ...fresh.ids[0]])
     : await moreFeatures(model, file, details, fresh, prompts, signal);

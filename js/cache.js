@@ -131,7 +131,7 @@ export async function openKept(url, link, visit, how) {
   const isUsable = visit.allows(entry);
   try {
     const asking = isUsable ? hurried(link) : link;
-    remote = await openRemote(url, link, kept ? { first: CHECKED, asking } : { ...how, asking });
+    remote = await openRemote(url, link, meta ? { first: CHECKED, asking } : { ...how, asking });
   } catch (error) {
     if (!isUsable || !isOffline(error)) throw error;
     return asItWas();
@@ -159,11 +159,11 @@ export async function openKept(url, link, visit, how) {
         return keptFile(null);
       }
     }
-    if (isUsable && kept && !isPlausible(url, remote.beginning)) {
+    if (isUsable && meta && !isPlausible(url, remote.beginning)) {
       await remote.close();
       return asItWas();
     }
-    if (kept && how.whole && remote.ranges) {
+    if (meta && how.whole && remote.ranges) {
       await remote.close();
       remote = await openRemote(url, link, how);
       if (!remote || typeof remote === 'string') return remote;

@@ -159,7 +159,7 @@ export class Clip {
       throw new MudptError('argument', 'templates must be an array of at least one text');
     }
     const ids = templateSentences(tokenizer, names, templates);
-    requireDistinct(tokenizer, names);
+    requireDistinct(names);
     await needTokens(ids.flat(2), signal);
     const features = await textFeatures(this.#model, ids, onProgress, signal);
     const handle = core.classifierCreate(clip, { method: 'zeroshot' }, null, names.length);
@@ -197,7 +197,7 @@ export class Clip {
     const names = checkClasses(classes);
     const { method, settings } = resolveSettings(rest, config);
     const { ids, nameLengths } = promptSentences(tokenizer, names, method, settings);
-    requireDistinct(tokenizer, names);
+    requireDistinct(names);
     await needTokens(ids.flat(2));
     const sizes = { method, ...METHODS[method].sizes(settings, config) };
     const handle = core.classifierCreate(clip, sizes, { ids, nameLengths });

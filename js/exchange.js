@@ -135,7 +135,7 @@ export async function readOfficial(model, file, { method, classes, ...options })
   if (method === 'coop') sizes.classPosition = METHODS.coop.sizes(asked, config).classPosition;
 
   const { ids, nameLengths } = promptSentences(tokenizer, names, method, settings);
-  requireDistinct(tokenizer, names);
+  requireDistinct(names);
   await needTokens(ids.flat(2));
   const handle = core.classifierCreate(clip, sizes, { ids, nameLengths });
   try {

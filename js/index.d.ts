@@ -404,8 +404,7 @@ export interface Clip {
   readonly memoryBytes: number;
   /**
    * A classifier from class names alone. The very same name twice is two classes, here and everywhere else, told apart
-   * by their index; names that differ only in what the model does not see (case, spaces, the form of accents) are
-   * refused.
+   * by their index; names that look alike and are not (spaces, the form of accents) are refused.
    *
    * @throws {MudptError} `argument`, `tokenizer` (a sentence is too long), `memory`, `network` (rows of the token
    *   embedding), `state` (no text tower)

@@ -334,18 +334,17 @@ export function checkClasses(classes) {
 }
 
 /**
- * The very same name twice is two classes, which their places tell apart. Names of the same tokens that are written
- * differently (case, spaces, the form of accents) are a slip: the model would read one name.
- * @param {import('./tokenizer.js').ClipTokenizer} tokenizer
+ * The very same name twice is two classes, which their places tell apart; names that differ in case are by what is
+ * written. Names that look alike and are not (spaces, the form of accents) are a slip: the model would read one name.
  * @param {string[]} classes
  * @param {number} [from] those before it are no concern
  */
-export function requireDistinct(tokenizer, classes, from = 0) {
+export function requireDistinct(classes, from = 0) {
   const seen = new Map();
   for (const [i, name] of classes.entries()) {
-    const key = tokenizer.encode(spoken(name)).join();
-    const first = seen.get(key) ?? i;
-    seen.set(key, first);
+    const looks = spoken(name).normalize().trim().replace(/\s+/g, ' ');
+    const first = seen.get(looks) ?? i;
+    seen.set(looks, first);
     if (i < from || classes[first] === name) continue;
     const both = [classes[first], name].map((each) => JSON.stringify(each)).join(' and ');
     throw new MudptError(

@@ -110,7 +110,7 @@ export class TuneJob {
     const choice = new Choice(core, names, settings, { examples, validation, onBroken });
     choice.draw();
     const { ids, nameLengths, phrase } = promptSentences(tokenizer, names, method, settings);
-    if (!before) requireDistinct(tokenizer, names);
+    if (!before) requireDistinct(names);
     await needTokens([...ids.flat(2), ...(phrase ?? [])], signal);
 
     const sizes = { method, ...METHODS[method].sizes(settings, config) };

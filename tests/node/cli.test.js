@@ -91,7 +91,7 @@ const wrongWords = [
   ['info --integrity x', /unknown option '--integrity'/],
   ['classify x.png --classes cat,dog --integrity md5-x', /--integrity: "md5-x" is not possible; expected sha256-/],
   ['eval', /required option '--data <path>' not specified/],
-  ['convert faces3', /required option '--to <type>' not specified/],
+  ['convert faces3', /required option '--out <dir>' not specified/],
   ['convert faces3 --to int16 --out x', /--to: "int16" is not possible; choose f32, f16, int8$/m],
 ];
 for (const [words, message] of wrongWords) {

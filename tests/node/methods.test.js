@@ -417,7 +417,7 @@ describe('the command line', () => {
     assert.deepEqual(bytes[0], bytes[1]);
     const { code, stderr } = await run('train', '--data', 'faces3', '--shots', '5', '--val');
     assert.equal(code, 1);
-    assert.match(stderr, /^mudpt: class "clown face" has no picture left to validate on.*; use fewer shots/);
+    assert.match(stderr, /^mudpt: classes "clown face", .* have no picture left to validate on.*; use fewer shots/);
   });
 
   test('templates may be repeated: an ensemble', async () => {
