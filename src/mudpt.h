@@ -46,7 +46,7 @@ enum {
     MUDPT_F16 = 1,
     MUDPT_I8 = 2,
     MUDPT_BF16 = 3, /* only sent, never stored */
-    MUDPT_I16 = 4   /* only stored, never sent: integers of 14 bits with a scale per output channel */
+    MUDPT_I16 = 4   /* integers of 14 bits; like MUDPT_I8's with a scale per output channel */
 };
 
 /* Arithmetic of the products with the blocks' matrices. */
@@ -148,8 +148,8 @@ int mudpt_clip_create(const mudpt_clip_config *config, mudpt_clip **out);
 /* 1 if the tensor of this name is a weight that must be sent, 0 if it is one that is not needed, -1 if it is none. */
 int mudpt_clip_wants(const mudpt_clip *clip, const char *name);
 /* Announces a tensor by its name in Hugging Face's, OpenAI's or open_clip's layout. Returns MUDPT_OK (send its bytes),
- * MUDPT_SKIP (not a weight that is needed), or MUDPT_MODEL for a wrong shape or type. The scales of an int8 matrix
- * X [out, in] are a tensor X_scale F32 [out]. */
+ * MUDPT_SKIP (not a weight that is needed), or MUDPT_MODEL for a wrong shape or type. The scales of a matrix X
+ * [out, in] of integers are a tensor X_scale F32 [out]. */
 int mudpt_clip_tensor_begin(mudpt_clip *clip, const char *name, int dtype, const int32_t *shape, int dims);
 /* The next bytes (little endian) of the announced tensor, in pieces of any size. */
 int mudpt_clip_tensor_bytes(mudpt_clip *clip, const void *data, size_t bytes);

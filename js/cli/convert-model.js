@@ -2,17 +2,20 @@
  * Rewrites a model's weights under other names or in another type, tensor by tensor, so that memory stays small
  * whatever the model's size. What is foreign, missing, misshapen or not finite is refused.
  *
- * int8: each row of the blocks' matrices is divided by scale = largest magnitude / 127 and rounded, halves to even;
- * the scales are a tensor of their own, X_scale. Everything else becomes f16 (logit_scale stays as exact as it was).
+ * int8, int16: each row of the blocks' matrices is divided by scale = largest magnitude / 127 or 8191 and rounded,
+ * halves to even; the scales are a tensor of their own, X_scale. Other matrices become f16, vectors stay as exact as
+ * they were. So what is loaded has the bits of the original loaded with this dtype.
  */
 import { open } from 'node:fs/promises';
 import { foreignTensor, isNoWeight } from '../configuration.js';
 import { MudptError } from '../errors.js';
 import { halfToFloat } from '../exchange.js';
 import { writeHeader } from '../safetensors.js';
-import { countLayers, FAMILIES, familyOf, isBlockMatrix, layout } from './tensor-names.js';
+import { countLayers, FAMILIES, familyOf, isBlockMatrix, isVector, layout } from './tensor-names.js';
 
-const BYTES = { F64: 8, F32: 4, F16: 2, BF16: 2, I8: 1 };
+const BYTES = { F64: 8, F32: 4, F16: 2, BF16: 2, I8: 1, I16: 2 };
+/** Types of integers with scales: the largest one. */
+const INTEGERS = { I8: 127, I16: 8191 };
 const READABLE = Object.keys(BYTES);
 const PIECE = 1 << 20; // values that are worked on at a time
 const WIDEST = 8192; // as MUDPT_MAX_WIDTH: bounds the two projections, which are turned over in memory
@@ -22,7 +25,7 @@ const WIDEST = 8192; // as MUDPT_MAX_WIDTH: bounds the two projections, which ar
  * @param {import('../safetensors.js').Header[]} headers  theirs
  * @param {string} target                              the file to be made
  * @param {object} options
- * @param {'f32' | 'f16' | 'int8'} options.to
+ * @param {'f32' | 'f16' | 'int8' | 'int16'} options.to
  * @param {string} [options.names]  one of FAMILIES; default: the file's own
  * @param {(share: number) => void} [options.onProgress]
  * @param {AbortSignal} [options.signal]
@@ -46,7 +49,7 @@ export async function convertWeights(files, headers, target, { to, names, onProg
   const stored = layout(names ?? from, layers).map((entry) => plan(model, entry, pieces, to));
 
   const tensors = stored.flatMap(({ name, dtype, shape }) =>
-    dtype === 'I8'
+    INTEGERS[dtype]
       ? [
           { name, dtype, shape },
           { name: `${name}_scale`, dtype: 'F32', shape: [shape[0]] },
@@ -83,7 +86,7 @@ export async function convertWeights(files, headers, target, { to, names, onProg
  * @property {number} rows, columns  of the stored tensor's part, as it lies in the file
  * @property {number} begin        where it begins in the file
  * @property {boolean} transposed
- * @property {number} [scales]     I8: where its scales begin
+ * @property {number} [scales]     of integers: where their scales begin
  */
 function findPieces(file, entries, found) {
   const pieces = new Map();
@@ -105,10 +108,10 @@ function findPieces(file, entries, found) {
     if (transposed && (shape.length !== 2 || Math.max(rows, columns) > WIDEST))
       refuse(`${name} has the shape [${shape}]`);
     let scales;
-    if (dtype === 'I8') {
+    if (INTEGERS[dtype]) {
       const scale = found.get(`${name}_scale`);
       if (transposed || scale?.file !== tensor.file || scale.dtype !== 'F32' || scale.bytes !== 4 * shape[0])
-        refuse(`${name} is int8 without ${name}_scale in the same file`);
+        refuse(`${name} has integers without ${name}_scale in the same file`);
       scales = scale.begin;
     }
     holds.forEach((piece, index) => {
@@ -141,19 +144,21 @@ function plan(file, { name, holds, transposed }, pieces, to) {
     );
   }
   const stacked = parts.length > 1 ? [shape[0] * parts.length, ...shape.slice(1)] : shape;
-  let dtype = to === 'f32' || (holds[0] === 'logit_scale' && was === 'F32') ? 'F32' : 'F16';
-  if (to === 'int8' && isBlockMatrix(holds[0])) dtype = 'I8';
+  const exact = holds[0] === 'logit_scale' ? was === 'F32' : to !== 'f16' && isVector(holds[0]) && was !== 'F16';
+  let dtype = to === 'f32' || exact ? 'F32' : 'F16';
+  if (to.startsWith('int') && isBlockMatrix(holds[0])) dtype = to === 'int8' ? 'I8' : 'I16';
   return { name, dtype, shape: transposed ? [...stacked].reverse() : stacked, parts, transposed };
 }
 
 async function writeTensor({ name, dtype, parts, transposed }, write) {
   const scales = [];
   for (const part of parts) {
-    if (dtype === 'I8' && part.dtype === 'I8') {
+    if (INTEGERS[dtype] && part.dtype === dtype) {
       // Integers pass as they are: dividing again by their own scale could move them.
       for (let row = 0; row < part.rows; row += rowsAtOnce(part)) {
         const count = Math.min(rowsAtOnce(part), part.rows - row);
-        await write(await readBytes(part.file, part.begin + row * part.columns, count * part.columns));
+        const bytes = part.columns * BYTES[dtype];
+        await write(await readBytes(part.file, part.begin + row * bytes, count * bytes));
       }
       scales.push(await readBytes(part.file, part.scales, part.rows * 4));
       continue;
@@ -164,11 +169,11 @@ async function writeTensor({ name, dtype, parts, transposed }, write) {
       const count = Math.min(step, part.rows - row);
       const read = await readRows(part, row, count);
       const values = whole ? turnedOver(read, count, part.columns) : read;
-      if (dtype !== 'I8') {
+      if (!INTEGERS[dtype]) {
         await write(dtype === 'F32' ? littleEndian(values) : toHalf(values, part.file.name, name));
         continue;
       }
-      const { integers, scale } = toIntegers(values, count, part.columns);
+      const { integers, scale } = toIntegers(values, count, part.columns, dtype);
       await write(integers);
       scales.push(littleEndian(scale));
     }
@@ -186,11 +191,12 @@ async function readRows(part, row, count) {
   const bytes = await readBytes(file, part.begin + row * columns * BYTES[dtype], count * columns * BYTES[dtype]);
   const values = new Float32Array(count * columns);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (dtype === 'I8') {
+  if (INTEGERS[dtype]) {
     const scales = await readBytes(file, part.scales + row * 4, count * 4);
     const scaleView = new DataView(scales.buffer, scales.byteOffset, scales.length);
     for (let i = 0; i < values.length; i++) {
-      values[i] = view.getInt8(i) * scaleView.getFloat32(4 * Math.floor(i / columns), true);
+      const integer = dtype === 'I8' ? view.getInt8(i) : view.getInt16(2 * i, true);
+      values[i] = integer * scaleView.getFloat32(4 * Math.floor(i / columns), true);
     }
   } else if (dtype === 'F64') {
     for (let i = 0; i < values.length; i++) values[i] = view.getFloat64(8 * i, true);
@@ -233,18 +239,22 @@ function littleEndian(values) {
   return bytes;
 }
 
-/** values [rows, columns] -> integers, and their scales [rows]; as gemm_set_row of the C core. */
-export function toIntegers(values, rows, columns) {
-  const integers = new Uint8Array(values.length);
+/** values [rows, columns] -> bytes of integers, and their scales [rows]; as gemm_set_row of the C core. */
+export function toIntegers(values, rows, columns, dtype) {
+  const most = INTEGERS[dtype];
+  const integers = new Uint8Array(values.length * BYTES[dtype]);
   const scale = new Float32Array(rows);
   for (let y = 0; y < rows; y++) {
     const row = values.subarray(y * columns, (y + 1) * columns);
     let largest = 0;
     for (const value of row) largest = Math.max(largest, Math.abs(value));
-    scale[y] = largest / 127;
+    scale[y] = largest / most;
     for (let x = 0; x < columns; x++) {
       const integer = scale[y] ? roundHalfEven(Math.fround(row[x] / scale[y])) : 0;
-      integers[y * columns + x] = Math.min(127, Math.max(-128, integer));
+      const at = (y * columns + x) * BYTES[dtype];
+      const kept = Math.min(most, Math.max(-most, integer));
+      integers[at] = kept;
+      if (dtype === 'I16') integers[at + 1] = kept >> 8;
     }
   }
   return { integers, scale };

@@ -20,7 +20,7 @@ import { openTerminal, size } from './terminal.js';
 const COMPANIONS =
   /^(tokenizer|tokenizer_config|special_tokens_map|vocab)\.json$|^merges\.txt$|^(MODEL_CARD|README|LICENSE)(\.\w+)?$/;
 /** Types that are written, and what transformers calls that of a model's other tensors. */
-const TORCH_NAMES = { f32: 'float32', f16: 'float16', int8: 'float16' };
+const TORCH_NAMES = { f32: 'float32', f16: 'float16', int8: 'float16', int16: 'float16' };
 
 export function convertCommand() {
   return withOutput(

@@ -97,5 +97,9 @@ export function countLayers(family, names) {
   return layers;
 }
 
-/** Whether a tensor (Hugging Face's name) is a matrix of a linear layer within a block: what int8 is made for. */
+/** Whether a tensor (Hugging Face's name) is a matrix of a linear layer within a block: what integers are made for. */
 export const isBlockMatrix = (name) => /\.encoder\.layers\.\d+\.(self_attn|mlp)\.\w+\.weight$/.test(name);
+
+/** Whether a tensor (Hugging Face's name) is kept as f32 whatever type is asked for: all but matrices. */
+export const isVector = (name) =>
+  !isBlockMatrix(name) && !/(patch_embedding|token_embedding|projection)\.weight$/.test(name);

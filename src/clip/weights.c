@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/format.h"
 #include "base/half.h"
-#include "image/image.h"
+#include "kernels/integer.h"
 
 typedef enum {
     VECTOR,     /* float * of rows * columns values */
@@ -30,12 +30,12 @@ struct clip_tensor {
     int quantized;     /* a block's matrix: may be kept as int8 or int16, and used in block integers */
     int left_out;      /* config.text asks for a model without it */
     int seen;
-    int owner;                  /* index of the tensor that counts the target's rows */
-    int rows_seen, scales_seen; /* of the target, on the owner */
-    float *scales;              /* that were sent for the target, on the owner */
+    int owner;                                 /* index of the tensor that counts the target's rows */
+    int rows_seen, integers_seen, scales_seen; /* of the target, on the owner */
+    float *scales;                             /* that were sent for the target, on the owner */
     struct {
         float value, slack;
-        int integer;    /* a row of int8: still to be multiplied by its scale */
+        int integer;    /* of a row of integers: still to be multiplied by its scale */
     } samples[SAMPLES]; /* of the target, on the owner; NaN until they come */
 };
 
@@ -160,64 +160,8 @@ static clip_tensor *find(const mudpt_clip *clip, const char *name, int *scales) 
 
 /* ------------------------------------------------------------------------------------------------ create, free */
 
-static int check_config(const mudpt_clip_config *c) {
-    struct {
-        const char *name;
-        int value, low, high, multiple;
-    } table[] = {
-        {"image size", c->image, 1, 4096, 1},
-        {"patch size", c->patch, 1, 1024, 1},
-        {"vision width", c->vision_width, 8, MUDPT_MAX_WIDTH, 8},
-        {"vision layers", c->vision_layers, 1, MUDPT_MAX_LAYERS, 1},
-        {"vision heads", c->vision_heads, 1, 1024, 1},
-        {"vision MLP width", c->vision_mlp, 8, 8 * MUDPT_MAX_WIDTH, 8},
-        {"text width", c->text_width, 8, MUDPT_MAX_WIDTH, 8},
-        {"text layers", c->text_layers, 1, MUDPT_MAX_LAYERS, 1},
-        {"text heads", c->text_heads, 1, 1024, 1},
-        {"text MLP width", c->text_mlp, 8, 8 * MUDPT_MAX_WIDTH, 8},
-        {"embedding width", c->embed, 1, MUDPT_MAX_WIDTH, 1},
-        {"context length", c->context, 3, 4096, 1},
-        {"vocabulary", c->vocab, 2, 10000000, 1},
-    };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (table[i].value < table[i].low || table[i].value > table[i].high || table[i].value % table[i].multiple)
-            return fail(MUDPT_MODEL, "%s is %d; expected a multiple of %d from %d to %d", table[i].name, table[i].value,
-                        table[i].multiple, table[i].low, table[i].high);
-    const struct {
-        const char *name;
-        int64_t rows, columns;
-    } tensors[] = {{"patch embedding", c->vision_width, 3 * (int64_t)c->patch * c->patch},
-                   {"image tower's MLP", c->vision_width, c->vision_mlp},
-                   {"text tower's MLP", c->text_width, c->text_mlp}};
-    for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++)
-        if (tensors[i].rows * tensors[i].columns > MUDPT_MAX_TENSOR_VALUES)
-            return fail(MUDPT_MODEL, "the %s has %lld x %lld values; at most %d are possible", tensors[i].name,
-                        (long long)tensors[i].rows, (long long)tensors[i].columns, MUDPT_MAX_TENSOR_VALUES);
-    if (c->image % c->patch)
-        return fail(MUDPT_MODEL, "image size %d is not a multiple of patch size %d", c->image, c->patch);
-    if (c->image / c->patch > 128)
-        return fail(MUDPT_MODEL, "%d patches a side; at most 128 are supported", c->image / c->patch);
-    if (c->vision_width % c->vision_heads || c->vision_width / c->vision_heads % 4)
-        return fail(MUDPT_MODEL, "%d vision heads do not divide width %d into multiples of 4", c->vision_heads,
-                    c->vision_width);
-    if (c->text_width % c->text_heads || c->text_width / c->text_heads % 4)
-        return fail(MUDPT_MODEL, "%d text heads do not divide width %d into multiples of 4", c->text_heads,
-                    c->text_width);
-    if (c->storage < -1 || c->storage > MUDPT_I16 || c->storage == MUDPT_BF16)
-        return fail(MUDPT_ARGUMENT, "storage type %d is unknown; valid: 0 f32, 1 f16, 2 int8, 4 int16, -1 as sent",
-                    c->storage);
-    if (c->precision != MUDPT_HIGH && c->precision != MUDPT_FAST)
-        return fail(MUDPT_ARGUMENT, "precision %d is unknown; valid: 0 high, 1 fast", c->precision);
-    if (c->text < MUDPT_TEXT_WHOLE || c->text > MUDPT_TEXT_NONE)
-        return fail(MUDPT_ARGUMENT, "text %d is unknown; valid: 0 whole, 1 token rows later, 2 none", c->text);
-    for (int i = 0; i < 3; i++)
-        if (!isfinite(c->mean[i]) || !isfinite(c->std[i]) || !(c->std[i] > 0))
-            return fail(MUDPT_MODEL, "the pixels' mean and standard deviation must be finite, and the latter above 0");
-    return image_check_transform(&c->transform);
-}
-
 int mudpt_clip_create(const mudpt_clip_config *config, mudpt_clip **out) {
-    int code = check_config(config);
+    int code = clip_check_config(config);
     if (code) return code;
     mudpt_clip *clip = calloc(1, sizeof *clip);
     if (!clip) return fail_memory(sizeof *clip, "a model");
@@ -267,16 +211,20 @@ void mudpt_clip_free(mudpt_clip *clip) {
 /* ------------------------------------------------------------------------------------------------ tensors */
 
 static const char *type_name(int type) {
-    static const char *names[] = {"F32", "F16", "I8", "BF16"};
-    return type >= 0 && type < 4 ? names[type] : "unknown";
+    static const char *names[] = {"F32", "F16", "I8", "BF16", "I16"};
+    return type >= 0 && type < 5 ? names[type] : "unknown";
+}
+
+static int is_integer(int type) {
+    return type == MUDPT_I8 || type == MUDPT_I16;
 }
 
 static int storage_of(const mudpt_clip *clip, const clip_tensor *t, int sent) {
     int storage = clip->config.storage;
-    if (sent == MUDPT_I8) return MUDPT_I8;
+    if (is_integer(sent)) return sent;
     if (clip->config.precision == MUDPT_FAST && t->quantized) return storage == MUDPT_I8 ? MUDPT_I8 : MUDPT_I16;
     if (storage == -1) return sent == MUDPT_F16 ? MUDPT_F16 : MUDPT_F32;
-    if ((storage == MUDPT_I8 || storage == MUDPT_I16) && !t->quantized) return MUDPT_F16;
+    if (is_integer(storage) && !t->quantized) return MUDPT_F16;
     return storage;
 }
 
@@ -304,8 +252,8 @@ static int open_target(mudpt_clip *clip, clip_tensor *t, int type) {
     } else {
         gemm_weight *w = t->target;
         if (w->panels) {
-            if ((w->storage == MUDPT_I8) != (storage == MUDPT_I8))
-                return fail(MUDPT_MODEL, "the parts of %s have different types; expected all I8 or none",
+            if (w->storage != storage && (is_integer(w->storage) || is_integer(storage)))
+                return fail(MUDPT_MODEL, "the parts of %s have different types; expected the same integers or none",
                             owner->openai);
             return MUDPT_OK;
         }
@@ -390,9 +338,9 @@ int mudpt_clip_tensor_begin(mudpt_clip *clip, const char *name, int dtype, const
             shape_text(wanted, sizeof wanted, expected, t->dims);
             return fail(MUDPT_MODEL, "tensor %s has shape %s; config.json asks for %s", name, sent, wanted);
         }
-        if (dtype < MUDPT_F32 || dtype > MUDPT_BF16 || (dtype == MUDPT_I8 && !t->quantized))
+        if (dtype < MUDPT_F32 || dtype > MUDPT_I16 || (is_integer(dtype) && !t->quantized))
             return fail(MUDPT_MODEL, "tensor %s has type %s; expected %s", name, type_name(dtype),
-                        t->quantized ? "F32, F16, BF16 or I8" : "F32, F16 or BF16");
+                        t->quantized ? "F32, F16, BF16, I8 or I16" : "F32, F16 or BF16");
         if (t->seen || owner->rows_seen + t->rows > owner->rows)
             return fail(MUDPT_MODEL, "tensor %s comes twice", name);
         int code = open_target(clip, t, dtype);
@@ -441,7 +389,7 @@ static void take_samples(mudpt_clip *clip, int row, int rows, const float *value
         float slack = 0.01f * fabsf(value) + (t->kind == VECTOR ? 1e-6f : 0.005f * largest);
         owner->samples[k].value = value;
         owner->samples[k].slack = slack;
-        owner->samples[k].integer = clip->current_type == MUDPT_I8;
+        owner->samples[k].integer = is_integer(clip->current_type);
     }
 }
 
@@ -469,7 +417,10 @@ static int keep_row(mudpt_clip *clip, int row, const float *values) {
     if (((gemm_weight *)t->target)->storage == MUDPT_F16 && largest > 65504.0f)
         return fail(MUDPT_MODEL, "tensor %s holds %g, which f16 cannot; load it with storage type f32",
                     current_name(clip), (double)largest);
-    gemm_set_row(t->target, t->first_row + row, values, clip->current_type == MUDPT_I8 ? 1 : 0);
+    if (clip->current_type == MUDPT_I16 && largest > INTEGER_RIGHT)
+        return fail(MUDPT_MODEL, "tensor %s holds %g; I16 weights are integers of 14 bits, -%d to %d",
+                    current_name(clip), (double)largest, INTEGER_RIGHT, INTEGER_RIGHT);
+    gemm_set_row(t->target, t->first_row + row, values, is_integer(clip->current_type) ? 1 : 0);
     return MUDPT_OK;
 }
 
@@ -539,6 +490,7 @@ int mudpt_clip_tensor_end(mudpt_clip *clip) {
     } else {
         t->seen = 1;
         owner->rows_seen += t->rows;
+        if (is_integer(clip->current_type)) owner->integers_seen += t->rows;
     }
     return MUDPT_OK;
 }
@@ -592,9 +544,9 @@ int mudpt_clip_finish(mudpt_clip *clip) {
         clip_tensor *t = &clip->tensors[i];
         if (t->owner != i || t->left_out || t->kind == VECTOR || t->kind == TABLE) continue;
         gemm_weight *w = t->target;
-        if (t->scales_seen && t->scales_seen < t->rows)
-            return fail(MUDPT_MODEL, "scales of %s are incomplete", t->openai);
-        if (t->scales_seen && w->storage == MUDPT_I8) memcpy(w->scale, t->scales, (size_t)t->rows * sizeof(float));
+        if (t->integers_seen != t->scales_seen || (t->scales_seen && t->scales_seen < t->rows))
+            return fail(MUDPT_MODEL, "scales of %s are incomplete, or belong to no integers", t->openai);
+        if (t->scales_seen) memcpy(w->scale, t->scales, (size_t)t->rows * sizeof(float));
         int code = gemm_current()->prepare(w);
         if (code) return code;
     }

@@ -52,6 +52,9 @@ struct mudpt_clip {
     int carried;
 };
 
+/* config.c: MUDPT_MODEL or MUDPT_ARGUMENT for what cannot be */
+int clip_check_config(const mudpt_clip_config *config);
+
 /* tokens.c: row of the token table, widened; mudpt_clip_has_token. out [d_t] */
 void clip_token_row(const mudpt_clip *clip, int id, float *out);
 /* Keeps a row [d_t]; MUDPT_MODEL for what its storage type cannot hold. */

@@ -15,6 +15,12 @@ void clip_widen(int type, float *out, const unsigned char *bytes, size_t count) 
     case MUDPT_I8:
         for (size_t i = 0; i < count; i++) out[i] = (float)(int8_t)bytes[i];
         break;
+    case MUDPT_I16:
+        for (size_t i = 0; i < count; i++) {
+            memcpy(&two, bytes + 2 * i, 2);
+            out[i] = (float)(int16_t)two;
+        }
+        break;
     case MUDPT_F16:
         for (size_t i = 0; i < count; i++) {
             memcpy(&two, bytes + 2 * i, 2);

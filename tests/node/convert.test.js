@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync
 import path from 'node:path';
 import { test } from 'node:test';
 import { halfBits, toIntegers } from '../../js/cli/convert-model.js';
+import { loadClip } from '../../js/index.js';
 import { headerOf, writeSafetensors } from '../../js/safetensors.js';
 import { golden, makeDataset, mudpt as spawnMudpt, pictoclip, workFolder } from './command.js';
 
@@ -64,7 +65,7 @@ test('int8: a scale for each row, halves to the even integer', () => {
     [-254, 1, 3, -1, -3, 253],
     [0, 0, 0, 0, 0, 0],
   ];
-  const { integers, scale } = toIntegers(Float32Array.from(rows.flat()), 3, 6);
+  const { integers, scale } = toIntegers(Float32Array.from(rows.flat()), 3, 6, 'I8');
   assert.deepEqual([...scale], [1, 2, 0]);
   assert.deepEqual(
     [...new Int8Array(integers.buffer)],
@@ -147,6 +148,44 @@ test('int8 is half the size and nearly as good, under all names the same', async
   const original = JSON.parse(readFileSync(path.join(pictoclip, 'config.json'), 'utf8'));
   assert.deepEqual({ ...config, dtype: 0, torch_dtype: 0 }, { ...original, dtype: 0, torch_dtype: 0 });
 });
+
+/** What a model says of a picture, to the bit. */
+async function said(folder, options) {
+  const clip = await loadClip(folder, { threads: 1, ...options });
+  const classifier = await clip.zeroShot(['red fox', 'wolf', 'a very long name of a thing']);
+  const top = await classifier.classify(path.join(golden, 'preprocess/images/palette.png'));
+  await clip.dispose();
+  return JSON.stringify([top, clip.info.logitScale, clip.info.weightBytes, clip.info.fingerprint]);
+}
+
+for (const [dtype, type, other] of [
+  ['int8', 'I8', 'f16'],
+  ['int16', 'I16', 'int8'],
+])
+  test(`${dtype}: the file gives the bits of the original loaded with this dtype, under all names`, async () => {
+    const model = path.join(tiny, 'model');
+    const wanted = await said(model, { dtype });
+    assert.notEqual(await said(model, { dtype: 'f32' }), wanted);
+    let from = model;
+    for (const names of ['huggingface', 'openai', 'open_clip']) {
+      await convert(from, '--dtype', dtype, '--names', names, '--out', `${dtype}-${names}`);
+      from = `${dtype}-${names}`;
+      assert.equal(await said(at(from)), wanted, names);
+    }
+    const [stored, shape] = tensorsOf(at(`${dtype}-huggingface/model.safetensors`)).get(fc1);
+    assert.deepEqual([stored, shape.length], [type, 2]);
+    const fast = { precision: /** @type {const} */ ('fast') };
+    assert.equal(await said(at(from), fast), await said(model, { dtype, ...fast }));
+    // From integers to other types and back: a weight is the product of integer and scale.
+    await convert(from, '--dtype', 'f32', '--names', 'huggingface', '--out', `${dtype}-wide`);
+    await convert(`${dtype}-wide`, '--dtype', other, '--out', `${dtype}-narrow`);
+    const scores = (text) => new Map(JSON.parse(text)[0].map(({ label, score }) => [label, score]));
+    const [before, wide, narrow] = [wanted, await said(at(`${dtype}-wide`)), await said(at(`${dtype}-narrow`))];
+    for (const [label, score] of scores(before)) {
+      assert.ok(Math.abs(score - scores(wide).get(label)) < 1e-5, `${label} ${score}`);
+      assert.ok(Math.abs(score - scores(narrow).get(label)) < 0.05, `${label} ${score}`);
+    }
+  });
 
 // ------------------------------------------------------------------------------------------ refusals
 

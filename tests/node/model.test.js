@@ -347,6 +347,14 @@ const replaceTensor = (name, change) => async (at) => {
   await writeFile(path.join(at, 'model.safetensors'), writeSafetensors(tensors));
 };
 const NORM = 'text_model.final_layer_norm.weight';
+const MLP = 'text_model.encoder.layers.0.mlp.fc1.weight';
+const QUERY = 'text_model.encoder.layers.0.self_attn.q_proj.weight';
+const scalesOf = ({ name, shape: [rows] }) => {
+  return { name: `${name}_scale`, dtype: 'F32', shape: [rows], data: new Float32Array(rows).fill(0.001) };
+};
+const asI16 = (tensor, value) => {
+  return { ...tensor, dtype: 'I16', data: new Int16Array(tensor.shape[0] * tensor.shape[1]).fill(value) };
+};
 
 describe('models that are wrong', () => {
   test('too large for memory: how many bytes, and what would be smaller', async () => {
@@ -485,6 +493,20 @@ describe('models that are wrong', () => {
       'model',
       /model\.safetensors: tensor text_model\.final_layer_norm\.weight has shape/,
       replaceTensor(NORM, (t) => [{ ...t, shape: [1, ...t.shape] }]),
+    ],
+    ['integers without scales', 'model', /scales of .*c_fc.* are incomplete/, replaceTensor(MLP, (t) => [asI16(t, 1)])],
+    ['scales of no integers', 'model', /belong to no integers/, replaceTensor(MLP, (t) => [t, scalesOf(t)])],
+    [
+      'integers of more than 14 bits',
+      'model',
+      /holds 8192; I16 weights are integers of 14 bits/,
+      replaceTensor(MLP, (t) => [asI16(t, 8192), scalesOf(t)]),
+    ],
+    [
+      'one part of three as integers',
+      'model',
+      /parts of .*in_proj.* have different types/,
+      replaceTensor(QUERY, (t) => [asI16(t, 1), scalesOf(t)]),
     ],
     ['a tensor of another type', 'model', /has type/, replaceTensor(NORM, (t) => [{ ...t, dtype: 'I16' }])],
     [
