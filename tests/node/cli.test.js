@@ -82,7 +82,7 @@ const wrongWords = [
   ['classify x.png', /classify needs names to choose from; give --classifier FILE or --classes a,b,c/],
   ['classify x.png --classes cat', /--classes: "cat" is not possible; expected two names/],
   ['classify x.png --classes cat,,dog', /--classes: "cat,,dog" is not possible/],
-  ['classify x.png --classes cat,Cat', /classes 0 and 1, "cat" and "Cat", are one name to the model; rename one, or/],
+  ['classify x.png --classes a_cat,a__cat', /classes 0 and 1, "a_cat" and "a__cat", are one name to the model; rename one, or/],
   [
     'classify x.png --classes-file nowhere',
     /--classes-file: "nowhere" is not possible; expected a file of names.*ENOENT/,
@@ -92,7 +92,7 @@ const wrongWords = [
   ['classify x.png --classes cat,dog --integrity md5-x', /--integrity: "md5-x" is not possible; expected sha256-/],
   ['eval', /required option '--data <path>' not specified/],
   ['convert faces3', /required option '--out <dir>' not specified/],
-  ['convert faces3 --to int16 --out x', /--to: "int16" is not possible; choose f32, f16, int8$/m],
+  ['convert faces3 --to int32 --out x', /--to: "int32" is not possible; choose f32, f16, int8, int16$/m],
 ];
 for (const [words, message] of wrongWords) {
   test(`is refused: mudpt ${words}`, async () => {

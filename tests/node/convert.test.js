@@ -168,11 +168,11 @@ for (const [dtype, type, other] of [
     assert.notEqual(await said(model, { dtype: 'f32' }), wanted);
     let from = model;
     for (const names of ['huggingface', 'openai', 'open_clip']) {
-      await convert(from, '--dtype', dtype, '--names', names, '--out', `${dtype}-${names}`);
-      from = `${dtype}-${names}`;
+      await convert(from, '--dtype', dtype, '--names', names, '--out', `bits-${dtype}-${names}`);
+      from = `bits-${dtype}-${names}`;
       assert.equal(await said(at(from)), wanted, names);
     }
-    const [stored, shape] = tensorsOf(at(`${dtype}-huggingface/model.safetensors`)).get(fc1);
+    const [stored, shape] = tensorsOf(at(`bits-${dtype}-huggingface/model.safetensors`)).get(fc1);
     assert.deepEqual([stored, shape.length], [type, 2]);
     const fast = { precision: /** @type {const} */ ('fast') };
     assert.equal(await said(at(from), fast), await said(model, { dtype, ...fast }));

@@ -71,7 +71,7 @@ describe('WebP', () => {
     const folder = await temporaryFolder();
     mkdirSync(path.join(folder, 'js/node'), { recursive: true });
     writeFileSync(path.join(folder, 'package.json'), '{"type":"module"}');
-    for (const name of ['node/webp.js', 'errors.js'])
+    for (const name of ['node/webp.js', 'errors.js', 'kinds.js'])
       cpSync(fileURLToPath(new URL(`../../js/${name}`, import.meta.url)), path.join(folder, 'js', name));
     const alone = await import(pathToFileURL(path.join(folder, 'js/node/webp.js')).href);
     assert.equal(await alone.readsWebp(), false);
