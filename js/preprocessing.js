@@ -89,8 +89,9 @@ export const words = (text) => text.trim().split(/\s+/);
 
 /** Three numbers, of which one may stand for all. */
 export function colours(name, key, value) {
-  const all = typeof value === 'number' ? [value, value, value] : value;
-  if (Array.isArray(all) && all.length === 3 && all.every(Number.isFinite)) return all;
+  // A copy: in it what is not there is undefined, and not passed over.
+  const all = Array.isArray(value) ? [...value] : [value, value, value];
+  if (all.length === 3 && all.every(Number.isFinite)) return all;
   throw unsupported(name, key, value, 'three numbers');
 }
 
@@ -115,7 +116,7 @@ const PROCESSOR_KEYS = {
 function sides(name, key, value, square) {
   const whole = (side) => Number.isInteger(side) && side > 0;
   if (whole(value)) return square ? [value, value] : value;
-  if (Array.isArray(value) && value.length === 2 && value.every(whole)) return value;
+  if (Array.isArray(value) && value.length === 2 && [...value].every(whole)) return value;
   if (value !== null && typeof value === 'object' && !Array.isArray(value)) {
     const given = Object.keys(value).filter((side) => value[side] !== null);
     if (given.length === 1 && given[0] === 'shortest_edge' && whole(value.shortest_edge)) return value.shortest_edge;
