@@ -84,10 +84,13 @@ for (const engine of wanted) {
         const covered = `
         await Promise.all(document.getAnimations().map((one) => one.finished.catch(() => {})));
         const place = document.querySelector('.toast').getBoundingClientRect();
+        const bar = document.querySelector('.toast-place').parentElement;
+        const { bottom } = bar.getBoundingClientRect(); // what is scrolled below the bar is covered by the bar
         return hands.all('button, a, input, summary').filter((one) => {
           const box = one.getBoundingClientRect();
+          const top = bar.contains(one) ? box.top : Math.max(box.top, bottom);
           const over = Math.min(box.right, place.right) > Math.max(box.left, place.left) &&
-            Math.min(box.bottom, place.bottom) > Math.max(box.top, place.top);
+            Math.min(box.bottom, place.bottom) > Math.max(top, place.top);
           return box.width && over && !one.closest('.toast') && one.checkVisibility?.() !== false;
         }).map(hands.named);`;
         await browser.page?.setViewport({ width: 360, height: 740 });
