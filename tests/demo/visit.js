@@ -79,7 +79,7 @@ export async function otherModel(folder) {
 
 /** What the library keeps of models goes, as a browser may let it. */
 export const FORGOTTEN = `
-  const root = await navigator.storage.getDirectory().catch(() => null);
+  const root = await navigator.storage?.getDirectory?.().catch(() => null);
   await root?.removeEntry('mudpt', { recursive: true }).catch(() => {});
   for (const name of await caches.keys().catch(() => [])) await caches.delete(name)`;
 
