@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "kernels/loss.h"
 #include "classifier.h"
-#include "loss.h"
 
 /* ------------------------------------------------------------------------------------------------ create, free */
 

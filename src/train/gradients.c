@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "kernels/loss.h"
 #include "classifier.h"
-#include "loss.h"
 
 static void train_text_backward(mudpt_classifier *c) {
     const method_state *s = &c->state;

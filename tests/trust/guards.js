@@ -75,7 +75,7 @@ const GUARDS = [
   },
   {
     what: 'a feature whose length is out of range',
-    file: 'src/train/loss.c',
+    file: 'src/kernels/loss.c',
     from: 'if (isinf(norm)) norm = NAN;',
     to: '',
     test: ['native', 'test_numbers'],

@@ -1,6 +1,6 @@
 /* Cosine logits and mean cross-entropy, forward and backward. */
-#ifndef TRAIN_LOSS_H
-#define TRAIN_LOSS_H
+#ifndef KERNELS_LOSS_H
+#define KERNELS_LOSS_H
 
 /* unit [rows, e] = features scaled to length one; norms [rows] their lengths (NULL: not wanted); unit may be features
  */

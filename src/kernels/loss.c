@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stddef.h>
 
-#include "kernels/softmax.h"
+#include "softmax.h"
 
 static float dot(const float *a, const float *b, int count) {
     /* Eight sums side by side, which the compiler turns into vectors; the order is the same everywhere. */
