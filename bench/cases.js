@@ -6,9 +6,10 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, s
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { promptSentences, resolveSettings } from '../js/methods.js';
-import { architectureFromConfig } from '../js/configuration.js';
-import { ClipTokenizer } from '../js/tokenizer.js';
+import { promptSentences } from '../js/methods/sentences.js';
+import { resolveSettings } from '../js/methods/settings.js';
+import { architectureFromConfig } from '../js/loading/configuration.js';
+import { ClipTokenizer } from '../js/loading/tokenizer.js';
 import { makeClip } from '../tests/make-clip.js';
 import { classNames } from './names.js';
 

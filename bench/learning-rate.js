@@ -12,11 +12,11 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-import { createCore } from '../js/core.js';
+import { createCore } from '../js/core/core.js';
 import { loadClip } from '../js/index.js';
-import { mean } from '../js/metrics.js';
+import { mean } from '../js/classifier/metrics.js';
 import { loadDataset } from '../js/node/datasets.js';
-import { drawShots } from '../js/shots.js';
+import { drawShots } from '../js/training/shots.js';
 import { renderTask } from '../models/pictoclip/tasks/render.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));

@@ -2,11 +2,13 @@
  * Our cases: prepare(CASE, SETTINGS) gives what is timed, in Node (program.js) and in a browser's worker (page.js).
  * Addresses in the settings are paths there and URLs here.
  */
-import { DTYPES, PRECISIONS, createCore } from '../js/core.js';
+import { DTYPES, PRECISIONS, createCore } from '../js/core/core.js';
+import { openSource } from '../js/files/source.js';
 import { loadClip } from '../js/index.js';
-import { METHODS, promptSentences, resolveSettings, templateSentences } from '../js/methods.js';
-import { loadModel } from '../js/model.js';
-import { openSource } from '../js/source.js';
+import { loadModel } from '../js/loading/model.js';
+import { METHODS } from '../js/methods/methods.js';
+import { promptSentences, templateSentences } from '../js/methods/sentences.js';
+import { resolveSettings } from '../js/methods/settings.js';
 import { classNames } from './names.js';
 
 let settings, threads, variant, dtype, precision, folder;

@@ -5,33 +5,26 @@
  *   const classifier = await clip.zeroShot(['cat', 'dog']);
  *   await classifier.classify(picture);      // [{ label: 'cat', score: 0.98, index: 0 }, …]
  */
-import { Classifier, importClassifier } from './classifier.js';
-import { createCore } from './core.js';
-import { chooseDevice, startDevice } from './device-check.js';
-import { DEVICES } from './device.js';
-import { MudptError, bytesOf, checkOptions } from './errors.js';
-import { readOfficial } from './exchange.js';
-import {
-  DEFAULT_TEMPLATE,
-  METHODS,
-  PRESETS,
-  TRAINABLE,
-  checkClasses,
-  countTrained,
-  promptSentences,
-  requireDistinct,
-  resolveSettings,
-  templateSentences,
-} from './methods.js';
-import { isBuffer, isBytes } from './kinds.js';
-import { loadModel } from './model.js';
-import { checkPlan, planTraining } from './plan.js';
-import { nextTurn } from './platform.js';
-import { describeTransform } from './preprocessing.js';
-import { seldom } from './progress.js';
-import { requireIntegrity } from './sha256.js';
-import { openSource } from './source.js';
-import { TuneJob } from './tune.js';
+import { MudptError, bytesOf, checkOptions } from './base/errors.js';
+import { isBuffer, isBytes } from './base/kinds.js';
+import { nextTurn } from './base/platform.js';
+import { seldom } from './base/progress.js';
+import { Classifier, importClassifier } from './classifier/classifier.js';
+import { readOfficial } from './classifier/exchange.js';
+import { createCore } from './core/core.js';
+import { chooseDevice, startDevice } from './core/device-check.js';
+import { DEVICES } from './core/device.js';
+import { requireIntegrity } from './files/sha256.js';
+import { openSource } from './files/source.js';
+import { loadModel } from './loading/model.js';
+import { describeTransform } from './loading/preprocessing.js';
+import { checkClasses, requireDistinct } from './methods/classes.js';
+import { METHODS, TRAINABLE } from './methods/methods.js';
+import { PRESETS } from './methods/presets.js';
+import { DEFAULT_TEMPLATE, promptSentences, templateSentences } from './methods/sentences.js';
+import { countTrained, resolveSettings } from './methods/settings.js';
+import { checkPlan, planTraining } from './training/plan.js';
+import { TuneJob } from './training/tune.js';
 
 /** Whose features are computed without a turn for anything else. */
 const NAMES_AT_ONCE = 64;
@@ -42,7 +35,7 @@ const OPTIONS = [
 
 /**
  * Loads a model. What the options mean is in index.d.ts.
- * @param {import('./source.js').From} from
+ * @param {import('./files/source.js').From} from
  * @param {Record<string, any>} [options]
  * @returns {Promise<Clip>}
  */
@@ -76,7 +69,7 @@ export async function loadClip(from, options = {}) {
 
 /**
  * Features of the classes' sentences, a few classes at a time: what each of them gets does not depend on the others.
- * @param {import('./classifier.js').Model} model
+ * @param {import('./classifier/classifier.js').Model} model
  * @param {number[][][]} ids [templates][classes]
  * @param {((progress: { done: number, total: number }) => void)} [onProgress]
  * @param {AbortSignal} [signal]
@@ -105,7 +98,7 @@ export class Clip {
   #model;
 
   /**
-   * @param {import('./classifier.js').Model} model
+   * @param {import('./classifier/classifier.js').Model} model
    * @param {string} name
    * @param {string} whyWasm
    * @param {string[]} assumed
@@ -189,7 +182,7 @@ export class Clip {
   /**
    * What training would take. What the options mean is in index.d.ts.
    * @param {Record<string, any>} options
-   * @returns {Promise<import('./plan.js').TrainingPlan>}
+   * @returns {Promise<import('./training/plan.js').TrainingPlan>}
    */
   async plan({ classes, pictures, recompute = false, dtype, ...rest } = {}) {
     const { core, clip, config, tokenizer, needTokens } = this.#model;
@@ -231,7 +224,7 @@ export class Clip {
 
   /**
    * A classifier from what the authors' PyTorch code has trained. What the options mean is in index.d.ts.
-   * @param {import('./source.js').From | Uint8Array | ArrayBuffer} from
+   * @param {import('./files/source.js').From | Uint8Array | ArrayBuffer} from
    * @param {Record<string, any>} options
    * @returns {Promise<Classifier>}
    */

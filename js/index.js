@@ -1,5 +1,5 @@
 /** What the package mudpt exports; index.d.ts describes it. */
-export { cache } from './cache.js';
-export { loadClip } from './remote.js';
-export { exportOfficial } from './exchange.js';
-export { ERROR_CODES, MudptError } from './errors.js';
+export { cache } from './files/cache.js';
+export { loadClip } from './worker/remote.js';
+export { exportOfficial } from './classifier/exchange.js';
+export { ERROR_CODES, MudptError } from './base/errors.js';

@@ -11,7 +11,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-import { writeHeader } from '../js/safetensors.js';
+import { writeHeader } from '../js/loading/safetensors.js';
 
 const golden = fileURLToPath(new URL('./golden/', import.meta.url));
 const PIECE = 1 << 16; // values at a time

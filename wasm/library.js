@@ -3,7 +3,7 @@ addToLibrary({
   // Atomics.waitAsync, and a wait that never ends keeps the memory of a disposed module alive.
   _emscripten_thread_mailbox_await: (thread) => {},
 
-  // The device's answer to src/clip/device.c: js/device.js puts a function there once there is a device.
+  // The device's answer to src/clip/device.c: js/core/device.js puts a function there once there is a device.
   mudpt_host: (call, a, b, c) => Module['device']?.(call, a, b, c) ?? 0,
   mudpt_host_release: (weight) => Module['releaseWeight']?.(weight),
   // Where no thread can wait for the device, the whole stack of these functions does (JSPI).
@@ -19,7 +19,7 @@ addToLibrary({
     ].map((compute) => WebAssembly.promising(compute)),
 });
 
-// js/module.js starts the threads' workers: there bundlers see a literal address, and Node's differ.
+// js/core/module.js starts the threads' workers: there bundlers see a literal address, and Node's differ.
 LibraryManager.library.$PThread.allocateUnusedWorker = () => {
   PThread.unusedWorkers.push(Module['startThread']());
 };

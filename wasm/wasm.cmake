@@ -11,7 +11,7 @@ set(link_options
     # Node gets from js/node what it lacks of a browser; Emscripten's own way would have bundlers look for its modules.
     -sMODULARIZE -sEXPORT_ES6 -sENVIRONMENT=web,worker -sFILESYSTEM=0 -sDYNAMIC_EXECUTION=0
     -sEXPORTED_FUNCTIONS=@${exports} -sEXPORTED_RUNTIME_METHODS=wasmMemory,PThread
-    # js/module.js brings the memory, as large as the platform grants: what it begins with is named there, too.
+    # js/core/module.js brings the memory, as large as the platform grants: what it begins with is named there, too.
     -sINCOMING_MODULE_JS_API=instantiateWasm,wasmMemory
     -sINITIAL_MEMORY=16MB -sALLOW_MEMORY_GROWTH -sMEMORY_GROWTH_LINEAR_STEP=4MB -sMAXIMUM_MEMORY=4GB
     -sABORTING_MALLOC=0 -Wno-pthreads-mem-growth

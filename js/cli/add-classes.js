@@ -1,8 +1,8 @@
 /** mudpt add-classes: more classes for a saved classifier, without training. */
 import { Command, Option } from 'commander';
-import { MudptError } from '../errors.js';
-import { tell } from './exchange.js';
+import { MudptError } from '../base/errors.js';
 import { checkTarget, writeWhole } from '../node/whole-files.js';
+import { tell } from './exchange.js';
 import { onInterrupt } from './interrupt.js';
 import { openClassifier, openModel } from './model.js';
 import { classesOf, given, withClasses, withModel, withOutput } from './options.js';

@@ -2,12 +2,12 @@
  * Runs that can be continued after an interruption: what --checkpoint keeps, and --resume goes on from. A file is
  * replaced as a whole, so that whatever ends the program leaves the last one or the new one.
  */
-import { Option } from 'commander';
 import { readFile, stat } from 'node:fs/promises';
-import { Checkpoint } from '../checkpoint.js';
-import { MudptError } from '../errors.js';
-import { CHECKPOINT, SavedFile } from '../saved.js';
+import { Option } from 'commander';
+import { MudptError } from '../base/errors.js';
+import { CHECKPOINT, SavedFile } from '../classifier/saved.js';
 import { checkTarget, writeWhole } from '../node/whole-files.js';
+import { Checkpoint } from '../training/checkpoint.js';
 import { given, settingsOf } from './options.js';
 
 /** Besides at the end of every epoch, a checkpoint is written after this many milliseconds. */
@@ -65,7 +65,7 @@ export function requireSameRun(resume, clip, options) {
 
 /**
  * Keeps a run in a file while it goes on.
- * @param {import('../tune.js').TuneJob} job
+ * @param {import('../training/tune.js').TuneJob} job
  * @param {string | undefined} target undefined: nowhere
  */
 export function keeper(job, target) {
@@ -76,7 +76,7 @@ export function keeper(job, target) {
     last = performance.now();
   };
   return {
-    /** After a step. @param {import('../tune.js').TuneProgress} step */
+    /** After a step. @param {import('../training/tune.js').TuneProgress} step */
     async after({ step, steps, epochs }) {
       if (step % (steps / epochs) === 0 || performance.now() - last > OFTEN) await write();
     },

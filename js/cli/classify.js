@@ -1,12 +1,11 @@
 /** mudpt classify: what is on pictures. One that cannot be read gets its error line; the others are classified. */
-import { Command, Option } from 'commander';
 import { stat } from 'node:fs/promises';
-import { MudptError } from '../errors.js';
+import { Command, Option } from 'commander';
+import { MudptError } from '../base/errors.js';
 import { printable } from '../node/names.js';
 import { LeftOut, picturesIn } from '../node/picture-files.js';
 import { EXIT_FAILED, EXIT_INTERRUPTED } from './failures.js';
 import { onInterrupt } from './interrupt.js';
-import { withSkip } from './pictures.js';
 import { openClassifier, openModel } from './model.js';
 import {
   classesOf,
@@ -18,6 +17,7 @@ import {
   withOutput,
   withPictures,
 } from './options.js';
+import { withSkip } from './pictures.js';
 import { apart, cut, openTerminal, pad, percent, table, width } from './terminal.js';
 
 export function classifyCommand() {

@@ -7,10 +7,10 @@
  * they were. So what is loaded has the bits of the original loaded with this dtype.
  */
 import { open } from 'node:fs/promises';
-import { foreignTensor, isNoWeight } from '../configuration.js';
-import { MudptError } from '../errors.js';
-import { halfToFloat } from '../exchange.js';
-import { writeHeader } from '../safetensors.js';
+import { MudptError } from '../base/errors.js';
+import { halfToFloat } from '../classifier/exchange.js';
+import { foreignTensor, isNoWeight } from '../loading/configuration.js';
+import { writeHeader } from '../loading/safetensors.js';
 import { countLayers, FAMILIES, familyOf, isBlockMatrix, isVector, layout } from './tensor-names.js';
 
 const BYTES = { F64: 8, F32: 4, F16: 2, BF16: 2, I8: 1, I16: 2 };
@@ -21,8 +21,8 @@ const PIECE = 1 << 20; // values that are worked on at a time
 const WIDEST = 8192; // as MUDPT_MAX_WIDTH: bounds the two projections, which are turned over in memory
 
 /**
- * @param {import('../source.js').SourceFile[]} files  with the weights
- * @param {import('../safetensors.js').Header[]} headers  theirs
+ * @param {import('../files/source.js').SourceFile[]} files  with the weights
+ * @param {import('../loading/safetensors.js').Header[]} headers  theirs
  * @param {string} target                              the file to be made
  * @param {object} options
  * @param {'f32' | 'f16' | 'int8' | 'int16'} options.to
@@ -79,7 +79,7 @@ export async function convertWeights(files, headers, target, { to, names, onProg
  * @returns {Map<string, Piece>}
  *
  * @typedef {object} Piece
- * @property {import('../source.js').SourceFile} file  that it lies in
+ * @property {import('../files/source.js').SourceFile} file  that it lies in
  * @property {string} name         of the stored tensor
  * @property {string} dtype
  * @property {number[]} shape      in Hugging Face's orientation

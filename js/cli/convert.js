@@ -1,14 +1,14 @@
 /** mudpt convert: a model under other tensor names, or with its weights in another type, as a complete folder. */
-import { Argument, Command, Option } from 'commander';
 import { copyFile, readdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { describeModel } from '../configuration.js';
-import { MudptError } from '../errors.js';
+import { Argument, Command, Option } from 'commander';
+import { MudptError } from '../base/errors.js';
+import { readJson } from '../files/source.js';
+import { describeModel } from '../loading/configuration.js';
+import { ClipTokenizer } from '../loading/tokenizer.js';
+import { closeAll, openWeights } from '../loading/weights.js';
 import { openPath } from '../node/files.js';
 import { makeFolder } from '../node/whole-files.js';
-import { readJson } from '../source.js';
-import { ClipTokenizer } from '../tokenizer.js';
-import { closeAll, openWeights } from '../weights.js';
 import { convertWeights } from './convert-model.js';
 import { onInterrupt } from './interrupt.js';
 import { openClipConfigOf, processorOf, transformersConfigOf } from './model-files.js';

@@ -3,18 +3,18 @@
  * far its scores can be believed.
  */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { MudptError } from '../errors.js';
-import { DEFAULT_TEMPLATE } from '../methods.js';
+import { MudptError } from '../base/errors.js';
+import { DEFAULT_TEMPLATE } from '../methods/sentences.js';
 import { confusionSvg } from '../node/charts.js';
 import { loadDataset } from '../node/datasets.js';
 import { toName } from '../node/names.js';
 import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { rowsOf } from '../protocol/other-classes.js';
-import { wholePictures, withSkip } from './pictures.js';
 import { heatMap, mapWidth, paintMap, SHADES_KEY } from './heatmap.js';
 import { onInterrupt } from './interrupt.js';
 import { evaluate, openClassifier, openModel } from './model.js';
 import { given, templateOption, withData, withModel, withOutput, withPictures } from './options.js';
+import { wholePictures, withSkip } from './pictures.js';
 import { apart, count, cut, cutMiddle, openTerminal, percent, plural, table, width, wrap } from './terminal.js';
 
 const MOST_MISTAKES = 8;

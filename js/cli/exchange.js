@@ -1,11 +1,11 @@
 /** mudpt export and mudpt import: exchange with the authors' PyTorch code; docs/exchange.md tells the whole way. */
-import { Command, Option } from 'commander';
 import { readFile } from 'node:fs/promises';
-import { MudptError } from '../errors.js';
-import { EXCHANGE_FORMATS, exportOfficial } from '../exchange.js';
-import { TRAINABLE } from '../methods.js';
+import { Command, Option } from 'commander';
+import { MudptError } from '../base/errors.js';
+import { EXCHANGE_FORMATS, exportOfficial } from '../classifier/exchange.js';
+import { headerOf } from '../loading/safetensors.js';
+import { TRAINABLE } from '../methods/methods.js';
 import { loadDataset } from '../node/datasets.js';
-import { headerOf } from '../safetensors.js';
 import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';

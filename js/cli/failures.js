@@ -3,7 +3,7 @@
  * stdout as well. The stack is shown only where MUDPT_DEBUG is set.
  */
 import { CommanderError } from 'commander';
-import { MudptError } from '../errors.js';
+import { MudptError } from '../base/errors.js';
 import { printable } from '../node/names.js';
 
 export const EXIT_FAILED = 1;

@@ -1,12 +1,12 @@
 /** mudpt info: what a model, a saved classifier or a checkpoint is. */
-import { Argument, Command, Option } from 'commander';
 import { stat } from 'node:fs/promises';
-import { MudptError } from '../errors.js';
+import { Argument, Command, Option } from 'commander';
+import { MudptError } from '../base/errors.js';
+import { CHECKPOINT, CLASSIFIER } from '../classifier/saved.js';
+import { openSource } from '../files/source.js';
+import { readHeader } from '../loading/safetensors.js';
+import { closeAll, openWeights } from '../loading/weights.js';
 import { openFile } from '../node/files.js';
-import { readHeader } from '../safetensors.js';
-import { CHECKPOINT, CLASSIFIER } from '../saved.js';
-import { openSource } from '../source.js';
-import { closeAll, openWeights } from '../weights.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';
 import { DEFAULT_MODEL, given, whole, withOutput } from './options.js';

@@ -1,7 +1,8 @@
 /** mudpt methods: what each method trains, its default settings, how many values that is on a model; the presets. */
-import { Command } from 'commander';
 import path from 'node:path';
-import { METHODS, PRESETS } from '../methods.js';
+import { Command } from 'commander';
+import { METHODS } from '../methods/methods.js';
+import { PRESETS } from '../methods/presets.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';
 import { withModel, withOutput } from './options.js';

@@ -1,8 +1,8 @@
 /** What convert writes beside the weights of a model that came without it, in transformers' and in open_clip's form. */
-import { MudptError } from '../errors.js';
-import { FILTERS, FITS, RESAMPLE } from '../preprocessing.js';
+import { MudptError } from '../base/errors.js';
+import { FILTERS, FITS, RESAMPLE } from '../loading/preprocessing.js';
 
-/** @typedef {import('../configuration.js').Description} Description */
+/** @typedef {import('../loading/configuration.js').Description} Description */
 
 /**
  * A config.json of transformers' CLIPModel.

@@ -1,6 +1,6 @@
 /** Loading a model for a command, with its progress on the terminal. */
 import { readFile, stat } from 'node:fs/promises';
-import { MudptError } from '../errors.js';
+import { MudptError } from '../base/errors.js';
 import { loadClip } from '../index.js';
 import { size } from './terminal.js';
 

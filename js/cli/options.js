@@ -1,8 +1,10 @@
 /** Options that several commands share, and the checks of their values. */
-import { InvalidArgumentError, Option } from 'commander';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { METHODS, PRESETS, TRAINABLE, checkOption } from '../methods.js';
+import { InvalidArgumentError, Option } from 'commander';
+import { METHODS, TRAINABLE } from '../methods/methods.js';
+import { PRESETS } from '../methods/presets.js';
+import { checkOption } from '../methods/settings.js';
 
 export const DEFAULT_MODEL = fileURLToPath(new URL('../../models/pictoclip', import.meta.url));
 export const DTYPES = ['f32', 'f16', 'int8', 'int16'];

@@ -3,10 +3,10 @@
  * left out with --skip-broken; and it is said which are trained on and tested as well.
  */
 import { createHash } from 'node:crypto';
-import { createCore } from '../core.js';
-import { MudptError } from '../errors.js';
-import { decodeImage, readImage } from '../images.js';
+import { MudptError } from '../base/errors.js';
+import { createCore } from '../core/core.js';
 import { printable, some } from '../node/names.js';
+import { decodeImage, readImage } from '../pictures/images.js';
 
 /** Training pictures that are all looked at; of more only those that are drawn are, when they are read. */
 const MOST_LOOKED = 20_000;

@@ -4,13 +4,13 @@
  * Every run leaves a log when it is finished, and none is repeated that has one. So a sweep can be ended at any time
  * and goes on where it was, and its runs can be shared out among machines (--plan, --only).
  */
-import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { createCore } from '../core.js';
-import { MudptError } from '../errors.js';
-import { METHODS } from '../methods.js';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { MudptError } from '../base/errors.js';
+import { createCore } from '../core/core.js';
+import { METHODS } from '../methods/methods.js';
 import { findDatasets, stylesOf } from '../node/datasets.js';
 import { printable } from '../node/names.js';
 import { checkTogether, logFile, readLogs, writeLog } from '../protocol/logs.js';

@@ -6,7 +6,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { MudptError } from '../errors.js';
+import { MudptError } from '../base/errors.js';
 import { cacheFolder } from '../node/cache.js';
 import { duration } from './terminal.js';
 

@@ -4,19 +4,20 @@
  * The classifier is saved before it is measured. Where the run is interrupted, or its numbers stop being finite, what
  * was trained until then is saved all the same.
  */
-import { Command, Option } from 'commander';
 import path from 'node:path';
-import { createCore } from '../core.js';
-import { MudptError } from '../errors.js';
-import { DEFAULT_TEMPLATE, resolveSettings, TRAINABLE } from '../methods.js';
-import { mean } from '../metrics.js';
-import { countEach, drawShots } from '../shots.js';
+import { Command, Option } from 'commander';
+import { MudptError } from '../base/errors.js';
+import { mean } from '../classifier/metrics.js';
+import { createCore } from '../core/core.js';
+import { TRAINABLE } from '../methods/methods.js';
+import { DEFAULT_TEMPLATE } from '../methods/sentences.js';
+import { resolveSettings } from '../methods/settings.js';
 import { loadDataset } from '../node/datasets.js';
 import { fileName } from '../node/names.js';
-import { wholePictures, withSkip } from './pictures.js';
+import { checkTarget, writeWhole } from '../node/whole-files.js';
+import { countEach, drawShots } from '../training/shots.js';
 import { keeper, openRun, requireSameRun, withCheckpoint } from './checkpoint.js';
 import { EXIT_INTERRUPTED } from './failures.js';
-import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { onInterrupt } from './interrupt.js';
 import { evaluate, openModel } from './model.js';
 import {
@@ -29,6 +30,7 @@ import {
   withPictures,
   withSettings,
 } from './options.js';
+import { wholePictures, withSkip } from './pictures.js';
 import { sampleTask } from './sample.js';
 import { apart, change, clock, count, cut, duration, openTerminal, percent, plural, size, table } from './terminal.js';
 
@@ -161,7 +163,7 @@ async function run(options, command) {
  * What tune() would refuse, before zero-shot is measured: too few pictures, names that do not fit a sentence.
  * @param {any} clip
  * @param {import('../node/datasets.js').Dataset} data
- * @param {import('../methods.js').Settings} settings
+ * @param {import('../methods/method.js').Settings} settings
  * @param {Record<string, any>} options
  */
 async function checkRun(clip, { classes, train, val }, settings, { method, val: validates, recompute }) {
@@ -189,8 +191,8 @@ const toExamples = (list) => list.map(({ path, label }) => ({ image: path, label
 
 /**
  * Shows a run until it ends.
- * @param {import('../tune.js').TuneJob} job
- * @param {import('../methods.js').Settings} settings
+ * @param {import('../training/tune.js').TuneJob} job
+ * @param {import('../methods/method.js').Settings} settings
  * @param {number[][]} losses  receives each epoch's losses, one a step
  * @param {number[]} validated  receives each epoch's accuracy on the pictures that were held out
  * @param {ReturnType<typeof keeper>} kept

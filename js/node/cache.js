@@ -30,7 +30,7 @@ let written = 0;
 /** What a process that was ended has not finished writing; whoever writes takes less long. */
 const [UNFINISHED, OLD] = [/\.part$/, 3600_000];
 
-/** @returns {import('../entry.js').Store} */
+/** @returns {import('../files/entry.js').Store} */
 export function diskStore() {
   const folder = cacheFolder();
   const isEntry = (name) => /^[0-9a-f]{32}$/.test(name); // whatever else lies there is not ours

@@ -8,8 +8,8 @@
  */
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { MudptError } from '../errors.js';
-import { LARGEST_SPLIT, LONGEST_NAME, MOST_CLASSES } from '../limits.js';
+import { MudptError } from '../base/errors.js';
+import { LARGEST_SPLIT, LONGEST_NAME, MOST_CLASSES } from '../base/limits.js';
 import { partsIn, readFolders } from './folders.js';
 import { checkClasses, fault, printable, quote, some, toName, unreadable } from './names.js';
 import { onDisk } from './paths.js';

@@ -3,9 +3,9 @@ import { open, readFile, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { bareRepository } from '../address.js';
-import { MudptError, reasonOf } from '../errors.js';
-import { LARGEST_PICTURE } from '../limits.js';
+import { bareRepository } from '../base/address.js';
+import { MudptError, reasonOf } from '../base/errors.js';
+import { LARGEST_PICTURE } from '../base/limits.js';
 import { onDisk } from './paths.js';
 
 const PIECE = 256 * 1024;
@@ -41,7 +41,7 @@ async function snapshotIn(folder) {
 
 /**
  * @param {string | URL} from a folder, or a .safetensors file in it
- * @returns {Promise<import('../source.js').Source>}
+ * @returns {Promise<import('../files/source.js').Source>}
  */
 export async function openPath(from) {
   const name = from instanceof URL ? fileURLToPath(from) : from;
@@ -62,7 +62,10 @@ export async function openPath(from) {
 /** @param {URL} url of a file */
 export const openAddress = (url) => openFile(fileURLToPath(url));
 
-/** @param {string} name @returns {Promise<import('../source.js').SourceFile | null>} null when there is no such file */
+/**
+ * @param {string} name
+ * @returns {Promise<import('../files/source.js').SourceFile | null>} null when there is no such file
+ */
 export async function openFile(name) {
   let handle;
   try {

@@ -1,6 +1,6 @@
 /** Names from files and folders as people and terminals may see them, and how a fault in a data set is said. */
-import { MudptError } from '../errors.js';
-import { LONGEST_NAME, MOST_CLASSES } from '../limits.js';
+import { MudptError } from '../base/errors.js';
+import { LONGEST_NAME, MOST_CLASSES } from '../base/limits.js';
 import { forPeople } from './paths.js';
 
 /** The class that a folder's name stands for. @param {unknown} name */

@@ -4,7 +4,7 @@
  */
 import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { MudptError } from '../errors.js';
+import { MudptError } from '../base/errors.js';
 import { unreadable, printable } from './names.js';
 import { nameOf, onDisk } from './paths.js';
 import { PICTURE, recognise } from './picture-kinds.js';

@@ -39,7 +39,7 @@ export function startThread() {
 }
 
 /**
- * The thread of a WebGPU device, as much of a browser's Worker as js/device.js uses.
+ * The thread of a WebGPU device, as much of a browser's Worker as js/core/device.js uses.
  * @param {string} [gpu] name of the package whose create() gives what browsers have as navigator.gpu
  */
 export function startDeviceThread(gpu = 'webgpu') {

@@ -1,7 +1,7 @@
 /** WebP in Node, by the package @cwasm/webp (libwebp as WebAssembly). Whoever wants it installs it. */
 import { deflateSync } from 'node:zlib';
 
-import { MudptError } from '../errors.js';
+import { MudptError } from '../base/errors.js';
 
 const PACKAGE = '@cwasm/webp';
 const CHUNK = 8; // bytes of a chunk's head

@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import { access, constants, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { MudptError } from '../errors.js';
+import { MudptError } from '../base/errors.js';
 
 const beside = (target) =>
   path.join(path.dirname(target), `.${path.basename(target)}.${randomBytes(4).toString('hex')}.part`);

@@ -4,8 +4,8 @@
  */
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { MudptError } from '../base/errors.js';
 import { writeWhole } from '../node/whole-files.js';
-import { MudptError } from '../errors.js';
 import { idOf } from './plan.js';
 
 /** @typedef {import('./run.js').Log} Log */

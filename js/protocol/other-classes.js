@@ -2,7 +2,7 @@
  * The tuned prompts with other class names, as base-to-new and cross-data-set tests need them: the names go through the
  * tuned text tower, and pictures are judged among these classes alone.
  */
-import { floatsOf, headerOf, intsOf, writeSafetensors } from '../safetensors.js';
+import { floatsOf, headerOf, intsOf, writeSafetensors } from '../loading/safetensors.js';
 
 /** What a saved classifier has a row a class of. */
 const BY_CLASS = ['text_features', 'class_ids'];

@@ -7,8 +7,10 @@
  * has another one.
  */
 import { createHash } from 'node:crypto';
-import { MudptError } from '../errors.js';
-import { DEFAULT_TEMPLATE, checkOption, hasOption, resolveSettings, TRAINABLE } from '../methods.js';
+import { MudptError } from '../base/errors.js';
+import { TRAINABLE } from '../methods/methods.js';
+import { DEFAULT_TEMPLATE } from '../methods/sentences.js';
+import { checkOption, hasOption, resolveSettings } from '../methods/settings.js';
 import { fileName } from '../node/names.js';
 import { classesOf, examplesOf, sameNames, setFault } from './sets.js';
 
@@ -27,7 +29,7 @@ export const PROTOCOLS = {
 /**
  * @typedef {import('./sets.js').DataSet} DataSet
  * @typedef {import('./sets.js').Part} Part
- * @typedef {import('../methods.js').Settings} Settings
+ * @typedef {import('../methods/method.js').Settings} Settings
  *
  * @typedef {{ name: string, set: DataSet, part: Part }} Test  `name` is its column in tables
  *
@@ -74,7 +76,7 @@ export const PROTOCOLS = {
  * All jobs, data set by data set; zero-shot first.
  * @param {Sweep} sweep
  * @param {Context} context
- * @param {import('../methods.js').ClipConfig} model  sizes
+ * @param {import('../methods/method.js').ClipConfig} model  sizes
  * @returns {Job[]}
  */
 export function planJobs(sweep, context, model) {

@@ -3,10 +3,10 @@
  * logs alone, to the byte: no times, no paths, nothing of the machine.
  */
 import path from 'node:path';
-import { writeWhole } from '../node/whole-files.js';
-import { MudptError } from '../errors.js';
+import { MudptError } from '../base/errors.js';
 import { linePlotSvg } from '../node/charts.js';
 import { fileName, printable } from '../node/names.js';
+import { writeWhole } from '../node/whole-files.js';
 import { checkTogether, readLogs } from './logs.js';
 import { AVERAGE } from './plan.js';
 import { shotsOf, summarize } from './tables.js';

@@ -5,9 +5,9 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import os from 'node:os';
-import { mean } from '../metrics.js';
+import { mean } from '../classifier/metrics.js';
 import { onDisk } from '../node/paths.js';
-import { countEach, drawShots } from '../shots.js';
+import { countEach, drawShots } from '../training/shots.js';
 import { withOtherClasses } from './other-classes.js';
 import { classesOf, examplesOf, insidePath, sameNames } from './sets.js';
 
@@ -37,7 +37,7 @@ import { classesOf, examplesOf, insidePath, sameNames } from './sets.js';
 /**
  * @param {Clip} clip
  * @param {Job} job
- * @param {{ core: import('../core.js').Core, onProgress?: OnProgress, signal?: AbortSignal }} options  core: any
+ * @param {{ core: import('../core/core.js').Core, onProgress?: OnProgress, signal?: AbortSignal }} options  core: any
  *   instance of the library; it says which pictures are drawn
  * @returns {Promise<Log>}
  */
@@ -81,14 +81,14 @@ export async function runJob(clip, job, { core, onProgress = () => {}, signal })
 
 /**
  * @param {Clip} clip
- * @param {import('../core.js').Core} core
+ * @param {import('../core/core.js').Core} core
  * @param {Job} job
  * @param {OnProgress} onProgress
  * @param {AbortSignal} [signal]
  */
 async function train(clip, core, { identity, train }, onProgress, signal) {
   const { set, part } = /** @type {NonNullable<Job['train']>} */ (train);
-  const settings = /** @type {import('../methods.js').Settings} */ (identity.settings);
+  const settings = /** @type {import('../methods/method.js').Settings} */ (identity.settings);
   const list = examplesOf(set, part, 'train');
   const classes = classesOf(set, part);
   const examples = list.map(({ path, label }) => ({ image: path, label }));

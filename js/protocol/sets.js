@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { MudptError } from '../errors.js';
+import { MudptError } from '../base/errors.js';
 import { loadDataset } from '../node/datasets.js';
 import { onDisk } from '../node/paths.js';
 

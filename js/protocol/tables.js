@@ -2,8 +2,8 @@
  * From logs of runs to the papers' tables. Everything, the harmonic mean and the averages over data sets included, is
  * computed for each seed first; a cell is the mean and the sample standard deviation of that over the seeds.
  */
-import { METHODS } from '../methods.js';
-import { mean } from '../metrics.js';
+import { mean } from '../classifier/metrics.js';
+import { METHODS } from '../methods/methods.js';
 import { AVERAGE, OTHERS, PROTOCOLS } from './plan.js';
 
 /**

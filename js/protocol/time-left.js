@@ -1,5 +1,5 @@
 /** How long the runs of a sweep that are still to come will take, judged by those that are finished. */
-import { METHODS } from '../methods.js';
+import { METHODS } from '../methods/methods.js';
 import { classesOf, examplesOf } from './sets.js';
 
 /** A training step goes forward and backward. */

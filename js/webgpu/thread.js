@@ -1,6 +1,7 @@
 /**
- * The thread that owns the GPU device: a worker that js/device.js starts and asks, one call at a time. The asker waits:
- * where memory is shared for the answer in it, elsewhere for a message, and then it reads and writes its memory for us.
+ * The thread that owns the GPU device: a worker that js/core/device.js starts and asks, one call at a time. The asker
+ * waits: where memory is shared for the answer in it, elsewhere for a message, and then it reads and writes its memory
+ * for us.
  */
 import { Engine } from './engine.js';
 import { LAYOUT, STATE } from './mailbox.js';

@@ -58,9 +58,9 @@ const FAULTS = {
   '/html-for-wasm/': (file) =>
     file.endsWith('.wasm') ? ['text/html', '<!doctype html><title>My app</title>'] : undefined,
   '/crashing-worker/': (file) =>
-    file === 'worker.js' ? ['text/javascript', "onmessage = () => { throw new Error('boom'); };"] : undefined,
+    file === 'worker/worker.js' ? ['text/javascript', "onmessage = () => { throw new Error('boom'); };"] : undefined,
   '/trapping-worker/': (file) =>
-    file === 'worker.js' ? ['text/javascript', TRAPPING + readFileSync(path.join(ROOT, 'js', file))] : undefined,
+    file === 'worker/worker.js' ? ['text/javascript', TRAPPING + readFileSync(path.join(ROOT, 'js', file))] : undefined,
 };
 
 /**

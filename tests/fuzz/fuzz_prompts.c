@@ -1,5 +1,6 @@
-/* Saved classifiers from anywhere: sizes, sentences, prompts, text features and training state, as js/classifier.js
- * and js/checkpoint.js hand them over from a file; then everything a classifier is asked for.
+/* Saved classifiers from anywhere: sizes, sentences, prompts, text features and training state, as
+ * js/classifier/classifier.js and js/training/checkpoint.js hand them over from a file; then everything a classifier is
+ * asked for.
  */
 #include "../c/tiny_clip.h"
 #include "input.h"

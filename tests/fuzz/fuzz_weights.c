@@ -1,5 +1,5 @@
-/* Models from anywhere: a configuration, then tensors with their names, types, shapes and bytes, as js/model.js sends
- * them from a file. The empty input is a whole model; a byte makes one step wrong.
+/* Models from anywhere: a configuration, then tensors with their names, types, shapes and bytes, as js/loading/model.js
+ * sends them from a file. The empty input is a whole model; a byte makes one step wrong.
  */
 #include "input.h"
 

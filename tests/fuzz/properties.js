@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 
-import { ERROR_CODES, MudptError } from '../../js/errors.js';
+import { ERROR_CODES, MudptError } from '../../js/base/errors.js';
 
 export const RUNS = Number(process.env.MUDPT_FUZZ_RUNS ?? 300);
 const seed = process.env.MUDPT_FUZZ_SEED ? Number(process.env.MUDPT_FUZZ_SEED) : undefined;

@@ -7,7 +7,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 import { exportOfficial, loadClip } from '../../js/index.js';
-import { floatsOf, headerOf, writeSafetensors } from '../../js/safetensors.js';
+import { floatsOf, headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
 import {
   GOLDEN,
   PICTURES,

@@ -17,9 +17,9 @@ import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 
-import { keptAddress } from '../../js/address.js';
+import { keptAddress } from '../../js/base/address.js';
 import { cache } from '../../js/index.js';
-import { openSource } from '../../js/source.js';
+import { openSource } from '../../js/files/source.js';
 import { CLASSES, OTHERS, answer, load, makeModel, scoresOf, serving } from './downloads.js';
 import { isError, temporaryFolder } from './models.js';
 

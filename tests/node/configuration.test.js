@@ -8,11 +8,11 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 
-import { architectureFromConfig } from '../../js/configuration.js';
-import { createCore } from '../../js/core.js';
+import { architectureFromConfig } from '../../js/loading/configuration.js';
+import { createCore } from '../../js/core/core.js';
 import { loadClip } from '../../js/index.js';
-import { architectureFromModelCfg, fromPreprocessCfg } from '../../js/open-clip.js';
-import { fromImageProcessor } from '../../js/preprocessing.js';
+import { architectureFromModelCfg, fromPreprocessCfg } from '../../js/loading/open-clip.js';
+import { fromImageProcessor } from '../../js/loading/preprocessing.js';
 import { GOLDEN, WAYS, difference, isError, openCore, temporaryFolder } from './models.js';
 import { featuresOf, golden, makeSmall } from './small-models.js';
 import { normalize, testView } from './views.js';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { halfBits, toIntegers } from '../../js/cli/convert-model.js';
 import { loadClip } from '../../js/index.js';
-import { headerOf, writeSafetensors } from '../../js/safetensors.js';
+import { headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
 import { golden, makeDataset, mudpt as spawnMudpt, pictoclip, workFolder } from './command.js';
 
 const cwd = workFolder();

@@ -1,4 +1,4 @@
-/** The library's functions through js/core.js: on every module, with one thread and with two. */
+/** The library's functions through js/core/core.js: on every module, with one thread and with two. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -6,9 +6,9 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 
-import { createCore } from '../../js/core.js';
-import { MudptError } from '../../js/errors.js';
-import { halfToFloat } from '../../js/exchange.js';
+import { createCore } from '../../js/core/core.js';
+import { MudptError } from '../../js/base/errors.js';
+import { halfToFloat } from '../../js/classifier/exchange.js';
 import {
   GOLDEN,
   PICTURES,
@@ -24,7 +24,7 @@ import {
 } from './models.js';
 import { cropView, imageRgb, imageSize, normalize, testView } from './views.js';
 
-const CORE = new URL('../../js/core.js', import.meta.url).href;
+const CORE = new URL('../../js/core/core.js', import.meta.url).href;
 /** The first picture of a golden batch and everything a classifier needs. */
 const golden = json('tiny-a/mudpt.json');
 const answers = tensors('tiny-a/mudpt.safetensors');

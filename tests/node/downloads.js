@@ -4,10 +4,10 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { Clip } from '../../js/clip.js';
-import { createCore } from '../../js/core.js';
-import { loadModel } from '../../js/model.js';
-import { headerOf, writeSafetensors } from '../../js/safetensors.js';
-import { openSource } from '../../js/source.js';
+import { createCore } from '../../js/core/core.js';
+import { loadModel } from '../../js/loading/model.js';
+import { headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
+import { openSource } from '../../js/files/source.js';
 import { makeClip } from '../make-clip.js';
 import { startServer } from './http-servers.js';
 import { PICTURES } from './models.js';

@@ -4,9 +4,9 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from '
 import path from 'node:path';
 import { test } from 'node:test';
 import pc from 'picocolors';
+import { measure } from '../../js/classifier/metrics.js';
 import { show } from '../../js/cli/eval.js';
 import { width } from '../../js/cli/terminal.js';
-import { measure } from '../../js/metrics.js';
 import { CLASSES, makeDataset, mudpt as spawnMudpt, workFolder } from './command.js';
 
 const cwd = workFolder();

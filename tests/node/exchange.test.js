@@ -8,9 +8,9 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { exportOfficial, loadClip } from '../../js/index.js';
-import { readOfficial } from '../../js/exchange.js';
-import { blobFile } from '../../js/files.js';
-import { floatsOf, headerOf, writeSafetensors } from '../../js/safetensors.js';
+import { readOfficial } from '../../js/classifier/exchange.js';
+import { blobFile } from '../../js/files/files.js';
+import { floatsOf, headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
 import { makeDataset, mudpt, pictoclip, workFolder } from './command.js';
 import { Tensors, readJson } from './golden-files.js';
 import { methodOf, sentencesOf } from './golden-model.js';

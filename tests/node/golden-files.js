@@ -4,8 +4,8 @@ import path from 'node:path';
 
 import { decode } from 'fast-png';
 
-import { halfToFloat } from '../../js/exchange.js';
-import { headerOf } from '../../js/safetensors.js';
+import { halfToFloat } from '../../js/classifier/exchange.js';
+import { headerOf } from '../../js/loading/safetensors.js';
 
 /** The faults of one golden case; the first is shown, the others are counted. */
 export class Outcome {

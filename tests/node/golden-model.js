@@ -1,9 +1,9 @@
 /** Golden cases of models for golden.js: every method's features, logits, loss, gradients and training run. */
 import path from 'node:path';
 
-import { DTYPES } from '../../js/core.js';
-import { loadModel } from '../../js/model.js';
-import { openSource } from '../../js/source.js';
+import { DTYPES } from '../../js/core/core.js';
+import { loadModel } from '../../js/loading/model.js';
+import { openSource } from '../../js/files/source.js';
 import { Tensors, checkMethod, compare, compareNumber, readJson } from './golden-files.js';
 
 /** What block integers may be off by, where it is more than a case allows f32. */
@@ -20,7 +20,7 @@ const FAST_TOLERANCE = {
 
 const POSITIONS = ['end', 'middle', 'front'];
 
-/** A golden case's method with its sizes, as js/core.js takes it. */
+/** A golden case's method with its sizes, as js/core/core.js takes it. */
 export function methodOf(name, hyper) {
   const { n, depth } = hyper;
   switch (name) {
@@ -109,7 +109,7 @@ function lossOf(logits, labels) {
 class GoldenCase {
   /**
    * @param {import('./golden-files.js').Outcome} outcome
-   * @param {import('../../js/core.js').Core} core
+   * @param {import('../../js/core/core.js').Core} core
    * @param {number} clip
    * @param {object} json
    * @param {Tensors} tensors

@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { loadModel } from '../../js/model.js';
-import { openSource } from '../../js/source.js';
-import { ClipTokenizer } from '../../js/tokenizer.js';
+import { loadModel } from '../../js/loading/model.js';
+import { openSource } from '../../js/files/source.js';
+import { ClipTokenizer } from '../../js/loading/tokenizer.js';
 import { Tensors, checkMethod, compare, comparePictures, readBytes, readJson, readPng } from './golden-files.js';
 import { methodOf, setParameters } from './golden-model.js';
 import { cropPixels, cropView, imageSize, normalize, testView } from './views.js';

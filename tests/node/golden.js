@@ -13,8 +13,8 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { DTYPES, PRECISIONS, VARIANTS, createCore } from '../../js/core.js';
-import { Device } from '../../js/device.js';
+import { DTYPES, PRECISIONS, VARIANTS, createCore } from '../../js/core/core.js';
+import { Device } from '../../js/core/device.js';
 import { Report, readJson } from './golden-files.js';
 import { runConfig } from './golden-model.js';
 import { runCrops, runPreprocess, runReplay, runSchedule, runTokenizer } from './golden-others.js';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { loadClip } from '../../js/index.js';
-import { floatsOf, headerOf } from '../../js/safetensors.js';
+import { floatsOf, headerOf } from '../../js/loading/safetensors.js';
 import { PICTURES, TINY_A, WAYS, difference, json, named, tensors } from './models.js';
 
 const CLASSES = ['cat', 'sail boat', 'x'];

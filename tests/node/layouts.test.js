@@ -4,9 +4,9 @@ import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promise
 import path from 'node:path';
 import { describe, test } from 'node:test';
 
-import { modelAddress } from '../../js/address.js';
+import { modelAddress } from '../../js/base/address.js';
 import { loadClip } from '../../js/index.js';
-import { writeSafetensors } from '../../js/safetensors.js';
+import { writeSafetensors } from '../../js/loading/safetensors.js';
 import { mudpt } from './command.js';
 import { GOLDEN, isError, temporaryFolder } from './models.js';
 import { golden, makeSmall, tensorsOf } from './small-models.js';

@@ -9,13 +9,13 @@ import { cp, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
 
-import { modelAddress } from '../../js/address.js';
-import { createCore, DTYPES, TEXT } from '../../js/core.js';
-import { droppedFiles } from '../../js/files.js';
+import { modelAddress } from '../../js/base/address.js';
+import { createCore, DTYPES, TEXT } from '../../js/core/core.js';
+import { droppedFiles } from '../../js/files/files.js';
 import { loadClip } from '../../js/index.js';
-import { loadModel } from '../../js/model.js';
-import { headerOf, writeSafetensors } from '../../js/safetensors.js';
-import { openSource } from '../../js/source.js';
+import { loadModel } from '../../js/loading/model.js';
+import { headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
+import { openSource } from '../../js/files/source.js';
 import { CLASSES, OTHERS, VOCAB, WIDTH, answer, load, makeModel, scoresOf, serving } from './downloads.js';
 import { PICTURES, isError, temporaryFolder } from './models.js';
 

@@ -5,8 +5,10 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 
 import { MudptError, loadClip } from '../../js/index.js';
-import { headerOf, writeHeader } from '../../js/safetensors.js';
-import { METHODS, promptSentences, resolveSettings } from '../../js/methods.js';
+import { headerOf, writeHeader } from '../../js/loading/safetensors.js';
+import { METHODS } from '../../js/methods/methods.js';
+import { promptSentences } from '../../js/methods/sentences.js';
+import { resolveSettings } from '../../js/methods/settings.js';
 import { refuseMemory } from '../browser/refusing-memory.js';
 import { mudpt, pictoclip, workFolder } from './command.js';
 import { startServer } from './http-servers.js';

@@ -4,10 +4,10 @@ import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { createCore } from '../../js/core.js';
+import { createCore } from '../../js/core/core.js';
 import { loadClip } from '../../js/index.js';
-import { floatsOf, headerOf, writeSafetensors } from '../../js/safetensors.js';
-import { drawShots } from '../../js/shots.js';
+import { floatsOf, headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
+import { drawShots } from '../../js/training/shots.js';
 import { makeDataset, mudpt, workFolder } from './command.js';
 import { PICTURES, TINY_A, TINY_B, isError, scores } from './models.js';
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { argmax, calibration, CALIBRATION_BINS, measure, softmax } from '../../js/metrics.js';
+import { argmax, calibration, CALIBRATION_BINS, measure, softmax } from '../../js/classifier/metrics.js';
 
 const near = (value, expected) => assert.ok(Math.abs(value - expected) < 1e-12, `${value}, expected ${expected}`);
 

@@ -9,8 +9,8 @@ import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 
 import { loadClip } from '../../js/index.js';
-import { headerOf, writeHeader, writeSafetensors } from '../../js/safetensors.js';
-import { openSource } from '../../js/source.js';
+import { headerOf, writeHeader, writeSafetensors } from '../../js/loading/safetensors.js';
+import { openSource } from '../../js/files/source.js';
 import { makeClip } from '../make-clip.js';
 import { mudpt } from './command.js';
 import { GOLDEN, PICTURES, TINY_A, TINY_B, difference, isError, temporaryFolder } from './models.js';

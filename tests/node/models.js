@@ -7,11 +7,11 @@ import path from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { createCore } from '../../js/core.js';
-import { ERROR_CODES, MudptError } from '../../js/errors.js';
-import { loadModel } from '../../js/model.js';
-import { floatsOf, headerOf } from '../../js/safetensors.js';
-import { openSource } from '../../js/source.js';
+import { createCore } from '../../js/core/core.js';
+import { ERROR_CODES, MudptError } from '../../js/base/errors.js';
+import { loadModel } from '../../js/loading/model.js';
+import { floatsOf, headerOf } from '../../js/loading/safetensors.js';
+import { openSource } from '../../js/files/source.js';
 
 export const GOLDEN = fileURLToPath(new URL('../golden/', import.meta.url));
 export const TINY_A = path.join(GOLDEN, 'tiny-a/model');

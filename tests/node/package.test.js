@@ -62,7 +62,7 @@ test('what a page downloads stays within its budget', async (t) => {
   const apart = {
     name: 'apart',
     setup: ({ onResolve }) =>
-      onResolve({ filter: /^\.\// }, ({ kind, path: name, resolveDir }) => {
+      onResolve({ filter: /^\.\.?\// }, ({ kind, path: name, resolveDir }) => {
         if (kind !== 'dynamic-import') return undefined;
         later.add(path.relative(ROOT, path.join(resolveDir, name)));
         return { path: name, external: true };
@@ -71,7 +71,7 @@ test('what a page downloads stays within its budget', async (t) => {
   const stdin = { contents: "import { loadClip } from './js/index.js'; console.log(loadClip);", resolveDir: ROOT };
   const sizes = {
     'in the page': await bundled('', { entryPoints: [], stdin, plugins: [apart] }),
-    worker: await bundled('js/worker.js', { format: 'iife', logLevel: 'error' }), // of import.meta
+    worker: await bundled('js/worker/worker.js', { format: 'iife', logLevel: 'error' }), // of import.meta
     WebAssembly: Math.max(
       ...['mudpt', 'mudpt-relaxed'].map((name) => gzipped(readFileSync(inTree(`js/wasm/${name}.wasm`)))),
     ),
@@ -100,7 +100,7 @@ test('what a page downloads stays within its budget', async (t) => {
 
 test('the worker and the threads are one piece each, which every bundler can make a classic script of', async () => {
   // Vite up to 7 cannot, where a bundler sees an import() in what they are made of.
-  const entryPoints = ['js/worker.js', 'js/wasm/mudpt.mjs', 'js/webgpu/thread.js'].map(inTree);
+  const entryPoints = ['js/worker/worker.js', 'js/wasm/mudpt.mjs', 'js/webgpu/thread.js'].map(inTree);
   const options = {
     bundle: true,
     write: false,
@@ -110,7 +110,9 @@ test('the worker and the threads are one piece each, which every bundler can mak
   };
   const { metafile } = await build({ ...options, format: 'esm', entryPoints, absWorkingDir: ROOT });
   const files = Object.entries(metafile.inputs);
-  assert.ok(['js/worker.js', 'js/open-clip.js', 'js/webgpu/thread.js'].every((file) => metafile.inputs[file]));
+  assert.ok(
+    ['js/worker/worker.js', 'js/loading/open-clip.js', 'js/webgpu/thread.js'].every((file) => metafile.inputs[file]),
+  );
   const dynamic = files.flatMap(([file, { imports }]) =>
     imports.filter(({ kind }) => kind === 'dynamic-import').map(({ path: to }) => `${file} imports ${to}`),
   );
@@ -123,7 +125,13 @@ test('what package.json promises is there, and nothing else', async () => {
   const targets = (value) => (typeof value === 'string' ? [value] : Object.values(value).flatMap(targets));
   for (const file of targets([document.exports, document.bin, document.types]))
     assert.ok(files.includes(path.normalize(file)), file);
-  for (const file of ['js/worker.js', 'js/wasm/mudpt.wasm', 'js/wasm/mudpt-relaxed.wasm', 'LICENSE', 'README.md'])
+  for (const file of [
+    'js/worker/worker.js',
+    'js/wasm/mudpt.wasm',
+    'js/wasm/mudpt-relaxed.wasm',
+    'LICENSE',
+    'README.md',
+  ])
     assert.ok(files.includes(file), file);
   const foreign = files.filter(
     (file) => !/^(js|docs|models\/pictoclip)\/|^[A-Z-]+\.md$|^LICENSE$|^package\.json$/.test(file),

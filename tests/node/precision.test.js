@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { MudptError, loadClip } from '../../js/index.js';
-import { METHODS, promptSentences, resolveSettings } from '../../js/methods.js';
-import { loadModel } from '../../js/model.js';
-import { openSource } from '../../js/source.js';
+import { METHODS } from '../../js/methods/methods.js';
+import { promptSentences } from '../../js/methods/sentences.js';
+import { resolveSettings } from '../../js/methods/settings.js';
+import { loadModel } from '../../js/loading/model.js';
+import { openSource } from '../../js/files/source.js';
 import { PICTURES, TINY_A, WAYS, difference, named, openCore } from './models.js';
 
 const CLASSES = ['cat', 'sail boat', 'x'];

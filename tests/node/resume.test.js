@@ -8,7 +8,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { loadClip } from '../../js/index.js';
-import { headerOf, writeSafetensors } from '../../js/safetensors.js';
+import { headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
 import { makeDataset, mudpt, workFolder } from './command.js';
 import { PICTURES, TINY_A, TINY_B, isError } from './models.js';
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { MudptError } from '../../js/errors.js';
+import { MudptError } from '../../js/base/errors.js';
 import {
   floatsOf,
   headerOf,
@@ -12,7 +12,7 @@ import {
   streamTensors,
   writeHeader,
   writeSafetensors,
-} from '../../js/safetensors.js';
+} from '../../js/loading/safetensors.js';
 
 const utf8 = new TextEncoder();
 

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { before, test } from 'node:test';
 
 import { loadClip } from '../../js/index.js';
-import { floatsOf, headerOf, writeSafetensors } from '../../js/safetensors.js';
+import { floatsOf, headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
 import { makeClip } from '../make-clip.js';
 import { mudpt } from './command.js';
 import { isError, temporaryFolder } from './models.js';

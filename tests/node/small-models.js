@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { writeSafetensors } from '../../js/safetensors.js';
+import { writeSafetensors } from '../../js/loading/safetensors.js';
 import { GOLDEN } from './models.js';
 
 const FOLDER = path.join(GOLDEN, 'configurations');

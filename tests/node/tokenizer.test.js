@@ -4,8 +4,11 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 
-import { METHODS, checkClasses, promptSentences, resolveSettings, templateSentences } from '../../js/methods.js';
-import { ClipTokenizer } from '../../js/tokenizer.js';
+import { checkClasses } from '../../js/methods/classes.js';
+import { METHODS } from '../../js/methods/methods.js';
+import { promptSentences, templateSentences } from '../../js/methods/sentences.js';
+import { resolveSettings } from '../../js/methods/settings.js';
+import { ClipTokenizer } from '../../js/loading/tokenizer.js';
 import { GOLDEN, isError, json } from './models.js';
 
 const other = (change) => ({ model: { ...json('tokenizer/tokenizer.json').model, ...change } });

@@ -1,5 +1,5 @@
 /** What tests look at in pictures and no program needs: pixels, views and their normalisation by the C library. */
-import { TRANSFORM } from '../../js/structs.js';
+import { TRANSFORM } from '../../js/core/structs.js';
 
 const call = (core, name, ...args) => core.memory.module[`_mudpt_${name}`](...args);
 

@@ -5,12 +5,12 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { createCore } from '../../js/core.js';
-import { Device } from '../../js/device.js';
+import { createCore } from '../../js/core/core.js';
+import { Device } from '../../js/core/device.js';
 import { loadClip } from '../../js/index.js';
-import { loadModel } from '../../js/model.js';
+import { loadModel } from '../../js/loading/model.js';
 import { startDeviceThread } from '../../js/node/platform.js';
-import { openSource } from '../../js/source.js';
+import { openSource } from '../../js/files/source.js';
 import { ANSWER, CALL } from '../../js/webgpu/layout.js';
 import { LAYOUT } from '../../js/webgpu/mailbox.js';
 import { chooseTiles } from '../../js/webgpu/tuning.js';

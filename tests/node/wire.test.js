@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Classifier } from '../../js/classifier.js';
+import { Classifier } from '../../js/classifier/classifier.js';
 import { Clip } from '../../js/clip.js';
-import { Connection } from '../../js/connection.js';
-import { MudptError } from '../../js/errors.js';
-import { RemoteClip, RemoteTuneJob } from '../../js/remote.js';
-import { TuneJob } from '../../js/tune.js';
-import { MEMBERS, NOTE, packError, unpackError } from '../../js/wire.js';
+import { Connection } from '../../js/worker/connection.js';
+import { MudptError } from '../../js/base/errors.js';
+import { RemoteClip, RemoteTuneJob } from '../../js/worker/remote.js';
+import { TuneJob } from '../../js/training/tune.js';
+import { MEMBERS, NOTE, packError, unpackError } from '../../js/worker/wire.js';
 
 const membersOf = ({ prototype }) => Object.getOwnPropertyNames(prototype).filter((name) => name !== 'constructor');
 

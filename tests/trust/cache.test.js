@@ -14,10 +14,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 
-import { MudptError } from '../../js/errors.js';
+import { MudptError } from '../../js/base/errors.js';
 import { cache } from '../../js/index.js';
-import { writeSafetensors } from '../../js/safetensors.js';
-import { loadFrom, openSource, readText } from '../../js/source.js';
+import { writeSafetensors } from '../../js/loading/safetensors.js';
+import { loadFrom, openSource, readText } from '../../js/files/source.js';
 import { count } from './table.js';
 
 const RUNS = Number(process.env.MUDPT_RUNS ?? 40);

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { loadClip } from '../../js/clip.js';
-import { createCore } from '../../js/core.js';
+import { createCore } from '../../js/core/core.js';
 import { PICTURES, TINY_A, openCore } from '../node/models.js';
 import { count } from './table.js';
 import { testView } from '../node/views.js';

@@ -11,7 +11,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { loadClip } from '../../js/clip.js';
-import { MudptError } from '../../js/errors.js';
+import { MudptError } from '../../js/base/errors.js';
 import { loadDataset } from '../../js/node/datasets.js';
 import { PICTURES, TINY_A } from '../node/models.js';
 import { count } from './table.js';

@@ -2,11 +2,11 @@
  * What a WebGPU device must do, as cases that run alike in Node and in a page's worker (page.js, worker.js): each
  * throws what is wrong. Folders are given by `at`, for a path in this tree.
  */
-import { createCore } from '../../js/core.js';
-import { SIZES, chooseDevice, startDevice } from '../../js/device-check.js';
-import { Device } from '../../js/device.js';
-import { loadModel } from '../../js/model.js';
-import { openSource } from '../../js/source.js';
+import { createCore } from '../../js/core/core.js';
+import { SIZES, chooseDevice, startDevice } from '../../js/core/device-check.js';
+import { Device } from '../../js/core/device.js';
+import { openSource } from '../../js/files/source.js';
+import { loadModel } from '../../js/loading/model.js';
 import { CALL, TOWER, TOWER_WORDS } from '../../js/webgpu/layout.js';
 import { Report, Tensors, readJson } from '../node/golden-files.js';
 import { methodOf, runConfig, sentencesOf, setParameters } from '../node/golden-model.js';

@@ -6,9 +6,9 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 
-import { Device } from '../../js/device.js';
+import { Device } from '../../js/core/device.js';
 import { loadClip } from '../../js/index.js';
-import { floatsOf, headerOf } from '../../js/safetensors.js';
+import { floatsOf, headerOf } from '../../js/loading/safetensors.js';
 import { EXAMPLES, MODEL, TUNING } from '../browser/task.js';
 import { temporaryFolder } from '../node/models.js';
 import { casesOf } from './cases.js';

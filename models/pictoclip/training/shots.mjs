@@ -3,8 +3,8 @@
 //   node shots.mjs DATA SHOTS SEED
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createCore } from '../../../js/core.js';
-import { drawShots } from '../../../js/shots.js';
+import { createCore } from '../../../js/core/core.js';
+import { drawShots } from '../../../js/training/shots.js';
 
 const [data, shots, seed] = process.argv.slice(2);
 const { classes, train } = JSON.parse(await readFile(join(data, 'split.json'), 'utf8'));

@@ -1,0 +1,430 @@
+/**
+ * A classifier: a model, class names, and for tuned ones the prompts. It answers for pictures, is measured on
+ * examples, and can be saved as one small file that needs no text tower when it is loaded again.
+ *
+ * The file holds text features and the prompts after the injection (docs/file-formats.md). Where every picture has
+ * text prompts of its own (CoCoOp) nothing can be folded: such a file has the method's parameters and the sentences'
+ * ids, each filled up with -1; it needs the text tower.
+ */
+import { MudptError, checkOptions, reasonOf } from '../base/errors.js';
+import { MOST_MEASURED } from '../base/limits.js';
+import { nextTurn } from '../base/platform.js';
+import { seldom } from '../base/progress.js';
+import { writeSafetensors } from '../loading/safetensors.js';
+import { METHODS } from '../methods/methods.js';
+import { promptSentences } from '../methods/sentences.js';
+import { BrokenPictures } from '../pictures/broken.js';
+import { decodeImage, readImage } from '../pictures/images.js';
+import { addClasses } from './add-classes.js';
+import { attentionOf, firstPrompts, nearestWords, savedPrompts } from './inside.js';
+import { argmax, measure, softmax } from './metrics.js';
+import { CLASSIFIER, SavedFile, describe, idsTensor, rawTensors } from './saved.js';
+
+const PICTURES_AT_ONCE = 8;
+/** Files that are decoded together; a larger one is by itself. */
+const BYTES_AT_ONCE = 8 * 2 ** 20;
+
+/**
+ * @typedef {object} Model what belongs to one loaded CLIP
+ * @property {import('../core/core.js').Core} core
+ * @property {number} clip handle
+ * @property {import('../core/core.js').ClipConfig} config
+ * @property {import('../loading/tokenizer.js').ClipTokenizer} tokenizer
+ * @property {import('../loading/token-rows.js').NeedTokens} needTokens must be awaited before sentences are given to
+ *   the library
+ * @property {string} fingerprint
+ * @property {boolean} upright whether pictures are turned as their EXIF orientation says
+ * @property {number} [timeout] milliseconds that a picture may take to come
+ *
+ * @typedef {{ image: any, label: string | number }} Example
+ *
+ * @typedef {object} Details what a classifier is, beyond its numbers
+ * @property {string} method
+ * @property {string[]} classes
+ * @property {string[]} [templates] zero-shot
+ * @property {import('../methods/method.js').Settings} [settings] of the training run; shots: as many as a class had,
+ *   at most
+ * @property {{ pictures: number, least: number, most: number }} [trainedOn] in all, and of a class
+ */
+
+/** How names are compared where they are not written alike: without spaces around, accents in one form. */
+const plain = (name) => (typeof name === 'string' ? name.normalize('NFC').trim() : name);
+
+/**
+ * Labels of examples as indices. A name that two classes have says neither.
+ * @param {string[]} classes
+ * @param {unknown} examples
+ * @returns {number[]}
+ */
+export function labelsOf(classes, examples) {
+  if (!Array.isArray(examples)) throw new MudptError('argument', 'examples must be an array of { image, label }');
+  /** @type {Map<unknown, number>} */
+  const indices = new Map();
+  classes.forEach((name, i) => indices.set(plain(name), i));
+  classes.forEach((name, i) => indices.set(name, i)); // as it is written goes first
+  const repeated = new Set(classes.filter((name, i) => indices.get(name) !== i));
+  return examples.map((example, i) => {
+    const label = example?.label;
+    if (Number.isInteger(label) && label >= 0 && label < classes.length) return label;
+    const index = indices.get(label) ?? indices.get(plain(label));
+    if (index !== undefined && repeated.has(classes[index])) {
+      const places = classes.flatMap((name, at) => (name === classes[index] ? [at] : []));
+      const all = `classes ${places.join(' and ')} are called`;
+      throw new MudptError('argument', `the label of example ${i} is "${label}", as ${all}`, 'give the index');
+    }
+    if (index !== undefined) return index;
+    const some =
+      classes
+        .slice(0, 5)
+        .map((name) => `"${name}"`)
+        .join(', ') + (classes.length > 5 ? ', …' : '');
+    throw new MudptError(
+      'argument',
+      `the label of example ${i} is ${JSON.stringify(label)}, expected a class (${some}) or 0 to ${classes.length - 1}`,
+    );
+  });
+}
+
+/** @param {unknown} topK */
+function checkTopK(topK) {
+  if (topK === Infinity || (Number.isInteger(topK) && Number(topK) >= 1)) return;
+  throw new MudptError('argument', `topK is ${topK}, expected a whole number from 1, or Infinity for all`);
+}
+
+export class Classifier {
+  /** @type {Model} */
+  #model;
+  #handle;
+  #details;
+  #saved;
+
+  /**
+   * @param {Model} model
+   * @param {number} handle of the library's classifier, which this object owns from now on
+   * @param {Details} details
+   * @param {Uint8Array} [saved] the file that it came from
+   */
+  constructor(model, handle, details, saved) {
+    this.#model = model;
+    this.#handle = handle;
+    this.#details = details;
+    this.#saved = saved;
+  }
+
+  get classes() {
+    return [...this.#details.classes];
+  }
+
+  get method() {
+    return this.#details.method;
+  }
+
+  /** How it was trained; null where nothing was. */
+  get settings() {
+    return this.#details.settings ? { ...this.#details.settings } : null;
+  }
+
+  /** What the model sees of one picture, which is decoded here or by the browser, made small and let go. */
+  async #view(picture) {
+    const { core, clip, upright } = this.#model;
+    const handle = await decodeImage(core, picture, upright);
+    try {
+      return core.clipTestPixels(clip, handle);
+    } finally {
+      core.imageFree(handle);
+    }
+  }
+
+  /** The same of a few pictures, one behind the other; files are decoded on all threads. */
+  async #pixels(images, names, signal) {
+    const { core, clip, config, upright, timeout } = this.#model;
+    const size = 3 * config.image ** 2;
+    const pixels = new Float32Array(images.length * size);
+    let done = 0;
+    let read = [];
+    let bytes = 0;
+    const decode = async () => {
+      const now = read;
+      [read, bytes] = [[], 0];
+      const files = now.map((picture) => picture.bytes);
+      const seen = now.length > 1 ? core.clipTestFiles(clip, files, upright) : [];
+      for (const [i, picture] of now.entries()) {
+        signal?.throwIfAborted();
+        pixels.set(seen[i] ?? (await this.#view(picture)), size * done++);
+      }
+    };
+    try {
+      for (const [i, image] of images.entries()) {
+        const picture = await readImage(image, names[i], signal, timeout);
+        const more = 'bytes' in picture ? picture.bytes.length : Infinity; // pixels are by themselves
+        if (bytes + more > BYTES_AT_ONCE) await decode();
+        read.push(picture);
+        bytes += more;
+        if (bytes === Infinity) await decode(); // and one picture's at a time
+      }
+    } finally {
+      await decode(); // if one cannot be read, faults of those before it come first
+    }
+    return pixels;
+  }
+
+  /** Logits of a few pictures. @returns {Promise<Float32Array[]>} */
+  async #logits(images, names, signal) {
+    const { core } = this.#model;
+    const pixels = await this.#pixels(images, names, signal);
+    const { logits } = await core.classifierLogits(this.#handle, pixels);
+    const count = this.#details.classes.length;
+    return images.map((_, i) => logits.subarray(i * count, (i + 1) * count));
+  }
+
+  /**
+   * Logits of a few examples; one whose picture cannot be read is left out, where somebody takes it.
+   * @param {Example[]} examples
+   * @param {number} first index of the first
+   * @param {BrokenPictures} broken
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<{ index: number, logits: Float32Array }[]>}
+   */
+  async #logitsOf(examples, first, broken, signal) {
+    const names = examples.map((_, i) => `the picture of example ${first + i}`);
+    try {
+      const images = examples.map(({ image }) => image);
+      return (await this.#logits(images, names, signal)).map((logits, i) => ({ index: first + i, logits }));
+    } catch (error) {
+      if (!broken.takes(error)) throw error;
+      if (examples.length === 1) {
+        broken.add(error, first);
+        return [];
+      }
+      const each = [];
+      for (const [i, example] of examples.entries()) {
+        each.push(...(await this.#logitsOf([example], first + i, broken, signal)));
+      }
+      return each;
+    }
+  }
+
+  /**
+   * @param {any} image
+   * @param {{ topK?: number, transfer?: boolean, signal?: AbortSignal }} [options]
+   */
+  async classify(image, options = {}) {
+    checkOptions(options, ['topK', 'transfer', 'signal']);
+    const { topK = 5, signal } = options;
+    checkTopK(topK);
+    signal?.throwIfAborted();
+    const [logits] = await this.#logits([image], ['the picture'], signal);
+    const scores = softmax(logits);
+    return this.#details.classes
+      .map((label, index) => ({ label, score: scores[index], index }))
+      .sort((a, b) => b.score - a.score)
+      .slice(0, topK);
+  }
+
+  /**
+   * @param {Example[]} examples
+   * @param {{ onProgress?: (progress: { done: number, total: number }) => void, transfer?: boolean,
+   *   onBroken?: (broken: import('../pictures/broken.js').Told) => void, signal?: AbortSignal }} [options]
+   */
+  async evaluate(examples, options = {}) {
+    checkOptions(options, ['onProgress', 'onBroken', 'transfer', 'signal']);
+    const { onProgress, onBroken, signal } = options;
+    const broken = new BrokenPictures(onBroken);
+    const { classes } = this.#details;
+    const labels = labelsOf(classes, examples);
+    if (classes.length > MOST_MEASURED) {
+      throw new MudptError(
+        'argument',
+        `the classifier has ${classes.length} classes; a confusion matrix of more than ${MOST_MEASURED} is too large`,
+        'classify the pictures and count',
+      );
+    }
+    const tell = seldom(onProgress);
+    const measured = [];
+    const predictions = [];
+    const scores = [];
+    for (let start = 0; start < examples.length; start += PICTURES_AT_ONCE) {
+      signal?.throwIfAborted();
+      const batch = examples.slice(start, start + PICTURES_AT_ONCE);
+      for (const { index, logits } of await this.#logitsOf(batch, start, broken, signal)) {
+        const best = argmax(logits);
+        measured.push(labels[index]);
+        predictions.push(best);
+        scores.push(softmax(logits)[best]);
+      }
+      const done = start + batch.length;
+      tell({ done, total: examples.length }, done === examples.length);
+      await nextTurn();
+    }
+    return measure(classes, measured, predictions, scores);
+  }
+
+  /**
+   * The classifier as a file.
+   * @param {{ raw?: boolean }} [options] raw: with the parameters as they were trained, before the injection
+   * @returns {Promise<Uint8Array>}
+   */
+  async export(options = {}) {
+    checkOptions(options, ['raw']);
+    const { raw = false } = options;
+    if (this.#saved) return savedWith(this.#saved, raw);
+    const { method } = this.#details;
+    const tensors = METHODS[method].perPicture
+      ? unfolded(this.#model, this.#handle, this.#details)
+      : [
+          ...(await folded(this.#model, this.#handle, this.#details)),
+          ...(raw ? rawTensors(this.#model.core, this.#handle) : []),
+        ];
+    return writeSafetensors(tensors, describe(this.#model, CLASSIFIER, this.#details));
+  }
+
+  /**
+   * A classifier of these classes as well, which are not trained: their names go through the tuned text tower. What
+   * there is of the present classes stays as it is, to the bit.
+   * @param {string[]} names
+   * @param {{ signal?: AbortSignal }} [options]
+   * @returns {Promise<Classifier>}
+   */
+  async withClasses(names, options = {}) {
+    checkOptions(options, ['signal']);
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const file = new SavedFile(await this.export(), 'the classifier', [CLASSIFIER]);
+    return importClassifier(this.#model, await addClasses(this.#model, file, names, signal), 'the classifier');
+  }
+
+  /**
+   * Where the image tower looks.
+   * @param {any} image
+   * @param {{ transfer?: boolean, signal?: AbortSignal }} [options]
+   */
+  async attention(image, options = {}) {
+    checkOptions(options, ['transfer', 'signal']);
+    const { signal } = options;
+    const { core, config } = this.#model;
+    const pixels = await this.#pixels([image], ['the picture'], signal);
+    await core.memory.idle;
+    // Keys and queries are read where WebAssembly leaves them.
+    const shares = core.memory.withoutDevice(() => core.classifierAttention(this.#handle, pixels));
+    return attentionOf(config, shares);
+  }
+
+  /** The words that lie nearest to what the prompts have become. @param {{ topK?: number }} [options] */
+  async nearestWords(options = {}) {
+    checkOptions(options, ['topK']);
+    const { topK = 5 } = options;
+    checkTopK(topK);
+    const { config, core } = this.#model;
+    const file = this.#saved ? new SavedFile(this.#saved, 'the classifier', [CLASSIFIER]) : null;
+    const prompts = file ? savedPrompts(file, config) : firstPrompts(core, this.#handle, this.#details.method);
+    return nearestWords(this.#model, prompts, topK);
+  }
+
+  /** Frees its memory; the object cannot be used any more. The model's dispose() does it too. */
+  async dispose() {
+    await this.#model.core.memory.idle;
+    this.#model.core.classifierFree(this.#handle);
+  }
+}
+
+/**
+ * Text features, and the prompts after the injection.
+ * @param {Model} model
+ * @param {number} handle
+ * @param {Details} details
+ */
+async function folded({ core, config }, handle, { classes }) {
+  const { text, textShape, visual, visualShape } = core.classifierFold(handle);
+  const features = await core.classifierTextFeatures(handle);
+  return [
+    { name: 'text_features', shape: [classes.length, config.embed], data: features },
+    { name: 'text_prompts', shape: textShape, data: text },
+    { name: 'visual_prompts', shape: visualShape, data: visual },
+  ].flatMap((tensor) => (tensor.data.length ? [{ dtype: 'F32', ...tensor }] : []));
+}
+
+/**
+ * Parameters and sentences, of a method whose prompts depend on the picture.
+ * @param {Model} model
+ * @param {number} handle
+ * @param {Details} details
+ */
+function unfolded({ core, tokenizer }, handle, { method, classes, settings }) {
+  const { ids } = promptSentences(tokenizer, classes, method, /** @type {any} */ (settings));
+  return [...rawTensors(core, handle), idsTensor(ids[0])];
+}
+
+/** A file as it was read. @param {Uint8Array} bytes @param {boolean} raw whether it must have the raw parameters */
+function savedWith(bytes, raw) {
+  const file = new SavedFile(bytes, 'the classifier', [CLASSIFIER]);
+  if (raw && file.details().settings && !file.raw) {
+    throw new MudptError('state', 'the classifier was loaded from a file without its raw parameters', 'leave out raw');
+  }
+  return bytes.slice();
+}
+
+/**
+ * A classifier from a file that export() wrote. Everything in it is checked first.
+ * @param {Model} model
+ * @param {Uint8Array} bytes
+ * @param {string} name of the file, for messages
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Classifier>}
+ */
+export async function importClassifier(model, bytes, name, signal) {
+  const file = new SavedFile(bytes, name, [CLASSIFIER]);
+  file.requireModel(model);
+  const details = file.details();
+  const { config, core } = model;
+  if (Object.hasOwn(METHODS, details.method) && METHODS[details.method].perPicture) {
+    const context = file.find('context', 'F32', [-1, config.textWidth]);
+    if (!context) throw file.bad('has no tensor context');
+    const ids = file.ids(details.classes.length);
+    await model.needTokens(ids.flat(), signal);
+    const handle = restore(model, details.method, context.shape[0], ids, file);
+    return new Classifier(model, handle, details, new Uint8Array(bytes));
+  }
+  const features = file.floats('text_features', [details.classes.length, config.embed]);
+  if (!features) throw file.bad('has no tensor text_features');
+  const visual = file.floats('visual_prompts', [-1, -1, config.visionWidth]);
+  file.floats('text_prompts', [-1, -1, config.textWidth]);
+
+  const [visualDepth, visualLength] = visual?.shape ?? [0, 0];
+  const method = visual ? 'vpt' : 'zeroshot';
+  const handle = core.classifierCreate(model.clip, { method, visualLength, visualDepth }, null, details.classes.length);
+  try {
+    if (visual) {
+      const first = visualLength * config.visionWidth;
+      const values = { 'visual_prompts.0': visual.values.subarray(0, first) };
+      if (visualDepth > 1) values['visual_prompts.deep'] = visual.values.subarray(first);
+      core.classifierSetParameters(handle, values);
+    }
+    core.classifierSetTextFeatures(handle, features.values);
+    return new Classifier(model, handle, details, new Uint8Array(bytes));
+  } catch (error) {
+    core.classifierFree(handle);
+    throw error;
+  }
+}
+
+/**
+ * The library's classifier of a method whose prompts depend on the picture.
+ * @param {Model} model
+ * @param {string} method
+ * @param {number} textLength prompt tokens
+ * @param {number[][]} rows the classes' sentences
+ * @param {SavedFile} file
+ * @returns {number} handle
+ */
+function restore({ core, clip }, method, textLength, rows, file) {
+  let handle = 0;
+  try {
+    handle = core.classifierCreate(clip, { method, textLength, textDepth: 1 }, { ids: [rows] });
+    core.classifierSetParameters(handle, file.parameters(core, handle));
+    return handle;
+  } catch (error) {
+    if (handle) core.classifierFree(handle);
+    // What the library refuses here is a fault of the file.
+    throw error instanceof MudptError && error.code === 'argument' ? file.bad(reasonOf(error)) : error;
+  }
+}

@@ -1,0 +1,337 @@
+/**
+ * Exchange with the authors' PyTorch code: what a method has trained, under the names and in the shapes of their state
+ * dictionaries (official-names.js), as .safetensors. docs/exchange.md says how such a file goes to and from a .pth.tar
+ * checkpoint. No value changes on the way.
+ */
+import { MudptError, bytesOf, checkOptions } from '../base/errors.js';
+import { readHeader, writeSafetensors } from '../loading/safetensors.js';
+import { checkClasses, requireDistinct } from '../methods/classes.js';
+import { FORMATS, namesOf } from '../methods/exports.js';
+import { METHODS, TRAINABLE } from '../methods/methods.js';
+import { LAYER0 } from '../methods/mudpt.js';
+import { LAYER, isTrained } from '../methods/official-names.js';
+import { promptSentences } from '../methods/sentences.js';
+import { resolveSettings } from '../methods/settings.js';
+import { CHECKPOINT, CLASSIFIER, SavedFile } from './saved.js';
+
+export const EXCHANGE_FORMATS = Object.keys(FORMATS);
+
+/** The library's name of a method. @param {string} method @param {any} settings @param {any} config */
+const coreMethod = (method, settings, config) => METHODS[method].sizes(settings, config).method ?? method;
+
+/** @typedef {{ shape: number[], values: Float32Array }} Values */
+
+const product = (shape) => shape.reduce((a, b) => a * b, 1);
+
+// ------------------------------------------------------------------------------------------------ export
+
+/**
+ * A saved classifier or a checkpoint under the authors' names. What the options mean is in index.d.ts.
+ * @param {Uint8Array | ArrayBuffer} bytes
+ * @param {{ format?: string, name?: string }} [options]
+ * @returns {Uint8Array}
+ */
+export function exportOfficial(bytes, options = {}) {
+  checkOptions(options, ['format', 'name']);
+  const { format = 'official', name = 'the file' } = options;
+  if (!EXCHANGE_FORMATS.includes(format)) {
+    throw new MudptError('argument', `format is "${format}", expected ${EXCHANGE_FORMATS.join(' or ')}`);
+  }
+  const file = new SavedFile(bytesOf(bytes, name), name, [CLASSIFIER, CHECKPOINT]);
+  const { method, settings } = file.details();
+  if (!settings || !TRAINABLE.includes(method)) {
+    throw new MudptError('argument', `${name}: nothing is trained in ${method}`, 'give a tuned classifier');
+  }
+  const core = settings.injection === 'transformer' ? 'uumudpt' : method;
+  const names = FORMATS[format][core];
+  if (!names) {
+    const having = Object.keys(FORMATS[format]).join(', ');
+    throw new MudptError('argument', `the ${format} code has no ${method}, only ${having}`, 'use format official');
+  }
+  const raw = file.raw ? rawValues(file, names) : unfoldedValues(file, method, settings);
+  const tensors = Object.entries(raw).flatMap(([ours, values]) => toTheirs(names[ours], values));
+  if (core === 'mudpt' && !raw['inject.layer0.weight']) tensors.push(...noFusion(raw));
+  return writeSafetensors(
+    tensors.map(({ name, shape, values }) => ({ name, dtype: 'F32', shape, data: values })),
+    { format: 'pt' }, // as PyTorch's tools mark their own
+  );
+}
+
+/** @returns {Record<string, Values>} */
+function rawValues(file, names) {
+  const present = file.tensors.filter((tensor) => Object.hasOwn(names, tensor.name));
+  return Object.fromEntries(present.map(({ name, shape }) => [name, file.floats(name, shape)]));
+}
+
+/**
+ * From folded prompts, for methods that fold nothing: their prompts are their parameters.
+ * @param {SavedFile} file
+ * @param {string} method
+ * @param {any} settings
+ * @returns {Record<string, Values>}
+ */
+function unfoldedValues(file, method, { classSpecific, promptLength }) {
+  if (!['coop', 'vpt', 'ivlp'].includes(method)) {
+    throw new MudptError(
+      'state',
+      `${file.name}: holds the prompts after the injection, and none of the parameters that were trained`,
+      'give a checkpoint of the run, or a classifier saved with them: export({ raw: true }), --raw',
+    );
+  }
+  const raw = {};
+  for (const side of ['text', 'visual']) {
+    const prompts = file.floats(`${side}_prompts`, [-1, -1, -1]);
+    if (!prompts) continue;
+    const { values, shape } = prompts;
+    const [depth, n, width] = shape;
+    if (method === 'coop') {
+      raw.context = { values, shape: classSpecific ? [n / promptLength, promptLength, width] : [n, width] };
+      continue;
+    }
+    raw[`${side}_prompts.0`] = { shape: [n, width], values: values.subarray(0, n * width) };
+    const deep = values.subarray(n * width);
+    if (depth > 1) raw[`${side}_prompts.deep`] = { shape: [depth - 1, n, width], values: deep };
+  }
+  return raw;
+}
+
+/** One of our tensors as theirs. @param {string} name with {layer} @param {Values} tensor */
+function toTheirs(name, { shape, values }) {
+  if (!name.includes(LAYER)) return [{ name, shape, values }];
+  const [layers, ...rest] = shape;
+  const each = product(rest);
+  return Array.from({ length: layers }, (_, i) => ({
+    name: name.replace(LAYER, String(i + 1)),
+    shape: rest,
+    values: values.subarray(i * each, (i + 1) * each),
+  }));
+}
+
+/** Their code always injects at layer 0; what is zero injects nothing. */
+function noFusion(raw) {
+  const [textWidth, visionWidth] = ['text_prompts.0', 'visual_prompts.0'].map((name) => raw[name].shape[1]);
+  const [weight, bias] = Object.values(LAYER0);
+  return [
+    { name: weight, shape: [visionWidth, textWidth], values: new Float32Array(visionWidth * textWidth) },
+    { name: bias, shape: [visionWidth], values: new Float32Array(visionWidth) },
+  ];
+}
+
+// ------------------------------------------------------------------------------------------------ import
+
+/** Settings that say how a file is to be understood; the rest of a method's settings only matter in training. */
+const MEANING = ['phrase', 'classPosition', 'injection', 'layer0Fusion'];
+
+/**
+ * The library's classifier from tensors under the authors' names.
+ * @param {import('./classifier.js').Model} model
+ * @param {import('../files/source.js').SourceFile} file
+ * @param {Record<string, any>} options method, classes and what MEANING lists
+ * @returns {Promise<{ handle: number, details: import('./classifier.js').Details }>}
+ */
+export async function readOfficial(model, file, { method, classes, ...options }) {
+  const { core, clip, config, tokenizer, needTokens } = model;
+  checkOptions({ method, classes, ...options }, ['method', 'classes', ...MEANING]);
+  const names = checkClasses(classes);
+  const { settings: asked } = resolveSettings({ method, ...options }, config);
+  const dictionary = await Dictionary.open(file, coreMethod(method, asked, config));
+  const { sizes, values } = await dictionary.read(asked.layer0Fusion === false);
+  const settings = settingsOf(asked, sizes);
+  if (method === 'coop') sizes.classPosition = METHODS.coop.sizes(asked, config).classPosition;
+
+  const { ids, nameLengths } = promptSentences(tokenizer, names, method, settings);
+  requireDistinct(names);
+  await needTokens(ids.flat(2));
+  const handle = core.classifierCreate(clip, sizes, { ids, nameLengths });
+  try {
+    // With prompts in the first layer alone theirs has deeper injections too, which nothing uses.
+    const wanted = core.classifierParameters(handle).map(({ name, shape }) => {
+      return [name, dictionary.fitting(name, values[name], shape)];
+    });
+    core.classifierSetParameters(handle, Object.fromEntries(wanted));
+    return { handle, details: { method, classes: names, settings } };
+  } catch (error) {
+    core.classifierFree(handle);
+    throw error;
+  }
+}
+
+/**
+ * What a file and the options tell of a run's settings.
+ * @param {any} asked
+ * @param {import('../core/core.js').Method} sizes
+ * @returns {any}
+ */
+function settingsOf(asked, { textLength, visualLength, textDepth = 0, visualDepth = 0, classSpecific }) {
+  const settings = { promptLength: textLength ?? visualLength };
+  if (Object.hasOwn(asked, 'depth')) settings.depth = Math.max(textDepth, visualDepth);
+  if (Object.hasOwn(asked, 'classSpecific')) settings.classSpecific = Boolean(classSpecific);
+  for (const key of MEANING) if (Object.hasOwn(asked, key)) settings[key] = asked[key];
+  return settings;
+}
+
+/** A state dictionary with the tensors of one method in it. */
+class Dictionary {
+  #file;
+  #tensors;
+  #method;
+  #names;
+
+  /** @param {import('../files/source.js').SourceFile} file @param {string} method the library's name */
+  static async open(file, method) {
+    const { tensors } = await readHeader(file);
+    return new Dictionary(file, new Map(tensors.map((tensor) => [tensor.name, tensor])), method);
+  }
+
+  constructor(file, tensors, method) {
+    this.#file = file;
+    this.#tensors = tensors;
+    this.#method = method;
+    const ways = namesOf(method);
+    const found = ways.find((names) => this.#has(Object.values(names)[0]));
+    if (!found) {
+      const expected = ways.map((names) => Object.values(names)[0]).join(' or ');
+      throw this.#bad(`has no tensor ${expected}`, `is it of ${method}?`);
+    }
+    this.#names = found;
+    const strange = [...tensors.keys()].find((name) => isTrained(name) && !this.#knows(name));
+    if (strange) throw this.#bad(`has the tensor ${strange}, which ${method} does not have`, 'give its own method');
+  }
+
+  #bad(what, hint) {
+    return new MudptError('classifier', `${this.#file.name}: ${what}`, hint);
+  }
+
+  /** A tensor with anything in it. */
+  #has(name) {
+    return Boolean(this.#tensors.get(name)?.bytes);
+  }
+
+  /** Whether a name is in the table. */
+  #knows(name) {
+    const plain = name.replace(/(?<=\.resblocks\.)\d+(?=\.)/, LAYER);
+    return Object.values(this.#names).some((theirs) => theirs === name || theirs === plain);
+  }
+
+  /**
+   * @param {boolean} unfused whether layer 0 injects nothing
+   * @returns {Promise<{ sizes: import('../core/core.js').Method, values: Record<string, Values> }>} by our names
+   */
+  async read(unfused) {
+    /** @type {Record<string, Values>} */
+    const values = {};
+    for (const [ours, theirs] of Object.entries(this.#names)) {
+      if (theirs.includes(LAYER)) {
+        const layers = await this.#layers(theirs);
+        if (layers) values[ours] = layers;
+      } else if (this.#has(theirs)) {
+        values[ours] = await this.#tensor(theirs);
+      }
+    }
+    if (unfused) this.#requireZero(values);
+    return { sizes: this.#sizes(values, unfused), values };
+  }
+
+  /** @param {Record<string, Values>} values */
+  #requireZero(values) {
+    const name = Object.keys(LAYER0).find((ours) => values[ours]?.values.some((value) => value !== 0));
+    if (name) throw this.#bad(`${LAYER0[name]} is not zero, so layer 0 is fused`, 'leave out layer0Fusion');
+  }
+
+  /** @returns {import('../core/core.js').Method} */
+  #sizes(values, unfused) {
+    const rows = (name, dims) => {
+      const shape = values[name]?.shape;
+      if (shape?.length === dims) return shape;
+      throw this.#bad(
+        `${this.#names[name]} is [${shape ?? 'not there'}], expected ${dims} dimensions`,
+        `is it of ${this.#method}?`,
+      );
+    };
+    const depth = (name) => (values[name] ? 1 + rows(name, 3)[0] : 1);
+    const method = this.#method;
+    if (method === 'cocoop') return { method, textLength: rows('context', 2)[0], textDepth: 1 };
+    if (method === 'coop') {
+      const classSpecific = values.context.shape.length === 3;
+      return { method, textLength: rows('context', classSpecific ? 3 : 2).at(-2), textDepth: 1, classSpecific };
+    }
+    /** @type {import('../core/core.js').Method} */
+    const sizes = { method };
+    if (method !== 'vpt') {
+      Object.assign(sizes, { textLength: rows('text_prompts.0', 2)[0], textDepth: depth('text_prompts.deep') });
+    }
+    if (method === 'umudpt') {
+      return { ...sizes, visualLength: sizes.textLength, visualDepth: sizes.textDepth };
+    }
+    Object.assign(sizes, { visualLength: rows('visual_prompts.0', 2)[0], visualDepth: depth('visual_prompts.deep') });
+    return method === 'mudpt' ? { ...sizes, layer0Fusion: !unfused } : sizes;
+  }
+
+  /** Rows that theirs keeps layer by layer, as one tensor; undefined where there are none. @param {string} name */
+  async #layers(name) {
+    const [before, behind] = name.split(LAYER);
+    const numbers = [...this.#tensors.keys()]
+      .filter((each) => each.startsWith(before) && each.endsWith(behind))
+      .map((each) => Number(each.slice(before.length, -behind.length)))
+      .sort((x, y) => x - y);
+    if (!numbers.length) return undefined;
+    const missing = numbers.findIndex((number, i) => number !== i + 1) + 1;
+    if (missing) throw this.#bad(`has no tensor ${name.replace(LAYER, String(missing))}`, 'export it whole');
+    const layers = [];
+    for (const layer of numbers) layers.push(await this.#tensor(name.replace(LAYER, String(layer))));
+    const { shape } = layers[0];
+    const each = product(shape);
+    const values = new Float32Array(layers.length * each);
+    layers.forEach((tensor, i) => {
+      if (tensor.shape.join() !== shape.join()) throw this.#bad(`${name} has not the same shape in every layer`, '');
+      values.set(tensor.values, i * each);
+    });
+    return { shape: [layers.length, ...shape], values };
+  }
+
+  /** @param {string} name @returns {Promise<Values>} */
+  async #tensor(name) {
+    const { dtype, shape, begin, bytes } = /** @type {import('../loading/safetensors.js').Tensor} */ (
+      this.#tensors.get(name)
+    );
+    if (!Object.hasOwn(WIDEN, dtype)) {
+      throw this.#bad(`tensor ${name} is ${dtype}`, `save it as ${Object.keys(WIDEN).join(', ')}`);
+    }
+    const data = (await this.#file.read(begin, bytes)).slice();
+    const values = WIDEN[dtype](data.buffer);
+    if (!values.every(Number.isFinite)) throw this.#bad(`tensor ${name} holds NaN or infinity`, 'train it again');
+    return { shape, values };
+  }
+
+  /**
+   * The values of a tensor, whose shape must be the library's.
+   * @param {string} ours
+   * @param {Values | undefined} tensor
+   * @param {number[]} shape
+   */
+  fitting(ours, tensor, shape) {
+    const name = this.#names[ours].replace(LAYER, '1, 2, …');
+    if (!tensor) throw this.#bad(`has no tensor ${name}`, `is it of ${this.#method}?`);
+    if (tensor.shape.join() === shape.join()) return tensor.values;
+    throw this.#bad(
+      `tensor ${name} has the shape [${tensor.shape}], and [${shape}] fits this model and these classes`,
+      'load the model that it was trained on, and give its classes',
+    );
+  }
+}
+
+/** @param {number} half bits of a float16 */
+export function halfToFloat(half) {
+  const sign = half & 0x8000 ? -1 : 1;
+  const exponent = (half >> 10) & 31;
+  const fraction = half & 1023;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (exponent ? (1024 + fraction) * 2 ** (exponent - 25) : fraction * 2 ** -24);
+}
+
+/** Every type of which float32 holds all values. */
+const WIDEN = {
+  F32: (buffer) => new Float32Array(buffer),
+  F16: (buffer) => Float32Array.from(new Uint16Array(buffer), halfToFloat),
+  BF16: (buffer) => new Float32Array(Uint32Array.from(new Uint16Array(buffer), (half) => half << 16).buffer),
+};

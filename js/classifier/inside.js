@@ -1,0 +1,67 @@
+/**
+ * A look inside a classifier: where its image tower looks, and which words its text prompts are near.
+ */
+import { METHODS } from '../methods/methods.js';
+
+/**
+ * Means over the heads of what CLS attends to.
+ * @param {import('../core/core.js').ClipConfig} config
+ * @param {Float32Array} shares [heads, 1 + patches + prompts]
+ */
+export function attentionOf({ visionHeads: heads, image, patch }, shares) {
+  const grid = image / patch;
+  const rows = shares.length / heads;
+  const mean = Float32Array.from({ length: rows }, (_, row) => {
+    let sum = 0;
+    for (let head = 0; head < heads; head++) sum += shares[head * rows + row];
+    return sum / heads;
+  });
+  const prompts = 1 + grid * grid;
+  return { grid, patches: mean.slice(1, prompts), self: mean[0], prompts: mean.slice(prompts) };
+}
+
+/**
+ * The first layer's text prompts, [rows, d_t]: deeper ones live in other spaces than the words.
+ * @param {import('../core/core.js').Core} core
+ * @param {number} handle
+ * @param {string} method
+ */
+export function firstPrompts(core, handle, method) {
+  if (METHODS[method].perPicture) {
+    const context = core.classifierParameters(handle).find(({ name }) => name === 'context');
+    return context ? core.floats(context.value, context.count) : new Float32Array();
+  }
+  const { text, textShape } = core.classifierFold(handle);
+  return text.subarray(0, textShape[1] * textShape[2]);
+}
+
+/**
+ * The same of a file.
+ * @param {import('./saved.js').SavedFile} file
+ * @param {import('../core/core.js').ClipConfig} config
+ */
+export function savedPrompts(file, { textWidth }) {
+  const folded = file.floats('text_prompts', [-1, -1, textWidth]);
+  if (folded) return folded.values.subarray(0, folded.shape[1] * textWidth);
+  return file.floats('context', [-1, textWidth])?.values ?? new Float32Array();
+}
+
+/**
+ * @param {import('./classifier.js').Model} model
+ * @param {Float32Array} prompts [rows, d_t]
+ * @param {number} topK words a row
+ * @returns {{ word: string, distance: number }[][]}
+ */
+export function nearestWords({ core, clip, config, tokenizer }, prompts, topK) {
+  const width = config.textWidth;
+  return Array.from({ length: prompts.length / width }, (_, row) => {
+    const distances = core.clipTokenDistances(clip, prompts.slice(row * width, (row + 1) * width));
+    const ids = Array.from(distances.keys()).filter((id) => distances[id] < Infinity);
+    const words = [];
+    for (const id of ids.sort((a, b) => distances[a] - distances[b])) {
+      const word = tokenizer.word(id);
+      if (word !== null && words.push({ word, distance: distances[id] }) === topK) break;
+    }
+    return words;
+  });
+}

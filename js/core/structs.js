@@ -1,0 +1,214 @@
+/**
+ * The structs of src/mudpt.h as they lie in wasm32 memory. Every field is 4 bytes wide and aligned to 4, so a field's
+ * offset is four times the number of values before it; nothing else in js/ knows a layout.
+ */
+
+/**
+ * @typedef {'i32' | 'u32' | 'f32'} FieldType
+ * @typedef {{ bytes: number, fields: { name: string, type: FieldType, count?: number, offset: number }[] }} Layout
+ */
+
+/**
+ * @param {[name: string, type: FieldType, count?: number][]} fields in the order of the C declaration
+ * @returns {Layout}
+ */
+function struct(fields) {
+  let offset = 0;
+  const placed = fields.map(([name, type, count]) => {
+    const field = { name, type, count, offset };
+    offset += 4 * (count ?? 1);
+    return field;
+  });
+  return { bytes: offset, fields: placed };
+}
+
+const SETTERS = { i32: 'setInt32', u32: 'setUint32', f32: 'setFloat32' };
+const GETTERS = { i32: 'getInt32', u32: 'getUint32', f32: 'getFloat32' };
+
+/**
+ * Writes `values` at `address`; a field that `values` lacks becomes 0.
+ * @param {Layout} layout
+ * @param {DataView} memory
+ * @param {number} address
+ * @param {Record<string, any>} values
+ */
+export function writeStruct(layout, memory, address, values) {
+  for (const { name, type, count, offset } of layout.fields) {
+    const value = values[name] ?? 0;
+    for (let i = 0; i < (count ?? 1); i++) {
+      memory[SETTERS[type]](address + offset + 4 * i, count === undefined ? Number(value) : (value[i] ?? 0), true);
+    }
+  }
+}
+
+/**
+ * @param {Layout} layout
+ * @param {DataView} memory
+ * @param {number} address
+ * @returns {Record<string, any>}
+ */
+export function readStruct(layout, memory, address) {
+  const values = {};
+  for (const { name, type, count, offset } of layout.fields) {
+    const at = (i) => memory[GETTERS[type]](address + offset + 4 * i, true);
+    values[name] = count === undefined ? at(0) : Array.from({ length: count }, (_, i) => at(i));
+  }
+  return values;
+}
+
+const TRANSFORM_FIELDS = /** @type {[string, FieldType, number?][]} */ ([
+  ['fit', 'i32'],
+  ['height', 'i32'],
+  ['width', 'i32'],
+  ['filter', 'i32'],
+  ['cropDown', 'i32'],
+  ['fill', 'i32', 3],
+]);
+
+/** mudpt_transform */
+export const TRANSFORM = struct(TRANSFORM_FIELDS);
+
+/** mudpt_clip_config, whose transform's fields stand for themselves here */
+export const CLIP_CONFIG = struct([
+  ['image', 'i32'],
+  ['patch', 'i32'],
+  ['visionWidth', 'i32'],
+  ['visionLayers', 'i32'],
+  ['visionHeads', 'i32'],
+  ['visionMlp', 'i32'],
+  ['textWidth', 'i32'],
+  ['textLayers', 'i32'],
+  ['textHeads', 'i32'],
+  ['textMlp', 'i32'],
+  ['embed', 'i32'],
+  ['context', 'i32'],
+  ['vocab', 'i32'],
+  ['storage', 'i32'],
+  ['mean', 'f32', 3],
+  ['std', 'f32', 3],
+  ['text', 'i32'],
+  ['precision', 'i32'],
+  ...TRANSFORM_FIELDS,
+]);
+
+/** mudpt_method */
+export const METHOD = struct([
+  ['method', 'u32'],
+  ['textLength', 'i32'],
+  ['textDepth', 'i32'],
+  ['visualLength', 'i32'],
+  ['visualDepth', 'i32'],
+  ['layer0Fusion', 'i32'],
+  ['classPosition', 'i32'],
+  ['classSpecific', 'i32'],
+]);
+
+/** mudpt_sentences */
+export const SENTENCES = struct([
+  ['ids', 'u32'],
+  ['lengths', 'u32'],
+  ['nameLengths', 'u32'],
+  ['stride', 'i32'],
+  ['classes', 'i32'],
+  ['templates', 'i32'],
+]);
+
+/** mudpt_parameter */
+export const PARAMETER = struct([
+  ['name', 'u32'],
+  ['dims', 'i32'],
+  ['shape', 'i32', 4],
+  ['count', 'i32'],
+  ['value', 'u32'],
+  ['gradient', 'u32'],
+  ['velocity', 'u32'],
+]);
+
+/** mudpt_plan */
+export const PLAN = struct([
+  ['weights', 'u32'],
+  ['activations', 'u32'],
+  ['pixels', 'u32'],
+  ['prompts', 'u32'],
+  ['optimizer', 'u32'],
+  ['group', 'i32'],
+]);
+
+/** mudpt_train_config */
+export const TRAIN_CONFIG = struct([
+  ['epochs', 'i32'],
+  ['batch', 'i32'],
+  ['rate', 'f32'],
+  ['warmupRate', 'f32'],
+  ['momentum', 'f32'],
+  ['decay', 'f32'],
+  ['seed', 'u32'],
+  ['augment', 'i32'],
+  ['smallestCrop', 'f32'],
+  ['upright', 'i32'],
+]);
+
+/** mudpt_progress */
+export const PROGRESS = struct([
+  ['epoch', 'i32'],
+  ['epochs', 'i32'],
+  ['step', 'i32'],
+  ['steps', 'i32'],
+  ['loss', 'f32'],
+  ['rate', 'f32'],
+]);
+
+/**
+ * What js/core/core.js takes and gives in their place.
+ *
+ * @typedef {object} ClipConfig sizes of a model, as in src/mudpt.h
+ * @property {number} image
+ * @property {number} patch
+ * @property {number} visionWidth
+ * @property {number} visionLayers
+ * @property {number} visionHeads
+ * @property {number} visionMlp
+ * @property {number} textWidth
+ * @property {number} textLayers
+ * @property {number} textHeads
+ * @property {number} textMlp
+ * @property {number} embed
+ * @property {number} context
+ * @property {number} vocab
+ * @property {number} [storage] a value of core.js's DTYPES, or -1 (default): as sent
+ * @property {number[]} mean
+ * @property {number[]} std
+ * @property {number} [text] a value of TEXT
+ * @property {number} [precision] a value of PRECISIONS
+ * @property {Transform} [transform] default: CLIP's own
+ *
+ * @typedef {object} Transform what a picture is made into; what is absent is 0
+ * @property {number} [fit]
+ * @property {number} [height]
+ * @property {number} [width]
+ * @property {number} [filter]
+ * @property {number} [cropDown]
+ * @property {number[]} [fill]
+ *
+ * @typedef {object} Method what a method uses; what is absent is 0
+ * @property {string} method
+ * @property {number} [textLength]
+ * @property {number} [textDepth]
+ * @property {number} [visualLength]
+ * @property {number} [visualDepth]
+ * @property {number | boolean} [layer0Fusion]
+ * @property {number} [classPosition]
+ * @property {number | boolean} [classSpecific]
+ *
+ * @typedef {object} Sentences
+ * @property {ArrayLike<number>[][]} ids [templates][classes]: the ids of a sentence, both specials included
+ * @property {ArrayLike<number>} [nameLengths] [classes]
+ *
+ * @typedef {{ name: string, shape: number[], count: number, value: number, gradient: number, velocity: number }}
+ *   Parameter value, gradient and velocity are addresses; 0 where there are none yet
+ *
+ * @typedef {{ weights: number, activations: number, pixels: number, prompts: number, optimizer: number,
+ *   group: number }} Plan bytes
+ *
+ * @typedef {{ epoch: number, epochs: number, step: number, steps: number, loss: number, rate: number }} Progress
+ */

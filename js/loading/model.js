@@ -1,0 +1,208 @@
+/**
+ * Loads a CLIP into the library: what it is and its tokenizer from the model's small files, then the weights, streamed
+ * tensor by tensor so that no file is ever held whole.
+ *
+ * A model is a folder in Hugging Face's or open_clip's layout, or weights under OpenAI's or open_clip's names beside a
+ * tokenizer.json.
+ */
+import { MudptError, megabytes, naming } from '../base/errors.js';
+import { seldom } from '../base/progress.js';
+import { DTYPES, PRECISIONS, TEXT } from '../core/core.js';
+import { checkedSource } from '../files/sha256.js';
+import { absenceOf, loadFrom, openText, parseObject } from '../files/source.js';
+import { describeModel, foreignTensor, isNoWeight, isTokenTable } from './configuration.js';
+import { narrower, planRuns, streamTensors } from './safetensors.js';
+import { refusingTokenizer, tokenReader } from './token-rows.js';
+import { ClipTokenizer } from './tokenizer.js';
+import { closeAll, existing, openWeights } from './weights.js';
+
+const STORAGE = { auto: -1, f32: DTYPES.F32, f16: DTYPES.F16, int8: DTYPES.I8, int16: DTYPES.I16 };
+/** Bytes of a value. */
+const LEAST = { f32: 4, f16: 2, int16: 2, int8: 1 };
+/** How half a pixel in the place of a crop is rounded. */
+const CONVENTIONS = { openai: 0, transformers: 1 };
+const TOWERS = ['both', 'image'];
+const TOKENS = ['needed', 'all'];
+const WORTHWHILE_GAIN = 1.1; // of precision fast, below which f32 stays
+/**
+ * @typedef {object} LoadedModel
+ * @property {number} clip the library's handle
+ * @property {import('../core/core.js').ClipConfig} config
+ * @property {ClipTokenizer} tokenizer
+ * @property {import('./token-rows.js').NeedTokens} needTokens must be awaited before sentences are given to the library
+ * @property {string[]} assumed what no file said of the model
+ *
+ * @typedef {{ loaded: number, total: number }} LoadProgress bytes of the weight files that are read
+ */
+
+/**
+ * Loads a model.
+ * @param {import('../core/core.js').Core} core
+ * @param {import('../files/source.js').Source} from
+ * @param {object} [options] as in index.d.ts
+ * @param {'auto' | 'f32' | 'f16' | 'int8' | 'int16'} [options.dtype] how matrices are kept; `auto`: as they are stored
+ * @param {'high' | 'fast'} [options.precision] `fast` where a measurement finds it faster
+ * @param {'openai' | 'transformers'} [options.convention]
+ * @param {'both' | 'image'} [options.towers]
+ * @param {'needed' | 'all'} [options.tokens]
+ * @param {unknown} [options.integrity]
+ * @param {(progress: LoadProgress) => void} [options.onProgress]
+ * @param {AbortSignal} [options.signal]
+ * @returns {Promise<LoadedModel>}
+ */
+export async function loadModel(core, from, options = {}) {
+  return loadFrom(from, () => loadOnce(core, from, options));
+}
+
+/** @returns {Promise<LoadedModel>} */
+async function loadOnce(core, from, options) {
+  const { dtype = 'auto', precision = 'high', convention = 'openai', towers = 'both', onProgress, signal } = options;
+  const { tokens = from.remote ? 'needed' : 'all' } = options;
+  checkChoices({
+    dtype: [dtype, Object.keys(STORAGE)],
+    precision: [precision, Object.keys(PRECISIONS)],
+    convention: [convention, Object.keys(CONVENTIONS)],
+    towers: [towers, TOWERS],
+    tokens: [tokens, TOKENS],
+  });
+  const { source, verify } = checkedSource(from, options.integrity);
+  const { files, headers } = await openWeights(source);
+  let clip;
+  let kept;
+  try {
+    const fast = precision === 'fast' && core.fastGain() >= WORTHWHILE_GAIN;
+    const { architecture, preprocessing, assumed, end } = await describeModel(source, headers, files[0].name);
+    const config = {
+      ...architecture,
+      ...preprocessing,
+      transform: { ...preprocessing.transform, cropDown: CONVENTIONS[convention] },
+      precision: fast ? PRECISIONS.fast : PRECISIONS.high,
+    };
+    const vocabulary = towers === 'image' ? null : await readVocabulary(source);
+    const table = tokens === 'needed' ? findTokens(files, headers) : null;
+    const text = towers === 'image' ? TEXT.NONE : table ? TEXT.ROWS : TEXT.WHOLE;
+    const created = naming(source.name, () => core.clipCreate({ ...config, text, storage: STORAGE[dtype] }));
+    clip = created;
+    const runs = headers.map((header, i) => {
+      return planRuns(header, files[i].ranges, ({ name }) => {
+        const wanted = core.clipWants(created, name);
+        if (wanted === undefined && !isNoWeight(name)) throw foreignTensor(files[i].name, name);
+        return Boolean(wanted);
+      });
+    });
+    if (source.remote) requireRoom(core, source.name, runs, LEAST[dtype] ?? (fast ? LEAST.int16 : LEAST.f32));
+    await sendWeights(core, clip, files, runs, { onProgress, signal });
+    await verify();
+    naming(source.name, () => core.clipFinish(created));
+    // Only now: what it leaves behind would make garbage collectors leave the pieces of a download for longer.
+    const tokenizer = vocabulary ? makeTokenizer(source, vocabulary, config, end) : refusingTokenizer;
+    if (source.remote) kept = table?.file; // others can be read when they are closed
+    return { clip, config, tokenizer, needTokens: tokenReader(core, clip, text, table), assumed };
+  } catch (error) {
+    if (clip && !core.disposed) core.clipFree(clip);
+    throw error instanceof MudptError && error.code === 'memory' ? withSizes(error, headers) : error;
+  } finally {
+    await closeAll(files.filter((file) => file !== kept));
+  }
+}
+
+/** @param {import('./safetensors.js').Tensor} tensor */
+const valuesOf = ({ shape }) => shape.reduce((size, side) => size * side, 1);
+
+/**
+ * Refuses, before they are downloaded, weights that cannot fit.
+ * @param {import('../core/core.js').Core} core
+ * @param {string} name
+ * @param {import('./safetensors.js').Run[][]} runs
+ * @param {number} least bytes that a value takes, or those of the file where these are fewer
+ */
+function requireRoom(core, name, runs, least) {
+  const tensors = runs.flat().flatMap((run) => run.tensors);
+  const bytes = tensors.reduce((sum, tensor) => sum + Math.min(tensor.bytes, least * valuesOf(tensor)), 0);
+  if (bytes <= core.mostBytes) return;
+  const what = `${name} needs ${megabytes(bytes)} or more, of at most ${megabytes(core.mostBytes)} here`;
+  throw new MudptError('memory', what, 'choose dtype');
+}
+
+/**
+ * A failure for want of memory, with what would fit.
+ * @param {MudptError} error
+ * @param {import('./safetensors.js').Header[]} headers
+ */
+function withSizes(error, headers) {
+  const tensors = headers.flatMap((header) => header.tensors);
+  const values = tensors.reduce((sum, tensor) => sum + valuesOf(tensor), 0);
+  const [f32, f16, int8] = [4, 2, 1].map((bytes) => `${Math.ceil((values * bytes) / 1e6)} MB`);
+  const what = error.message.slice(0, -error.hint.length - 2);
+  const sizes = `its weights take ${f32} as f32, ${f16} as f16, ${int8} as int8`;
+  return new MudptError('memory', what, `${sizes}: choose dtype, or a smaller model`, { cause: error });
+}
+
+/** @param {Record<string, [value: string, valid: string[]]>} choices */
+function checkChoices(choices) {
+  for (const [name, [value, valid]] of Object.entries(choices)) {
+    if (valid.includes(value)) continue;
+    throw new MudptError('argument', `${name} must be one of ${valid.join(', ')}, not ${value}`);
+  }
+}
+
+/** The token embedding, where its rows can be read one by one. */
+function findTokens(files, headers) {
+  for (const [i, file] of files.entries()) {
+    const tensor = headers[i].tensors.find(({ name }) => isTokenTable(name));
+    if (!tensor) continue;
+    const isReadable = Object.hasOwn(DTYPES, tensor.dtype) && tensor.shape.length === 2;
+    return file.ranges && file.steady !== false && isReadable ? { file, tensor } : null;
+  }
+  return null;
+}
+
+/** The text of tokenizer.json. */
+async function readVocabulary(source) {
+  const file = await openText(source, 'tokenizer.json');
+  if (file) return file;
+  const older = await existing(source, ['vocab.json', 'merges.txt']);
+  const what = `there is no tokenizer.json beside the weights: ${source.name} ${absenceOf(source, 'tokenizer.json')}`;
+  const hint = older.length
+    ? 'transformers makes it of these: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)'
+    : "put the one that was published with the model there; all of OpenAI's CLIP models share one";
+  throw new MudptError('tokenizer', older.length ? `${what}, but ${older.join(' and ')}` : what, hint);
+}
+
+/** @param {number | undefined} end the id at which the model's configuration says that features are read */
+function makeTokenizer(source, vocabulary, config, end) {
+  const name = `${source.name}: tokenizer.json`;
+  const tokenizer = new ClipTokenizer(parseObject(vocabulary), config, name);
+  if (end === undefined || end === tokenizer.end) return tokenizer;
+  throw new MudptError(
+    'tokenizer',
+    `${name} ends texts with the id ${tokenizer.end}, but the model's configuration has ${end} as the id of their end`,
+    'use the two files that were published together',
+  );
+}
+
+/** Streams all tensors of all files into the library. */
+async function sendWeights(core, clip, files, runs, { onProgress, signal }) {
+  const total = runs.flat().reduce((sum, { begin, end }) => sum + end - begin, 0);
+  let loaded = 0;
+  const tell = seldom(onProgress);
+  const progress = (count) => {
+    signal?.throwIfAborted();
+    loaded += count;
+    tell({ loaded, total }, loaded === total);
+  };
+  progress(0);
+  for (const [i, file] of files.entries()) {
+    const named = (action) => naming(file.name, action);
+    let narrow;
+    await streamTensors(file, runs[i], {
+      begin: ({ name, dtype, shape }) => {
+        narrow = dtype === 'F64' ? narrower() : undefined;
+        named(() => core.clipTensorBegin(clip, name, DTYPES[narrow ? 'F32' : dtype] ?? -1, shape));
+      },
+      bytes: (bytes) => named(() => core.clipTensorBytes(clip, narrow ? narrow(bytes) : bytes)),
+      end: () => named(() => core.clipTensorEnd(clip)),
+      progress,
+    });
+  }
+}

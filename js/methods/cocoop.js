@@ -1,0 +1,24 @@
+/** CoCoOp: context words that every picture shifts. */
+import { FIRST_LAYER, promptWords } from './method.js';
+import { pair } from './official-names.js';
+
+/** @type {import('./method.js').MethodRow} */
+export const cocoop = {
+  title: 'CoCoOp',
+  trains: 'context words and a small network that shifts them for every picture',
+  from: 'Zhou et al., CVPR 2022',
+  defaults: { ...FIRST_LAYER, batchSize: 1, learningRate: 2e-3 },
+  textPrompts: true,
+  perPicture: true,
+  sizes: ({ promptLength }) => ({ textLength: promptLength, textDepth: 1 }),
+  lead: promptWords,
+  exports: {
+    cocoop: {
+      official: {
+        context: 'ctx',
+        ...pair('meta_net.0', 'meta_net.linear1'),
+        ...pair('meta_net.1', 'meta_net.linear2'),
+      },
+    },
+  },
+};

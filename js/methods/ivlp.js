@@ -1,0 +1,35 @@
+/** IVLP: prompts of both sides, independent of each other. */
+import { MUDPT } from './method.js';
+import { block, mapleImage } from './official-names.js';
+
+/** @type {import('./method.js').MethodRow} */
+export const ivlp = {
+  title: 'IVLP',
+  trains: 'prompts in both towers, independent of each other',
+  // MaPLe's code has the rate 3.5e-3 for its own IVLP, otherwise the same.
+  from: "Khattak et al., CVPR 2023; as MPT in MuDPT's code (2 tokens, 12 layers, 5 epochs)",
+  defaults: { ...MUDPT, promptLength: 2, epochs: 5 },
+  textPrompts: true,
+  sizes: ({ promptLength: n, depth = 1 }, model) => ({
+    textLength: n,
+    textDepth: Math.min(depth, model.textLayers),
+    visualLength: n,
+    visualDepth: Math.min(depth, model.visionLayers),
+  }),
+  lead: (words) => words,
+  exports: {
+    ivlp: {
+      official: {
+        'text_prompts.0': 'text_prompt_learner.visual_ctx',
+        'text_prompts.deep': block('text', 'visual_ctx'),
+        'visual_prompts.0': 'image_encoder.visual_ctx',
+        'visual_prompts.deep': block('image', 'visual_ctx'),
+      },
+      maple: {
+        'text_prompts.0': 'prompt_learner.ctx',
+        'text_prompts.deep': block('text', 'VPT_shallow'),
+        ...mapleImage,
+      },
+    },
+  },
+};

@@ -1,0 +1,64 @@
+/** What the methods' files share: the shape of a row of the table, MuDPT's settings, sizes of prompts. */
+
+/**
+ * @typedef {object} Settings what a training run is asked for; tune() in index.d.ts says what each means
+ * @property {number} promptLength
+ * @property {number} [depth] Infinity in the table stands for all layers
+ * @property {string} phrase
+ * @property {'end' | 'middle' | 'front'} [classPosition]
+ * @property {boolean} [classSpecific]
+ * @property {'linear' | 'transformer'} [injection]
+ * @property {boolean} [layer0Fusion]
+ * @property {number} shots
+ * @property {number} epochs
+ * @property {number} batchSize
+ * @property {number} learningRate
+ * @property {boolean} augment
+ * @property {number} smallestCrop
+ * @property {number} seed
+ *
+ * @typedef {Omit<import('../core/core.js').ClipConfig, 'mean' | 'std'>} ClipConfig sizes of a model
+ *
+ * @typedef {object} MethodRow
+ * @property {string} title
+ * @property {string} trains one line: what is learned
+ * @property {string} from where the method, and where its defaults come from
+ * @property {Readonly<Settings>} [defaults] its options are these and no others; absent: nothing is trained
+ * @property {(shots: number) => number} [epochsFor] default epochs, where they depend on the shots
+ * @property {boolean} textPrompts whether words of its sentences are learned
+ * @property {boolean} [perPicture] whether every picture has text prompts of its own
+ * @property {(settings: Settings, model: ClipConfig) => Partial<import('../core/core.js').Method>} sizes as the library
+ *   takes them; `method` where the library has another name
+ * @property {(words: string[], n: number) => string[]} lead the phrase's words in a sentence, prompts included
+ * @property {Record<string, OfficialNames>} [exports] names of its tensors in the authors' state dictionaries, by the
+ *   library's name of the method
+ *
+ * @typedef {Record<string, string>} Names the library's names of tensors to those of somebody's code
+ * @typedef {{ official: Names, maple?: Names }} OfficialNames in the methods' own authors' code (MuDPT's has all of
+ *   them), and in MaPLe's
+ */
+
+/** What MuDPT's paper states. */
+export const MUDPT = Object.freeze({
+  promptLength: 4,
+  depth: Infinity,
+  phrase: 'a photo of a',
+  shots: 16,
+  epochs: 10,
+  batchSize: 4,
+  learningRate: 2.5e-3,
+  augment: true,
+  smallestCrop: 0.08,
+  seed: 1,
+});
+/** CoOp and CoCoOp have prompts in the first layer only. */
+const { depth: _, ...firstLayer } = MUDPT;
+export const FIRST_LAYER = Object.freeze(firstLayer);
+
+/** The same prompts' sizes on both sides. */
+export const bothSides = ({ promptLength: n, depth = 1 }) => ({
+  ...{ textLength: n, textDepth: depth },
+  ...{ visualLength: n, visualDepth: depth },
+});
+/** The sentence holds the prompts and the name: words of the phrase that start no prompt are dropped. */
+export const promptWords = (words, n) => words.slice(0, n);

@@ -1,0 +1,17 @@
+/** UMuDPT: text prompts, and a light transformer that makes the image prompts of them. */
+import { MUDPT, bothSides, promptWords } from './method.js';
+import { lightOfText, textPrompts } from './official-names.js';
+
+/** @type {import('./method.js').MethodRow} */
+export const umudpt = {
+  title: 'UMuDPT',
+  trains: 'text prompts, and a light transformer that makes the image prompts of them',
+  from: "Miao et al., ICME 2023, text to vision only; the paper's settings for MuDPT",
+  defaults: MUDPT,
+  textPrompts: true,
+  sizes: bothSides,
+  lead: promptWords,
+  exports: {
+    umudpt: { official: { ...textPrompts('umudpt_prompt_learner'), ...lightOfText('umudpt_prompt_learner') } },
+  },
+};

@@ -1,0 +1,199 @@
+/**
+ * loadClip, and what it gives to pages: objects with the members of Clip, Classifier and TuneJob whose work is done by
+ * a worker (worker.js). A worker belongs to one model and ends with it.
+ */
+import { MudptError, reasonOf } from '../base/errors.js';
+import { foreignFolder, hasThreads, isNode, pageAddress } from '../base/platform.js';
+import { makeWorker, workerFrom } from '../base/workers.js';
+import { bitmapOf, isDrawable } from '../pictures/elements.js';
+import { absoluteAddress } from '../pictures/no-address.js';
+import { Steps } from '../training/steps.js';
+import { Connection, NUMBER } from './connection.js';
+import { MEMBERS } from './wire.js';
+
+/** @param {string | URL} [assetsUrl] */
+function startWorker(assetsUrl) {
+  const folder = foreignFolder(import.meta.url, assetsUrl);
+  return makeWorker(() =>
+    folder
+      ? workerFrom(new URL('worker/worker.js', folder))
+      : new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
+  );
+}
+
+let told = false;
+
+/** Once a page: how to get threads where there are none. @param {Record<string, any>} options */
+function tellOfThreads({ threads }) {
+  if (told || threads === 1 || hasThreads || isNode || globalThis.crossOriginIsolated) return;
+  told = true;
+  console.info(
+    'mudpt computes on one thread: for more, serve the page with the headers ' +
+      '"Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp"' +
+      (globalThis.top === globalThis.self ? '' : ', and the frame that it is in with allow="cross-origin-isolated"'),
+  );
+}
+
+/**
+ * Loads a model: in a page in a worker, elsewhere in the calling thread. What the options mean is in index.d.ts.
+ * @param {import('../files/source.js').From} from
+ * @param {Record<string, any>} [options]
+ * @returns {Promise<any>} a Clip as index.d.ts has it
+ */
+export async function loadClip(from, options = {}) {
+  const { worker, ...rest } = options;
+  tellOfThreads(rest);
+  if (!(worker ?? (typeof document === 'object' && typeof Worker === 'function'))) return loadHere(from, rest);
+  if (isNode) throw new MudptError('environment', 'in Node the library runs in the calling thread', 'leave out worker');
+  let connection;
+  let address = '';
+  let isForbidden = false;
+  const listen = ({ effectiveDirective: rule, disposition }) => {
+    isForbidden ||= rule === 'worker-src' && disposition === 'enforce';
+  };
+  globalThis.document?.addEventListener('securitypolicyviolation', listen);
+  try {
+    connection = new Connection(
+      () => {
+        const made = startWorker(rest.assetsUrl);
+        ({ address } = made);
+        return made.worker;
+      },
+      rest.timeout > 0 ? rest.timeout : undefined,
+    );
+    const { answer } = connection.call(0, 'load', [from, rest, pageAddress()]);
+    return new RemoteClip(connection, await answer);
+  } catch (thrown) {
+    const error = /** @type {any} */ (thrown);
+    const isMissing = !connection || connection.notStarted;
+    connection?.end(new MudptError('state', 'the model was not loaded'));
+    if (!isMissing) throw error;
+    const { whyNoWorker } = await import('./no-worker.js');
+    const found = address && (await whyNoWorker(address, () => isForbidden));
+    const missing = found
+      ? new MudptError('environment', `the worker could not be started: ${found[0]}`, found[1])
+      : error;
+    if (worker) throw missing;
+    const loaded = await loadHere(from, rest).catch((cause) => {
+      throw cause.code === 'environment' ? missing : cause;
+    });
+    console.warn(`mudpt computes in the page, which stands still meanwhile: ${missing.message}`);
+    return loaded;
+  } finally {
+    globalThis.document?.removeEventListener('securitypolicyviolation', listen);
+  }
+}
+
+/** In the calling thread. @param {import('../files/source.js').From} from @param {Record<string, any>} options */
+async function loadHere(from, options) {
+  const parts = Promise.all([
+    import('../clip.js'),
+    import('../pictures/images.js'),
+    import('../pictures/no-picture.js'),
+  ]);
+  const [{ loadClip: load }, { drawing }, { noPicture }] = await parts.catch((cause) => {
+    const what = `the library cannot be loaded in this thread: ${reasonOf(cause)}`;
+    throw new MudptError('environment', what, 'call it in a page or a worker of it', { cause });
+  });
+  Object.assign(drawing, { isDrawable, bitmapOf, noPicture });
+  return load(from, options);
+}
+
+/** Methods whose first argument may be an address. */
+const FIRST_IS_ADDRESS = ['classify', 'attention', 'importOfficial'];
+/** @param {any[]} args */
+const fromPage = ([first, ...rest]) => [typeof first === 'string' ? absoluteAddress(first) : first, ...rest];
+
+/** @param {unknown} error */
+function passOverGone(error) {
+  if (!(error instanceof MudptError && error.code === 'state')) throw error;
+}
+
+/** An object in the worker. */
+class RemoteObject {
+  /**
+   * @param {Connection} connection
+   * @param {keyof typeof MEMBERS} type
+   * @param {{ number: number, values: Record<string, any> }} what
+   */
+  constructor(connection, type, { number, values }) {
+    this[NUMBER] = number;
+    for (const name of MEMBERS[type].values) {
+      Object.defineProperty(this, name, { get: () => structuredClone(values[name]), enumerable: true });
+    }
+    for (const name of MEMBERS[type].methods) {
+      const call = async (...args) => {
+        const { answer } = connection.call(number, name, FIRST_IS_ADDRESS.includes(name) ? fromPage(args) : args);
+        // What has gone already, perhaps with its model, need not be disposed of.
+        return local(connection, await (name === 'dispose' ? answer.catch(passOverGone) : answer));
+      };
+      Object.defineProperty(this, name, { value: call });
+    }
+  }
+}
+
+/** What the worker answered, as an object of this page where it stands for one. @param {Connection} connection */
+const local = (connection, result) =>
+  result?.type === 'Classifier' ? new RemoteObject(connection, 'Classifier', result) : result;
+
+export class RemoteClip extends RemoteObject {
+  #connection;
+  #methods;
+
+  constructor(connection, what) {
+    super(connection, 'Clip', what);
+    this.#connection = connection;
+    this.#methods = what.values.methods;
+  }
+
+  get memoryBytes() {
+    return this.#connection.memoryBytes;
+  }
+
+  methods() {
+    return structuredClone(this.#methods);
+  }
+
+  /** @param {Record<string, any>} options */
+  tune(options) {
+    return new RemoteTuneJob(this.#connection, this[NUMBER], options ?? {});
+  }
+
+  async dispose() {
+    this.#connection.end(new MudptError('state', 'this model has been disposed of', 'load it again'));
+  }
+}
+
+export class RemoteTuneJob {
+  #connection;
+  /** @type {Steps<import('../training/tune.js').TuneProgress>} */
+  #steps = new Steps();
+
+  /** @param {Connection} connection @param {number} clip @param {Record<string, any>} options */
+  constructor(connection, clip, options) {
+    this.#connection = connection;
+    this.classifier = /** @type {any} */ (null);
+    const keep = (result) => (this.classifier = local(connection, result));
+    const { number, answer } = connection.call(clip, 'tune', [options], {
+      step: (step) => this.#steps.push(step),
+      left: keep, // what a run has trained that then failed
+    });
+    this[NUMBER] = number;
+    connection.tie(this, number);
+    this.finished = answer.then(keep).finally(() => this.#steps.end());
+    this.finished.catch(() => {});
+  }
+
+  stop() {
+    this.#connection.call(this[NUMBER], 'stop', []).answer.catch(() => {}); // a run that has ended
+  }
+
+  async checkpoint() {
+    return this.#connection.call(this[NUMBER], 'checkpoint', []).answer;
+  }
+
+  async *[Symbol.asyncIterator]() {
+    yield* this.#steps;
+    await this.finished;
+  }
+}
