@@ -43,7 +43,7 @@ struct mudpt_clip {
     int finished;
 
     clip_tensor *tensors; /* every name that is understood */
-    int tensor_count, tensor_room;
+    int tensor_count;
     clip_tensor *current;             /* the tensor on its way, or NULL */
     int current_type, current_scales; /* its element type; whether it is the scales of one */
     size_t received, expected;        /* its elements */

@@ -13,41 +13,6 @@
 #include "formats.h"
 #include "image.h"
 
-/* ------------------------------------------------------------------------------------------------ refusals */
-
-int picture_size(picture *p, uint32_t width, uint32_t height) {
-    if (width == 0 || height == 0)
-        return fail(MUDPT_IMAGE, "%s of %u x %u pixels: there is nothing to see; fetch or save it again", p->kind,
-                    (unsigned)width, (unsigned)height);
-    if (width > MUDPT_MAX_IMAGE_SIDE || height > MUDPT_MAX_IMAGE_SIDE ||
-        (uint64_t)width * height > MUDPT_MAX_IMAGE_PIXELS)
-        return fail(MUDPT_IMAGE,
-                    "%s of %u x %u pixels is too large: at most %d a side and %d in all; shrink the picture", p->kind,
-                    (unsigned)width, (unsigned)height, MUDPT_MAX_IMAGE_SIDE, MUDPT_MAX_IMAGE_PIXELS);
-    p->width = (int)width;
-    p->height = (int)height;
-    return MUDPT_OK;
-}
-
-int picture_cut_off(const picture *p) {
-    return fail(MUDPT_IMAGE,
-                "%s that is cut off: the file ends after %zu bytes, before the picture does; fetch or save it again",
-                p->kind, p->bytes);
-}
-
-int picture_damaged(const picture *p, const char *what) {
-    return fail(MUDPT_IMAGE, "damaged %s: %s; fetch or save it again", p->kind, what);
-}
-
-int picture_unsupported(const picture *p, const char *what) {
-    return fail(MUDPT_IMAGE, "%s %s, which is not decoded here; save it as an ordinary JPEG or PNG", p->kind, what);
-}
-
-int picture_memory(const picture *p, size_t bytes) {
-    return fail(MUDPT_MEMORY, "out of memory: a %s of %d x %d pixels needs %zu bytes more; shrink the picture", p->kind,
-                p->width, p->height, bytes);
-}
-
 /* ------------------------------------------------------------------------------------------------ formats */
 
 static bool begins(const uint8_t *file, size_t bytes, size_t at, const char *magic, size_t length) {
@@ -118,56 +83,6 @@ static int refuse(const uint8_t *file, size_t bytes) {
 }
 
 /* ------------------------------------------------------------------------------------------------ orientation */
-
-static uint64_t read_number(const uint8_t *at, int bytes, bool little) {
-    uint64_t number = 0;
-    for (int i = 0; i < bytes; i++) number = number << 8 | at[little ? bytes - 1 - i : i];
-    return number;
-}
-
-/* The first value of an entry of type `type`, if that is a whole number, else 0. The standard has a short integer here;
- * some writers use another kind of number, and Pillow takes any. */
-static uint64_t read_value(const uint8_t *at, int type, bool little) {
-    enum { RATIONAL = 5, SIGNED_RATIONAL = 10, FLOAT = 11, DOUBLE = 12 };
-    uint64_t number = read_number(at, type == FLOAT ? 4 : 8, little);
-    if (type == RATIONAL || type == SIGNED_RATIONAL) {
-        uint64_t above = read_number(at, 4, little), below = read_number(at + 4, 4, little);
-        return below && above % below == 0 ? above / below : 0;
-    }
-    double value;
-    if (type == FLOAT) {
-        uint32_t bits = (uint32_t)number;
-        float narrow;
-        memcpy(&narrow, &bits, sizeof narrow);
-        value = (double)narrow;
-    } else memcpy(&value, &number, sizeof value);
-    for (uint64_t whole = 1; whole <= 8; whole++)
-        if (value == (double)whole) return whole;
-    return 0;
-}
-
-int exif_orientation(const uint8_t *exif, size_t bytes) {
-    enum { ORIENTATION = 0x112, ENTRY = 12 };
-    static const uint8_t sizes[17] = {[3] = 2,  [4] = 4,  [5] = 8,  [6] = 1,  [8] = 2, [9] = 4,
-                                      [10] = 8, [11] = 4, [12] = 8, [13] = 4, [16] = 8}; /* of numbers, by type */
-    bool little = begins(exif, bytes, 0, "II*\0", 4);
-    if (bytes < 8 || !(little || begins(exif, bytes, 0, "MM\0*", 4))) return 1;
-    size_t at = (size_t)read_number(exif + 4, 4, little);
-    if (at > bytes - 2) return 1;
-    size_t entries = (size_t)read_number(exif + at, 2, little);
-    for (at += 2; entries > 0 && bytes - at >= ENTRY; entries--, at += ENTRY) {
-        int type = (int)read_number(exif + at + 2, 2, little), size = type <= 16 ? sizes[type] : 0;
-        uint64_t all = (uint64_t)size * read_number(exif + at + 4, 4, little);
-        if (read_number(exif + at, 2, little) != ORIENTATION || all == 0) continue;
-        size_t place = all > 4 ? (size_t)read_number(exif + at + 8, 4, little) : at + 8;
-        if (place > bytes || all > bytes - place) continue;
-        bool whole = type != 5 && type < 10;
-        uint64_t value =
-            whole || type > 12 ? read_number(exif + place, size, little) : read_value(exif + place, type, little);
-        return value >= 1 && value <= 8 ? (int)value : 1;
-    }
-    return 1;
-}
 
 /* Turns and mirrors the picture as its orientation asks. */
 static int turn_upright(picture *p) {

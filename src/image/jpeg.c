@@ -32,12 +32,6 @@ enum {
 /* Ordinary files have up to some ten. A hostile one can make every hundred bytes a scan over all of a large picture. */
 enum { MAX_SCANS = 200, MAX_BLOCKS = 10, SMALL = 1 << 14 };
 
-/* Natural order is row by row. What damaged data place behind the last coefficient falls upon it. */
-const uint8_t jpeg_natural_order[64 + 16] = {
-    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13,
-    6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31,
-    39, 46, 53, 60, 61, 54, 47, 55, 62, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63};
-
 /* ------------------------------------------------------------------------------------------------ segments */
 
 static int read_quantisation(jpeg *j, const uint8_t *data, size_t length) {
@@ -171,7 +165,8 @@ static int read_scan_header(jpeg *j, const uint8_t *data, size_t length) {
 
 /* ------------------------------------------------------------------------------------------------ markers */
 
-bool jpeg_next_marker(jpeg *j) {
+/* Whether the file has the next marker, which j->marker then is. */
+static bool next_marker(jpeg *j) {
     const picture *p = j->p;
     for (;;) {
         const uint8_t *found = j->at < p->bytes ? memchr(p->file + j->at, 0xff, p->bytes - j->at) : NULL;
@@ -206,7 +201,7 @@ static int obey(jpeg *j, int marker, const uint8_t *data, size_t length) {
 static int read_markers(jpeg *j) {
     const picture *p = j->p;
     for (;; j->marker = 0) {
-        if (j->marker == 0 && !jpeg_next_marker(j)) return picture_cut_off(p);
+        if (j->marker == 0 && !next_marker(j)) return picture_cut_off(p);
         int marker = j->marker;
         if (marker == EOI) return MUDPT_OK;
         if (marker >= JPEG_RST0 && marker <= RST7) continue;
@@ -320,12 +315,12 @@ static void begin_piece(jpeg *j) {
 /* Finds the marker of a restart. Where another one stands: it is left there if it may belong to what follows, so that
  * this piece stays empty, or passed by. */
 static void restart(jpeg *j) {
-    if (j->marker == 0 && !jpeg_next_marker(j)) return;
+    if (j->marker == 0 && !next_marker(j)) return;
     while (j->marker != JPEG_RST0 + j->restarts) {
         int ahead = (j->marker - JPEG_RST0 - j->restarts) & 7;
         bool other = j->marker < JPEG_RST0 || j->marker > RST7;
         if (j->marker < SOF_BASELINE || (!other && ahead >= 6)) {
-            if (!jpeg_next_marker(j)) return;
+            if (!next_marker(j)) return;
             continue;
         }
         if (other || ahead <= 2) break;

@@ -79,8 +79,7 @@ typedef struct {
         near[16]; /* a table's bounds of small and large differences, and of low coefficients */
 } jpeg;
 
-/* Whether the file has the next marker, which j->marker then is. */
-bool jpeg_next_marker(jpeg *j);
+extern const uint8_t jpeg_natural_order[64 + 16]; /* jpeg_order.c: place of the k-th coefficient that is sent */
 
 /* jpeg_huffman.c. counts: of the codes of 1 ... 16 bits, which `symbols` follow */
 void jpeg_huffman_fill(jpeg_huffman *table, const uint8_t counts[16], const uint8_t *symbols);
@@ -94,8 +93,6 @@ void jpeg_arithmetic_block(jpeg *j, jpeg_component *c, int16_t *block);
 /* Whether a progressive file stops before all of its coefficients are exact, and these for one block of it. */
 bool jpeg_smooths(const jpeg *j);
 void jpeg_smooth(const jpeg *j, const jpeg_component *c, int row, int column, int16_t block[64]);
-
-extern const uint8_t jpeg_natural_order[64 + 16];
 
 /* jpeg_pixels.c. Whether each component's samples stand for whole pixels. */
 bool jpeg_has_whole_factors(const jpeg *j);

@@ -89,7 +89,7 @@ const GUARDS = [
   },
   {
     what: 'tensors of more values than sizes can hold',
-    file: 'src/clip/weights.c',
+    file: 'src/clip/config.c',
     from: 'if (tensors[i].rows * tensors[i].columns > MUDPT_MAX_TENSOR_VALUES)',
     to: 'if (tensors[i].rows < 0)',
     test: ['native', 'test_numbers'],

@@ -1,0 +1,53 @@
+/* The list of tensors that a model is sent: their names, and where each goes. Only this folder includes it. */
+#ifndef CLIP_TENSORS_H
+#define CLIP_TENSORS_H
+
+#include "weights.h"
+
+typedef enum {
+    VECTOR,     /* float * of rows * columns values */
+    MATRIX,     /* gemm_weight, rows as they are sent */
+    TRANSPOSED, /* gemm_weight, sent as [in, out] */
+    TABLE       /* the token embedding */
+} tensor_kind;
+
+enum { TENSOR_SAMPLES = 4 }; /* values of a tensor by which models are told apart */
+
+struct clip_tensor {
+    char openai[80], hugging_face[80]; /* "" where a family has no such tensor */
+    tensor_kind kind;
+    void *target;      /* float **, gemm_weight * or void ** */
+    int rows, columns; /* as kept; columns 0: a vector */
+    int first_row;     /* where its rows begin in the target */
+    int dims;          /* of the shape that is sent */
+    int quantized;     /* a block's matrix: may be kept as int8 or int16, and used in block integers */
+    int left_out;      /* config.text asks for a model without it */
+    int seen;
+    int owner;                                 /* index of the tensor that counts the target's rows */
+    int rows_seen, integers_seen, scales_seen; /* of the target, on the owner */
+    float *scales;                             /* that were sent for the target, on the owner */
+    struct {
+        float value, slack;
+        int integer;           /* of a row of integers: still to be multiplied by its scale */
+    } samples[TENSOR_SAMPLES]; /* of the target, on the owner; NaN until they come */
+};
+
+static inline size_t tensor_columns(const clip_tensor *t) {
+    return t->columns ? (size_t)t->columns : 1;
+}
+
+static inline int tensor_is_integer(int type) {
+    return type == MUDPT_I8 || type == MUDPT_I16;
+}
+
+/* names.c: the most tensors that a model of these sizes has; the list itself, in clip->tensors, which has room */
+int clip_tensor_room(const mudpt_clip_config *config);
+void clip_describe(mudpt_clip *clip);
+/* The tensor of a name, or NULL; *scales: whether it is the scales X_scale of tensor X that are named */
+clip_tensor *clip_find_tensor(const mudpt_clip *clip, const char *name, int *scales);
+
+/* identity.c: samples among some rows [rows, columns] of the tensor on its way, whose type is `type` */
+void clip_take_samples(mudpt_clip *clip, int row, int rows, const float *values);
+void clip_set_fingerprint(mudpt_clip *clip);
+
+#endif
