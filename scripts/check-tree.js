@@ -1,12 +1,14 @@
 /**
- * Checks what formatters leave alone: the .editorconfig's rules, the length of files, and that wasm/exports.json lists
- * the functions of src/mudpt.h. Prints one line a fault; run by `./run test format`.
+ * Checks what formatters leave alone: the .editorconfig's rules, the length of files, the order of rooms and floors
+ * (tree.js), that wasm/exports.json lists the functions of src/mudpt.h, and that what was built is no older than what
+ * it was built from. Prints one line a fault; run by `./run test format`.
  */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { faultsOfTheHouse } from './tree.js';
 
 const WIDTH = 120;
-const LINES = 650;
+const LINES = 600;
 const code = /\.(c|h|js|mjs|ts|sh|cmake)$|(^|\/)(run|CMakeLists\.txt)$/;
 const data = /^(tests\/(golden|data|models|fuzz\/found)|models|bench\/results)\/|^package-lock\.json$|^LICENSE$/;
 
@@ -37,6 +39,16 @@ const exported = new Set(JSON.parse(readFileSync('wasm/exports.json', 'utf8')));
 for (const name of declared)
   if (!exported.has(name)) faults.push(`wasm/exports.json: ${name} of src/mudpt.h is missing`);
 for (const name of exported) if (!declared.has(name)) faults.push(`wasm/exports.json: ${name} is not in src/mudpt.h`);
+
+faults.push(...faultsOfTheHouse());
+
+// What ./run leaves when the modules are built stands for them where there is one: a build may find nothing to do.
+const built = ['build/wasm/.built', 'js/wasm/mudpt.wasm'].find((file) => existsSync(file));
+const isNewer = (file) => existsSync(file) && statSync(file).mtimeMs > statSync(built).mtimeMs;
+for (const file of ['mudpt.mjs', 'mudpt.wasm', 'mudpt-relaxed.wasm'].map((name) => `js/wasm/${name}`))
+  if (!existsSync(file)) faults.push(`${file}: is not there; run ./run build`);
+const newer = built && files.split('\0').find((file) => /^(src|wasm)\//.test(file) && isNewer(file));
+if (newer) faults.push(`js/wasm: is older than ${newer}; run ./run build`);
 
 for (const fault of faults) console.error(fault);
 if (faults.length) process.exitCode = 1;

@@ -1,6 +1,6 @@
 /**
- * Writes docs/reference.md from the types (js/index.d.ts): every export with its comment and its declaration, where
- * members keep theirs. With --check it only says whether the file is up to date.
+ * Writes docs/reference.md from the types (js/index.d.ts and the rooms' types.d.ts that it hands on): every export with
+ * its comment and its declaration, where members keep theirs. With --check it only says whether the file is up to date.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 
@@ -34,8 +34,12 @@ const tagsAsList = (prose) =>
 /** @param {string} source */
 function reference(source) {
   const [, intro] = /^\/\*\*([^]*?)\*\//.exec(source) ?? [];
+  const files = Array.from(source.matchAll(/^export \* from '(.+)\.js';$/gm), ([, name]) => `js/${name}.d.ts`);
+  const texts = [source, ...files.map((file) => readFileSync(file, 'utf8'))];
   // A declaration starts at the margin, perhaps with a comment before it, and ends where the next one starts.
-  const pieces = source.split(/\n\n(?=\/\*\*|export |type )/).slice(1);
+  const pieces = texts
+    .flatMap((text) => text.split(/\n\n(?=\/\*\*|export |type )/).slice(1))
+    .filter((piece) => !piece.startsWith('export * from'));
   const declarations = pieces.map((piece) => {
     const [, comment = '', code] = /^(\/\*\*[^]*?\*\/\n)?([^]*)$/.exec(piece) ?? [];
     const [, kind, name] = /^(?:export )?(?:declare )?(\w+) (\w+)/.exec(code) ?? [];
@@ -51,13 +55,13 @@ function reference(source) {
       .join('\n\n'),
   );
   const index = declarations.map(({ name }) => `[${name}](#${anchorOf(name)})`).join(' · ');
-  const note = '<!-- Made from js/index.d.ts by scripts/reference.js. -->';
+  const note = '<!-- Made from js/index.d.ts and js/*/types.d.ts by scripts/reference.js. -->';
   return `${['# Reference', note, linked(proseOf(intro), names), index, ...sections].join('\n\n')}\n`;
 }
 
 const made = reference(readFileSync(SOURCE, 'utf8'));
 if (!process.argv.includes('--check')) writeFileSync(TARGET, made);
 else if (readFileSync(TARGET, 'utf8') !== made) {
-  console.error(`${TARGET} is not what ${SOURCE} says: run node scripts/reference.js`);
+  console.error(`${TARGET} is not what ${SOURCE} and the rooms' types.d.ts say: run node scripts/reference.js`);
   process.exitCode = 1;
 }

@@ -1,0 +1,39 @@
+// The law of the house (scripts/tree.js): what the tree's check must find, planted one at a time.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { faultsOfTheHouse } from '../../scripts/tree.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The faults where a file ends with other lines than it has. */
+const withLines = (file, lines) =>
+  faultsOfTheHouse((name) => readFileSync(`${root}${name}`, 'utf8') + (name === file ? `${lines}\n` : ''));
+
+test('an import from a room above is found, with both files and the line', () => {
+  const lines = readFileSync(`${root}js/base/errors.js`, 'utf8').split('\n').length;
+  const faults = withLines('js/base/errors.js', "import { TuneJob } from '../training/tune.js';");
+  assert.ok(
+    faults.some((fault) => fault.startsWith(`js/base/errors.js:${lines}: imports js/training/tune.js`)),
+    faults.join('\n'),
+  );
+});
+
+test('so are an import that waits, and a room that is on no floor', () => {
+  const faults = withLines('js/files/cache.js', "const later = () => import('../attic/x.js');");
+  assert.ok(
+    faults.some((fault) => fault.includes('the room "attic" is not in the list')),
+    faults.join('\n'),
+  );
+});
+
+test('a call back to a file that calls this one closes a loop', () => {
+  const header = readFileSync(`${root}src/clip/vision.h`, 'utf8').replace(/\/\*[^]*?\*\//g, '');
+  const [, name] = /\b(\w+)\([^;]*\);/.exec(header);
+  const faults = withLines('src/clip/tower.c', `void planted(void) { ${name}(); }`);
+  assert.ok(
+    faults.some((fault) => /closes a loop/.test(fault) && /src\/clip\/vision\.c/.test(fault)),
+    faults.join('\n'),
+  );
+});
