@@ -3,7 +3,7 @@
 //
 //   model/     the embedded model, as the package has it
 //   samples/   a zip of pictures for each task of samples.json, and index.json with their authors
-//   kit/       the package's own files, for the zip that the page exports
+//   kit.zip    the package's own files, for the zip that the page exports
 import { cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -48,15 +48,16 @@ async function packSample({ id, classes, train, test }) {
   return { id, classes, authors };
 }
 
-async function copyKit() {
+async function packKit() {
   const files = (await readdir(inTree('js'), { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => path.relative(inTree('js'), path.join(entry.parentPath, entry.name)).replaceAll(path.sep, '/'))
     .filter((file) => !NODE_ONLY.includes(file.split('/')[0]) && !file.endsWith('.d.ts'))
     .sort();
-  for (const file of files) await cp(inTree('js', file), path.join(PUBLIC, 'kit', file));
-  for (const file of ['LICENSE', 'THIRD-PARTY-NOTICES.md']) await cp(inTree(file), path.join(PUBLIC, 'kit', file));
-  await writeFile(path.join(PUBLIC, 'kit/files.json'), JSON.stringify([...files, 'LICENSE', 'THIRD-PARTY-NOTICES.md']));
+  const kit = {};
+  for (const file of files) kit[file] = new Uint8Array(await readFile(inTree('js', file)));
+  for (const file of ['LICENSE', 'THIRD-PARTY-NOTICES.md']) kit[file] = new Uint8Array(await readFile(inTree(file)));
+  await writeFile(path.join(PUBLIC, 'kit.zip'), zipSync(kit, { mtime: '1980-01-01' }));
 }
 
 await rm(PUBLIC, { recursive: true, force: true });
@@ -67,7 +68,7 @@ for (const sample of await readJson(path.join(import.meta.dirname, 'samples.json
 }
 await writeFile(path.join(PUBLIC, 'samples/index.json'), JSON.stringify(samples));
 for (const file of MODEL) await cp(inTree('models/pictoclip', file), path.join(PUBLIC, 'model', file));
-await copyKit();
+await packKit();
 
 await build({
   configFile: false,

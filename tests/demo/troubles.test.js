@@ -128,6 +128,7 @@ for (const engine of wanted) {
         const held = new Promise((resolve) => (go = resolve));
         globalThis.fetch = (...asked) => (sample = held.then(() => fetch(...asked))
           .then(async (answer) => new Response(await answer.arrayBuffer())));
+        await hands.view('pictures');
         await hands.press('Zoo', '.samples');
         await hands.press('Start empty');
         globalThis.fetch = fetch;

@@ -17,6 +17,9 @@ export const dialog = signal('');
 /** The picture that is shown large. */
 export const opened = signal('');
 
+/** Pictures that are being read come to the page after so long. */
+const PORTION_MS = 500;
+
 export const tell = (message, error = false) => (notice.value = { id: newId(), message, error });
 
 /** What went wrong, as the library says it. @param {any} error */
@@ -31,31 +34,56 @@ async function isPictureAnyhow(blob) {
 }
 
 /**
- * Files that are to be pictures, each of a class that is named by `classId`, or else by `name`.
+ * Files that are to be pictures, each of a class that is named by `classId`, or else by `name`. They come to the page
+ * as they are read, so that many large ones can be seen to come, and those that have come are kept.
  * @param {{ classId?: string, name?: string, file: File }[]} given
  * @param {import('./store.js').Origin} origin
  * @param {(count: number) => string} what
  */
 async function addAll(given, origin, what) {
-  const added = [];
-  for (const { file, ...rest } of given) {
+  // Together they are one change; so is what a webcam records, which is not one a frame.
+  const [kind, within] = origin === 'webcam' ? [`webcam ${given[0]?.classId}`] : [`files ${newId()}`, Infinity];
+  const broken = [];
+  let added = [];
+  let since = performance.now();
+  for (const [i, { file, ...rest }] of given.entries()) {
     const { blob, readable } = await prepared(file);
     // The library reads some that browsers do not; while it cannot be asked, it says so once it looks at them.
     const fault = readable || (await isPictureAnyhow(blob)) ? '' : text.pictures.unreadable;
     added.push({ ...rest, blob, origin, fault });
+    if (fault) broken.push(blob);
+    if (i + 1 < given.length && performance.now() - since < PORTION_MS) continue;
+    addPictures(added, what, kind, within);
+    added = [];
+    since = performance.now();
   }
-  const broken = added.filter(({ fault }) => fault).map(({ blob }) => blob);
-  // What a webcam records is one change, not one a frame.
-  addPictures(added, what, origin === 'webcam' ? `webcam ${given[0]?.classId}` : '');
-  const good = added.length - broken.length;
+  const good = given.length - broken.length;
   tell(
     [good && what(good), broken.length && text.pictures.broken(broken)].filter(Boolean).join('. '),
     broken.length > 0,
   );
 }
 
+/** What was given and is still being read. @type {Set<Promise<any>>} */
+const taking = new Set();
+
+/** Whoever waits for all that was given waits for this. @template T @param {Promise<T>} work */
+function waitedFor(work) {
+  taking.add(work);
+  const done = () => taking.delete(work);
+  work.then(done, done);
+  return work;
+}
+
+/** When all that was given is on the page. */
+export async function taken() {
+  while (taking.size) await Promise.allSettled(taking);
+}
+
 /** @param {string} classId @param {File[]} files @param {import('./store.js').Origin} [origin] */
-export async function addFiles(classId, files, origin = 'file') {
+export const addFiles = (classId, files, origin = 'file') => waitedFor(addTo(classId, files, origin));
+
+async function addTo(classId, files, origin) {
   if (!files.length) return;
   lastClass.value = classId;
   const name = nameOf(classId);
@@ -75,15 +103,17 @@ const target = () => (classOf(lastClass.value) ? lastClass.value : (classes.valu
  * @param {import('./intake.js').Found[]} found
  * @param {string} [classId] of the card that it was given to
  */
-export async function take(found, classId) {
+export const take = (found, classId) => waitedFor(takeAll(found, classId));
+
+async function takeAll(found, classId) {
   const { model, classifiers, folders, loose, others } = sorted(found);
-  if (model.length) return openFolder(model);
-  for (const file of classifiers) await open(file);
-  if (classId) await addFiles(classId, [...loose, ...[...folders.values()].flat()]);
+  if (model.length) return void openFolder(model);
+  for (const file of classifiers) await useFile(file);
+  if (classId) await addTo(classId, [...loose, ...[...folders.values()].flat()], 'file');
   else {
     const given = [...folders].flatMap(([name, files]) => files.map((file) => ({ name, file })));
     if (given.length) await addAll(given, 'file', (count) => text.pictures.addedClasses(count, folders.size));
-    await addFiles(target(), loose);
+    await addTo(target(), loose, 'file');
   }
   if (others.length) tell(text.pictures.skipped(others), true);
   else if (found.length && !classifiers.length && !folders.size && !loose.length) tell(text.pictures.onlyHidden, true);
@@ -100,10 +130,12 @@ export function startTellingFaults() {
 }
 
 /** @param {DataTransfer} transfer @param {string} [classId] */
-export const takeDrop = (transfer, classId) => foundIn(transfer).then((found) => take(found, classId));
+export const takeDrop = (transfer, classId) => waitedFor(foundIn(transfer).then((found) => takeAll(found, classId)));
 
 /** A classifier's file. @param {File} file */
-export async function open(file) {
+export const open = (file) => waitedFor(useFile(file));
+
+async function useFile(file) {
   try {
     await importFile(file);
     return true;

@@ -1,5 +1,5 @@
 /** What can be taken away: the classifier's file, a zip with a page that uses it, a piece of code. */
-import { strToU8, zip } from 'fflate';
+import { strToU8, unzipSync, zip } from 'fflate';
 
 import { isPicture, looksLikePicture } from './intake.js';
 import { BUILT_IN, clip, loading, model } from './models.js';
@@ -85,9 +85,9 @@ async function bytesAt(path) {
 
 /** @param {Uint8Array} file the classifier @param {any} classifier @returns {Promise<Blob>} */
 export async function selfContained(file, classifier) {
-  const names = JSON.parse(new TextDecoder().decode(await bytesAt('kit/files.json')));
   const files = { 'classifier.safetensors': file };
-  await Promise.all(names.map(async (name) => (files[`mudpt/${name}`] = await bytesAt(`kit/${name}`))));
+  // One file: were it many, those of two versions could come together.
+  for (const [name, bytes] of Object.entries(unzipSync(await bytesAt('kit.zip')))) files[`mudpt/${name}`] = bytes;
   if (model.value?.id === BUILT_IN.id) {
     const parts = ['config.json', 'preprocessor_config.json', 'tokenizer.json', 'model.safetensors', 'LICENSE'];
     await Promise.all(parts.map(async (name) => (files[`model/${name}`] = await bytesAt(`model/${name}`))));

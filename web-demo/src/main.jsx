@@ -12,14 +12,14 @@ import { effect } from '@preact/signals';
 
 import { clip, loadError, loadFirst, missing, model, readKept } from './models.js';
 import { startPredicting } from './predict.js';
-import { listSamples, openSample, samples } from './samples.js';
+import { listSamples, openFirst } from './samples.js';
 import { keeping, restore, settled, startSaving } from './session.js';
-import { pictures } from './store.js';
 import { startTabs } from './tabs.js';
 import { startTheme } from './theme.js';
 import { busy, pauseNow, startUsing, unfinished } from './training.js';
-import { startTellingFaults, tell } from './actions.js';
+import { startTellingFaults, taken, tell } from './actions.js';
 import { text } from './strings.js';
+import { startAsking } from './update.js';
 import { App } from './views/App.jsx';
 
 startTheme();
@@ -27,6 +27,7 @@ render(<App />, /** @type {HTMLElement} */ (document.getElementById('page')));
 startPredicting();
 startUsing();
 startTellingFaults();
+startAsking();
 const listed = listSamples();
 
 /** What was stored, where there was something. @type {{ model: any, begun: boolean } | null} */
@@ -37,9 +38,7 @@ async function open(own) {
   const same = model.value && model.value.from === before?.model?.from;
   // A tab that only shows the session loads no large model for it.
   const loaded = own && !same ? loadFirst(before?.model) : model.value ? null : loadFirst(null);
-  if (!before && !pictures.value.length) {
-    await listed.then(() => samples.value.length && openSample(samples.value[0].id));
-  }
+  await listed.then(openFirst);
   await loaded;
   readKept();
   if (!own || busy.value) return;
@@ -51,11 +50,11 @@ async function open(own) {
 startTabs({
   reads: async () => {
     before = await restore();
-    return keeping.value !== 'none';
+    return keeping.value !== 'none' && keeping.value !== 'newer';
   },
   opens: open,
   leaves: async () => {
-    await pauseNow();
+    await Promise.all([taken(), pauseNow()]);
     await settled();
   },
 });

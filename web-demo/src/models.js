@@ -41,6 +41,9 @@ export const missing = signal(null);
 export const kept = signal(/** @type {import('mudpt').KeptFile[]} */ ([]));
 
 let current = 0;
+/** What is waited for before a model goes. */
+let leaving = async () => {};
+export const onLeaving = (what) => (leaving = what);
 
 /**
  * Loads a model; the present one stays until the new one is there.
@@ -63,8 +66,10 @@ export async function loadModel(wanted, standIn = false) {
         if (number === current) loading.value = { model: wanted, loaded, total, cancel };
       },
     });
-    if (number !== current) {
+    if (number === current && clip.value) await leaving();
+    if (number !== current || controller.signal.aborted) {
       await fresh.dispose();
+      controller.signal.throwIfAborted();
       return 'superseded';
     }
     const before = clip.value;

@@ -127,14 +127,15 @@ export async function answerOf({ classifier, ids }, image) {
 
 /** Whether the library can read a picture that this browser cannot; null where nothing is there to ask. */
 export async function isReadable(image) {
-  const entry = zeroShot.value;
-  if (!entry) return null;
-  try {
-    await answerOf(entry, image);
-    return true;
-  } catch (error) {
-    return error.code === 'image' ? false : null;
+  for (let entry = zeroShot.value, before = null; entry && entry !== before; before = entry, entry = zeroShot.value) {
+    try {
+      await answerOf(entry, image);
+      return true;
+    } catch (error) {
+      if (error.code === 'image') return false; // or the classifier has gone while it was asked
+    }
   }
+  return null;
 }
 
 export function startPredicting() {

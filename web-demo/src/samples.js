@@ -2,7 +2,8 @@
 import { unzipSync } from 'fflate';
 import { signal } from '@preact/signals';
 
-import { clearAll, replaceAll } from './store.js';
+import { tell } from './actions.js';
+import { clearAll, classes, pictures, replaceAll, touched } from './store.js';
 import { text } from './strings.js';
 
 /** @type {import('@preact/signals').Signal<{ id: string, classes: string[], authors: any[] }[]>} */
@@ -35,16 +36,27 @@ export function startEmpty() {
 }
 
 /** Tries again what has failed. */
-export const retrySample = () => (sampleError.value?.id ? openSample(sampleError.value.id) : listSamples());
+export const retrySample = () =>
+  sampleError.value?.id ? openSample(sampleError.value.id) : listSamples().then(openFirst);
 
-/** Puts a sample's classes and pictures in place of what there is. @param {string} id */
+/** What the page begins with where nothing was done to it yet. */
+export const openFirst = () => samples.value.length > 0 && !touched.value && openSample(samples.value[0].id);
+
+/**
+ * Puts a sample's classes and pictures in place of what there is; what was done while it was on its way stays.
+ * @param {string} id
+ */
 export async function openSample(id) {
   fetching.value = id;
   sampleError.value = null;
+  const [classesBefore, picturesBefore, first] = [classes.value, pictures.value, !touched.value];
   try {
     const bytes = new Uint8Array(await (await get(`${id}.zip`)).arrayBuffer());
     if (fetching.value !== id) return;
-    const { classes = [] } = samples.value.find((sample) => sample.id === id) ?? {};
+    if (classes.value !== classesBefore || pictures.value !== picturesBefore) {
+      if (!first) tell(text.samples.late(text.samples.names[id] ?? id), true);
+      return;
+    }
     const added = Object.entries(unzipSync(bytes)).flatMap(([file, content]) => {
       const [part, folder] = file.split('/');
       if (!folder) return [];
@@ -53,7 +65,11 @@ export async function openSample(id) {
         { name: folder.replaceAll('_', ' '), blob, origin: /** @type {const} */ ('sample'), held: part === 'test' },
       ];
     });
-    replaceAll({ names: classes, added, sample: id }, text.samples.opened(text.samples.names[id] ?? id));
+    // The list may be older than the sample, where the page was updated in between.
+    const listed = samples.value.find((sample) => sample.id === id)?.classes ?? [];
+    const found = new Set(added.map(({ name }) => name));
+    const names = [...listed.filter((name) => found.delete(name)), ...found];
+    replaceAll({ names, added, sample: id }, text.samples.opened(text.samples.names[id] ?? id));
   } catch (error) {
     if (fetching.value === id) sampleError.value = { id, error };
   } finally {

@@ -15,6 +15,7 @@ import {
   picturesFrom,
   restoreAll,
   sampleId,
+  touched,
   undone,
   works,
 } from './store.js';
@@ -25,8 +26,9 @@ const VERSION = 1;
 const PICTURE = 'picture ';
 
 /**
- * What is stored: all there is ('kept'), soon ('saving'), not all for want of room ('full'), or nothing ('none').
- * @type {import('@preact/signals').Signal<'saving' | 'kept' | 'full' | 'none'>}
+ * What is stored: all there is ('kept'), soon ('saving'), not all for want of room ('full'), or nothing ('none'), also
+ * because a newer page has stored something ('newer').
+ * @type {import('@preact/signals').Signal<'saving' | 'kept' | 'full' | 'none' | 'newer'>}
  */
 export const keeping = signal('saving');
 /** Ids of the runs that are stored and so can go on after a reload. */
@@ -99,6 +101,7 @@ function described(lean = false) {
     training: { method: method.value, preset: preset.value, chosen: chosen.value },
     // Whether a run goes on: of what is interrupted before its first step nothing else is left.
     begun: busy.value,
+    touched: touched.value,
     works: works.value.map(rowOfWork),
     tuned: own?.result ? { id: own.result.id, ids: own.result.ids, fingerprint: own.id } : null,
     checkpoint: own?.run?.id ?? null,
@@ -183,7 +186,7 @@ function saveSoon() {
 /** From here on every change is stored, also one that is made just before the page goes. */
 export function startSaving() {
   effect(() => {
-    [classes, sampleId, works, history, undone, clip, chosenModel, method, preset, chosen, busy].forEach(
+    [classes, sampleId, touched, works, history, undone, clip, chosenModel, method, preset, chosen, busy].forEach(
       (one) => one.value,
     );
     pictures.value.forEach(({ fault }) => fault.value);
@@ -261,8 +264,12 @@ export async function restore() {
     await settled();
     const record = await get('session', store);
     if (!record) return null;
-    // A newer page has stored it, and nothing of it is to be lost.
-    if (record.version !== VERSION) throw new Error(`a session of version ${record.version}`);
+    if (record.version !== VERSION) {
+      // A newer page has stored it, and nothing of it is to be lost.
+      store = null;
+      keeping.value = 'newer';
+      return null;
+    }
     const { session, found, blobs, results, runs } = await read(record);
     const workOf = ({ result, run, ...rest }) => ({
       ...rest,
@@ -296,6 +303,7 @@ export async function restore() {
         ...{ classes: session.classes, pictures: now, works: session.works.map(workOf), sample: session.sample },
         ...{ past: session.past.map(entryOf), future: session.future.map(entryOf) },
       });
+      touched.value = session.touched ?? true;
       chosenModel.value = session.model;
       method.value = session.training.method;
       preset.value = session.training.preset;

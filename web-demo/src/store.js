@@ -13,7 +13,7 @@ const HOLD_OUT_EVERY = 4;
 const COLOURS = 10;
 /** So many changes can be taken back. */
 const MOST_CHANGES = 30;
-/** Changes of one kind that follow each other as quickly as this are one. */
+/** Changes of one kind that follow each other as quickly as this are one, by default. */
 const ONE_CHANGE_MS = 3000;
 
 /**
@@ -80,6 +80,8 @@ export const classes = signal([]);
 export const pictures = signal([]);
 /** The sample task that the pictures came from, '' for none. */
 export const sampleId = signal('');
+/** Whether anything was done here, or the first sample has come: until then it is waited for, also after a reload. */
+export const touched = signal(false);
 /** @type {import('@preact/signals').Signal<Work[]>} */
 export const works = signal([]);
 
@@ -168,15 +170,16 @@ function setPast(past, future) {
  * The one way in which anything is changed.
  * @param {string | ((entry: any) => string)} what it is called in messages
  * @param {() => void} make
- * @param {{ loud?: boolean, kept?: boolean, kind?: string }} [how]
+ * @param {{ loud?: boolean, kept?: boolean, kind?: string, within?: number }} [how]
  */
-export function change(what, make, { loud = false, kept = true, kind = '' } = {}) {
+export function change(what, make, { loud = false, kept = true, kind = '', within = ONE_CHANGE_MS } = {}) {
   const before = now();
   batch(make);
+  touched.value = true;
   const difference = changeBetween(before, now());
   if (!difference) return;
   const last = history.value.at(-1);
-  const goesOn = kind !== '' && last?.kind === kind && Date.now() - last.at < ONE_CHANGE_MS;
+  const goesOn = kind !== '' && last?.kind === kind && Date.now() - last.at < within;
   const done = goesOn ? joined(last, difference) : difference;
   const told = { id: newId(), loud, kept, kind, at: Date.now(), what: typeof what === 'string' ? what : what(done) };
   const entry = { ...done, ...told };
@@ -220,12 +223,14 @@ export const forgetPast = (entry) => setPast(entry ? history.value.filter((one) 
 
 /** All of a stored session. @param {import('./history.js').Collection & { past: Entry[], future: Entry[] }} session */
 export function restoreAll({ past, future, ...collection }) {
+  const before = everyPicture();
   batch(() => {
     setAll(collection);
     history.value = past;
     undone.value = future;
     undoable.value = null;
   });
+  for (const { url } of before) URL.revokeObjectURL(url);
 }
 
 // ------------------------------------------------------------------------------------------------ changes
@@ -293,8 +298,9 @@ export function picturesFrom(added) {
  * @param {{ classId?: string, name?: string, blob: Blob, origin: Origin, fault?: string }[]} added
  * @param {string | ((count: number) => string)} what
  * @param {string} [kind] pictures that come one by one are one change
+ * @param {number} [within] milliseconds
  */
-export function addPictures(added, what, kind = '') {
+export function addPictures(added, what, kind = '', within = ONE_CHANGE_MS) {
   const add = () => {
     const made = added.map(({ classId = '', name = '', ...rest }) => {
       // The class may have gone while its pictures were read.
@@ -304,7 +310,7 @@ export function addPictures(added, what, kind = '') {
     pictures.value = [...pictures.value, ...picturesFrom(made)];
   };
   const told = typeof what === 'string' ? what : (entry) => what(entry.pictures.come.length);
-  change(told, add, { kind });
+  change(told, add, { kind, within });
 }
 
 /** @param {string} id @param {string} what */
@@ -354,6 +360,7 @@ export function replaceAll({ names, added, sample }, what) {
     const ids = new Map(names.map((name) => [name, newClass(name)]));
     pictures.value = picturesFrom(added.map(({ name, ...rest }) => ({ ...rest, classId: ids.get(name) })));
     sampleId.value = sample;
+    touched.value = true;
   };
   if (first)
     batch(replace); // what the page begins with took nothing's place

@@ -27,6 +27,7 @@ export const text = {
   skip: 'Skip to the content',
   close: 'Close',
   cancel: 'Cancel',
+  retry: 'Try again',
   undo: {
     label: 'Undo',
     last: (what) => `Undo: ${what}`,
@@ -83,7 +84,6 @@ export const text = {
     progress: (loaded, total) => (total ? `${megabytes(loaded)} of ${megabytes(total)}` : 'asking …'),
     loading: (name) => `Loading ${name}`,
     failed: (name) => `${name} could not be loaded`,
-    retry: 'Try again',
     threads: (count) =>
       count > 1
         ? `Computes on ${count} threads.`
@@ -112,11 +112,11 @@ export const text = {
     empty: 'Start empty',
     emptied: 'Everything was removed',
     opened: (name) => `${name} took the place of what was there`,
+    late: (name) => `${name} was not opened, since something was changed meanwhile. Press it again to open it.`,
     credit: 'Pictograms, altered:',
     authors: 'Authors and licences',
     failed: 'The sample could not be fetched. Check the connection and try again.',
     notListed: 'The samples could not be fetched. Check the connection and try again.',
-    retry: 'Try again',
   },
 
   pictures: {
@@ -348,6 +348,7 @@ export const text = {
     sessionBody:
       'Classes, pictures and what was trained are kept on this device and survive a reload. Nothing is sent anywhere.',
     sessionSaving: 'Classes, pictures and what was trained are being stored on this device. Nothing is sent anywhere.',
+    sessionNewer: 'A newer version of this page has stored its session. What is changed here is not stored.',
     sessionNot:
       'This browser does not let the page store anything: a reload starts over. Download what you want to keep.',
     sessionFull:
@@ -376,6 +377,13 @@ export const text = {
     body: 'Your classes and pictures are in use there. What you see here is how they were when this tab was opened.',
     take: 'Use it here',
     taking: 'The other tab puts everything away …',
+  },
+
+  update: {
+    title: 'This page was updated since it was opened',
+    body: 'What it needs may be gone. Load it anew: classes, pictures and what was trained stay.',
+    newer: 'Another tab has the new one. Load this one anew to go on: what is changed here is not stored.',
+    reload: 'Load it anew',
   },
 
   footer: {

@@ -4,7 +4,7 @@
  */
 import { batch, computed, effect, signal } from '@preact/signals';
 
-import { clip, loading, model } from './models.js';
+import { clip, loading, model, onLeaving } from './models.js';
 import { lookedAt, pictureMs, trained, tuned } from './predict.js';
 import { change, heldPictures, named, nameOf, newId, setWork, trainPictures, workOf, works } from './store.js';
 import { text } from './strings.js';
@@ -13,6 +13,8 @@ import { text } from './strings.js';
 const STEP_COST = 4;
 const TELL_MS = 120;
 const KEEP_MS = 60_000;
+/** So long a model that is to go waits for the run to be put away. */
+const PAUSE_MS = 10_000;
 /** The library draws at most so many held-out pictures of a class to measure a run on. */
 const MOST_MEASURED = 4;
 
@@ -158,7 +160,7 @@ export async function train({ from = null } = {}) {
   } catch (error) {
     await mine.finished.catch(() => {});
     if (mine !== job) return;
-    if (mine.classifier) await useTrained(mine.classifier, about, lastKept(about, 'stopped')).catch(() => {});
+    if (mine.classifier) await useTrained(mine, mine.classifier, about, lastKept(about, 'stopped')).catch(() => {});
     run.value = clipNow === clip.value ? { state: 'failed', error, examples: about.examples } : { state: 'idle' };
   } finally {
     if (job === mine) job = null;
@@ -233,16 +235,17 @@ async function finish(mine, about) {
   const whole = progress && progress.step === progress.steps;
   const end = state === 'pausing' ? 'paused' : 'stopped';
   const left = whole || !progress ? null : ((await keepRun(mine, about, end)) ?? lastKept(about, end));
-  await useTrained(classifier, about, left);
-  run.value = { state: 'idle', examples: about.examples, unkept: whole ? null : about.unkept };
+  await useTrained(mine, classifier, about, left);
+  if (mine === job) run.value = { state: 'idle', examples: about.examples, unkept: whole ? null : about.unkept };
 }
 
-/** Puts a classifier to use in place of the one before, which can be had back. */
-async function useTrained(classifier, { clip: mine, ids, from, earlier }, left) {
+/** Puts a run's classifier to use in place of the one before, which can be had back. */
+async function useTrained(mine, classifier, { clip: trainedWith, ids, from, earlier }, left) {
   const result = { id: newId(), ids, file: await classifier.export(), curve: live.value };
-  const id = mine.info.fingerprint;
+  if (mine !== job) return classifier.dispose(); // discarded meanwhile
+  const id = trainedWith.info.fingerprint;
   batch(() => {
-    if (mine === clip.value) setTuned({ classifier, ids, result });
+    if (trainedWith === clip.value) setTuned({ classifier, ids, result });
     // What was kept on the way is no change of its own.
     setWork({ id, from, result: (workOf(id) ?? earlier)?.result ?? null, run: earlier?.run ?? null });
     change(text.undo.training, () => setWork({ id, from, result, run: left }));
@@ -298,6 +301,8 @@ export function useOpened(classifier, put) {
 
 /** The classifier in use is the one that the collection has, also when that is taken back, or the model changes. */
 export function startUsing() {
+  // What was learned with a model that another one takes the place of can go on when it is back.
+  onLeaving(() => Promise.race([pauseNow(), new Promise((resolve) => setTimeout(resolve, PAUSE_MS))]));
   let known = clip.value;
   effect(() => {
     const mine = clip.value;

@@ -5,18 +5,18 @@ import { BarChart3, Download, Eye, Images, Moon, Sparkles, Sun, SunMoon } from '
 
 import { dialog, opened, takeDrop, take } from '../actions.js';
 import { pasted } from '../intake.js';
-import { clip, loadError, loading, model, retryLoad } from '../models.js';
+import { clip, loadError, loading, model } from '../models.js';
 import { points, trained, tunedAccuracy, zeroAccuracy } from '../predict.js';
 import { classes, named, pictures, redo, undo } from '../store.js';
 import { format, text } from '../strings.js';
 import { place } from '../tabs.js';
 import { THEMES, theme } from '../theme.js';
 import { busy, run } from '../training.js';
-import { Icon, Problem } from './bits.jsx';
+import { Icon } from './bits.jsx';
 import { Compare } from './Compare.jsx';
 import { Inside } from './Inside.jsx';
 import { Keep } from './Keep.jsx';
-import { ModelDialog, modelName } from './Model.jsx';
+import { LoadFailure, ModelDialog, modelName } from './Model.jsx';
 import { Elsewhere, Notices } from './Notices.jsx';
 import { PictureDialog } from './Picture.jsx';
 import { Pictures } from './Pictures.jsx';
@@ -174,7 +174,6 @@ function Tabs() {
 export function App() {
   usePageEvents();
   const Main = MAIN[view.value];
-  const failed = loadError.value;
   const inert = { inert: place.value === 'elsewhere' };
   return (
     <div class={`app view-${view.value}`}>
@@ -206,18 +205,7 @@ export function App() {
         <Toast />
         <Tabs />
       </div>
-      {failed && !clip.value && !loading.value && (
-        <Problem
-          title={text.model.failed(modelName(failed.model))}
-          action={
-            <button type="button" onClick={retryLoad}>
-              {text.model.retry}
-            </button>
-          }
-        >
-          {failed.error.message}
-        </Problem>
-      )}
+      {!clip.value && <LoadFailure />}
       {!inert.inert && <Notices />}
       <main class="columns" id="content" tabIndex={-1} {...inert}>
         <div class="view">

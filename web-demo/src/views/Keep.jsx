@@ -10,6 +10,7 @@ import { forgetStored, keeping } from '../session.js';
 import { removeEverything } from '../store.js';
 import { text } from '../strings.js';
 import { discard } from '../training.js';
+import { askWhetherOutdated, outdated } from '../update.js';
 import { FileButton, Icon } from './bits.jsx';
 
 function Box({ icon, title, children }) {
@@ -31,8 +32,12 @@ function Zip() {
     try {
       const { classifier, result } = /** @type {any} */ (usable.value);
       const blob = await selfContained(result.file, classifier);
+      // Files of two versions are no page.
+      await askWhetherOutdated();
+      if (outdated.value) throw new Error(text.update.title);
       download(blob, fileName(classifier.classes).replace('.safetensors', '.zip'));
     } catch (error) {
+      await askWhetherOutdated();
       tell(`${text.keep.zipFailed}: ${reasonOf(error)}`, true);
     }
     setPacking(false);
@@ -76,7 +81,13 @@ function CodeBox() {
 
 export function Keep() {
   const file = usable.value?.result.file;
-  const stored = { kept: 'sessionBody', saving: 'sessionSaving', full: 'sessionFull', none: 'sessionNot' };
+  const stored = {
+    kept: 'sessionBody',
+    saving: 'sessionSaving',
+    full: 'sessionFull',
+    none: 'sessionNot',
+    newer: 'sessionNewer',
+  };
   return (
     <section class="keep" aria-labelledby="keep-title">
       <h2 id="keep-title">{text.keep.title}</h2>

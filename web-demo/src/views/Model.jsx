@@ -61,8 +61,18 @@ function Choice({ one }) {
   );
 }
 
-export function ModelDialog() {
+/** The load that has failed last, while no other one goes on. */
+export function LoadFailure() {
   const failed = loadError.value;
+  if (!failed || loading.value) return null;
+  return (
+    <Problem title={text.model.failed(modelName(failed.model))} onRetry={retryLoad}>
+      {reasonOf(failed.error)}
+    </Problem>
+  );
+}
+
+export function ModelDialog() {
   const own = () => {
     const from = address.value.trim();
     const name = from.replace(/\/+$/, '').split('/').at(-1) ?? from;
@@ -79,18 +89,7 @@ export function ModelDialog() {
     <Dialog title={text.model.title} class="wide" onClose={() => (dialog.value = '')}>
       <p class="lead">{text.model.intro}</p>
       {loading.value && <Progress />}
-      {failed && !loading.value && (
-        <Problem
-          title={text.model.failed(modelName(failed.model))}
-          action={
-            <button type="button" onClick={retryLoad}>
-              {text.model.retry}
-            </button>
-          }
-        >
-          {reasonOf(failed.error)}
-        </Problem>
-      )}
+      <LoadFailure />
       <ul class="model-list">
         {MODELS.map((one) => (
           <Choice key={one.id} one={one} />

@@ -7,6 +7,7 @@ import { keeping } from '../session.js';
 import { text } from '../strings.js';
 import { place, takeOver, waiting } from '../tabs.js';
 import { tunedError } from '../training.js';
+import { outdated } from '../update.js';
 import { Icon } from './bits.jsx';
 import { modelName } from './Model.jsx';
 
@@ -34,7 +35,7 @@ function Missing() {
       actions={
         <span class="row">
           <button type="button" onClick={again}>
-            {model.from ? text.model.retry : text.model.folder}
+            {model.from ? text.retry : text.model.folder}
           </button>
           <button type="button" class="quiet" onClick={stayWithBuiltIn}>
             {text.model.stay}
@@ -48,11 +49,28 @@ function Missing() {
   );
 }
 
+/** The page was replaced where it came from. */
+function Outdated() {
+  return (
+    <Notice
+      title={text.update.title}
+      actions={
+        <button type="button" onClick={() => location.reload()}>
+          {text.update.reload}
+        </button>
+      }
+    >
+      {keeping.value === 'newer' ? text.update.newer : text.update.body}
+    </Notice>
+  );
+}
+
 export function Notices() {
   return (
     <>
       {missing.value && <Missing />}
       {tunedError.value && <Notice title={text.model.unusable}>{reasonOf(tunedError.value)}</Notice>}
+      {(outdated.value || keeping.value === 'newer') && <Outdated />}
       {keeping.value === 'none' && <Notice title={text.keep.sessionTitle}>{text.keep.sessionNot}</Notice>}
       {keeping.value === 'full' && <Notice title={text.keep.sessionTitle}>{text.keep.sessionFull}</Notice>}
     </>

@@ -3,7 +3,7 @@ import { signal } from '@preact/signals';
 import { useState } from 'preact/hooks';
 import { Camera, Check, Eye, FolderOpen, ImagePlus, Pencil, Plus, Redo2, Shapes, Undo2, Upload, X } from 'lucide';
 
-import { addFiles, dialog, lastClass, opened, take, takeDrop } from '../actions.js';
+import { addFiles, dialog, lastClass, opened, reasonOf, take, takeDrop } from '../actions.js';
 import { foundFiles } from '../intake.js';
 import { BUILT_IN, MODELS, loadModel, model } from '../models.js';
 import { bestOf, namesError, trained } from '../predict.js';
@@ -26,6 +26,7 @@ import {
   undone,
 } from '../store.js';
 import { text } from '../strings.js';
+import { place } from '../tabs.js';
 import { Empty, FileButton, Icon, Problem, Segments, answerText } from './bits.jsx';
 import { DrawDialog } from './Draw.jsx';
 import { WebcamDialog } from './Webcam.jsx';
@@ -227,14 +228,7 @@ function Samples() {
         </details>
       )}
       {sampleError.value && (
-        <Problem
-          title={text.errors.title}
-          action={
-            <button type="button" onClick={retrySample}>
-              {text.samples.retry}
-            </button>
-          }
-        >
+        <Problem title={text.errors.title} onRetry={retrySample}>
           {sampleError.value.id ? text.samples.failed : text.samples.notListed}
         </Problem>
       )}
@@ -266,13 +260,14 @@ export function World() {
 }
 
 export function Pictures() {
-  const open = tool.value;
+  // What lies above all else would cover that another tab has the session.
+  const open = place.value !== 'elsewhere' ? tool.value : null;
   const close = () => (tool.value = null);
   return (
     <section class="pictures" aria-label={text.pictures.title}>
       <Samples />
       <World />
-      {namesError.value && <Problem title={text.pictures.namesError}>{namesError.value.message}</Problem>}
+      {namesError.value && <Problem title={text.pictures.namesError}>{reasonOf(namesError.value)}</Problem>}
       {classes.value.length > 0 ? (
         <div class="pictures-head">
           <h2>{text.pictures.lead}</h2>

@@ -66,14 +66,7 @@ export function Webcam({ onFrame, every = EVERY_MS, children = null }) {
     <div class="webcam">
       <video ref={video} class={on ? 'mirror' : 'mirror off'} muted playsInline aria-label={text.pictures.webcam} />
       {problem && (
-        <Problem
-          title={text.pictures.webcam}
-          action={
-            <button type="button" onClick={start}>
-              {text.model.retry}
-            </button>
-          }
-        >
+        <Problem title={text.pictures.webcam} onRetry={start}>
           {problem}
         </Problem>
       )}

@@ -129,13 +129,17 @@ export function Empty({ icon, title, children }) {
   );
 }
 
-/** Something went wrong, and what to do. */
-export function Problem({ title, children, action = null }) {
+/** Something went wrong, and what to do. @param {{ title: string, children: any, onRetry?: () => void }} props */
+export function Problem({ title, children, onRetry }) {
   return (
     <div class="problem" role="alert">
       <strong>{title}</strong>
       <p>{children}</p>
-      {action}
+      {onRetry && (
+        <button type="button" onClick={onRetry}>
+          {text.retry}
+        </button>
+      )}
     </div>
   );
 }
