@@ -23,7 +23,7 @@ import { METHODS, TRAINABLE } from './methods/methods.js';
 import { PRESETS } from './methods/presets.js';
 import { DEFAULT_TEMPLATE, promptSentences, templateSentences } from './methods/sentences.js';
 import { countTrained, resolveSettings } from './methods/settings.js';
-import { checkPlan, planTraining } from './training/plan.js';
+import { checkPlan, planTraining, requireMemory } from './training/plan.js';
 import { TuneJob } from './training/tune.js';
 
 /** Whose features are computed without a turn for anything else. */
@@ -184,9 +184,9 @@ export class Clip {
    * @param {Record<string, any>} options
    * @returns {Promise<import('./training/plan.js').TrainingPlan>}
    */
-  async plan({ classes, pictures, recompute = false, dtype, ...rest } = {}) {
+  async plan({ classes, pictures, recompute = false, dtype, memoryLimit, ...rest } = {}) {
     const { core, clip, config, tokenizer, needTokens } = this.#model;
-    checkPlan({ pictures, recompute, dtype });
+    checkPlan({ pictures, recompute, dtype, memoryLimit });
     const names = checkClasses(classes);
     const { method, settings } = resolveSettings(rest, config);
     const { ids, nameLengths } = promptSentences(tokenizer, names, method, settings);
@@ -197,7 +197,9 @@ export class Clip {
     try {
       const { batchSize, shots } = settings;
       const count = pictures ?? Math.min(shots, 1e6) * names.length;
-      return planTraining(this.#model, handle, { batchSize, pictures: count, recompute, dtype });
+      const run = { batchSize, pictures: count, recompute, dtype };
+      if (memoryLimit !== undefined) requireMemory(this.#model, handle, { ...run, memoryLimit });
+      return planTraining(this.#model, handle, run);
     } finally {
       core.classifierFree(handle);
     }

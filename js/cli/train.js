@@ -160,18 +160,20 @@ async function run(options, command) {
 }
 
 /**
- * What tune() would refuse, before zero-shot is measured: too few pictures, names that do not fit a sentence.
+ * What tune() would refuse, before zero-shot is measured: too few pictures, names that do not fit a sentence, more memory
+ * than there is or than is allowed.
  * @param {any} clip
  * @param {import('../node/datasets.js').Dataset} data
  * @param {import('../methods/method.js').Settings} settings
  * @param {Record<string, any>} options
  */
-async function checkRun(clip, { classes, train, val }, settings, { method, val: validates, recompute }) {
+async function checkRun(clip, { classes, train, val }, settings, { method, val: validates, recompute, memory }) {
   const core = await createCore({ threads: 1 });
   try {
     const labels = train.map(({ label }) => label);
     const drawn = drawShots(core, classes, labels, { ...settings, validation: Boolean(validates && !val?.length) });
-    await clip.plan({ method, ...settings, classes, pictures: drawn.train.length, recompute: Boolean(recompute) });
+    const room = { recompute: Boolean(recompute), memoryLimit: memory ?? Infinity };
+    await clip.plan({ method, ...settings, classes, pictures: drawn.train.length, ...room });
     return countEach(
       classes.length,
       drawn.train.map((index) => labels[index]),

@@ -66,7 +66,8 @@ const fits = ({ total, activations }, limit) => total <= limit && activations <=
  * Refuses a run that would not fit, with what would.
  * @param {import('../classifier/classifier.js').Model} model
  * @param {number} handle
- * @param {{ batchSize: number, pictures: number, kept?: number, recompute: boolean, memoryLimit?: number }} options
+ * @param {{ batchSize: number, pictures: number, kept?: number, recompute: boolean, memoryLimit?: number,
+ *   dtype?: keyof typeof STORAGE }} options
  */
 export function requireMemory(model, handle, { memoryLimit = Infinity, ...options }) {
   const plan = planTraining(model, handle, options);

@@ -314,6 +314,14 @@ test('a count of shots that is not there is not told as if it were', async () =>
   assert.deepEqual([shots, pictures.used], [{ asked: 16, least: 6, most: 6 }, 18]);
 });
 
+test('more memory than is allowed is refused before anything is measured', async () => {
+  const { code, stderr } = await mudpt(['train', '--data', 'faces3', '--memory', '5', '--out', 'never.safetensors']);
+  assert.equal(code, 1);
+  assert.match(stderr, /training would take \d+ MB, .* 5 MB are allowed/);
+  assert.doesNotMatch(stderr, /zero-shot/);
+  assert.ok(!existsSync(at('never.safetensors')));
+});
+
 test('a sample task is rendered where no data are given', async () => {
   const args = ['train', '--shots', '1', '--epochs', '1', '--json', '--out', 'sample.safetensors'];
   const result = json(await mudpt(args, { env: { MUDPT_CACHE: at('cache') } }));

@@ -102,6 +102,9 @@ test('what does not fit is refused before it starts, with what would', async () 
   };
   await refused(total - 1, /this would fit: recompute \(\d+ MB\); the model loaded with dtype 'int8' \(\d+ MB\)/);
   await refused(1000, /fewer classes or a smaller model/);
+  const plan = { ...SHORT, examples: undefined, pictures: EXAMPLES.length };
+  await assert.rejects(clip.plan({ ...plan, memoryLimit: total - 1 }), isError('memory', /^training would take /));
+  assert.equal((await clip.plan({ ...plan, memoryLimit: Infinity })).total, total);
   // Pictures are larger than the plan could know, which is told once they are read.
   const kept = /of which .* weights and \d MB the pictures; [\d,]+ MB are allowed; /;
   await assert.rejects(clip.tune({ ...SHORT, memoryLimit: total }).finished, isError('memory', kept));
