@@ -258,6 +258,12 @@ void mudpt_classifier_changed(mudpt_classifier *classifier);
  * none of its own: MUDPT_STATE. */
 int mudpt_classifier_text_features(mudpt_classifier *classifier, float *out);
 int mudpt_classifier_set_text_features(mudpt_classifier *classifier, const float *features);
+/* The same sentences before the text tower's projection: out [N, d_t]. MUDPT_STATE for an ensemble and for cocoop. */
+int mudpt_classifier_text_rows(mudpt_classifier *classifier, float *out);
+/* Pictures alone, of which a classifier needs no text features: rows [count, d_v] before the image tower's projection,
+ * features [count, e] behind it, as they leave the tower; either may be NULL. MUDPT_NOT_FINITE as below. */
+int mudpt_classifier_image_features(mudpt_classifier *classifier, const float *pixels, int count, float *rows,
+                                    float *features);
 
 /* pixels [count, 3, image, image] normalised -> logits [count, N]; features [count, e] or NULL. MUDPT_NOT_FINITE where
  * a logit is NaN or infinite: the outputs are then undefined. */

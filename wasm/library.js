@@ -13,6 +13,8 @@ addToLibrary({
   $promising: () =>
     [
       wasmExports['mudpt_classifier_text_features'],
+      wasmExports['mudpt_classifier_text_rows'],
+      wasmExports['mudpt_classifier_image_features'],
       wasmExports['mudpt_classifier_logits'],
       wasmExports['mudpt_classifier_gradients'],
       wasmExports['mudpt_trainer_advance'],

@@ -131,6 +131,33 @@ export class Classifiers extends Clips {
     );
   }
 
+  /** Sentences before the text tower's projection. @param {number} classifier @returns {Float32Array} [N, d_t] */
+  classifierTextRows(classifier) {
+    const { config, classes } = this.shapeOf(classifier);
+    return this.memory.floatsFrom(classes * config.textWidth, (out) =>
+      this.memory.compute('_mudpt_classifier_text_rows', classifier, out),
+    );
+  }
+
+  /**
+   * Pictures alone, of which the classifier needs no text features.
+   * @param {number} classifier
+   * @param {Float32Array} pixels [count, 3, image, image], normalised
+   * @param {boolean} [projected] false: before the image tower's projection
+   * @returns {Float32Array} [count, e], or [count, d_v]
+   */
+  classifierImageFeatures(classifier, pixels, projected = true) {
+    const { config } = this.shapeOf(classifier);
+    const count = this.#pictures(config, pixels);
+    return this.memory.scoped((scratch) => {
+      const at = scratch.put(pixels);
+      return this.memory.floatsFrom(count * (projected ? config.embed : config.visionWidth), (out) => {
+        const places = projected ? [0, out] : [out, 0];
+        return this.memory.compute('_mudpt_classifier_image_features', classifier, at, count, ...places);
+      });
+    });
+  }
+
   #pictures(config, pixels) {
     const count = pixels.length / (3 * config.image ** 2);
     if (count >= 1 && Number.isInteger(count)) return count;

@@ -47,8 +47,8 @@ class Scratch {
 }
 
 /** Functions that compute towers, in the order of wasm/library.js. */
-const COMPUTE = ['text_features', 'logits', 'gradients'].map((name) => `_mudpt_classifier_${name}`);
-COMPUTE.push('_mudpt_trainer_advance');
+const TOWERS = ['text_features', 'text_rows', 'image_features', 'logits', 'gradients'];
+const COMPUTE = [...TOWERS.map((name) => `_mudpt_classifier_${name}`), '_mudpt_trainer_advance'];
 
 export class Memory {
   #module;

@@ -118,16 +118,26 @@ void classifier_prepare_prompts(mudpt_classifier *c) {
 
 /* ------------------------------------------------------------------------------------------------ text features */
 
-int classifier_prepare_text(mudpt_classifier *c) {
-    if (c->state.method->conditional)
-        return fail(MUDPT_STATE, "%s has text features of its own for every picture", c->state.method->name);
-    enum { SENTENCES = 256 }; /* at a time: memory does not grow with the number of classes */
-    if (c->text_ready) return MUDPT_OK;
+enum { SENTENCES = 256 }; /* at a time: memory does not grow with the number of classes */
+
+/* Whether the sentences can be encoded, and what that needs. -> MUDPT_OK, MUDPT_STATE, MUDPT_MEMORY */
+static int open_text(mudpt_classifier *c) {
     if (!c->rows) return fail(MUDPT_STATE, "the classifier has neither sentences nor text features");
-    int e = c->clip->config.embed, code = classifier_check_tokens(c);
+    int code = classifier_check_tokens(c);
     if (!code) code = classifier_reserve_kernels(c->clip, c->state.sizes.visual_length);
+    if (!code) classifier_prepare_prompts(c);
+    return code;
+}
+
+static int no_text_features(const mudpt_classifier *c) {
+    return fail(MUDPT_STATE, "%s has text features of its own for every picture", c->state.method->name);
+}
+
+int classifier_prepare_text(mudpt_classifier *c) {
+    if (c->state.method->conditional) return no_text_features(c);
+    if (c->text_ready) return MUDPT_OK;
+    int e = c->clip->config.embed, code = open_text(c);
     if (code) return code;
-    classifier_prepare_prompts(c);
     size_t floats = (size_t)c->classes * (size_t)e;
     float *mean = c->templates > 1 ? aligned_take(floats * sizeof(float), "an ensemble's text features") : NULL;
     if (c->templates > 1 && !mean) return MUDPT_MEMORY;
@@ -135,7 +145,7 @@ int classifier_prepare_text(mudpt_classifier *c) {
         for (int first = 0; first < c->classes && !code; first += SENTENCES) {
             int count = c->classes - first < SENTENCES ? c->classes - first : SENTENCES;
             float *features = c->text_features + (size_t)first * (size_t)e;
-            code = classifier_encode_sentences(c, t, first, count, features, NULL);
+            code = classifier_encode_sentences(c, t, first, count, features, NULL, NULL);
         }
         if (!mean || code) continue;
         unit_forward(c->text_features, NULL, c->text_features, c->classes, e);
@@ -154,6 +164,24 @@ int mudpt_classifier_text_features(mudpt_classifier *c, float *out) {
     int code = classifier_prepare_text(c);
     if (!code) memcpy(out, c->text_features, (size_t)c->classes * (size_t)c->clip->config.embed * sizeof(float));
     return code;
+}
+
+int mudpt_classifier_text_rows(mudpt_classifier *c, float *out) {
+    if (c->state.method->conditional) return no_text_features(c);
+    if (c->templates > 1) return fail(MUDPT_STATE, "%d templates have no rows in common; take one", c->templates);
+    size_t e = (size_t)c->clip->config.embed, d = (size_t)c->clip->config.text_width;
+    int code = open_text(c);
+    if (code) return code;
+    c->text_ready = 0; /* text_features are written to, also where that fails */
+    for (int first = 0; first < c->classes; first += SENTENCES) {
+        int count = c->classes - first < SENTENCES ? c->classes - first : SENTENCES;
+        float *features = c->text_features + (size_t)first * e;
+        code = classifier_encode_sentences(c, 0, first, count, features, out + (size_t)first * d, NULL);
+        if (code) return code;
+    }
+    unit_forward(c->unit_text, c->text_norms, c->text_features, c->classes, (int)e);
+    if (!classifier_all_finite(out, (size_t)c->classes * d)) return classifier_not_finite(c, NULL, 0);
+    return MUDPT_OK;
 }
 
 int mudpt_classifier_set_text_features(mudpt_classifier *c, const float *features) {
@@ -208,6 +236,28 @@ int mudpt_classifier_logits(mudpt_classifier *c, const float *pixels, int count,
             cosine_logits(row, unit, c->unit_text, scale, c->classes, (int)e);
             if (!classifier_all_finite(row, (size_t)c->classes)) return classifier_not_finite(c, pixels, count);
         }
+    }
+    return MUDPT_OK;
+}
+
+int mudpt_classifier_image_features(mudpt_classifier *c, const float *pixels, int count, float *rows, float *features) {
+    if (count < 0) return fail(MUDPT_ARGUMENT, "%d pictures", count);
+    int code = count ? classifier_open_work(c, count, 0) : MUDPT_OK;
+    if (code) return code;
+    classifier_prepare_prompts(c);
+    const mudpt_clip_config *config = &c->clip->config;
+    classifier_work *w = &c->work;
+    size_t picture = 3 * (size_t)config->image * (size_t)config->image;
+    size_t e = (size_t)config->embed, d = (size_t)config->vision_width;
+    for (int first = 0; first < count; first += w->group) {
+        int now = count - first < w->group ? count - first : w->group;
+        vision_forward(&w->vision, w->image_features, pixels + (size_t)first * picture,
+                       c->state.sizes.visual_depth ? c->state.visual : NULL, now);
+        int finite = classifier_all_finite(w->image_features, (size_t)now * e);
+        if (!finite || !classifier_all_finite(w->vision.rows, (size_t)now * d))
+            return classifier_not_finite(c, pixels, count);
+        if (features) memcpy(features + (size_t)first * e, w->image_features, (size_t)now * e * sizeof(float));
+        if (rows) memcpy(rows + (size_t)first * d, w->vision.rows, (size_t)now * d * sizeof(float));
     }
     return MUDPT_OK;
 }

@@ -52,9 +52,10 @@ int classifier_check_tokens(const mudpt_classifier *c);
 /* Whether sizes of a text tower of so many rows can be told at all: memory.c and the towers multiply them.
  * -> MUDPT_OK, MUDPT_MEMORY */
 int classifier_check_text_rows(const mudpt_classifier *c, const text_sentences *sentences);
-/* Features [count, e] of sentences first ... first+count-1 of one template, by a tower of their own. broken: as in
- * clip/tower.h. -> MUDPT_OK, MUDPT_MEMORY */
-int classifier_encode_sentences(mudpt_classifier *c, int template, int first, int count, float *features, int *broken);
+/* Features [count, e] of sentences first ... first+count-1 of one template, by a tower of their own, and where not NULL
+ * rows [count, d_t] before the projection. broken: as in clip/tower.h. -> MUDPT_OK, MUDPT_MEMORY */
+int classifier_encode_sentences(mudpt_classifier *c, int template, int first, int count, float *features, float *rows,
+                                int *broken);
 
 /* --------------------------------------------------------------------------------------------------- memory.c */
 

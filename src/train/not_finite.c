@@ -64,7 +64,7 @@ int classifier_not_finite(mudpt_classifier *c, const float *pixels, int count) {
     for (int k = 0; is_text && k < c->templates * c->classes; k++) {
         float *features = c->text_features + (size_t)(k % c->classes) * e; /* which are lost already */
         c->text_ready = 0;
-        if (classifier_encode_sentences(c, k / c->classes, k % c->classes, 1, features, &broken)) break;
+        if (classifier_encode_sentences(c, k / c->classes, k % c->classes, 1, features, NULL, &broken)) break;
         if (!has_length(features, e)) return fail_in_tower("text", broken, config->text_layers, remedy);
     }
     for (int i = 0; pixels && c->work.group && i < count; i++) {

@@ -1,5 +1,6 @@
 /* The classes' sentences: checked and kept as rows of the text tower, and encoded by a tower of their own. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "classifier.h"
@@ -91,23 +92,25 @@ int classifier_check_text_rows(const mudpt_classifier *c, const text_sentences *
     return fail_memory(SIZE_MAX, "the text tower");
 }
 
-int classifier_encode_sentences(mudpt_classifier *c, int template, int first, int count, float *features, int *broken) {
+int classifier_encode_sentences(mudpt_classifier *c, int template, int first, int count, float *features, float *rows,
+                                int *broken) {
     const mudpt_clip_config *config = &c->clip->config;
     text_sentences sentences = classifier_sentences(c, template, first, count);
     int code = classifier_check_text_rows(c, &sentences);
     if (code) return code;
-    size_t rows = (size_t)text_row_count(&sentences);
+    size_t all = (size_t)text_row_count(&sentences);
     arena memory = {0};
     tower_scratch scratch;
     text tower;
     for (int pass = 0; pass < 2; pass++) {
-        tower_take_scratch(&scratch, &memory, rows * (size_t)config->text_width, rows * (size_t)config->text_mlp);
+        tower_take_scratch(&scratch, &memory, all * (size_t)config->text_width, all * (size_t)config->text_mlp);
         text_open(&tower, &memory, c->clip, &sentences, c->state.text_rows, c->state.sizes.text_depth, 0, &scratch);
         if (pass == 0 && arena_open(&memory, "encoding class names")) return MUDPT_MEMORY;
     }
     size_t layer = (size_t)c->state.text_rows * (size_t)config->text_width;
     tower.tower.broken = broken;
     text_forward(&tower, features, c->state.text, c->state.text + layer);
+    if (rows) memcpy(rows, tower.rows, (size_t)count * (size_t)config->text_width * sizeof(float));
     arena_close(&memory);
     return MUDPT_OK;
 }

@@ -367,6 +367,39 @@ static void check_weight_files(const char *folder, const char *name, const cJSON
     free(want);
 }
 
+/* ------------------------------------------------------------------------------------------------ features */
+
+/* Pictures before and behind the image tower's projection, where a configuration has a file of them. */
+static void check_features(const char *folder, const char *name, const golden_case *first,
+                           const mudpt_clip_config *sizes) {
+    char path[PATH_BYTES], label[PATH_BYTES + 64];
+    tensor_file file = {0};
+    tensor t;
+    if (!tensor_file_open(&file, join(path, folder, "features.safetensors"))) return;
+    snprintf(label, sizeof label, "%s/features", name);
+    outcome o = {.name = label};
+    const mudpt_method method = {.method = "zeroshot"};
+    mudpt_classifier *classifier = NULL;
+    size_t counts[2] = {(size_t)first->pictures * (size_t)sizes->vision_width,
+                        (size_t)first->pictures * (size_t)sizes->embed};
+    float *got[2] = {need_bytes(counts[0] * 4), need_bytes(counts[1] * 4)};
+    static const char *const names[2] = {"before", "after"};
+    int code = mudpt_classifier_create(first->clip, &method, NULL, 1, &classifier);
+    if (code == MUDPT_OK)
+        code = mudpt_classifier_image_features(classifier, first->images, first->pictures, got[0], got[1]);
+    if (code != MUDPT_OK) fault(&o, "code %d, %s", code, mudpt_last_error());
+    for (int i = 0; i < 2 && code == MUDPT_OK; i++) {
+        float *want = tensor_floats(&file, names[i], &t);
+        if (!want || t.count != counts[i]) fault(&o, "%s: no such tensor, or another size", names[i]);
+        else compare(&o, names[i], got[i], want, t.count, tolerance_of(first, "image_features"));
+        free(want);
+    }
+    mudpt_classifier_free(classifier);
+    for (int i = 0; i < 2; i++) free(got[i]);
+    tensor_file_close(&file);
+    finish(&o);
+}
+
 /* ------------------------------------------------------------------------------------------------ configurations */
 
 static void run_config(const char *folder, const char *name, const cJSON *config, load_options options) {
@@ -409,7 +442,10 @@ static void run_config(const char *folder, const char *name, const cJSON *config
             c.clip = clip;
         } else run_case(&c, &sizes);
         finish(&o);
-        if (ok && first) check_weight_files(folder, name, config, &c, &sizes, options, weights);
+        if (ok && first) {
+            check_weight_files(folder, name, config, &c, &sizes, options, weights);
+            check_features(folder, name, &c, &sizes);
+        }
         first = 0;
         tensor_file_close(&c.file);
         cJSON_Delete(c.json);

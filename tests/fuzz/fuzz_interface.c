@@ -70,7 +70,8 @@ static void fill_pixels(input *in, float *pixels, int count) {
 
 static void call(input *in, state *s) {
     static float pixels[MOST_PICTURES * PICTURE], logits[MOST_PICTURES * CLASSES], features[MOST_PICTURES * EMBED];
-    static float text[CLASSES * EMBED], attention[3 * 32], loss, vector[TEXT_WIDTH], distances[VOCAB];
+    static float text[CLASSES * EMBED], rows[(CLASSES + MOST_PICTURES) * (TEXT_WIDTH + VISION_WIDTH)],
+        attention[3 * 32], loss, vector[TEXT_WIDTH], distances[VOCAB];
     static uint8_t view[3 * 64 * 64];
     int slot = take_below(in, SLOTS), pictures = 1 + take_below(in, MOST_PICTURES);
     int32_t labels[MOST_PICTURES], chosen[32], a, b;
@@ -116,13 +117,17 @@ static void call(input *in, state *s) {
     case 12:
         fill_pixels(in, pixels, pictures);
         answer(mudpt_classifier_logits(classifier, pixels, take_byte(in) > 240 ? -1 : pictures, logits, features));
+        answer(mudpt_classifier_image_features(classifier, pixels, pictures, rows, features));
         break;
     case 13:
         fill_pixels(in, pixels, pictures);
         answer(mudpt_classifier_gradients(classifier, pixels, labels, pictures, &loss, logits));
         break;
     case 14: answer(mudpt_classifier_sgd(classifier, take_float(in), take_float(in), take_float(in))); break;
-    case 15: answer(mudpt_classifier_text_features(classifier, text)); break;
+    case 15:
+        answer(mudpt_classifier_text_rows(classifier, rows));
+        answer(mudpt_classifier_text_features(classifier, text));
+        break;
     case 16:
         for (int i = 0; i < CLASSES * EMBED; i++) text[i] = i < 4 ? take_float(in) : (float)(i % 5) - 2;
         answer(mudpt_classifier_set_text_features(classifier, text));

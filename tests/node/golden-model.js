@@ -1,4 +1,5 @@
 /** Golden cases of models for golden.js: every method's features, logits, loss, gradients and training run. */
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 
 import { DTYPES } from '../../js/core/core.js';
@@ -309,7 +310,26 @@ async function runWeightFiles(context, folder, name, config, model, first, image
   }
 }
 
-/** A model configuration: its cases, and its other weight files. */
+/** Pictures before and behind the image tower's projection, where a configuration has a file of them. */
+async function runFeatures({ core, report }, folder, name, clip, images, tolerance) {
+  if (!existsSync(path.join(folder, 'features.safetensors'))) return;
+  await report.run(`${name}/features`, (outcome) => {
+    const tensors = new Tensors(folder, 'features.safetensors');
+    const classifier = core.classifierCreate(clip, { method: 'zeroshot' }, null, 1);
+    try {
+      for (const [key, projected] of /** @type {[string, boolean][]} */ (
+        Object.entries({ before: false, after: true })
+      )) {
+        const got = core.classifierImageFeatures(classifier, images.values, projected);
+        compare(outcome, key, got, tensors.values(key), tolerance);
+      }
+    } finally {
+      core.classifierFree(classifier);
+    }
+  });
+}
+
+/** A model configuration: its cases, its features, and its other weight files. */
 export async function runConfig(context, folder, name, config) {
   const { core, report, dtype, precision } = context;
   let model;
@@ -338,6 +358,12 @@ export async function runConfig(context, folder, name, config) {
       }
     });
   }
-  await runWeightFiles(context, folder, name, config, model, read(config.cases[0]), images);
+  const first = read(config.cases[0]);
+  await runWeightFiles(context, folder, name, config, model, first, images);
+  const tolerance = Math.max(
+    first.json.tolerance.image_features,
+    precision === 'fast' ? FAST_TOLERANCE.image_features : 0,
+  );
+  await runFeatures(context, folder, name, model.clip, images, tolerance);
   core.clipFree(model.clip);
 }
