@@ -34,13 +34,13 @@ const PROCESS = "globalThis.process = { type: 'renderer', versions: { node: '22.
 
 /** A WebAssembly module whose function traps: (module (func (export "f") unreachable)) */
 const TRAP = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 5, 1, 3, 0, 0, 11];
-const TRAPPING = `import { Clip } from './clip.js';
+const TRAPPING = `import { Clip } from '../clip.js';
 Clip.prototype.zeroShot = () => new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array([${TRAP}]))).exports.f();
 `;
 
 /** What module.js finds on platforms with less memory. @param {string} refused for refuseMemory */
 const refusing = (refused) => (file) =>
-  file === 'module.js'
+  file === 'core/module.js'
     ? [
         'text/javascript',
         `import { refuseMemory } from '/tests/browser/refusing-memory.js'; refuseMemory(${refused});
