@@ -23,7 +23,7 @@ import { METHODS, TRAINABLE } from './methods/methods.js';
 import { PRESETS } from './methods/presets.js';
 import { DEFAULT_TEMPLATE, promptSentences, templateSentences } from './methods/sentences.js';
 import { countTrained, resolveSettings } from './methods/settings.js';
-import { checkPlan, planTraining, requireMemory } from './training/plan.js';
+import { checkPlan, planTraining, requireMemory } from './training/memory-plan.js';
 import { TuneJob } from './training/tune.js';
 
 /** Whose features are computed without a turn for anything else. */
@@ -182,7 +182,7 @@ export class Clip {
   /**
    * What training would take. What the options mean is in index.d.ts.
    * @param {Record<string, any>} options
-   * @returns {Promise<import('./training/plan.js').TrainingPlan>}
+   * @returns {Promise<import('./training/memory-plan.js').TrainingPlan>}
    */
   async plan({ classes, pictures, recompute = false, dtype, memoryLimit, ...rest } = {}) {
     const { core, clip, config, tokenizer, needTokens } = this.#model;

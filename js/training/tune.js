@@ -12,7 +12,7 @@ import { resolveSettings } from '../methods/settings.js';
 import { decodeImage, readImage } from '../pictures/images.js';
 import { Checkpoint, writeCheckpoint } from './checkpoint.js';
 import { Choice } from './choice.js';
-import { checkPlan, requireMemory } from './plan.js';
+import { checkPlan, requireMemory } from './memory-plan.js';
 import { Steps } from './steps.js';
 
 /** Learning rate of the first epoch. */
