@@ -160,8 +160,8 @@ async function run(options, command) {
 }
 
 /**
- * What tune() would refuse, before zero-shot is measured: too few pictures, names that do not fit a sentence, more memory
- * than there is or than is allowed.
+ * What tune() would refuse, before zero-shot is measured: too few pictures, names that do not fit a sentence, more
+ * memory than there is or than is allowed.
  * @param {any} clip
  * @param {import('../node/datasets.js').Dataset} data
  * @param {import('../methods/method.js').Settings} settings

@@ -3,20 +3,11 @@
  * training without harm; a trainer repeats itself for the same seed and on any number of threads.
  */
 #include "check.h"
+#include "refused.h"
 #include "tiny_clip.h"
 
 /* ------------------------------------------------------------------------------------------------ refusals */
 
-/* A refusal has the code and one line of text without a full stop at the end. */
-static void refused(int line, const char *what, int got, int want) {
-    const char *text = mudpt_last_error();
-    size_t length = strlen(text);
-    CHECK(got == want, "line %d, %s: got code %d (%s), expected %d", line, what, got, text, want);
-    CHECK(got >= 0 || (length > 10 && !strchr(text, '\n') && text[length - 1] != '.'),
-          "line %d, %s: the text is \"%s\"", line, what, text);
-}
-
-#define REFUSED(call, code) refused(__LINE__, #call, call, code)
 /* The same for a function that hands out a pointer: it must stay as it was. */
 #define REFUSED_HANDLE(type, call, code)                                                                               \
     do {                                                                                                               \
@@ -557,42 +548,11 @@ static void check_trainer_refusals(mudpt_clip *clip) {
     mudpt_classifier_free(classifier);
 }
 
-static void check_shots(void) {
-    enum { COUNT = 60, CLASSES = 4 };
-    int32_t labels[COUNT], chosen[COUNT], again[COUNT], other[COUNT];
-    for (int i = 0; i < COUNT; i++) labels[i] = i * 7 % 11 % CLASSES; /* classes of different sizes */
-    for (int shots = 1; shots < 40; shots = shots * 2 + 1) {
-        int got = mudpt_sample_shots(labels, COUNT, CLASSES, shots, 5, chosen), wanted = 0, seen[COUNT] = {0}, at = 0;
-        for (int c = 0; c < CLASSES; c++) {
-            int have = 0;
-            for (int i = 0; i < COUNT; i++) have += labels[i] == c;
-            wanted += have < shots ? have : shots;
-            for (; at < wanted && at < got; at++) {
-                CHECK(chosen[at] >= 0 && chosen[at] < COUNT && labels[chosen[at]] == c && !seen[chosen[at]]++,
-                      "%d shots: picture %d at place %d", shots, chosen[at], at);
-            }
-        }
-        CHECK(got == wanted, "%d shots: %d pictures, expected %d", shots, got, wanted);
-        CHECK(mudpt_sample_shots(labels, COUNT, CLASSES, shots, 5, again) == got &&
-                  !memcmp(chosen, again, (size_t)got * sizeof *chosen),
-              "%d shots: another choice for the same seed", shots);
-        CHECK(mudpt_sample_shots(labels, COUNT, CLASSES, shots, 6, other) == got,
-              "another seed chooses another number");
-        if (shots < 8) CHECK(memcmp(chosen, other, (size_t)got * sizeof *chosen), "the seed does not matter");
-    }
-    REFUSED(mudpt_sample_shots(labels, COUNT, CLASSES, 0, 1, chosen), MUDPT_ARGUMENT);
-    REFUSED(mudpt_sample_shots(labels, COUNT, CLASSES, -1, 1, chosen), MUDPT_ARGUMENT);
-    REFUSED(mudpt_sample_shots(labels, COUNT, 0, 1, 1, chosen), MUDPT_ARGUMENT);
-    REFUSED(mudpt_sample_shots(labels, -1, CLASSES, 1, 1, chosen), MUDPT_ARGUMENT);
-    REFUSED(mudpt_sample_shots(labels, COUNT, CLASSES - 1, 1, 1, chosen), MUDPT_ARGUMENT); /* a label outside */
-}
-
 int main(void) {
     CHECK(*mudpt_version() && !*mudpt_last_error(), "version \"%s\", error \"%s\"", mudpt_version(),
           mudpt_last_error());
     check_model_refusals();
     check_tensor_refusals();
-    check_shots();
     mudpt_clip *clip = tiny_clip(&odd_config, 1);
     CHECK(clip != NULL, "%s", mudpt_last_error());
     if (clip) {
