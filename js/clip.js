@@ -6,6 +6,7 @@
  *   await classifier.classify(picture);      // [{ label: 'cat', score: 0.98, index: 0 }, …]
  */
 import { MudptError, bytesOf, checkOptions } from './base/errors.js';
+import { tellOfForgotten } from './base/forgotten.js';
 import { isBuffer, isBytes } from './base/kinds.js';
 import { nextTurn } from './base/platform.js';
 import { seldom } from './base/progress.js';
@@ -34,6 +35,16 @@ const OPTIONS = [
 ];
 
 /**
+ * Ends the cores of models that nobody has any more: Clip, Classifier and TuneJob share one object, the model, which
+ * nothing else holds.
+ */
+const forgotten = new FinalizationRegistry((/** @type {{ core: any, name: string }} */ { core, name }) => {
+  if (core.disposed) return;
+  tellOfForgotten(name, core.memoryBytes);
+  core.dispose();
+});
+
+/**
  * Loads a model. What the options mean is in index.d.ts.
  * @param {import('./files/source.js').From} from
  * @param {Record<string, any>} [options]
@@ -60,6 +71,7 @@ export async function loadClip(from, options = {}) {
         `mudpt: no file beside the weights of ${source.name} says it, so this is assumed: ${assumed.join('; ')}`,
       );
     const all = { core, ...model, fingerprint, upright: Boolean(upright), timeout };
+    forgotten.register(all, { core, name: source.name });
     return new Clip(all, source.name, whyWasm, assumed);
   } catch (error) {
     core.dispose();

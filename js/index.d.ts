@@ -150,7 +150,10 @@ export interface Clip {
    * @throws {MudptError} `classifier`: damaged, of another method, or of another model's shapes; `argument`, `file`
    */
   importOfficial(from: string | URL | Blob | Uint8Array | ArrayBuffer, options: OfficialOptions): Promise<Classifier>;
-  /** Frees the model and everything made from it, and ends its threads. */
+  /**
+   * Frees the model and everything made from it, and ends its threads. A model of which nothing is left, neither it nor
+   * its classifiers and runs, is freed when the engine collects it, which may be late: the first time the console says so.
+   */
   dispose(): Promise<void>;
 }
 

@@ -91,6 +91,15 @@ function checkTopK(topK) {
   throw new MudptError('argument', `topK is ${topK}, expected a whole number from 1, or Infinity for all`);
 }
 
+/** Frees what classifiers own that nobody has any more. Handles are addresses: each is freed once, as others get it. */
+const forgotten = new FinalizationRegistry(free);
+
+/** @param {{ core: import('../core/core.js').Core, handle: number }} owned */
+async function free({ core, handle }) {
+  await core.memory.idle;
+  core.classifierFree(handle);
+}
+
 export class Classifier {
   /** @type {Model} */
   #model;
@@ -109,6 +118,12 @@ export class Classifier {
     this.#handle = handle;
     this.#details = details;
     this.#saved = saved;
+    forgotten.register(this, { core: model.core, handle }, this);
+  }
+
+  /** The library's classifier, 0 once it was disposed of. @param {Classifier} classifier */
+  static handleOf(classifier) {
+    return classifier.#handle;
   }
 
   get classes() {
@@ -322,8 +337,10 @@ export class Classifier {
 
   /** Frees its memory; the object cannot be used any more. The model's dispose() does it too. */
   async dispose() {
-    await this.#model.core.memory.idle;
-    this.#model.core.classifierFree(this.#handle);
+    const handle = this.#handle;
+    this.#handle = 0;
+    forgotten.unregister(this);
+    await free({ core: this.#model.core, handle });
   }
 }
 

@@ -104,7 +104,10 @@ export interface Classifier {
    *   `state`: each class has a context of its own
    */
   withClasses(names: string[], options?: { signal?: AbortSignal }): Promise<Classifier>;
-  /** Frees its memory. The model's `dispose()` does it too. A second time it does nothing. */
+  /**
+   * Frees its memory. The model's `dispose()` does it too, and the engine when it collects a classifier that was
+   * forgotten. A second time it does nothing.
+   */
   dispose(): Promise<void>;
 }
 

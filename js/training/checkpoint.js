@@ -8,13 +8,14 @@
  * for its pictures.
  */
 import { MudptError, bytesOf } from '../base/errors.js';
+import { Classifier } from '../classifier/classifier.js';
 import { CHECKPOINT, SavedFile, describe, rawTensors } from '../classifier/saved.js';
 import { writeSafetensors } from '../loading/safetensors.js';
 import { resolveSettings } from '../methods/settings.js';
 
 /**
  * @typedef {object} RunState
- * @property {number} handle of the library's classifier
+ * @property {Classifier} classifier
  * @property {import('../classifier/classifier.js').Details} details
  * @property {{ epoch: number, step: number }} place the next step, and its epoch, both from 0
  * @property {string} pictures as core.trainerPictures gives it
@@ -36,8 +37,9 @@ function arithmeticOf({ core, config }) {
  * @param {RunState} state
  * @returns {Uint8Array}
  */
-export function writeCheckpoint(model, { handle, details, place, pictures, losses }) {
+export function writeCheckpoint(model, { classifier, details, place, pictures, losses }) {
   const { core } = model;
+  const handle = Classifier.handleOf(classifier);
   const velocities = rawTensors(core, handle, 'velocity').map((tensor) => {
     return { ...tensor, name: `velocity.${tensor.name}` };
   });

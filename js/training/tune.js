@@ -144,7 +144,7 @@ export class TuneJob {
       // Now that their sizes are known.
       requireMemory(model, handle, { ...run, pictures: choice.train.length, kept: core.trainerBytes(trainer) });
       const note = before?.difference(model);
-      if (!this.#stopped) this.#begin(trainer, handle, details, before, choice.train.length);
+      if (!this.#stopped) this.#begin(trainer, classifier, details, before, choice.train.length);
       own.trainedOn = choice.counts;
       if (settings.shots < Infinity)
         own.settings = { ...settings, shots: Math.min(settings.shots, own.trainedOn.most) };
@@ -156,7 +156,7 @@ export class TuneJob {
     } catch (error) {
       this.#state = null;
       if (error instanceof MudptError && error.code === 'not-finite') this.classifier = classifier;
-      else core.classifierFree(handle);
+      else await classifier.dispose();
       throw error;
     } finally {
       if (trainer) core.trainerFree(trainer);
@@ -166,12 +166,12 @@ export class TuneJob {
   /**
    * All pictures are there. What a checkpoint tells of steps before it is told again.
    * @param {number} trainer
-   * @param {number} handle
+   * @param {Classifier} classifier
    * @param {any} details
    * @param {Checkpoint | null} before
    * @param {number} pictures how many
    */
-  #begin(trainer, handle, details, before, pictures) {
+  #begin(trainer, classifier, details, before, pictures) {
     const { core } = this.#model;
     const { epochs, batchSize, learningRate: base } = details.settings;
     const each = Math.floor(pictures / Math.min(batchSize, pictures));
@@ -183,7 +183,7 @@ export class TuneJob {
       this.#steps.push({ ...told, learningRate: Math.fround(rate), replayed: true });
     });
     const [place, hash] = [core.trainerPlace(trainer), core.trainerPictures(trainer)];
-    this.#state = { handle, details, place, pictures: hash, losses };
+    this.#state = { classifier, details, place, pictures: hash, losses };
     this.#begun();
   }
 

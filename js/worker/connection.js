@@ -145,8 +145,11 @@ export class Connection {
   /** @type {Map<number, Call>} by their numbers, from 1 */
   #calls = new Map();
   #last = 0;
-  /** What the page has no more the worker need not keep. */
-  #gone = new FinalizationRegistry((number) => this.#worker.postMessage({ forget: number }));
+  /** What the page has no more the worker need not keep: a run's steps, a classifier's memory. */
+  #gone = new FinalizationRegistry((number) => {
+    if (number > 0) this.#worker.postMessage({ forget: number });
+    else this.call(number, 'dispose', []).answer.catch(() => {}); // disposed of already, or with its model
+  });
   /** @type {MudptError | null} why there is no worker any more */
   #ended = null;
   /** As the worker last told. */
@@ -195,6 +198,10 @@ export class Connection {
       ? [`the worker crashed: ${reason.split('\n', 1)[0]}`, 'load the model again']
       : ['the worker could not be started', 'serve worker.js beside the library, or say with assetsUrl where it is'];
     this.end(new MudptError('environment', what, hint));
+  }
+
+  get ended() {
+    return this.#ended !== null;
   }
 
   /** Ends the worker; every call that waits, and every later one, fails with this error. @param {MudptError} error */

@@ -3,6 +3,7 @@
  * a worker (worker.js). A worker belongs to one model and ends with it.
  */
 import { MudptError, reasonOf } from '../base/errors.js';
+import { tellOfForgotten } from '../base/forgotten.js';
 import { foreignFolder, hasThreads, isNode, pageAddress } from '../base/platform.js';
 import { makeWorker, workerFrom } from '../base/workers.js';
 import { bitmapOf, isDrawable } from '../pictures/elements.js';
@@ -20,6 +21,16 @@ function startWorker(assetsUrl) {
       : new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
   );
 }
+
+/** @typedef {{ connection: Connection }} Owner what the objects of one model share, and nothing else holds */
+
+/** Ends the workers of models that nobody in the page has any more. */
+const forgotten = new FinalizationRegistry((/** @type {{ connection: Connection, name: string }} */ held) => {
+  const { connection, name } = held;
+  if (connection.ended) return;
+  tellOfForgotten(name, connection.memoryBytes);
+  connection.end(new MudptError('state', 'this model was forgotten'));
+});
 
 let told = false;
 
@@ -112,42 +123,51 @@ function passOverGone(error) {
 /** An object in the worker. */
 class RemoteObject {
   /**
-   * @param {Connection} connection
+   * @param {Owner} owner
    * @param {keyof typeof MEMBERS} type
    * @param {{ number: number, values: Record<string, any> }} what
    */
-  constructor(connection, type, { number, values }) {
+  constructor(owner, type, { number, values }) {
     this[NUMBER] = number;
     for (const name of MEMBERS[type].values) {
       Object.defineProperty(this, name, { get: () => structuredClone(values[name]), enumerable: true });
     }
     for (const name of MEMBERS[type].methods) {
       const call = async (...args) => {
-        const { answer } = connection.call(number, name, FIRST_IS_ADDRESS.includes(name) ? fromPage(args) : args);
+        const sent = FIRST_IS_ADDRESS.includes(name) ? fromPage(args) : args;
+        // By `this`, so that whoever has but a method has the object.
+        const { answer } = owner.connection.call(this[NUMBER], name, sent);
         // What has gone already, perhaps with its model, need not be disposed of.
-        return local(connection, await (name === 'dispose' ? answer.catch(passOverGone) : answer));
+        return local(owner, await (name === 'dispose' ? answer.catch(passOverGone) : answer));
       };
       Object.defineProperty(this, name, { value: call });
     }
   }
 }
 
-/** What the worker answered, as an object of this page where it stands for one. @param {Connection} connection */
-const local = (connection, result) =>
-  result?.type === 'Classifier' ? new RemoteObject(connection, 'Classifier', result) : result;
+/** What the worker answered, as an object of this page where it stands for one. @param {Owner} owner @param {any} result */
+function local(owner, result) {
+  if (result?.type !== 'Classifier') return result;
+  const classifier = new RemoteObject(owner, 'Classifier', result);
+  owner.connection.tie(classifier, result.number);
+  return classifier;
+}
 
 export class RemoteClip extends RemoteObject {
-  #connection;
+  #owner;
   #methods;
 
+  /** @param {Connection} connection @param {any} what as worker.js tells of a model */
   constructor(connection, what) {
-    super(connection, 'Clip', what);
-    this.#connection = connection;
+    const owner = { connection };
+    super(owner, 'Clip', what);
+    forgotten.register(owner, { connection, name: what.values.info.name });
+    this.#owner = owner;
     this.#methods = what.values.methods;
   }
 
   get memoryBytes() {
-    return this.#connection.memoryBytes;
+    return this.#owner.connection.memoryBytes;
   }
 
   methods() {
@@ -156,24 +176,25 @@ export class RemoteClip extends RemoteObject {
 
   /** @param {Record<string, any>} options */
   tune(options) {
-    return new RemoteTuneJob(this.#connection, this[NUMBER], options ?? {});
+    return new RemoteTuneJob(this.#owner, this[NUMBER], options ?? {});
   }
 
   async dispose() {
-    this.#connection.end(new MudptError('state', 'this model has been disposed of', 'load it again'));
+    this.#owner.connection.end(new MudptError('state', 'this model has been disposed of', 'load it again'));
   }
 }
 
 export class RemoteTuneJob {
-  #connection;
+  #owner;
   /** @type {Steps<import('../training/tune.js').TuneProgress>} */
   #steps = new Steps();
 
-  /** @param {Connection} connection @param {number} clip @param {Record<string, any>} options */
-  constructor(connection, clip, options) {
-    this.#connection = connection;
+  /** @param {Owner} owner @param {number} clip @param {Record<string, any>} options */
+  constructor(owner, clip, options) {
+    const { connection } = owner;
+    this.#owner = owner;
     this.classifier = /** @type {any} */ (null);
-    const keep = (result) => (this.classifier = local(connection, result));
+    const keep = (result) => (this.classifier = local(owner, result));
     const { number, answer } = connection.call(clip, 'tune', [options], {
       step: (step) => this.#steps.push(step),
       left: keep, // what a run has trained that then failed
@@ -185,11 +206,11 @@ export class RemoteTuneJob {
   }
 
   stop() {
-    this.#connection.call(this[NUMBER], 'stop', []).answer.catch(() => {}); // a run that has ended
+    this.#owner.connection.call(this[NUMBER], 'stop', []).answer.catch(() => {}); // a run that has ended
   }
 
   async checkpoint() {
-    return this.#connection.call(this[NUMBER], 'checkpoint', []).answer;
+    return this.#owner.connection.call(this[NUMBER], 'checkpoint', []).answer;
   }
 
   async *[Symbol.asyncIterator]() {
