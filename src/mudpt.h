@@ -95,7 +95,8 @@ const char *mudpt_last_error(void);
 /* Threads that the library may use, 1 ... MUDPT_MAX_THREADS; results do not depend on it. */
 int mudpt_set_threads(int threads);
 
-/* How many times as fast as f32 the products of MUDPT_FAST are here, on one thread: measured, in some 20 ms. */
+/* How many times as fast as f32 the products of MUDPT_FAST are here, on one thread: gain [1], measured in some 20
+ * ms. */
 int mudpt_fast_gain(float *gain);
 
 /* 1 where the kernels' multiply-add rounds once, 0 where it rounds the product, too. The latter gives the same bits
@@ -147,18 +148,20 @@ int mudpt_clip_create(const mudpt_clip_config *config, mudpt_clip **out);
 
 /* 1 if the tensor of this name is a weight that must be sent, 0 if it is one that is not needed, -1 if it is none. */
 int mudpt_clip_wants(const mudpt_clip *clip, const char *name);
-/* Announces a tensor by its name in Hugging Face's, OpenAI's or open_clip's layout. Returns MUDPT_OK (send its bytes),
- * MUDPT_SKIP (not a weight that is needed), or MUDPT_MODEL for a wrong shape or type. The scales of a matrix X
- * [out, in] of integers are a tensor X_scale F32 [out]. */
+/* Announces a tensor by its name in Hugging Face's, OpenAI's or open_clip's layout; shape [dims], dims 0 ... 4, dtype
+ * MUDPT_F32 ... _I16, or another number for a type that no weight can have. Returns MUDPT_OK (send its bytes),
+ * MUDPT_SKIP (not a weight that is needed), or MUDPT_MODEL for a wrong shape or type. The scales of a matrix X [out,
+ * in] of integers are a tensor X_scale F32 [out]. */
 int mudpt_clip_tensor_begin(mudpt_clip *clip, const char *name, int dtype, const int32_t *shape, int dims);
-/* The next bytes (little endian) of the announced tensor, in pieces of any size. */
+/* The next bytes (little endian) of the announced tensor, data [bytes], in pieces of any size. */
 int mudpt_clip_tensor_bytes(mudpt_clip *clip, const void *data, size_t bytes);
 int mudpt_clip_tensor_end(mudpt_clip *clip);
 /* Checks that every weight has arrived; only then can the model be used. */
 int mudpt_clip_finish(mudpt_clip *clip);
-/* MUDPT_TEXT_ROWS: one row [d_t] of the token embedding, before the first sentence or phrase that has its id. */
+/* MUDPT_TEXT_ROWS: one row, data [d_t] of type dtype, of the token embedding, before the first sentence or phrase that
+ * has its id, 0 ... vocab-1. */
 int mudpt_clip_token(mudpt_clip *clip, int id, int dtype, const void *data);
-/* Whether the row of an id is there: 1 or 0. */
+/* Whether the row of an id, any number, is there: 1 or 0. */
 int mudpt_clip_has_token(const mudpt_clip *clip, int id);
 /* How far a vector [d_t] is from every row of the token embedding, by Euclid: out [vocab], infinity for rows that have
  * not been sent. MUDPT_STATE for a model without its text side. */
@@ -177,10 +180,12 @@ float mudpt_clip_logit_scale(const mudpt_clip *clip); /* exp(logit_scale), what 
 
 typedef struct mudpt_image mudpt_image; /* 8-bit RGB, rows from the top */
 
-/* Decodes JPEG, PNG, GIF (first frame) or BMP. upright != 0 turns the picture as its EXIF orientation says, as browsers
- * do; Python's CLIP does not. Alpha is dropped, 16-bit channels keep their high byte. */
+/* Decodes JPEG, PNG, GIF (first frame) or BMP; file [bytes], 1 ... MUDPT_MAX_IMAGE_FILE. upright != 0 turns the picture
+ * as its EXIF orientation says, as browsers do; Python's CLIP does not. Alpha is dropped, 16-bit channels keep their
+ * high byte. */
 int mudpt_image_decode(const void *file, size_t bytes, int upright, mudpt_image **out);
-/* From pixels [height, width, channels], channels 1 (grey), 3 (RGB) or 4 (RGBA, alpha dropped). NULL: a black picture,
+/* From pixels [height, width, channels], channels 1 (grey), 3 (RGB) or 4 (RGBA, alpha dropped), sides 1 ...
+ * MUDPT_MAX_IMAGE_SIDE. NULL: a black picture,
  * which its owner may write to where mudpt_image_rgb says. */
 int mudpt_image_from_pixels(const uint8_t *pixels, int width, int height, int channels, mudpt_image **out);
 void mudpt_image_free(mudpt_image *image);
@@ -188,10 +193,11 @@ int mudpt_image_width(const mudpt_image *image);
 int mudpt_image_height(const mudpt_image *image);
 uint8_t *mudpt_image_rgb(const mudpt_image *image); /* [height, width, 3] */
 
-/* What a model is shown of a picture; transform NULL: CLIP's, shorter side to size, bicubic, centre crop.
- * out [size, size, 3] */
+/* What a model is shown of a picture; transform NULL: CLIP's, shorter side to size, bicubic, centre crop. size 1 ...
+ * MUDPT_MAX_IMAGE_SIDE; out [size, size, 3] */
 int mudpt_image_test_view(const mudpt_image *image, const mudpt_transform *transform, int size, uint8_t *out);
-/* Cuts the box out, resizes it (bicubic) to size x size (no pixel outside the box has influence), mirrors if flip. */
+/* Cuts the box out, which must lie within the picture, resizes it (bicubic) to size x size (no pixel outside the box
+ * has influence), mirrors if flip. out [size, size, 3] */
 int mudpt_image_crop_view(const mudpt_image *image, int top, int left, int height, int width, int flip, int size,
                           uint8_t *out);
 /* rgb [size, size, 3] -> out [3, size, size], (v / 255 - mean) / std */
@@ -202,7 +208,7 @@ int mudpt_clip_test_pixels(const mudpt_clip *clip, const mudpt_image *image, flo
  * out [count, 3, image, image]; codes [count]: MUDPT_OK, or why a picture is not in it. */
 void mudpt_clip_test_files(const mudpt_clip *clip, int count, const void *const *files, const size_t *bytes,
                            int upright, float *out, int32_t *codes);
-/* The same of a box, as in training. */
+/* The same of a box within the picture, as in training. out [3, image, image] */
 int mudpt_clip_crop_pixels(const mudpt_clip *clip, const mudpt_image *image, int top, int left, int height, int width,
                            int flip, float *out);
 
@@ -249,6 +255,7 @@ typedef struct {
     float *value, *gradient, *velocity; /* [count] each; gradient and velocity are NULL before the first gradients */
 } mudpt_parameter;
 
+/* How many there are, and one of them; index 0 ... that number - 1. */
 int mudpt_classifier_parameters(const mudpt_classifier *classifier);
 int mudpt_classifier_parameter(mudpt_classifier *classifier, int index, mudpt_parameter *out);
 /* Must be called after values were changed through mudpt_parameter. */
@@ -257,6 +264,7 @@ void mudpt_classifier_changed(mudpt_classifier *classifier);
 /* out [N, e], as they leave the tower (an ensemble: mean over templates of features scaled to length one). cocoop has
  * none of its own: MUDPT_STATE. */
 int mudpt_classifier_text_features(mudpt_classifier *classifier, float *out);
+/* features [N, e] */
 int mudpt_classifier_set_text_features(mudpt_classifier *classifier, const float *features);
 /* The same sentences before the text tower's projection: out [N, d_t]. MUDPT_STATE for an ensemble and for cocoop. */
 int mudpt_classifier_text_rows(mudpt_classifier *classifier, float *out);
@@ -275,11 +283,11 @@ int mudpt_classifier_logits(mudpt_classifier *classifier, const float *pixels, i
  * out [vision_heads, 1 + patches + visual_length], every head's sum is 1 */
 int mudpt_classifier_attention(mudpt_classifier *classifier, const float *pixels, float *out);
 
-/* Mean cross-entropy of a batch and the gradients of every parameter (replaced, not added). labels [count]
- * logits [count, N] or NULL */
+/* Mean cross-entropy of a batch, loss [1], and the gradients of every parameter (replaced, not added). pixels [count,
+ * 3, image, image] normalised, count >= 1; labels [count] in 0 ... N-1; logits [count, N] or NULL */
 int mudpt_classifier_gradients(mudpt_classifier *classifier, const float *pixels, const int32_t *labels, int count,
                                float *loss, float *logits);
-/* v = momentum v + (g + decay p), p = p - rate v, for every parameter. */
+/* v = momentum v + (g + decay p), p = p - rate v, for every parameter; all three finite. After the first gradients. */
 int mudpt_classifier_sgd(mudpt_classifier *classifier, float rate, float momentum, float decay);
 
 /* The prompts per layer after the injection: text [text_depth, text_length, d_t], visual [visual_depth, visual_length,
@@ -304,7 +312,8 @@ typedef struct {
     int32_t group;      /* pictures that go through the image tower together */
 } mudpt_plan;
 
-/* What training on batches of `count` pictures takes, on as many threads as there are now; nothing is taken. */
+/* What training on batches of `count` pictures, 1 ... MUDPT_MAX_BATCH, takes, on as many threads as there are now;
+ * nothing is taken. */
 int mudpt_classifier_plan(mudpt_classifier *classifier, int count, int recompute, mudpt_plan *out);
 /* Bytes of the model's weights if its blocks' matrices were kept as MUDPT_F32, _F16, _I8 or _I16. */
 size_t mudpt_clip_weight_bytes_as(const mudpt_clip *clip, int storage);
@@ -330,7 +339,8 @@ typedef struct {
 } mudpt_progress;
 
 int mudpt_trainer_create(mudpt_classifier *classifier, const mudpt_train_config *config, mudpt_trainer **out);
-/* Adds one picture file (copied, kept compressed) with its label 0 ... N-1; refused when it cannot be decoded. */
+/* Adds one picture file [bytes] (copied, kept compressed) with its label 0 ... N-1; refused when it cannot be
+ * decoded. */
 int mudpt_trainer_add(mudpt_trainer *trainer, const void *file, size_t bytes, int label);
 /* Adds one decoded picture (copied, made smaller by a whole number where it would take more than 512 KiB). */
 int mudpt_trainer_add_image(mudpt_trainer *trainer, const mudpt_image *image, int label);
@@ -359,12 +369,13 @@ int mudpt_trainer_resume(mudpt_trainer *trainer, int epoch, int step);
 const char *mudpt_trainer_pictures(mudpt_trainer *trainer);
 void mudpt_trainer_free(mudpt_trainer *trainer);
 
-/* Rate of an epoch: warmup_rate in epoch 0, then half a cosine, base (1 + cos(pi (epoch - 1) / epochs)) / 2. */
+/* Rate of an epoch, 0 ... epochs-1: warmup_rate in epoch 0, then half a cosine, base (1 + cos(pi (epoch - 1) / epochs))
+ * / 2. */
 double mudpt_learning_rate(double base, double warmup_rate, int epochs, int epoch);
 
-/* Few-shot sampling: at most `shots` of each class, the same for the same seed whatever the method. labels [count] in
- * 0 ... classes-1; chosen [at least min(count, classes * shots)] receives indices, class by class; returns how many,
- * or a negative code. */
+/* Few-shot sampling: at most `shots` of each class, the same for the same seed whatever the method. labels [count] in 0
+ * ... classes-1; chosen [at least min(count, classes * shots)] receives indices, class by class; shots, classes >= 1;
+ * returns how many, or a negative code. */
 int mudpt_sample_shots(const int32_t *labels, int count, int classes, int shots, uint32_t seed, int32_t *chosen);
 
 #ifdef __cplusplus

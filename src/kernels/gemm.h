@@ -23,15 +23,15 @@ typedef struct {
     void *device;    /* a back end's own copy, or NULL */
 } gemm_weight;
 
-/* Bytes of `panels` for a weight of this size and storage. */
+/* Bytes of `panels` for a weight of this size and storage; out, in >= 1. */
 size_t gemm_panel_bytes(int out, int in, int storage);
 /* Bytes of `scale`: 0 where the storage has none. */
 size_t gemm_scale_bytes(int out, int storage);
-/* Writes row o of W (values [in], f32) into the panels, converting to the weight's storage. For MUDPT_I8 the row's
- * scale is max |value| / 127 (MUDPT_I16: / 8191), or the one given when scale > 0. Values that f16 cannot hold become
- * infinity. */
+/* Writes row o (0 ... out-1) of W, values [in], into the panels, converting to the weight's storage. For MUDPT_I8 the
+ * row's scale is max |value| / 127 (MUDPT_I16: / 8191), or the one given when scale > 0. Values that f16 cannot hold
+ * become infinity. */
 void gemm_set_row(gemm_weight *w, int o, const float *values, float scale);
-/* The opposite: what the panels hold for row o, widened. */
+/* The opposite: what the panels hold for row o, widened. values [in] */
 void gemm_get_row(const gemm_weight *w, int o, float *values);
 
 typedef struct {
@@ -39,10 +39,10 @@ typedef struct {
     int transposed;   /* 0: c [rows, count] = a [rows, in] W[first ... first+count-1, :]^T + bias
                            1: c [rows, in] = a [rows, count] W[first ... first+count-1, :] */
     int first, count; /* range of output channels; first is a multiple of 8 */
-    int rows;
-    const float *a;
-    int lda; /* floats from row to row */
-    float *c;
+    int rows;         /* 0: nothing is done */
+    const float *a;   /* [rows, in] or, transposed, [rows, count] */
+    int lda;          /* floats from row to row, at least as many as a row has */
+    float *c;         /* [rows, count] or, transposed, [rows, in] */
     int ldc;
     const float *bias; /* [out], read from `first` on; NULL: none (always NULL when transposed) */
     int accumulate;    /* 1: added to what c holds */
@@ -75,15 +75,17 @@ static inline void gemm_run(const gemm_job *job) {
     gemm_current()->run(job);
 }
 
-/* Straight and transposed product over all output channels, the usual calls. */
+/* Straight and transposed product over all output channels, the usual calls. y, dy [rows, out]; x, dx [rows, in]; bias
+ * [out] or NULL; w [out, in]. Rows are dense, and what is written overlaps nothing that is read. */
 void gemm_forward(float *y, const float *x, const gemm_weight *w, const float *bias, int rows, int accumulate);
 void gemm_backward(float *dx, const float *dy, const gemm_weight *w, int rows, int accumulate);
 
-/* c [m, n] (+)= A B for plain f32 matrices with any strides: A(i, k) = a[i * a_row + k * a_col], B(k, j) = b[k *
- * b_row + j * b_col]. For what changes in training: light transformers, projections, gradients of weights. */
+/* c [m, n] (+)= A [m, k] B [k, n] for plain f32 matrices with any strides: A(i, k) = a[i * a_row + k * a_col], B(k, j)
+ * = b[k * b_row + j * b_col]; c's rows are ldc >= n floats apart, and it overlaps neither. For what changes in
+ * training: light transformers, projections, gradients of weights. */
 void gemm_dense(float *c, int ldc, const float *a, int a_row, int a_col, const float *b, int b_row, int b_col, int m,
                 int n, int k, int accumulate);
-/* Scratch for gemm_dense up to n columns and a sum over k. */
+/* Scratch for gemm_dense up to n columns and a sum over k; must precede it. -> MUDPT_OK, MUDPT_MEMORY */
 int gemm_reserve_dense(int n, int k);
 
 #endif

@@ -16,7 +16,8 @@
 
 enum { PANEL = 8 }; /* columns of a panel */
 
-/* sum[r * vectors + j] += A(r, k) * B(k, vector j) for k = 0 ... depth-1, with A(r, k) = a[r * a_row + k * a_step].
+/* sum [rows, vectors]: sum[r * vectors + j] += A(r, k) * B(k, vector j) for k = 0 ... depth-1, A(r, k) = a[r * a_row +
+ * k * a_step].
  * Vector j of B's row k is at b + j / 2 * b_panel + j % 2 * 4 + k * b_step: two vectors a panel. rows and vectors
  * must be constants, vectors at most 8. */
 ALWAYS_INLINE void micro_add(v128_t *sum, const int rows, const int vectors, int depth, const float *a, ptrdiff_t a_row,
@@ -38,6 +39,7 @@ ALWAYS_INLINE void micro_add(v128_t *sum, const int rows, const int vectors, int
     } while (b != end);
 }
 
+/* x [4, 4] = its transpose, of floats or any 32 bits; a vector is a row. */
 ALWAYS_INLINE void transpose_4x4(v128_t x[4]) {
     v128_t low01 = wasm_i32x4_shuffle(x[0], x[1], 0, 4, 1, 5), high01 = wasm_i32x4_shuffle(x[0], x[1], 2, 6, 3, 7);
     v128_t low23 = wasm_i32x4_shuffle(x[2], x[3], 0, 4, 1, 5), high23 = wasm_i32x4_shuffle(x[2], x[3], 2, 6, 3, 7);
