@@ -152,7 +152,7 @@ export interface Clip {
   importOfficial(from: string | URL | Blob | Uint8Array | ArrayBuffer, options: OfficialOptions): Promise<Classifier>;
   /**
    * Frees the model and everything made from it, and ends its threads. A model of which nothing is left, neither it nor
-   * its classifiers and runs, is freed when the engine collects it, which may be late: the first time the console says so.
+   * its classifiers and runs, is freed when the engine collects it, which may be late; the console says so, once.
    */
   dispose(): Promise<void>;
 }

@@ -145,7 +145,11 @@ class RemoteObject {
   }
 }
 
-/** What the worker answered, as an object of this page where it stands for one. @param {Owner} owner @param {any} result */
+/**
+ * What the worker answered, as an object of this page where it stands for one.
+ * @param {Owner} owner
+ * @param {any} result
+ */
 function local(owner, result) {
   if (result?.type !== 'Classifier') return result;
   const classifier = new RemoteObject(owner, 'Classifier', result);

@@ -1,7 +1,7 @@
 /** The package as it is packed: what is in it, how much of it a page downloads, and that the quick start runs. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -28,6 +28,8 @@ const BUDGETS = {
 };
 /** Of every other part that the page's script imports when it needs it, by itself. */
 const RARE_BUDGET = 7 * 1024;
+/** Of what no page loads: each part's own files, without what it imports from others. */
+const NODE_BUDGETS = { protocols: 10 * 1024, charts: 5 * 1024, "Node's files": 15 * 1024, 'command line': 32 * 1024 };
 
 const execute = promisify(execFile);
 const gzipped = (bytes) => gzipSync(bytes, { level: 9 }).length;
@@ -96,6 +98,47 @@ test('what a page downloads stays within its budget', async (t) => {
   assert.ok(parts.some(([what]) => what === whole) && parts[0][1] > 1000 && parts[1][1] > 1000);
   for (const [what, bytes, budget] of parts) assert.ok(bytes <= budget, `${what}: ${bytes} bytes, of ${budget}`);
   assert.ok(sum <= BUDGET, `${sum} bytes gzipped are more than ${BUDGET}`);
+});
+
+test('each part that only Node loads stays within a budget of its own', async (t) => {
+  const filesOf = (room) => readdirSync(inTree(`js/${room}`)).map((name) => `js/${room}/${name}`);
+  const charts = 'js/node/charts.js';
+  const parts = {
+    protocols: filesOf('protocol'),
+    charts: [charts],
+    "Node's files": filesOf('node').filter((file) => file !== charts),
+    'command line': filesOf('cli'),
+  };
+  for (const [what, files] of Object.entries(parts)) {
+    const own = new Set(files.map(inTree));
+    /** @type {import('esbuild').Plugin} */
+    const alone = {
+      name: 'alone',
+      setup: ({ onResolve }) =>
+        onResolve({ filter: /^/ }, ({ path: name, resolveDir }) =>
+          own.has(path.join(resolveDir, name)) ? undefined : { path: name, external: true },
+        ),
+    };
+    const contents = files.map((file, i) => `export * as part${i} from './${file}';`).join('\n');
+    const { outputFiles } = await build({
+      ...{ stdin: { contents, resolveDir: ROOT }, plugins: [alone], platform: 'node', format: 'esm' },
+      ...{ bundle: true, minify: true, write: false },
+    });
+    const bytes = gzipped(outputFiles[0].contents);
+    t.diagnostic(`only in Node, ${what}: ${bytes} bytes of ${NODE_BUDGETS[what]}`);
+    assert.ok(bytes > 1000 && bytes <= NODE_BUDGETS[what], `${what}: ${bytes} bytes, of ${NODE_BUDGETS[what]}`);
+  }
+  // And no page loads them: but for the door, which a page does not open.
+  const page = { contents: "export * from './js/index.js'; export * from './js/worker/worker.js';", resolveDir: ROOT };
+  const { metafile } = await build({
+    ...{ stdin: page, platform: 'browser', format: 'esm', outdir: ROOT, logLevel: 'error' },
+    ...{ bundle: true, minify: true, write: false, metafile: true },
+  });
+  assert.ok(metafile.inputs['js/clip.js']);
+  const inPage = Object.values(parts)
+    .flat()
+    .filter((file) => metafile.inputs[file]);
+  assert.deepEqual(inPage, ['js/node/door.js']);
 });
 
 test('the worker and the threads are one piece each, which every bundler can make a classic script of', async () => {
