@@ -106,7 +106,9 @@ export interface PlanOptions extends TuneSettings {
   recompute?: boolean;
   /** As if the blocks' matrices were kept so. Default: as they are. */
   dtype?: 'f32' | 'f16' | 'int8' | 'int16';
-  /** Bytes. Where training would take more, or more than there is: this rejects as `tune()` does, with what would fit. */
+  /**
+   * Bytes. Where training would take more, or more than there is, this rejects as `tune()` does, with what would fit.
+   */
   memoryLimit?: number;
 }
 
