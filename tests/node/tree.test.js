@@ -1,6 +1,6 @@
 // The law of the house (scripts/tree.js): what the tree's check must find, planted one at a time.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { faultsOfTheHouse } from '../../scripts/tree.js';
@@ -36,4 +36,28 @@ test('a call back to a file that calls this one closes a loop', () => {
     faults.some((fault) => /closes a loop/.test(fault) && /src\/clip\/vision\.c/.test(fault)),
     faults.join('\n'),
   );
+});
+
+test('files and tests that docs/bitten.md and docs/tried.md name are there', () => {
+  const spans = (text) =>
+    [...text.matchAll(/`([^`\s]+)`|`[^`]*?\s(tests\/[^`\s]+)`/g)].map(([, one, other]) => one ?? other);
+  const filesIn = (text) => spans(text).filter((span) => /^(src|js|tests|wasm|bench|models)\/\S+\.\w+$/.test(span));
+  const read = (file) => readFileSync(`${root}${file}`, 'utf8');
+  let named = 0;
+  for (const document of ['docs/bitten.md', 'docs/tried.md']) {
+    for (const paragraph of read(document).split('\n\n')) {
+      const files = filesIn(paragraph);
+      for (const file of files) assert.ok(existsSync(`${root}${file}`), `${document}: ${file}`);
+      if (document === 'docs/tried.md') continue;
+      const tests = files.filter((file) => file.startsWith('tests/')).map(read);
+      for (const [, title] of paragraph.replace(/\s+/g, ' ').matchAll(/"([^"]+)"/g)) {
+        named++;
+        assert.ok(
+          tests.some((text) => text.includes(title)),
+          `${document}: "${title}" is in none of ${files.join(', ')}`,
+        );
+      }
+    }
+  }
+  assert.ok(named > 30, `${named} tests`);
 });
