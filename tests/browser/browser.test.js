@@ -104,6 +104,29 @@ for (const engine of wanted) {
           `${without} bytes were kept against the quota, ${kept} without`,
         );
       });
+      await engineTest.test('what a page forgets is freed, at last its worker', async (pageTest) => {
+        const server = await serve({ isolated: true });
+        pageTest.after(() => server.close());
+        await browser.open(server.url);
+        const session = await page.createCDPSession();
+        /** Collects garbage until it is so. @param {string} isSo */
+        const until = async (isSo) => {
+          for (let round = 0; round < 100 && !(await browser.evaluate(`return ${isSo}`)); round++) {
+            await session.send('HeapProfiler.collectGarbage');
+            await sleep(10);
+          }
+          return browser.evaluate(`return ${isSo}`);
+        };
+        const workers = page.workers().length;
+        await browser.evaluate('globalThis.held = await forgetful()');
+        assert.ok(page.workers().length > workers);
+        assert.ok(await until('held.disposed.includes(held.first)'), 'a classifier is still there');
+        assert.equal(await browser.evaluate('return (await held.second.classify(held.picture)).length'), 3);
+        await browser.evaluate('held.second = null');
+        assert.ok(await until('printed.some((line) => /nothing uses the model/.test(line))'), 'nothing was said');
+        for (let round = 0; round < 100 && page.workers().length > workers; round++) await sleep(100);
+        assert.equal(page.workers().length, workers);
+      });
     }
     await engineTest.test('with the package on another site', async (pageTest) => {
       const other = await serve({ isolated: false });

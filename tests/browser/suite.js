@@ -514,6 +514,18 @@ globalThis.countMeasured = async (kind, count, width, height) => {
   await loaded.dispose();
   return result.count;
 };
+/** A classifier whose model and whose neighbour, the first one, are forgotten; targets that workers are told to free. */
+globalThis.forgetful = async () => {
+  const disposed = [];
+  const { postMessage } = Worker.prototype;
+  Worker.prototype.postMessage = function (message, ...more) {
+    if (message.method === 'dispose') disposed.push(message.target);
+    return postMessage.call(this, message, ...more);
+  };
+  const loaded = await loadClip(MODEL);
+  await loaded.zeroShot(CLASSES);
+  return { second: await loaded.zeroShot(CLASSES), disposed, first: -1, picture: FACE };
+};
 /** The losses of a run. @returns {Promise<number[]>} */
 globalThis.lossesOfRun = async () => {
   const loaded = await loadClip(MODEL);

@@ -228,6 +228,22 @@ describe('forgotten', () => {
     await clip.dispose();
   });
 
+  test('what was disposed of before is not freed again: its memory is the next one’s', async () => {
+    const { result: clip, handles } = await watched(() => loadClip(TINY_A, WAYS[1]));
+    const address = await (async () => {
+      const gone = await clip.zeroShot(CLASSES);
+      const [handle] = handles.live.classifier;
+      await gone.dispose();
+      return handle;
+    })();
+    const next = await clip.zeroShot(CLASSES);
+    assert.deepEqual([...handles.live.classifier], [address], 'no address is used again');
+    await aWhile();
+    assert.deepEqual([...handles.live.classifier], [address]);
+    assert.equal((await next.classify(PICTURES[0])).length, 3);
+    await clip.dispose();
+  });
+
   test('a classifier is not freed while it is asked, or held by its run', async (t) => {
     const { result: clip, handles } = await watched(() => loadClip(TINY_A, WAYS[1]));
     /** @type {(() => void)[]} */

@@ -18,11 +18,12 @@ const node = (test, pattern = '.') => [
   `--test-name-pattern=${pattern}`,
   test,
 ];
-const [FILES, NETWORK, SECURITY, PROPERTIES] = [
+const [FILES, NETWORK, SECURITY, PROPERTIES, OWNERSHIP] = [
   'tests/trust/files.test.js',
   'tests/trust/network.test.js',
   'tests/trust/security.test.js',
   'tests/fuzz/files.fuzz.js',
+  'tests/node/ownership.test.js',
 ];
 
 const BROWSER = node('tests/browser/browser.test.js'); // in Chromium
@@ -31,6 +32,55 @@ const BROWSER = node('tests/browser/browser.test.js'); // in Chromium
 
 /** @type {Guard[]} */
 const GUARDS = [
+  {
+    what: 'ownership: a classifier that was disposed of has no handle any more',
+    file: 'js/classifier/classifier.js',
+    from: '    this.#handle = 0;\n',
+    to: '',
+    test: node(OWNERSHIP),
+  },
+  {
+    what: 'ownership: what was disposed of is not freed again when it is collected',
+    file: 'js/classifier/classifier.js',
+    from: '    forgotten.unregister(this);\n',
+    to: '',
+    test: node(OWNERSHIP),
+  },
+  {
+    what: 'ownership: a classifier that was forgotten is freed',
+    file: 'js/classifier/classifier.js',
+    from: '    forgotten.register(this, { core: model.core, handle }, this);\n',
+    to: '',
+    test: node(OWNERSHIP),
+  },
+  {
+    what: 'ownership: a model that was forgotten ends',
+    file: 'js/clip.js',
+    from: '    forgotten.register(all, { core, name: source.name });\n',
+    to: '',
+    test: node(OWNERSHIP),
+  },
+  {
+    what: 'ownership: a run that failed gives its classifier back',
+    file: 'js/training/tune.js',
+    from: '      else await classifier.dispose();\n',
+    to: '',
+    test: node(OWNERSHIP),
+  },
+  {
+    what: 'ownership: the worker frees classifiers that the page has forgotten',
+    file: 'js/worker/remote.js',
+    from: '  owner.connection.tie(classifier, result.number);\n',
+    to: '',
+    test: node(OWNERSHIP),
+  },
+  {
+    what: 'ownership: whoever has but a method of a classifier has the classifier',
+    file: 'js/worker/remote.js',
+    from: 'owner.connection.call(this[NUMBER], name, sent)',
+    to: 'owner.connection.call(number, name, sent)',
+    test: node(OWNERSHIP),
+  },
   {
     what: 'a trainer opens its memory again where classifying lost it',
     file: 'src/train/trainer.c',
