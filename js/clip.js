@@ -6,6 +6,7 @@
  *   await classifier.classify(picture);      // [{ label: 'cat', score: 0.98, index: 0 }, …]
  */
 import { MudptError, bytesOf, checkOptions } from './base/errors.js';
+import { extras } from './base/extras.js';
 import { tellOfForgotten } from './base/forgotten.js';
 import { isBuffer, isBytes } from './base/kinds.js';
 import { nextTurn } from './base/platform.js';
@@ -13,7 +14,6 @@ import { seldom } from './base/progress.js';
 import { Classifier, importClassifier } from './classifier/classifier.js';
 import { readOfficial } from './classifier/exchange.js';
 import { createCore } from './core/core.js';
-import { chooseDevice, startDevice } from './core/device-check.js';
 import { DEVICES } from './core/device.js';
 import { requireIntegrity } from './files/sha256.js';
 import { openSource } from './files/source.js';
@@ -60,9 +60,10 @@ export async function loadClip(from, options = {}) {
   const source = await openSource(from, { signal, cache, timeout });
   const core = await createCore({ variant, threads, assetsUrl });
   try {
-    const notStarted = device === 'wasm' ? '' : await startDevice(core, assetsUrl);
+    const gpu = device === 'wasm' ? null : await extras();
+    const notStarted = gpu && (await gpu.startDevice(core, assetsUrl));
     const loaded = await loadModel(core, source, options);
-    const whyWasm = notStarted || (await chooseDevice(core, loaded, device));
+    const whyWasm = notStarted || (gpu ? await gpu.chooseDevice(core, loaded, device) : '');
     if (whyWasm && device === 'webgpu') console.warn(`mudpt computes in WebAssembly: ${whyWasm}`);
     const fingerprint = core.clipFingerprint(loaded.clip);
     const { assumed, ...model } = loaded;

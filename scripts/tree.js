@@ -16,6 +16,7 @@ export const FLOORS = {
     [['worker', "the page's end and the worker's end of one wire: a click becomes a call"]],
     [
       ['clip', 'the object that people hold'],
+      ['extras', 'what only some models and pages need, and only these download'],
       ['protocol', 'sweeps, tables, logs'],
     ],
     [['training', 'a run from its start to its classifier: plan, shots, steps, checkpoints']],

@@ -71,7 +71,7 @@ export function foreignFolder(script, assetsUrl) {
   return new URL('..', script);
 }
 
-/** Told before a thread's worker is made and after it: worker.js tells the page. */
+/** Told before a thread's worker is made and after it: worker/host.js tells the page. */
 export const threadWatch = { making: (/** @type {boolean} */ _now) => {} };
 
 /** Lets everything else that waits for this thread run, and comes back as soon as it has. @returns {Promise<void>} */

@@ -26,7 +26,7 @@ import { whatInsteadOf } from './no-address.js';
  */
 export const drawing = {};
 
-/** Of an object that the page keeps a picture for: () => Promise<{ bitmap, keep }>, see worker.js. */
+/** Of an object that the page keeps a picture for: () => Promise<{ bitmap, keep }>, see worker/host.js. */
 export const READ = Symbol('read');
 
 const PIECE = 8 * 2 ** 20; // of a file on disk

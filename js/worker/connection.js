@@ -136,6 +136,8 @@ function packArguments(args) {
 
 export class Connection {
   #start;
+  /** Whether its worker is the one that has everything. */
+  #whole;
   /** @type {Worker} */
   #worker;
   /** The call that began with the worker, and is made again in another. @type {any} */
@@ -161,11 +163,16 @@ export class Connection {
   /** Milliseconds that a picture may take to load. @type {number | undefined} */
   #timeout;
 
-  /** @param {() => Worker} start makes a worker, which this object owns @param {number} [timeout] */
-  constructor(start, timeout) {
+  /**
+   * @param {(whole: boolean) => Worker} start makes a worker, which this object owns
+   * @param {boolean} whole whether one with everything is needed
+   * @param {number} [timeout]
+   */
+  constructor(start, whole, timeout) {
     this.#start = start;
+    this.#whole = whole;
     this.#timeout = timeout;
-    this.#worker = this.#listen(start());
+    this.#worker = this.#listen(start(whole));
   }
 
   /** What a worker tells that has been replaced is not heard. @param {Worker} worker */
@@ -184,11 +191,20 @@ export class Connection {
   #watch(making) {
     clearTimeout(this.#still);
     if (!making) return;
-    this.#still = setTimeout(() => {
-      this.#worker.terminate();
-      this.#worker = this.#listen(this.#start());
+    this.#still = setTimeout(() => this.#again(), STILL_MS);
+  }
+
+  /** Another worker makes the first call. */
+  #again() {
+    clearTimeout(this.#still);
+    this.#worker.terminate();
+    this.#heard = false;
+    try {
+      this.#worker = this.#listen(this.#start(this.#whole));
       this.#worker.postMessage(this.#first);
-    }, STILL_MS);
+    } catch (error) {
+      this.end(/** @type {any} */ (error));
+    }
   }
 
   /** @param {string} [reason] none where the script was not found */
@@ -311,11 +327,15 @@ export class Connection {
     }
   }
 
-  #receive({ call: number, tell, args, want, result, error, crash, memoryBytes, making }) {
+  #receive({ call: number, tell, args, want, result, error, crash, memoryBytes, making, more }) {
     if (this.#ended) return;
     this.#heard = true;
     if (making !== undefined) return this.#watch(making);
     if (crash !== undefined) return this.#crashed(crash);
+    if (more) {
+      this.#whole = true;
+      return this.#again();
+    }
     this.memoryBytes = memoryBytes;
     if (want !== undefined) return void this.#give(number, want);
     const call = this.#calls.get(number);

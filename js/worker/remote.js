@@ -1,8 +1,9 @@
 /**
  * loadClip, and what it gives to pages: objects with the members of Clip, Classifier and TuneJob whose work is done by
- * a worker (worker.js). A worker belongs to one model and ends with it.
+ * a worker (host.js). A worker belongs to one model and ends with it.
  */
 import { MudptError, reasonOf } from '../base/errors.js';
+import { bringExtras } from '../base/extras.js';
 import { tellOfForgotten } from '../base/forgotten.js';
 import { foreignFolder, hasThreads, isNode, pageAddress } from '../base/platform.js';
 import { makeWorker, workerFrom } from '../base/workers.js';
@@ -12,14 +13,16 @@ import { Steps } from '../training/steps.js';
 import { Connection, NUMBER } from './connection.js';
 import { MEMBERS } from './wire.js';
 
-/** @param {string | URL} [assetsUrl] */
-function startWorker(assetsUrl) {
+/** @param {boolean} whole whether it has what only some need (base/extras.js) @param {string | URL} [assetsUrl] */
+function startWorker(whole, assetsUrl) {
   const folder = foreignFolder(import.meta.url, assetsUrl);
-  return makeWorker(() =>
-    folder
-      ? workerFrom(new URL('worker/worker.js', folder))
-      : new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
-  );
+  return makeWorker(() => {
+    if (folder) return workerFrom(new URL(`worker/${whole ? 'whole-worker' : 'worker'}.js`, folder));
+    // Addresses that bundlers look for.
+    return whole
+      ? new Worker(new URL('./whole-worker.js', import.meta.url), { type: 'module' })
+      : new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+  });
 }
 
 /** @typedef {{ connection: Connection }} Owner what the objects of one model share, and nothing else holds */
@@ -65,11 +68,12 @@ export async function loadClip(from, options = {}) {
   globalThis.document?.addEventListener('securitypolicyviolation', listen);
   try {
     connection = new Connection(
-      () => {
-        const made = startWorker(rest.assetsUrl);
+      (whole) => {
+        const made = startWorker(whole, rest.assetsUrl);
         ({ address } = made);
         return made.worker;
       },
+      (rest.device ?? 'wasm') !== 'wasm',
       rest.timeout > 0 ? rest.timeout : undefined,
     );
     const { answer } = connection.call(0, 'load', [from, rest, pageAddress()]);
@@ -107,6 +111,7 @@ async function loadHere(from, options) {
     throw new MudptError('environment', what, 'call it in a page or a worker of it', { cause });
   });
   Object.assign(drawing, { isDrawable, bitmapOf, noPicture });
+  bringExtras(() => import('../extras.js'));
   return load(from, options);
 }
 
@@ -161,7 +166,7 @@ export class RemoteClip extends RemoteObject {
   #owner;
   #methods;
 
-  /** @param {Connection} connection @param {any} what as worker.js tells of a model */
+  /** @param {Connection} connection @param {any} what as host.js tells of a model */
   constructor(connection, what) {
     const owner = { connection };
     super(owner, 'Clip', what);

@@ -1,10 +1,11 @@
 /**
- * What a page (connection.js, remote.js) and its worker (worker.js) agree on.
+ * What a page (connection.js, remote.js) and its worker (host.js) agree on.
  *
  *   to the worker      { call, target, method, args }, { abort: call }, { forget: target },
  *                      { call, picture, bitmap } or { call, picture, error }
  *   from the worker    { call, result }, { call, error }, { call, tell, args }, { call, want: picture }, { crash }; all
- *                      with memoryBytes; { making }: true before it makes a thread, false after
+ *                      with memoryBytes; { making }: true before it makes a thread, false after; { more } in place
+ *                      of an answer to the first call: a worker that has everything is needed
  *
  * Elements stay in the page until the worker comes to them and wants their pictures, which are numbered call by call:
  * so calls start in the order they are made, none waits for another's pictures, and a few bitmaps are there at once.

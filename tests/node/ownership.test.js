@@ -295,7 +295,7 @@ describe('in a page', () => {
       postMessage: (message) => sent.push(message),
       terminate: () => (ended.worker = true),
     };
-    const connection = new Connection(() => /** @type {any} */ (worker));
+    const connection = new Connection(() => /** @type {any} */ (worker), false);
     const clip = new RemoteClip(connection, { number: 0, values: { info: { name: 'x' }, methods: [] } });
     const answer = (result) => told.message({ data: { call: sent.at(-1).call, result, memoryBytes: 5e6 } });
     const isDisposed = (number) => sent.some(({ method, target }) => method === 'dispose' && target === number);

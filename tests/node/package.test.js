@@ -25,6 +25,7 @@ const BUDGETS = {
   "threads' script, where a page is isolated": 7 * 1024,
   "a WebGPU device's thread, where one is asked for": 14 * 1024,
   'js/clip.js, where there is to be no worker': 64 * 1024,
+  'js/extras.js, of which a model or a GPU needs something': 24 * 1024,
 };
 /** Of every other part that the page's script imports when it needs it, by itself. */
 const RARE_BUDGET = 7 * 1024;
@@ -71,9 +72,10 @@ test('what a page downloads stays within its budget', async (t) => {
       }),
   };
   const stdin = { contents: "import { loadClip } from './js/index.js'; console.log(loadClip);", resolveDir: ROOT };
+  const script = { format: 'iife', logLevel: 'error' }; // of import.meta
   const sizes = {
     'in the page': await bundled('', { entryPoints: [], stdin, plugins: [apart] }),
-    worker: await bundled('js/worker/worker.js', { format: 'iife', logLevel: 'error' }), // of import.meta
+    worker: await bundled('js/worker/worker.js', script),
     WebAssembly: Math.max(
       ...['mudpt', 'mudpt-relaxed'].map((name) => gzipped(readFileSync(inTree(`js/wasm/${name}.wasm`)))),
     ),
@@ -81,11 +83,14 @@ test('what a page downloads stays within its budget', async (t) => {
   for (const [what, bytes] of Object.entries(sizes)) t.diagnostic(`${what}: ${bytes} bytes gzipped`);
   const sum = Object.values(sizes).reduce((a, b) => a + b);
   t.diagnostic(`together: ${sum} bytes of ${BUDGET}`);
-  const [threads, device, whole] = Object.keys(BUDGETS);
+  const [threads, device, whole, extras] = Object.keys(BUDGETS);
   const parts = [
     [threads, await bundled('js/wasm/mudpt.mjs'), BUDGETS[threads]],
     [device, await bundled('js/webgpu/thread.js'), BUDGETS[device]],
+    // Beyond what the worker has that everyone starts.
+    [extras, (await bundled('js/worker/whole-worker.js', script)) - sizes.worker, BUDGETS[extras]],
   ];
+  later.delete('js/extras.js');
   for (const name of later) {
     const what = whole.startsWith(name) ? whole : name;
     parts.push([what, await bundled(name, { logLevel: 'error' }), BUDGETS[what] ?? RARE_BUDGET]);
@@ -143,7 +148,8 @@ test('each part that only Node loads stays within a budget of its own', async (t
 
 test('the worker and the threads are one piece each, which every bundler can make a classic script of', async () => {
   // Vite up to 7 cannot, where a bundler sees an import() in what they are made of.
-  const entryPoints = ['js/worker/worker.js', 'js/wasm/mudpt.mjs', 'js/webgpu/thread.js'].map(inTree);
+  const scripts = ['worker/worker', 'worker/whole-worker', 'webgpu/thread'].map((name) => `js/${name}.js`);
+  const entryPoints = [...scripts, 'js/wasm/mudpt.mjs'].map(inTree);
   const options = {
     bundle: true,
     write: false,

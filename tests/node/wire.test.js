@@ -28,7 +28,7 @@ test('a classifier that comes when its call is aborted already is disposed of', 
     postMessage: (message) => sent.push(message),
     terminate() {},
   };
-  const connection = new Connection(() => /** @type {any} */ (worker));
+  const connection = new Connection(() => /** @type {any} */ (worker), false);
   const controller = new AbortController();
   const { number, answer } = connection.call(0, 'zeroShot', [controller.signal]);
   await new Promise(setImmediate);
@@ -73,8 +73,33 @@ function unanswered() {
     postMessage: (message) => posted.push(message),
     terminate() {},
   };
-  return { posted, told, connection: new Connection(() => /** @type {any} */ (worker), 50) };
+  return { posted, told, connection: new Connection(() => /** @type {any} */ (worker), false, 50) };
 }
+
+test('a worker that lacks what a model needs is replaced by one that has everything, which loads it', async () => {
+  const made = [];
+  const told = [];
+  const posted = [];
+  const start = (whole) => {
+    made.push(whole);
+    const at = made.length - 1;
+    told[at] = {};
+    posted[at] = [];
+    return /** @type {any} */ ({
+      addEventListener: (type, listener) => (told[at][type] = listener),
+      postMessage: (message) => posted[at].push(message),
+      terminate() {},
+    });
+  };
+  const connection = new Connection(start, false);
+  const { number, answer } = connection.call(0, 'load', ['model/', {}]);
+  told[0].message({ data: { more: true, memoryBytes: 1 } });
+  assert.deepEqual(made, [false, true]);
+  assert.deepEqual(posted[1], posted[0]);
+  told[0].message({ data: { call: number, result: 'of the worker that has ended' } });
+  told[1].message({ data: { call: number, result: 'loaded', memoryBytes: 1 } });
+  assert.equal(await answer, 'loaded');
+});
 
 test('calls are sent as they are made; only what waits for a drop is sent later', async () => {
   const { posted, connection } = unanswered();

@@ -1,0 +1,2 @@
+/** What only some models and some pages need, apart from what every page downloads: see base/extras.js. */
+export { chooseDevice, startDevice } from './core/device-check.js';
