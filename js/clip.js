@@ -248,7 +248,7 @@ export class Clip {
     const isFile = isBytes(from) || isBuffer(from);
     const source = await openSource(isFile ? new Blob([/** @type {any} */ (from)]) : from, { signal, cache: false });
     const file = source.weights ? await source.open(source.weights) : null;
-    if (!file) throw new MudptError('file', `${source.name}: is no .safetensors file`, 'give the file itself');
+    if (!file) throw new MudptError('file', `${source.name}: is no file with tensors`, 'give the file itself');
     try {
       const named = isFile ? { ...file, name: 'the file' } : file;
       const { handle, details } = await readOfficial(this.#model, named, rest);

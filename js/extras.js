@@ -1,2 +1,3 @@
 /** What only some models and some pages need, apart from what every page downloads: see base/extras.js. */
+export { readPyTorch } from './loading/pytorch.js';
 export { chooseDevice, startDevice } from './core/device-check.js';

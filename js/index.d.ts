@@ -52,8 +52,9 @@ export interface LoadOptions {
   /**
    * Which files to accept, each as `sha256-` and its digest in base64: of the weights, or of several files by their
    * names (`{ 'model.safetensors': 'sha256-…', 'tokenizer.json': 'sha256-…' }`). A file that is checked is read whole,
-   * so that `tokens: 'needed'` saves nothing. Anything else is refused as `model` before it can be used; what was kept
-   * of an earlier visit and fails is removed, and fetched again once.
+   * so that `tokens: 'needed'` saves nothing; one of PyTorch is read once more for its weights. Anything else
+   * is refused as `model` before it can be used; what was kept of an earlier visit and fails is removed, and fetched
+   * again once.
    */
   integrity?: string | Record<string, string>;
   /** Whether downloaded files are kept for the next time, see {@link cache}. Default `true`. */
@@ -143,8 +144,9 @@ export interface Clip {
     options?: { name?: string; integrity?: string; signal?: AbortSignal },
   ): Promise<Classifier>;
   /**
-   * A classifier from what the authors' PyTorch code has trained: a `.safetensors` file with the names of their state
-   * dictionaries (docs/exchange.md), of the prompts alone or of the whole model. F32, F16 and BF16 are read.
+   * A classifier from what the authors' PyTorch code has trained: their checkpoint, or a `.safetensors` file with the
+   * names of its state dictionary (docs/exchange.md), of the prompts alone or of the whole model. F32, F16 and BF16
+   * are read.
    *
    * @param from URL, in Node a path, a `Blob`, or the file's bytes
    * @throws {MudptError} `classifier`: damaged, of another method, or of another model's shapes; `argument`, `file`

@@ -10,6 +10,9 @@ const REPOSITORY = new RegExp(
   `^/([^/]+/[^/@]+)(?:@(${REVISION}))?(?:/(?:tree|blob|resolve|raw)/(${REVISION}))?(/.*)?$`,
 );
 
+/** Whether it is the name of a file with weights. @param {string} name */
+export const isWeights = (name) => /\.(?:safetensors|bin|pt|pth|ckpt)$/i.test(name);
+
 /** @param {string | URL} from @returns {URL} a new one */
 export function addressOf(from) {
   try {
@@ -20,7 +23,7 @@ export function addressOf(from) {
 }
 
 /**
- * @param {string | URL} from a folder's URL, that of a .safetensors file in it, that of a page of a Hugging Face model
+ * @param {string | URL} from a folder's URL, that of a file with weights in it, that of a page of a Hugging Face model
  *   repository, or hf:ORGANISATION/NAME, each perhaps with @REVISION
  * @returns {{ base: URL, file: string | undefined }} the folder, and the file's name
  */
@@ -37,7 +40,7 @@ export function modelAddress(from) {
  * @param {string} text
  */
 export const bareRepository = (text) =>
-  /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(text) && !text.endsWith('.safetensors')
+  /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(text) && !isWeights(text)
     ? `check the path; a Hugging Face repository is called hf:${text}`
     : undefined;
 
@@ -65,7 +68,7 @@ function hubFolder(url) {
  */
 function splitWeights(path) {
   const cut = path.lastIndexOf('/') + 1;
-  return path.endsWith('.safetensors') ? [path.slice(0, cut), path.slice(cut)] : [path, undefined];
+  return isWeights(path) ? [path.slice(0, cut), path.slice(cut)] : [path, undefined];
 }
 
 /** Parameters, in small letters, that tell that an address is signed, and those that are signed along. */

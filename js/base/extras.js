@@ -3,13 +3,16 @@
  * imported later they are; a page's worker is made of one piece, which every bundler can make a classic script of, so
  * there the page starts another worker that has all of it (worker/whole-worker.js), and loads the model again there.
  */
+import { isNode } from './platform.js';
 
 /** What a worker that has no extras says of a model that needs them: no error, but a wish. */
 export const WANTED = Symbol('extras are wanted');
 
 /** @type {() => Promise<typeof import('../extras.js')>} */
 let bring = async () => {
-  throw WANTED;
+  if (!isNode) throw WANTED;
+  const specifier = '../extras.js'; // which no bundler follows, as in node/door.js
+  return import(/* webpackIgnore: true */ /* turbopackIgnore: true */ /* @vite-ignore */ specifier);
 };
 
 /** @param {typeof bring} how */

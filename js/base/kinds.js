@@ -53,3 +53,13 @@ export class Stranger {
     this.summary = summary;
   }
 }
+
+/** What the first pickle of a file of PyTorch up to 1.5 begins with. */
+const OLD_PICKLE = [0x80, 2, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46];
+
+/** How PyTorch wrote a file, by its first 8 bytes; null: some other did. @param {Uint8Array} first */
+export function pyTorchKind(first) {
+  const begins = (bytes) => bytes.every((byte, i) => byte === first[i]);
+  if (begins([0x50, 0x4b, 3, 4])) return 'zip';
+  return begins(OLD_PICKLE) ? 'old' : null;
+}

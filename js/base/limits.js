@@ -8,6 +8,10 @@ export const LARGEST_HEADER = 100_000_000;
 /** Tensors of a safetensors file, and dimensions of one. */
 export const MOST_TENSORS = 100_000;
 export const MOST_DIMENSIONS = 8;
+/** Instructions of a pickle: a model of 1,000 tensors with its optimizer's has some 200,000. */
+export const MOST_PICKLE_STEPS = 2_000_000;
+/** Bytes of a tensor that does not lie row by row, which is put in order in memory. */
+export const LARGEST_SCATTERED = 2 ** 28;
 /** Bytes, and characters, of a model's small files: config.json, tokenizer.json, ... */
 export const LARGEST_TEXT = 64 * 1024 * 1024;
 /** Bytes of a split file; ImageNet's has 70 million. */

@@ -4,7 +4,10 @@
  * checkpoint. No value changes on the way.
  */
 import { MudptError, bytesOf, checkOptions } from '../base/errors.js';
-import { readHeader, writeSafetensors } from '../loading/safetensors.js';
+import { WANTED } from '../base/extras.js';
+import { writeSafetensors } from '../loading/safetensors.js';
+import { readTensor } from '../loading/places.js';
+import { readAnyHeader } from '../loading/weights.js';
 import { checkClasses, requireDistinct } from '../methods/classes.js';
 import { FORMATS, namesOf } from '../methods/exports.js';
 import { METHODS, TRAINABLE } from '../methods/methods.js';
@@ -179,7 +182,11 @@ class Dictionary {
 
   /** @param {import('../files/source.js').SourceFile} file @param {string} method the library's name */
   static async open(file, method) {
-    const { tensors } = await readHeader(file);
+    const { tensors } = await readAnyHeader(file).catch((error) => {
+      if (error !== WANTED) throw error;
+      const what = `${file.name}: was saved by PyTorch, and the worker of this model reads no such files`;
+      throw new MudptError('classifier', what, 'save it as .safetensors (docs/exchange.md), or import it in Node');
+    });
     return new Dictionary(file, new Map(tensors.map((tensor) => [tensor.name, tensor])), method);
   }
 
@@ -291,13 +298,12 @@ class Dictionary {
 
   /** @param {string} name @returns {Promise<Values>} */
   async #tensor(name) {
-    const { dtype, shape, begin, bytes } = /** @type {import('../loading/safetensors.js').Tensor} */ (
-      this.#tensors.get(name)
-    );
+    const tensor = /** @type {import('../loading/safetensors.js').Tensor} */ (this.#tensors.get(name));
+    const { dtype, shape } = tensor;
     if (!Object.hasOwn(WIDEN, dtype)) {
       throw this.#bad(`tensor ${name} is ${dtype}`, `save it as ${Object.keys(WIDEN).join(', ')}`);
     }
-    const data = (await this.#file.read(begin, bytes)).slice();
+    const data = (await readTensor(this.#file, tensor)).slice();
     const values = WIDEN[dtype](data.buffer);
     if (!values.every(Number.isFinite)) throw this.#bad(`tensor ${name} holds NaN or infinity`, 'train it again');
     return { shape, values };

@@ -11,6 +11,7 @@ import { MudptError } from '../base/errors.js';
 import { halfToFloat } from '../classifier/exchange.js';
 import { foreignTensor, isNoWeight } from '../loading/configuration.js';
 import { writeHeader } from '../loading/safetensors.js';
+import { checkPlace, readTensor } from '../loading/places.js';
 import { countLayers, FAMILIES, familyOf, isBlockMatrix, isVector, layout } from './tensor-names.js';
 
 const BYTES = { F64: 8, F32: 4, F16: 2, BF16: 2, I8: 1, I16: 2 };
@@ -36,6 +37,10 @@ export async function convertWeights(files, headers, target, { to, names, onProg
   const found = new Map(
     headers.flatMap(({ tensors }, i) => tensors.map((tensor) => [tensor.name, { ...tensor, file: files[i] }])),
   );
+  for (const tensor of found.values()) {
+    await checkPlace(tensor.file, tensor);
+    if (tensor.strides) found.set(tensor.name, straightened(tensor));
+  }
   const from = familyOf(found.keys());
   if (!from) {
     throw new MudptError(
@@ -72,6 +77,15 @@ export async function convertWeights(files, headers, target, { to, names, onProg
     await output.close();
   }
   return { from, names: names ?? from, tensors: tensors.length, bytes: size };
+}
+
+/** A tensor that does not lie row by row in its file, in one of memory where it does; it is read when it is wanted. */
+/** @param {import('../loading/safetensors.js').Tensor & { file: import('../files/source.js').SourceFile }} tensor */
+function straightened(tensor) {
+  const { file } = tensor;
+  const whole = () => readTensor(file, tensor);
+  const read = async (begin, length) => (await whole()).subarray(begin, begin + length);
+  return { ...tensor, begin: 0, strides: undefined, file: { ...file, read } };
 }
 
 /**

@@ -26,7 +26,7 @@ export function convertCommand() {
   return withOutput(
     new Command('convert')
       .description('write a model with its weights in another type or under other names')
-      .addArgument(new Argument('<model>', 'folder of a model, or a .safetensors file in it').argParser(given))
+      .addArgument(new Argument('<model>', 'folder of a model, or a file with weights in it').argParser(given))
       .addOption(new Option('--dtype <type>', 'type of the weights').choices(Object.keys(TORCH_NAMES)))
       .addOption(new Option('--to <type>', 'the same').choices(Object.keys(TORCH_NAMES)).hideHelp())
       .addOption(new Option('--names <family>', "whose tensor names (default: the model's own)").choices(FAMILIES))

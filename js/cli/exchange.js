@@ -38,7 +38,7 @@ async function runExport(file, { format, out, ...options }) {
 export function importCommand() {
   const command = new Command('import')
     .description("make a classifier from what the authors' PyTorch code has trained")
-    .argument('<file>', 'a .safetensors file with the names of their state dictionary')
+    .argument('<file>', 'their checkpoint (model.pth.tar-N), or a .safetensors file with its names')
     .addOption(new Option('--method <name>', 'what it is of').choices(TRAINABLE).makeOptionMandatory())
     .addOption(new Option('--data <path>', 'a data set that has its classes').argParser(given));
   withData(withClasses(command, 'its classes', { conflicts: 'data' }))

@@ -4,8 +4,7 @@ import { Argument, Command, Option } from 'commander';
 import { MudptError } from '../base/errors.js';
 import { CHECKPOINT, CLASSIFIER } from '../classifier/saved.js';
 import { openSource } from '../files/source.js';
-import { readHeader } from '../loading/safetensors.js';
-import { closeAll, openWeights } from '../loading/weights.js';
+import { closeAll, openWeights, readAnyHeader } from '../loading/weights.js';
 import { openFile } from '../node/files.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';
@@ -47,7 +46,7 @@ async function describeSaved(name) {
   if (!file) return undefined;
   let header;
   try {
-    header = await readHeader(file);
+    header = await readAnyHeader(file);
   } finally {
     await file.close();
   }

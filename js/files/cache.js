@@ -9,6 +9,7 @@
  */
 import { modelAddress } from '../base/address.js';
 import { MudptError, reasonOf } from '../base/errors.js';
+import { pyTorchKind } from '../base/kinds.js';
 import { LARGEST_HEADER } from '../base/limits.js';
 import { collect, openRemote } from './download.js';
 import { Entry, forEachEntry, sweep } from './entry.js';
@@ -222,6 +223,7 @@ async function isEqual(entry, remote) {
 function isPlausible(url, beginning) {
   if (/\.json$/.test(new URL(url).pathname)) return /^\s*[{[]/.test(new TextDecoder().decode(beginning));
   if (beginning.length < 9) return false;
+  if (pyTorchKind(beginning)) return true;
   const length = new DataView(beginning.buffer, beginning.byteOffset).getBigUint64(0, true);
   return length <= LARGEST_HEADER && beginning[8] === 0x7b;
 }

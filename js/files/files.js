@@ -1,4 +1,5 @@
 /** Files that a page was given: as File objects, by a drop, or as a folder that the visitor picked. */
+import { isWeights } from '../base/address.js';
 import { MudptError, reasonOf } from '../base/errors.js';
 
 const PIECE = 256 * 1024;
@@ -7,6 +8,14 @@ const PIECE = 256 * 1024;
 
 const last = (name) => name.slice(name.lastIndexOf('/') + 1);
 const nameOf = (blob) => (blob instanceof File ? blob.webkitRelativePath || blob.name : 'model.safetensors');
+
+/** The one with the weights, where there is one; of several kinds the .safetensors. @param {string[]} names */
+export function onlyWeightsOf(names) {
+  const all = names.filter(isWeights);
+  const best = all.filter((name) => name.endsWith('.safetensors'));
+  const found = best.length ? best : all;
+  return found.length === 1 ? found[0] : undefined;
+}
 
 /** @param {Blob} blob @param {string} name @returns {SourceFile} */
 export function blobFile(blob, name) {
@@ -38,10 +47,9 @@ export function blobFile(blob, name) {
  */
 export function blobSource(blobs) {
   const files = [...blobs].sort((a, b) => nameOf(a).split('/').length - nameOf(b).split('/').length);
-  const weights = files.map((blob) => last(nameOf(blob))).filter((name) => name.endsWith('.safetensors'));
   return {
     name: files.length === 1 ? nameOf(files[0]) : 'the given files',
-    weights: weights.length === 1 ? weights[0] : undefined,
+    weights: onlyWeightsOf(files.map((blob) => last(nameOf(blob)))),
     list: async () => files.map((blob) => last(nameOf(blob))),
     async open(path) {
       const blob = files.find((candidate) => last(nameOf(candidate)) === last(path));

@@ -7,8 +7,13 @@
  *   hash.digest();                     // 32 bytes
  */
 import { MudptError } from '../base/errors.js';
+import { collect } from './download.js';
 
 const BLOCK = 64;
+/** Bytes whose digest is kept of a file that is read in any order. */
+const PIECE = 1024 * 1024;
+/** What the weights are called, for one digest of a folder. */
+const USUAL = ['model.safetensors', 'open_clip_model.safetensors', 'pytorch_model.bin', 'open_clip_pytorch_model.bin'];
 const FORM = /^sha256-[A-Za-z0-9+/]{43}=$/;
 
 /** The first 32 bits of the fractions of the `power`th roots of the first `count` primes. */
@@ -85,6 +90,14 @@ export class Sha256 {
 /** As integrity attributes have it: sha256- and the digest in base64. @param {Sha256} hash */
 const textOf = (hash) => `sha256-${btoa(String.fromCharCode(...hash.digest()))}`;
 
+/** The digest of some bytes as text. @param {Uint8Array<ArrayBuffer>} bytes */
+async function digestOf(bytes) {
+  if (globalThis.crypto?.subtle) return String(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
+  const hash = new Sha256();
+  hash.update(bytes);
+  return String(hash.digest());
+}
+
 /** @param {unknown} wanted @param {string} name of the file it is for */
 function checkForm(wanted, name) {
   if (typeof wanted === 'string' && FORM.test(wanted)) return;
@@ -116,7 +129,7 @@ export function requireIntegrity(bytes, wanted, name) {
 
 /**
  * A source whose files must be those that are wanted. A file that is checked is read whole and in order, so of it there
- * are no ranges. What has been read may be used only after `verify`.
+ * are no ranges; what must be read in any order is read whole first. What was read may be used only after `verify`.
  * @param {import('./source.js').Source} source
  * @param {unknown} integrity of the weights, or of files by their names; undefined: nothing is checked
  * @returns {{ source: import('./source.js').Source, verify: () => Promise<void> }}
@@ -124,7 +137,8 @@ export function requireIntegrity(bytes, wanted, name) {
 export function checkedSource(source, integrity) {
   if (integrity === undefined) return { source, verify: async () => {} };
   const isOne = typeof integrity === 'string' || integrity === null || typeof integrity !== 'object';
-  const wanted = new Map(isOne ? [[source.weights ?? 'model.safetensors', integrity]] : Object.entries(integrity));
+  const one = source.weights ? [source.weights] : USUAL;
+  const wanted = new Map(isOne ? one.map((name) => [name, integrity]) : Object.entries(integrity));
   for (const [name, text] of wanted) checkForm(text, name);
   /** @type {Map<string, CheckedFile>} */
   const open = new Map();
@@ -140,7 +154,10 @@ export function checkedSource(source, integrity) {
       },
     },
     async verify() {
-      for (const [name, text] of wanted) {
+      const used = [...open].filter(([, file]) => !file.closed).map(([name]) => name);
+      const names = isOne && used.length === 1 ? used : isOne ? one.slice(0, 1) : wanted.keys();
+      for (const name of names) {
+        const text = wanted.get(name);
         const file = open.get(name);
         const found = await file?.finish();
         if (!file || !found) {
@@ -160,7 +177,10 @@ class CheckedFile {
   /** Bytes that are in the hash. */
   #at = 0;
   #ended = false;
+  /** Of the pieces of a file that is read in any order, which must be those that were in the whole. @type {string[]} */
+  #digests = [];
   ranges = false;
+  closed = false;
 
   /** @typedef {import('./source.js').SourceFile} SourceFile @param {SourceFile} file */
   constructor(file) {
@@ -177,12 +197,51 @@ class CheckedFile {
   }
 
   async read(offset, length) {
+    if (this.#digests.length) return collect(this, offset, length);
     const bytes = await this.#file.read(offset, length);
     this.#see(offset, bytes);
     return bytes;
   }
 
+  /** Reads it whole, before it is read in another order. */
+  async allowAnyOrder() {
+    const piece = new Uint8Array(PIECE);
+    const digests = [];
+    let filled = 0;
+    for await (let rest of this.stream()) {
+      while (rest.length) {
+        const part = rest.subarray(0, PIECE - filled);
+        piece.set(part, filled);
+        filled += part.length;
+        rest = rest.subarray(part.length);
+        if (filled < PIECE) continue;
+        digests.push(await digestOf(piece));
+        filled = 0;
+      }
+    }
+    digests.push(await digestOf(piece.subarray(0, filled)));
+    this.size = this.#at;
+    this.ranges = this.#file.ranges;
+    this.steady = this.#file.steady;
+    this.#digests = digests;
+  }
+
+  /** Pieces that were in the whole. @param {number} offset @param {number} end */
+  async *#seen(offset, end) {
+    for (let at = offset; at < end;) {
+      const index = Math.floor(at / PIECE);
+      const piece = await this.#file.read(index * PIECE, PIECE);
+      if ((await digestOf(piece)) !== this.#digests[index])
+        throw new MudptError('network', `${this.name} changed while it was read`, 'load it again');
+      const part = piece.subarray(at - index * PIECE, end - index * PIECE);
+      if (!part.length) return;
+      at += part.length;
+      yield part;
+    }
+  }
+
   async *stream(offset = 0, length = Infinity) {
+    if (this.#digests.length) return yield* this.#seen(offset, Math.min(offset + length, this.size ?? 0));
     for await (const piece of this.#file.stream(offset, length)) {
       this.#see(offset, piece);
       offset += piece.length;
@@ -198,6 +257,7 @@ class CheckedFile {
   }
 
   close() {
+    this.closed = true;
     return this.#file.close();
   }
 }

@@ -2,7 +2,7 @@
  * Where a model's files come from: a URL, files or a folder that a page was given, or in Node a directory or a file in
  * it. All give the same small interface, which reads in pieces and holds no whole file.
  */
-import { addressOf, bareRepository, modelAddress } from '../base/address.js';
+import { addressOf, bareRepository, isWeights, modelAddress } from '../base/address.js';
 import { MudptError, reasonOf } from '../base/errors.js';
 import { isA, isBlob } from '../base/kinds.js';
 import { LARGEST_TEXT } from '../base/limits.js';
@@ -11,7 +11,7 @@ import { TIMEOUT } from '../base/within.js';
 import { nodePart } from '../node/door.js';
 import { afterFailure, newVisit, openKept } from './cache.js';
 import { RETRY_DELAYS } from './download.js';
-import { blobSource, droppedFiles, folderSource } from './files.js';
+import { blobSource, droppedFiles, folderSource, onlyWeightsOf } from './files.js';
 
 /**
  * @typedef {object} SourceFile one open file
@@ -24,6 +24,8 @@ import { blobSource, droppedFiles, folderSource } from './files.js';
  * @property {(offset?: number, length?: number) => AsyncIterable<Uint8Array>} stream at most 1 MB a piece; a piece
  *   is valid until the next
  * @property {() => Promise<void>} close
+ * @property {() => Promise<void>} [allowAnyOrder] of a file that can only be read in order: to be awaited before it
+ *   is read in another
  *
  * @typedef {string | URL | Blob | Iterable<Blob> | object} From a URL (text in browsers), a path (text in Node), files,
  *   URLs by file name, or in browsers a FileSystemDirectoryHandle or a DataTransfer
@@ -83,7 +85,7 @@ const isAddresses = (given) =>
   given !== null &&
   typeof given === 'object' &&
   [Object.prototype, null].includes(Object.getPrototypeOf(given)) &&
-  Object.keys(given).some((name) => /\.(safetensors|json)$/.test(name)) &&
+  Object.keys(given).some((name) => isWeights(name) || name.endsWith('.json')) &&
   Object.values(given).every((address) => typeof address === 'string' || isA(address, 'URL'));
 
 /** @returns {any[]} */
@@ -184,9 +186,9 @@ function urlSource(from, link) {
  */
 function addressesSource(addresses, link) {
   const names = Object.keys(addresses);
-  const weights = names.filter((name) => name.endsWith('.safetensors'));
-  const { href } = addressOf(addresses[weights[0] ?? names[0]]);
-  const source = webSource(href, weights.length === 1 ? weights[0] : undefined, link, (path) =>
+  const weights = onlyWeightsOf(names);
+  const { href } = addressOf(addresses[weights ?? names.find(isWeights) ?? names[0]]);
+  const source = webSource(href, weights, link, (path) =>
     Object.hasOwn(addresses, path) ? addressOf(addresses[path]) : null,
   );
   return { ...source, list: async () => names };
@@ -211,7 +213,7 @@ function webSource(name, weights, link, addressIn) {
       const url = addressIn(path);
       if (!url) return null;
       if (isOnDisk(url)) return (await nodePart('files.js')).openAddress(url);
-      const file = await openKept(url.href, link, visit, { whole: !path.endsWith('.safetensors'), checked });
+      const file = await openKept(url.href, link, visit, { whole: !isWeights(path), checked });
       if (typeof file !== 'string') return file;
       absent.set(path, file);
       return null;

@@ -4,14 +4,15 @@
 export type FileBytes = ReturnType<Uint8ArrayConstructor['of']>;
 
 /**
- * Where a model is: the URL of a folder or of a `.safetensors` file in it (in Node also a path), or the files
+ * Where a model is: the URL of a folder or of a file with weights in it (in Node also a path), or the files
  * themselves. Of a Hugging Face model repository, the URL of its page or `hf:ORGANISATION/NAME`, each perhaps with
  * `@REVISION`. In pages also what a visitor has dropped (give `event.dataTransfer` before anything is awaited) or
  * picked (a `FileSystemDirectoryHandle`). Where files do not lie beside each other, each one's URL by its name; the
  * embedded model is given so: `import { pictoclip } from 'mudpt/pictoclip'`.
  *
  * A model folder has `config.json`, `preprocessor_config.json`, `tokenizer.json` and `model.safetensors` (or the
- * shards that `model.safetensors.index.json` lists). Tensors may have Hugging Face's, OpenAI's or open_clip's names.
+ * shards that `model.safetensors.index.json` lists, or `pytorch_model.bin` and others that PyTorch has saved: their
+ * pickles are read, never run). Tensors may have Hugging Face's, OpenAI's or open_clip's names.
  */
 export type ModelSource = string | URL | Blob | Iterable<Blob> | DroppedFiles | PickedFolder | ModelAddresses;
 

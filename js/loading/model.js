@@ -11,6 +11,7 @@ import { DTYPES, PRECISIONS, TEXT } from '../core/core.js';
 import { checkedSource } from '../files/sha256.js';
 import { absenceOf, loadFrom, openText, parseObject } from '../files/source.js';
 import { describeModel, foreignTensor, isNoWeight, isTokenTable } from './configuration.js';
+import { checkPlace, inOrder } from './places.js';
 import { narrower, planRuns, streamTensors } from './safetensors.js';
 import { refusingTokenizer, tokenReader } from './token-rows.js';
 import { ClipTokenizer } from './tokenizer.js';
@@ -79,7 +80,7 @@ async function loadOnce(core, from, options) {
       precision: fast ? PRECISIONS.fast : PRECISIONS.high,
     };
     const vocabulary = towers === 'image' ? null : await readVocabulary(source);
-    const table = tokens === 'needed' ? findTokens(files, headers) : null;
+    const table = tokens === 'needed' ? await findTokens(files, headers) : null;
     const text = towers === 'image' ? TEXT.NONE : table ? TEXT.ROWS : TEXT.WHOLE;
     const created = naming(source.name, () => core.clipCreate({ ...config, text, storage: STORAGE[dtype] }));
     clip = created;
@@ -147,12 +148,14 @@ function checkChoices(choices) {
 }
 
 /** The token embedding, where its rows can be read one by one. */
-function findTokens(files, headers) {
+async function findTokens(files, headers) {
   for (const [i, file] of files.entries()) {
     const tensor = headers[i].tensors.find(({ name }) => isTokenTable(name));
     if (!tensor) continue;
-    const isReadable = Object.hasOwn(DTYPES, tensor.dtype) && tensor.shape.length === 2;
-    return file.ranges && file.steady !== false && isReadable ? { file, tensor } : null;
+    const isReadable = Object.hasOwn(DTYPES, tensor.dtype) && tensor.shape.length === 2 && !tensor.strides;
+    if (!file.ranges || file.steady === false || !isReadable) return null;
+    await checkPlace(file, tensor);
+    return { file, tensor };
   }
   return null;
 }
@@ -195,13 +198,29 @@ async function sendWeights(core, clip, files, runs, { onProgress, signal }) {
   for (const [i, file] of files.entries()) {
     const named = (action) => naming(file.name, action);
     let narrow;
+    /** Of a tensor that does not lie row by row. @type {import('./safetensors.js').Tensor | null} */
+    let scattered;
+    /** @type {Uint8Array} */
+    let all;
+    let filled = 0;
+    const send = (bytes) => named(() => core.clipTensorBytes(clip, narrow ? narrow(bytes) : bytes));
     await streamTensors(file, runs[i], {
-      begin: ({ name, dtype, shape }) => {
+      begin: (tensor) => {
+        const { name, dtype, shape, bytes, strides } = tensor;
         narrow = dtype === 'F64' ? narrower() : undefined;
+        scattered = strides ? tensor : null;
+        if (scattered) [all, filled] = [new Uint8Array(bytes), 0];
         named(() => core.clipTensorBegin(clip, name, DTYPES[narrow ? 'F32' : dtype] ?? -1, shape));
       },
-      bytes: (bytes) => named(() => core.clipTensorBytes(clip, narrow ? narrow(bytes) : bytes)),
-      end: () => named(() => core.clipTensorEnd(clip)),
+      bytes: (bytes) => {
+        if (!scattered) return send(bytes);
+        all.set(bytes, filled);
+        filled += bytes.length;
+      },
+      end: () => {
+        if (scattered) send(inOrder(scattered, all));
+        named(() => core.clipTensorEnd(clip));
+      },
       progress,
     });
   }

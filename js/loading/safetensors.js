@@ -5,31 +5,14 @@
  */
 import { MudptError, reasonOf } from '../base/errors.js';
 import { LARGEST_HEADER, MOST_DIMENSIONS, MOST_TENSORS } from '../base/limits.js';
+import { checkHeader } from './places.js';
+import { TYPE_BYTES } from './types.js';
 
 /** Bytes between two tensors that are rather read along than skipped. */
 const GAP = 256 * 1024;
 /** Runs up to this length are read whole, some of them at once: a download has to wait for every one. */
 const SMALL = 256 * 1024;
 const AT_ONCE = 6;
-
-/** Bytes of a value of each type. */
-const TYPE_BYTES = {
-  F64: 8,
-  F32: 4,
-  F16: 2,
-  BF16: 2,
-  F8_E4M3: 1,
-  F8_E5M2: 1,
-  I64: 8,
-  I32: 4,
-  I16: 2,
-  I8: 1,
-  U64: 8,
-  U32: 4,
-  U16: 2,
-  U8: 1,
-  BOOL: 1,
-};
 
 /**
  * @typedef {object} Tensor
@@ -38,6 +21,10 @@ const TYPE_BYTES = {
  * @property {number[]} shape
  * @property {number} begin where its bytes begin in the file
  * @property {number} bytes how many there are
+ * @property {number[]} [strides] of what PyTorch has saved and does not lie row by row: values between two along each
+ *   dimension; its bytes are all from its first to its last
+ * @property {Tensor} [header] what lies in front of the storage that it is in, and must be checked when it is read
+ * @property {{ least?: number, count?: number }} [expected] of such a header: as places.js checks it
  *
  * @typedef {object} Header
  * @property {Tensor[]} tensors in the order of their bytes
@@ -70,7 +57,7 @@ function headerLength(first, size, name) {
     throw bad(
       name,
       `is no safetensors file (its header would have ${length} bytes, 2 to ${LARGEST_HEADER} are possible)`,
-      'give a .safetensors file; pickled checkpoints must be converted first',
+      'give a .safetensors file, or what torch.save has written',
     );
   }
   if (size !== undefined && 8 + length > size) {
@@ -152,10 +139,11 @@ export function headerOf(bytes, name) {
 /**
  * Reads and checks the header of a file.
  * @param {import('../files/source.js').SourceFile} file
+ * @param {Uint8Array} [first] its first 8 bytes, where they are known
  * @returns {Promise<Header>}
  */
-export async function readHeader(file) {
-  const length = headerLength(await file.read(0, 8), file.size, file.name);
+export async function readHeader(file, first) {
+  const length = headerLength(first ?? (await file.read(0, 8)), file.size, file.name);
   const json = await file.read(8, length);
   if (json.length < length) throw bad(file.name, `is cut short: its header needs ${8 + length} bytes`);
   return parseHeader(json, file.size, file.name);
@@ -176,15 +164,21 @@ export async function readHeader(file) {
  * @returns {Run[]}
  */
 export function planRuns(header, ranges, wants) {
-  const runs = [];
+  const runs = /** @type {Run[]} */ ([]);
+  const seen = new Set();
   for (const tensor of header.tensors.filter(wants)) {
-    const end = tensor.begin + tensor.bytes;
-    const run = runs.at(-1);
-    if (run && (!ranges || tensor.begin - run.end <= GAP)) {
-      run.tensors.push(tensor);
-      run.end = end;
-    } else {
-      runs.push({ begin: ranges ? tensor.begin : header.begin, end, tensors: [tensor] });
+    const parts = tensor.header && !seen.has(tensor.header) ? [tensor.header, tensor] : [tensor];
+    seen.add(tensor.header);
+    for (const part of parts) {
+      const end = part.begin + part.bytes;
+      const run = runs.at(-1);
+      // What shares its bytes with another is read again.
+      if (run && part.begin >= run.end && (!ranges || part.begin - run.end <= GAP)) {
+        run.tensors.push(part);
+        run.end = end;
+      } else {
+        runs.push({ begin: ranges ? part.begin : header.begin, end, tensors: [part] });
+      }
     }
   }
   return runs;
@@ -196,13 +190,14 @@ async function* piecesOf(file, runs) {
   for (const [i, run] of runs.entries()) {
     for (const next of file.ranges ? runs.slice(i, i + AT_ONCE) : []) {
       const length = next.end - next.begin;
-      if (early.has(next) || length > SMALL) continue;
+      if (early.has(next) || !length || length > SMALL) continue;
       const reading = file.read(next.begin, length);
       reading.catch(() => {}); // whoever waits for it is told
       early.set(next, reading);
     }
     const reading = early.get(run);
-    if (reading) yield { run, piece: await reading };
+    if (run.end === run.begin) yield { run, piece: new Uint8Array() };
+    else if (reading) yield { run, piece: await reading };
     else for await (const piece of file.stream(run.begin, run.end - run.begin)) yield { run, piece };
     early.delete(run);
   }
@@ -219,37 +214,48 @@ async function* piecesOf(file, runs) {
  * @param {(count: number) => void} [to.progress] bytes that have passed, those between tensors too
  */
 export async function streamTensors(file, runs, to) {
-  const queue = runs.flatMap((run) => run.tensors).values();
-  /** @type {Tensor | undefined} */
-  let tensor;
-  /** Goes on to the next tensor that has bytes to come, when that before it is complete. */
-  const advance = (at) => {
+  /** @type {Run | undefined} */
+  let current;
+  let queue = /** @type {Tensor[]} */ ([]).values();
+  let tensor = /** @type {Tensor | undefined} */ (undefined);
+  /** Bytes of what is only checked. @type {number[]} */
+  let checked = [];
+  let at = 0;
+  /** Goes on to the next tensor of the run that has bytes to come, when that before it is complete. */
+  const advance = () => {
     while (!tensor || at >= tensor.begin + tensor.bytes) {
-      if (tensor) to.end();
+      if (tensor?.expected) checkHeader(tensor, Uint8Array.from(checked), file.name);
+      else if (tensor) to.end();
       const next = queue.next();
       tensor = next.value;
       if (next.done) return;
-      to.begin(next.value);
+      checked = [];
+      if (!next.value.expected) to.begin(next.value);
     }
   };
-  advance(0);
-  let current;
-  let at = 0;
+  let begun = 0;
   for await (const { run, piece } of piecesOf(file, runs)) {
-    if (run !== current) at = run.begin;
-    current = run;
-    if (tensor && tensor.begin < run.begin) break; // the run before has ended early
+    if (run !== current) {
+      if (tensor || run !== runs[begun]) break; // the run before has ended early
+      begun++;
+      current = run;
+      at = run.begin;
+      queue = run.tensors.values();
+      advance();
+    }
     for (let rest = piece; rest.length && tensor;) {
       const isBefore = at < tensor.begin;
       const part = rest.subarray(0, (isBefore ? tensor.begin : tensor.begin + tensor.bytes) - at);
-      if (!isBefore) to.bytes(part);
+      if (tensor.expected && !isBefore) checked.push(...part);
+      else if (!isBefore) to.bytes(part);
       at += part.length;
       rest = rest.subarray(part.length);
-      advance(at);
+      advance();
     }
     to.progress?.(piece.length);
   }
-  if (tensor) throw bad(file.name, `is cut short: it ends within tensor ${tensor.name}`);
+  const missing = tensor ?? runs[begun]?.tensors[0];
+  if (missing) throw bad(file.name, `is cut short: it ends within tensor ${missing.name}`);
 }
 
 /** Turns a tensor's doubles, in pieces of any length, into floats. @returns {(piece: Uint8Array) => Uint8Array} */

@@ -40,7 +40,7 @@ async function snapshotIn(folder) {
 }
 
 /**
- * @param {string | URL} from a folder, or a .safetensors file in it
+ * @param {string | URL} from a folder, or a file with weights in it
  * @returns {Promise<import('../files/source.js').Source>}
  */
 export async function openPath(from) {

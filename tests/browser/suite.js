@@ -3,6 +3,8 @@
  * browser.test.js calls them and prints what they throw.
  */
 import { cache, loadClip } from '/js/index.js';
+import { headerOf } from '/js/loading/safetensors.js';
+import { torchSave } from '/tests/node/pickled.js';
 import { near, ok, rejection, rejectsWith, same } from './checks.js';
 import { elementCases, loadedImage } from './elements.js';
 import { CLASSES, EXAMPLES, FACE, MODEL, TESTS, TUNING, runTask, scoresOf } from './task.js';
@@ -328,6 +330,22 @@ const cases = {
     const dropped = new DataTransfer();
     for (const file of files) dropped.items.add(file);
     await (await loadClip(dropped)).dispose();
+  },
+
+  async 'reads what PyTorch has saved, in another worker and in none'() {
+    const bytes = await bytesOf(`${MODEL}model.safetensors`);
+    const tensors = headerOf(bytes, MODEL).tensors.map((tensor) => {
+      return { ...tensor, data: bytes.subarray(tensor.begin, tensor.begin + tensor.bytes) };
+    });
+    const names = ['config.json', 'preprocessor_config.json', 'tokenizer.json'];
+    const files = await Promise.all(names.map(async (name) => new File([await bytesOf(MODEL + name)], name)));
+    for (const worker of [true, false]) {
+      const other = await loadClip([...files, new File([torchSave(tensors)], 'ViT.pt')], { threads: 1, worker });
+      same(other.info.fingerprint, clip.info.fingerprint, 'fingerprint');
+      await other.dispose();
+      const broken = [...files, new File([torchSave(tensors).subarray(0, 5000)], 'ViT.pt')];
+      await rejectsWith('model', loadClip(broken, { threads: 1, worker }), /ViT\.pt: is cut short/);
+    }
   },
 
   // As Firefox does now and then.

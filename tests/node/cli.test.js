@@ -414,7 +414,7 @@ const badModels = {
   ],
   'pickled weights': [
     () => brokenModel('m5', 'model.safetensors', Buffer.from('PK\x03\x04archive/data.pkl')),
-    /no safetensors file/,
+    /model\.safetensors: is cut short: a zip archive ends with its directory/,
   ],
   'foreign weights': [
     () =>

@@ -11,7 +11,7 @@ import { createServer } from 'node:http';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 
-/** What a server may do wrong; those of weights concern .safetensors files only. */
+/** What a server may do wrong; those of weights concern .safetensors and .bin files only. */
 export const FAULTS = Object.freeze({
   'no-ranges': 'weights: 200 and the whole file, whatever range is asked for',
   'forgets-ranges': 'weights: 206 at first, later 200 and the whole file',
@@ -129,7 +129,7 @@ export async function startServer({ root, fault = '', times = Infinity, headers 
     if (hasFault('gone')) return (begin(404), response.end());
     if (hasFault('login')) return (begin(200, { 'content-type': 'text/html' }), response.end(PAGE));
     if (hasFault('nothing')) return (begin(200), response.end());
-    if (pathname.endsWith('.safetensors') && hasFault('sorry'))
+    if (/\.(safetensors|bin)$/.test(pathname) && hasFault('sorry'))
       return (begin(200, { 'content-type': 'application/json' }), response.end(SORRY));
     if (redirects[pathname]) return (begin(302, { location: redirects[pathname] }), response.end());
 
@@ -164,7 +164,7 @@ export async function startServer({ root, fault = '', times = Infinity, headers 
   }
 
   async function sendFile(request, response, begin, handle, info, pathname) {
-    const isWeights = pathname.endsWith('.safetensors');
+    const isWeights = /\.(safetensors|bin)$/.test(pathname);
     const applies = (...names) => isWeights && hasFault(...names);
     const isLater = state.requests.filter((one) => one.path === pathname).length > 1;
     if (applies('silent')) return;

@@ -95,19 +95,15 @@ describe('folders', () => {
     const others = [...files.slice(0, 2), new File(['x'], 'model.onnx')];
     await assert.rejects(
       load(others),
-      isError('file', /has no model\.safetensors, but model\.onnx; only \.safetensors/),
+      isError('file', /has no model\.safetensors, but model\.onnx; read are \.safetensors, and \.bin/),
     );
   });
 
   for (const [other, hint] of [
-    ['pytorch_model.bin', 'pickled'],
-    ['open_clip_pytorch_model.bin', 'pickled'],
-    ['ViT-B-32.pt', 'pickled'],
-    ['epoch_9.ckpt', 'pickled'],
-    ['model.gguf', 'only'],
-    ['tf_model.h5', 'only'],
-    ['flax_model.msgpack', 'only'],
-    ['clip.onnx', 'only'],
+    ['model.gguf', 'read are \\.safetensors'],
+    ['tf_model.h5', 'read are'],
+    ['flax_model.msgpack', 'read are'],
+    ['clip.onnx', 'read are'],
   ]) {
     test(`in place of weights: ${other}`, async () => {
       const folder = await small('transformers-heads', { name: other });

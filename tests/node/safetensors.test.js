@@ -73,7 +73,7 @@ const damaged = [
   [
     'a zip archive (a pickled checkpoint)',
     utf8.encode('PK\x03\x04\x00\x00\x08\x08 and so on'),
-    /no safetensors file.*pickled/,
+    /no safetensors file.*torch\.save/,
   ],
   ['a header of 100 MB and more', fileOf('{}', undefined, 100_000_001), /100000001 bytes/],
   ['a header longer than the file', fileOf('{}', undefined, 3000), /cut short: its header needs 3008 bytes/],

@@ -21,6 +21,7 @@ const PARTS = /** @type {[name: string, command: string, ...args: string[]][]} *
   ['numbers, natively', 'build/native/test_numbers'],
   ...TARGETS.map(fuzz),
   ['files read by JavaScript', node, '--test', 'tests/fuzz/files.fuzz.js'],
+  ['files of PyTorch', node, '--test', 'tests/fuzz/pickles.fuzz.js'],
   ...trust.map((name) => [path.basename(name, '.test.js'), node, '--test', `tests/trust/${name}`]),
 ]);
 

@@ -3,6 +3,7 @@
  *
  *   node tests/trust/soak.js fuzz [EXECUTIONS]   fuzz targets until so many executions over all of them; 10 million
  *   node tests/trust/soak.js hour [MINUTES]      train, classify, dispose, and again; 60 minutes
+ *   node tests/trust/soak.js pickles [INPUTS]    files of PyTorch, damaged and made up, in 512 MB; a million
  *   node tests/trust/soak.js many                10,000 pictures in one evaluation, 1,000 classes
  *   node tests/trust/soak.js table               what has been done so far
  */
@@ -13,11 +14,12 @@ import { fileURLToPath } from 'node:url';
 
 import { loadClip } from '../../js/clip.js';
 import { PICTURES, TINY_A } from '../node/models.js';
-import { TARGETS, count, format } from './table.js';
+import { TARGETS, count, format, sumOf } from './table.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const FOLDER = path.join(ROOT, 'build/soak');
 const PIECE = 120; // seconds of one target at a time
+const PROPERTIES = 5; // of tests/fuzz/pickles.fuzz.js
 const WARM = 5; // rounds until everything that grows once has grown
 const log = (name) => path.join(FOLDER, `${name}.jsonl`);
 
@@ -107,6 +109,19 @@ function short(target, seconds) {
   return executions > 0 && crashes === 0;
 }
 
+/** Properties of what reads PyTorch's files, in little memory. @param {number} wanted inputs */
+function pickles(wanted) {
+  const runs = Math.ceil(wanted / PROPERTIES);
+  const started = performance.now();
+  const args = ['--max-old-space-size=512', '--test', 'tests/fuzz/pickles.fuzz.js'];
+  const env = { ...process.env, MUDPT_FUZZ_RUNS: String(runs) };
+  const { status, stdout } = spawnSync(process.execPath, args, { cwd: ROOT, env, encoding: 'utf8' });
+  const { inputs } = sumOf(stdout);
+  if (status !== 0) console.error(stdout.slice(-4000));
+  add('pickles', { inputs, seconds: Math.round((performance.now() - started) / 1000), lost: status === 0 ? 0 : 1 });
+  return status === 0 && inputs >= wanted;
+}
+
 /** Trains and classifies, with a model that is loaded anew each time and one that stays. */
 async function hour(minutes) {
   const classes = ['cat', 'dog', 'owl'];
@@ -163,6 +178,9 @@ function table() {
     const [inputs, lost] = [sum(entries, 'executions'), sum(entries, 'crashes')];
     return [`fuzzing: ${target}`, { inputs, faults: 0, survived: inputs - lost, lost }];
   });
+  const tried = read('pickles');
+  const [files, broken] = [sum(tried, 'inputs'), sum(tried, 'lost')];
+  rows.push(['files of PyTorch', { inputs: files, faults: 0, survived: files - broken, lost: broken }]);
   const hours = read('hour');
   const kept = hours.filter(({ flat }) => flat);
   const row = { inputs: sum(hours, 'rounds'), faults: 0, survived: sum(kept, 'rounds'), lost: 0 };
@@ -180,6 +198,7 @@ const [, , verb = '', amount, target = ''] = process.argv;
 let good = true;
 if (verb === 'fuzz') fuzzUntil(Number(amount ?? 10_000_000));
 else if (verb === 'short') good = short(target, Number(amount));
+else if (verb === 'pickles') good = pickles(Number(amount ?? 1_000_000));
 else if (verb === 'hour') good = await hour(Number(amount ?? 60));
 else if (verb === 'many') good = await many();
 if (verb !== 'short') good = table() && good;
