@@ -126,6 +126,11 @@ export class Classifier {
     return classifier.#handle;
   }
 
+  /** Refuses what could still be told once it was disposed of: in a page's worker it is gone. */
+  #requireThere() {
+    this.#model.core.shapeOf(this.#handle);
+  }
+
   get classes() {
     return [...this.#details.classes];
   }
@@ -282,6 +287,7 @@ export class Classifier {
   async export(options = {}) {
     checkOptions(options, ['raw']);
     const { raw = false } = options;
+    this.#requireThere();
     if (this.#saved) return savedWith(this.#saved, raw);
     const { method } = this.#details;
     const tensors = METHODS[method].perPicture
@@ -329,6 +335,7 @@ export class Classifier {
     checkOptions(options, ['topK']);
     const { topK = 5 } = options;
     checkTopK(topK);
+    this.#requireThere();
     const { config, core } = this.#model;
     const file = this.#saved ? new SavedFile(this.#saved, 'the classifier', [CLASSIFIER]) : null;
     const prompts = file ? savedPrompts(file, config) : firstPrompts(core, this.#handle, this.#details.method);

@@ -532,7 +532,7 @@ globalThis.countMeasured = async (kind, count, width, height) => {
   await loaded.dispose();
   return result.count;
 };
-/** A classifier whose model and whose neighbour, the first one, are forgotten; targets that workers are told to free. */
+/** A classifier whose model and whose neighbour, the first one, are forgotten; what workers are told to free. */
 globalThis.forgetful = async () => {
   const disposed = [];
   const { postMessage } = Worker.prototype;

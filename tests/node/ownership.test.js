@@ -176,6 +176,7 @@ describe('disposed of', () => {
     const { result: clip, handles } = await watched(() => loadClip(TINY_A, WAYS[1]));
     const job = clip.tune(SHORT);
     const gone = [await clip.zeroShot(CLASSES), await job.finished];
+    gone.push(await clip.import(await gone[1].export()));
     const before = new Set(handles.live.classifier);
     await Promise.all(gone.flatMap((classifier) => [classifier.dispose(), classifier.dispose()]));
     const next = [await clip.zeroShot(OTHERS), await clip.tune({ ...SHORT, classes: OTHERS }).finished];
@@ -188,6 +189,8 @@ describe('disposed of', () => {
       await assert.rejects(classifier.evaluate(EXAMPLES), GONE);
       await assert.rejects(classifier.attention(PICTURES[0]), GONE);
       await assert.rejects(classifier.export(), GONE);
+      await assert.rejects(classifier.nearestWords(), GONE);
+      await assert.rejects(classifier.withClasses(['y']), GONE);
       await classifier.dispose(); // does nothing
     }
     await assert.rejects(job.checkpoint(), GONE);
