@@ -19,7 +19,7 @@
 #include "kernels/attention.h"
 #include "kernels/gemm.h"
 #include "kernels/layernorm.h"
-#include "kernels/quickgelu.h"
+#include "kernels/activation.h"
 #include "mudpt.h"
 #include "limit.h"
 
@@ -217,7 +217,7 @@ typedef struct {
 
 static void run_layernorm(void *context) {
     rows_bench *b = context;
-    layernorm_forward(b->y, NULL, b->rstd, b->x, b->gain, b->gain, b->rows, b->d);
+    layernorm_forward(b->y, NULL, b->rstd, b->x, b->gain, b->gain, b->rows, b->d, LAYERNORM_EPSILON);
 }
 
 static void run_layernorm_backward(void *context) {
@@ -227,12 +227,12 @@ static void run_layernorm_backward(void *context) {
 
 static void run_quickgelu(void *context) {
     rows_bench *b = context;
-    quickgelu_forward(b->y, b->x, (size_t)b->rows * (size_t)b->d);
+    activation_forward(MUDPT_QUICK_GELU, b->y, b->x, (size_t)b->rows * (size_t)b->d);
 }
 
 static void run_quickgelu_backward(void *context) {
     rows_bench *b = context;
-    quickgelu_backward(b->y, b->x, b->x, (size_t)b->rows * (size_t)b->d);
+    activation_backward(MUDPT_QUICK_GELU, b->y, b->x, b->x, (size_t)b->rows * (size_t)b->d);
 }
 
 static void bench_rows(int threads) {

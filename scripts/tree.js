@@ -40,7 +40,7 @@ export const FLOORS = {
     [['methods', 'one file a method: parameters to prompts, and back']],
     [['clip', 'weights by name, the tower both sides run on, image side, text side']],
     [['image', 'decoding, resizing, views']],
-    [['kernels', 'matrix products, attention, LayerNorm, QuickGELU, softmax, each beside a naive twin']],
+    [['kernels', 'products, attention, LayerNorm, activations, rotary positions, softmax, losses, beside naive twins']],
     [['base', 'errors, arenas, random numbers, the thread pool']],
   ],
 };

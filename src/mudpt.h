@@ -49,6 +49,17 @@ enum {
     MUDPT_I16 = 4   /* integers of 14 bits; like MUDPT_I8's with a scale per output channel */
 };
 
+/* The nonlinearity of a tower's blocks (kernels/activation.h). */
+enum { MUDPT_QUICK_GELU = 0, MUDPT_GELU = 1, MUDPT_GELU_TANH = 2 };
+
+/* Which rows that leave a tower's last block become its feature. */
+enum {
+    MUDPT_POOL_TOKEN = 0,     /* one: of a picture CLS, of a sentence its last token, end of text */
+    MUDPT_POOL_MEAN = 1,      /* pictures: the mean of all patches */
+    MUDPT_POOL_ATTENTION = 2, /* pictures: what a learned probe's attention takes from CLS and patches, then an MLP */
+    MUDPT_POOL_LAST = 3       /* sentences: the context's last row, whatever stands there */
+};
+
 /* Arithmetic of the products with the blocks' matrices. */
 enum {
     MUDPT_HIGH = 0, /* f32 */
@@ -129,16 +140,39 @@ typedef struct {
     int32_t fill[3];       /* red, green, blue, 0 ... 255 */
 } mudpt_transform;
 
-/* A CLIP with a ViT image tower. Widths must be multiples of 8 and of their number of heads; heads' widths of 4. */
+/* One tower: a stack of pre-LN transformer blocks, and how a feature is made of what leaves it. */
 typedef struct {
-    int32_t image, patch; /* pixels; patch divides image */
-    int32_t vision_width, vision_layers, vision_heads, vision_mlp;
-    int32_t text_width, text_layers, text_heads, text_mlp;
-    int32_t embed;             /* width of the joint space */
-    int32_t context, vocab;    /* rows of the text tower; ids */
+    int32_t width, layers, heads, mlp; /* widths are multiples of 8, a head's width is one of 4 */
+    int32_t activation;                /* MUDPT_QUICK_GELU ... */
+    float epsilon;                     /* of every LayerNorm; 0: 1e-5 */
+    int32_t layer_scale;               /* 1: a vector scales what attention and MLP add */
+    int32_t pooling;                   /* MUDPT_POOL_... */
+    int32_t no_projection;             /* 1: the feature is as wide as the tower, which `embed` must be */
+    int32_t projection_bias;           /* 1: a vector is added behind the projection */
+} mudpt_tower;
+
+/* A model of CLIP's family, and how it is kept. What is 0 is as in OpenAI's CLIP: pictures are CLS and patches with
+ * learned positions and a LayerNorm in front, sentences see what stands before them. */
+typedef struct {
+    int32_t image, patch; /* pixels; what is left over right and below where patch does not divide image is not seen */
+    mudpt_tower vision, text;
+    int32_t embed;           /* width of the joint space */
+    int32_t context, vocab;  /* rows of the text tower; ids */
+    int32_t patch_bias;      /* 1: the patch embedding has a bias */
+    int32_t no_class;        /* 1: there is no CLS */
+    int32_t no_pre_norm;     /* 1: no LayerNorm before the image tower's first block */
+    int32_t norm_after_pool; /* MUDPT_POOL_MEAN: 1 the last LayerNorm is of the mean, 0 of the rows */
+    float
+        rope; /* 0, or the base of rotary positions in the image tower, besides the learned ones: pairs (2i, 2i + 1) of
+                   a head's first half turn with the column, of its second half with the row, both from 1 on */
+    int32_t pool_heads, pool_mlp, pool_activation; /* MUDPT_POOL_ATTENTION, else 0 */
+    int32_t no_mask;                               /* 1: a sentence's rows all see each other */
+    int32_t pad;               /* no_mask or MUDPT_POOL_LAST: sentences are filled up with this id to `context` rows */
+    int32_t no_start;          /* 1: no start of text in front of sentences */
+    int32_t logit_bias;        /* 1: the model has one, which sigmoid scores need */
     int32_t storage;           /* MUDPT_F32, _F16, _I8 or _I16: how matrices are kept; -1: as they are sent */
     float mean[3], std[3];     /* of the pixels, on the scale 0 ... 1 */
-    int32_t text;              /* MUDPT_TEXT_WHOLE, _ROWS or _NONE */
+    int32_t text_side;         /* MUDPT_TEXT_WHOLE, _ROWS or _NONE */
     int32_t precision;         /* MUDPT_HIGH or _FAST; fast keeps the blocks' matrices as MUDPT_I16, or as _I8 where
                                storage says or they are sent so */
     mudpt_transform transform; /* of pictures, but for those that are augmented */
@@ -175,6 +209,7 @@ const char *mudpt_clip_fingerprint(const mudpt_clip *clip);
 int mudpt_clip_samples(const mudpt_clip *clip, float *out);
 size_t mudpt_clip_weight_bytes(const mudpt_clip *clip);
 float mudpt_clip_logit_scale(const mudpt_clip *clip); /* exp(logit_scale), what cosines are multiplied by */
+float mudpt_clip_logit_bias(const mudpt_clip *clip);  /* what sigmoid scores add to that; 0 where there is none */
 
 /* ------------------------------------------------------------------------------------------------ pictures */
 
@@ -226,8 +261,8 @@ typedef struct {
     int32_t class_specific;              /* coop: 1 gives every class its own context */
 } mudpt_method;
 
-/* The classes' sentences as token ids: start, (placeholders for the text_length prompt rows,) words, end. Ids at rows
- * 1 ... text_length are never looked up where the method has text prompts. */
+/* The classes' sentences as token ids: start (where the model has one), (placeholders for the text_length prompt rows,)
+ * words, end. Ids at the text_length rows behind the start are never looked up where the method has text prompts. */
 typedef struct {
     const int32_t *ids;          /* [templates, classes, stride] */
     const int32_t *lengths;      /* [templates, classes] tokens of each, both specials included */
@@ -278,9 +313,10 @@ int mudpt_classifier_image_features(mudpt_classifier *classifier, const float *p
 int mudpt_classifier_logits(mudpt_classifier *classifier, const float *pixels, int count, float *logits,
                             float *features);
 
-/* What the last layer of the image tower makes CLS of: the share of each head's attention that goes to CLS, to the
- * patches (rows from the top) and to the visual prompts. pixels [3, image, image] normalised
- * out [vision_heads, 1 + patches + visual_length], every head's sum is 1 */
+/* What the feature is made of: the share of each head's attention in the last layer that goes from CLS to CLS, to the
+ * patches (rows from the top) and to the visual prompts. MUDPT_POOL_ATTENTION: from the probe to CLS, if there is one,
+ * and to the patches; prompts have 0. MUDPT_POOL_MEAN: MUDPT_STATE. pixels [3, image, image] normalised
+ * out [vision.heads or pool_heads, CLS (if any) + patches + visual_length], every head's sum is 1 */
 int mudpt_classifier_attention(mudpt_classifier *classifier, const float *pixels, float *out);
 
 /* Mean cross-entropy of a batch, loss [1], and the gradients of every parameter (replaced, not added). pixels [count,

@@ -38,12 +38,14 @@ endfunction()
 file(GLOB small RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS
     ${PROJECT_SOURCE_DIR}/src/base/*.c ${PROJECT_SOURCE_DIR}/src/methods/*.c ${PROJECT_SOURCE_DIR}/src/train/*.c
     ${PROJECT_SOURCE_DIR}/src/clip/*.c ${PROJECT_SOURCE_DIR}/src/image/*.c
-    ${PROJECT_SOURCE_DIR}/src/kernels/loss.c ${PROJECT_SOURCE_DIR}/src/kernels/probe.c)
+    ${PROJECT_SOURCE_DIR}/src/kernels/loss.c ${PROJECT_SOURCE_DIR}/src/kernels/probe.c
+    ${PROJECT_SOURCE_DIR}/src/kernels/rope.c)
 list(FILTER small EXCLUDE REGEX "/(resize|jpeg_pixels|jpeg_huffman|png|inflate)[.]c$")
 set_source_files_properties(${small} PROPERTIES COMPILE_OPTIONS -Oz)
 # A picture's decoder takes a quarter of the module at -O3, and gains 2 % of the time of decoding and encoding by it;
 # LayerNorm's loops, written in SIMD, gain nothing of a step.
 set_source_files_properties(src/image/inflate.c src/image/jpeg_huffman.c src/image/png.c src/kernels/layernorm.c
+    src/kernels/activation.c
     PROPERTIES COMPILE_OPTIONS -Os)
 
 add_variant(plain)

@@ -4,20 +4,22 @@
 import { METHODS } from '../methods/methods.js';
 
 /**
- * Means over the heads of what CLS attends to.
+ * Means over the heads of what CLS, or the probe of a pooling head, attends to.
  * @param {import('../core/core.js').ClipConfig} config
- * @param {Float32Array} shares [heads, 1 + patches + prompts]
+ * @param {Float32Array} shares [heads, CLS (if any) + patches + prompts]
  */
-export function attentionOf({ visionHeads: heads, image, patch }, shares) {
-  const grid = image / patch;
+export function attentionOf({ visionHeads, poolHeads, image, patch, noClass }, shares) {
+  const heads = poolHeads || visionHeads;
+  const grid = Math.floor(image / patch);
+  const first = noClass ? 0 : 1;
   const rows = shares.length / heads;
   const mean = Float32Array.from({ length: rows }, (_, row) => {
     let sum = 0;
     for (let head = 0; head < heads; head++) sum += shares[head * rows + row];
     return sum / heads;
   });
-  const prompts = 1 + grid * grid;
-  return { grid, patches: mean.slice(1, prompts), self: mean[0], prompts: mean.slice(prompts) };
+  const prompts = first + grid * grid;
+  return { grid, patches: mean.slice(first, prompts), self: first ? mean[0] : 0, prompts: mean.slice(prompts) };
 }
 
 /**

@@ -184,10 +184,14 @@ export class Classifiers extends Clips {
     });
   }
 
-  /** What CLS attends to in the last layer, [heads, rows]. @param {number} classifier @param {Float32Array} pixels */
+  /**
+   * What CLS, or a pooling head's probe, attends to, [heads, rows].
+   * @param {number} classifier @param {Float32Array} pixels
+   */
   classifierAttention(classifier, pixels) {
     const { config, prompts } = this.shapeOf(classifier);
-    const count = config.visionHeads * (1 + (config.image / config.patch) ** 2 + prompts);
+    const rows = Number(!config.noClass) + Math.floor(config.image / config.patch) ** 2 + prompts;
+    const count = (config.poolHeads || config.visionHeads) * rows;
     return this.memory.scoped((scratch) => {
       const at = scratch.put(pixels);
       return this.memory.floatsFrom(count, (out) => this.c._mudpt_classifier_attention(classifier, at, out));

@@ -141,6 +141,11 @@ export class Clips extends Library {
     return this.c._mudpt_clip_logit_scale(clip);
   }
 
+  /** @param {number} clip @returns {number} what sigmoid scores add to that; 0 where the model has none */
+  clipLogitBias(clip) {
+    return this.c._mudpt_clip_logit_bias(clip);
+  }
+
   /** @param {Uint8Array} file JPEG, PNG, GIF or BMP @param {boolean} [upright] obey EXIF orientation */
   imageDecode(file, upright = false) {
     return this.memory.scoped((scratch) => {

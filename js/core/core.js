@@ -23,6 +23,10 @@ export const DTYPES = Object.freeze({ F32: 0, F16: 1, I8: 2, BF16: 3, I16: 4 });
 export const TEXT = Object.freeze({ WHOLE: 0, ROWS: 1, NONE: 2 });
 /** Arithmetic of products (clipCreate's `precision`). */
 export const PRECISIONS = Object.freeze({ high: 0, fast: 1 });
+/** Nonlinearities of blocks (clipCreate's `visionActivation`, `textActivation`, `poolActivation`). */
+export const ACTIVATIONS = Object.freeze({ quick_gelu: 0, gelu: 1, gelu_tanh: 2 });
+/** What becomes a feature (clipCreate's `visionPooling`: the first three; `textPooling`: the first and the last). */
+export const POOLING = Object.freeze({ token: 0, mean: 1, attention: 2, last: 3 });
 export const VARIANTS = Object.freeze(['plain', 'relaxed']);
 
 /**

@@ -3,7 +3,7 @@
  * CLIP, of odd numbers of rows, as WebAssembly does; and for `auto` it must be faster on the model at hand.
  */
 import { reasonOf } from '../base/errors.js';
-import { DTYPES } from './core.js';
+import { DTYPES, POOLING } from './core.js';
 import { Device } from './device.js';
 
 const METHOD = {
@@ -68,9 +68,18 @@ function noise(count, seed) {
   });
 }
 
+/**
+ * What a tower of the model at hand does otherwise than CLIP's; what stands before and behind towers is computed by
+ * products alone, so that any pooling that reads many rows will do.
+ */
+function family({ visionActivation, visionEpsilon, visionPooling, textActivation, textEpsilon, textPooling, noMask }) {
+  const pooling = { visionPooling: visionPooling ? POOLING.mean : POOLING.token, textPooling };
+  return { visionActivation, visionEpsilon, textActivation, textEpsilon, noMask, ...pooling };
+}
+
 /** The device's first difference from WebAssembly in a training step, weights kept as `storage`; '': there is none. */
-async function differenceOf(core, storage) {
-  const clip = core.clipCreate({ ...SIZES, storage });
+async function differenceOf(core, storage, config) {
+  const clip = core.clipCreate({ ...SIZES, ...family(config), storage });
   let classifier = 0;
   try {
     tensors(SIZES).forEach(([name, ...shape], seed) => {
@@ -170,7 +179,7 @@ export async function chooseDevice(core, { clip, config }, wanted) {
   device.quiet = true; // whoever asked for it tells
   let why = '';
   for (const storage of storagesOf(core, clip)) {
-    const difference = device.lost ? '' : await differenceOf(core, storage);
+    const difference = device.lost ? '' : await differenceOf(core, storage, config);
     if (difference) why ||= `the WebGPU device computes wrongly: ${difference}`;
   }
   if (!why && !device.lost && wanted === 'auto') {

@@ -68,21 +68,41 @@ const TRANSFORM_FIELDS = /** @type {[string, FieldType, number?][]} */ ([
 /** mudpt_transform */
 export const TRANSFORM = struct(TRANSFORM_FIELDS);
 
-/** mudpt_clip_config, whose transform's fields stand for themselves here */
+/** mudpt_tower @param {'vision' | 'text'} tower @returns {[string, FieldType, number?][]} */
+const towerFields = (tower) => [
+  [`${tower}Width`, 'i32'],
+  [`${tower}Layers`, 'i32'],
+  [`${tower}Heads`, 'i32'],
+  [`${tower}Mlp`, 'i32'],
+  [`${tower}Activation`, 'i32'],
+  [`${tower}Epsilon`, 'f32'],
+  [`${tower}LayerScale`, 'i32'],
+  [`${tower}Pooling`, 'i32'],
+  [`${tower}NoProjection`, 'i32'],
+  [`${tower}ProjectionBias`, 'i32'],
+];
+
+/** mudpt_clip_config, whose towers' and transform's fields stand for themselves here */
 export const CLIP_CONFIG = struct([
   ['image', 'i32'],
   ['patch', 'i32'],
-  ['visionWidth', 'i32'],
-  ['visionLayers', 'i32'],
-  ['visionHeads', 'i32'],
-  ['visionMlp', 'i32'],
-  ['textWidth', 'i32'],
-  ['textLayers', 'i32'],
-  ['textHeads', 'i32'],
-  ['textMlp', 'i32'],
+  ...towerFields('vision'),
+  ...towerFields('text'),
   ['embed', 'i32'],
   ['context', 'i32'],
   ['vocab', 'i32'],
+  ['patchBias', 'i32'],
+  ['noClass', 'i32'],
+  ['noPreNorm', 'i32'],
+  ['normAfterPool', 'i32'],
+  ['rope', 'f32'],
+  ['poolHeads', 'i32'],
+  ['poolMlp', 'i32'],
+  ['poolActivation', 'i32'],
+  ['noMask', 'i32'],
+  ['pad', 'i32'],
+  ['noStart', 'i32'],
+  ['logitBias', 'i32'],
   ['storage', 'i32'],
   ['mean', 'f32', 3],
   ['std', 'f32', 3],
@@ -175,6 +195,30 @@ export const PROGRESS = struct([
  * @property {number} embed
  * @property {number} context
  * @property {number} vocab
+ * @property {number} [visionActivation] a value of ACTIVATIONS, as textActivation; what is absent is 0: as in CLIP
+ * @property {number} [visionEpsilon]
+ * @property {number | boolean} [visionLayerScale]
+ * @property {number} [visionPooling] a value of POOLING, as textPooling
+ * @property {number | boolean} [visionNoProjection]
+ * @property {number | boolean} [visionProjectionBias]
+ * @property {number} [textActivation]
+ * @property {number} [textEpsilon]
+ * @property {number | boolean} [textLayerScale]
+ * @property {number} [textPooling]
+ * @property {number | boolean} [textNoProjection]
+ * @property {number | boolean} [textProjectionBias]
+ * @property {number | boolean} [patchBias]
+ * @property {number | boolean} [noClass]
+ * @property {number | boolean} [noPreNorm]
+ * @property {number | boolean} [normAfterPool]
+ * @property {number} [rope] the angles' base
+ * @property {number} [poolHeads]
+ * @property {number} [poolMlp]
+ * @property {number} [poolActivation]
+ * @property {number | boolean} [noMask]
+ * @property {number} [pad] a token's id
+ * @property {number | boolean} [noStart]
+ * @property {number | boolean} [logitBias]
  * @property {number} [storage] a value of core.js's DTYPES, or -1 (default): as sent
  * @property {number[]} mean
  * @property {number[]} std

@@ -14,8 +14,8 @@ export const F16 = 1;
 export const I8 = 2;
 export const I16 = 4;
 
-export const BLOCK_WORDS = 39;
-export const TOWER_WORDS = 72;
+export const BLOCK_WORDS = 43;
+export const TOWER_WORDS = 74;
 /** Places among them. */
 export const TOWER = Object.freeze({ WIDTH: 2, ROWS: 4, MODE: 65, SCRATCH: 69 });
 export const JOB_WORDS = 11;
@@ -40,13 +40,14 @@ export function jobOf(words) {
 
 /** clip_block. @param {Int32Array} words */
 export function blockOf(words, at = 0) {
-  const [width, heads, mlp] = words.subarray(at, at + 3);
-  const [inProj, outProj, fc, proj] = [0, 1, 2, 3].map((i) => weightOf(words, at + 3 + i * WEIGHT_WORDS));
-  const addresses = words.subarray(at + 31, at + BLOCK_WORDS);
+  const [width, heads, mlp, activation, epsilonBits] = words.subarray(at, at + 5);
+  const [epsilon] = new Float32Array(Int32Array.of(epsilonBits).buffer);
+  const [inProj, outProj, fc, proj] = [0, 1, 2, 3].map((i) => weightOf(words, at + 5 + i * WEIGHT_WORDS));
+  const addresses = words.subarray(at + 33, at + 41);
   const lengths = [3 * width, width, mlp, width, width, width, width, width];
   const names = ['inProjBias', 'outProjBias', 'fcBias', 'projBias', 'ln1Gain', 'ln1Bias', 'ln2Gain', 'ln2Bias'];
   const vectors = names.map((name, i) => ({ name, address: addresses[i] >>> 0, length: lengths[i] }));
-  return { heads, mlp, inProj, outProj, fc, proj, vectors };
+  return { heads, mlp, activation, epsilon, inProj, outProj, fc, proj, vectors };
 }
 
 /** attention_shape. @param {Int32Array} words */

@@ -215,7 +215,7 @@ fn main(@builtin(local_invocation_index) t: u32, @builtin(workgroup_id) group: v
 
 /** y = xhat gain + bias, xhat = (x - mean) rstd. keep: xhat and rstd are written. */
 export const layernormForward = (keep) => `
-struct Sizes { d: u32 }
+struct Sizes { d: u32, epsilon: f32 }
 @group(0) @binding(0) var<uniform> p: Sizes;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> gain: array<vec4f>;
@@ -231,7 +231,7 @@ ${MAIN(TEAM)} {
   let mean = total(t, sum) / f32(p.d);
   sum = 0;
   for (var i = t; i < width; i += ${TEAM}) { let v = x[row + i] - mean; sum += dot(v, v); }
-  let r = 1 / sqrt(total(t, sum) / f32(p.d) + 1e-5);
+  let r = 1 / sqrt(total(t, sum) / f32(p.d) + p.epsilon);
   for (var i = t; i < width; i += ${TEAM}) {
     let v = (x[row + i] - mean) * r;
     ${keep ? 'xhat[row + i] = v;' : ''}
@@ -270,27 +270,52 @@ ${MAIN(TEAM)} {
 
 const FLAT = `let i = (group.y * 65535 + group.x) * 256 + t; if (i >= p.count) { return; }`;
 
-/** y = x sigmoid(1.702 x); count in fours. */
-export const geluForward = () => `
+/**
+ * The share of x that y is and its slope, by src/mudpt.h's number: of QuickGELU, GELU, which is exact but for 7e-9
+ * (src/kernels/activation.c), and tanh-GELU.
+ */
+const SHARES = [
+  `fn share(x: vec4f) -> vec4f { return 1 / (1 + exp(min(-1.702 * x, vec4f(80)))); }
+   fn slope(x: vec4f, s: vec4f) -> vec4f { return 1.702 * s * (1 - s); }`,
+  `fn power(x: vec4f) -> vec4f { return exp(max(-0.5 * x * x, vec4f(-80))); }
+   fn share(x: vec4f) -> vec4f {
+     let a = 0.27719488 * abs(x); let v = a / (1 + a);
+     var r = fma(v, vec4f(-0.111232787), vec4f(0.241847496));
+     r = fma(r, v, vec4f(0.168672913)); r = fma(r, v, vec4f(-1.1744442)); r = fma(r, v, vec4f(1.81436767));
+     r = fma(r, v, vec4f(-1.43921107)); r = fma(r, v, vec4f(0.5));
+     let tail = r * power(x);
+     return select(tail, 1 - tail, x >= vec4f(0));
+   }
+   fn slope(x: vec4f, s: vec4f) -> vec4f { return 0.39894228 * power(x); }`,
+  `fn share(x: vec4f) -> vec4f {
+     return 1 / (1 + exp(min(-x * (1.5957691 + 0.071354816 * x * x), vec4f(80))));
+   }
+   fn slope(x: vec4f, s: vec4f) -> vec4f { return (1.5957691 + 0.21406445 * x * x) * s * (1 - s); }`,
+];
+
+/** y = x share(x); count in fours. */
+export const geluForward = (activation) => `
 struct Sizes { count: u32 }
 @group(0) @binding(0) var<uniform> p: Sizes;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+${SHARES[activation]}
 ${MAIN(256)} {
   ${FLAT}
-  y[i] = x[i] / (1 + exp(min(-1.702 * x[i], vec4f(80))));
+  y[i] = x[i] * share(x[i]);
 }`;
 
 /** dy becomes dy times the derivative at x. */
-export const geluBackward = () => `
+export const geluBackward = (activation) => `
 struct Sizes { count: u32 }
 @group(0) @binding(0) var<uniform> p: Sizes;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dy: array<vec4f>;
+${SHARES[activation]}
 ${MAIN(256)} {
   ${FLAT}
-  let s = 1 / (1 + exp(min(-1.702 * x[i], vec4f(80))));
-  dy[i] *= s * (1 + 1.702 * x[i] * (1 - s));
+  let s = share(x[i]);
+  dy[i] *= s + x[i] * slope(x[i], s);
 }`;
 
 /** Row to[i] of `out` (+)= row from[i] of `rows`; the pairs (to, from) begin at index[p.index]. Width in fours. */

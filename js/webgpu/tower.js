@@ -249,15 +249,26 @@ export class Tower {
     batch.add(this.#kernel('moveRows'), sizes, [from, this.index, out], flatGrid(count * width));
   }
 
-  #layernorm(batch, h, xhat, rstd, x, gain, bias, rows) {
+  #layernorm(batch, h, xhat, rstd, x, gain, bias, rows, epsilon) {
     const keep = Boolean(xhat);
     const kernel = this.#kernel(`layernormForward ${keep}`, () => shaders.layernormForward(keep));
-    batch.add(kernel, [this.#t.width], [x, gain, bias, h, xhat ?? null, rstd ?? null], [rows, 1, 1]);
+    batch.add(
+      kernel,
+      [this.#t.width, { float: epsilon }],
+      [x, gain, bias, h, xhat ?? null, rstd ?? null],
+      [rows, 1, 1],
+    );
   }
 
   #layernormBackward(batch, dx, dy, xhat, rstd, gain, rows, accumulate, index = this.at.identity) {
     const sizes = [this.#t.width, accumulate, index];
     batch.add(this.#kernel('layernormBackward'), sizes, [dy, gain, xhat, rstd, this.index, dx], [rows, 1, 1]);
+  }
+
+  /** @param {'Forward' | 'Backward'} direction */
+  #activation(direction, { activation }) {
+    const name = `gelu${direction}`;
+    return this.#kernel(`${name} ${activation}`, () => shaders[name](activation));
   }
 
   #attention(batch, l, kernel, side, buffers, grid) {
@@ -289,7 +300,7 @@ export class Tower {
     const lists = this.#lists(l);
     const kept = this.#savedOf(l);
 
-    this.#layernorm(batch, this.h, kept.xhat1, kept.rstd1, x, w.ln1Gain, w.ln1Bias, rows);
+    this.#layernorm(batch, this.h, kept.xhat1, kept.rstd1, x, w.ln1Gain, w.ln1Bias, rows, block.epsilon);
     if (outRows) this.#move(batch, this.gathered, this.h, lists.gather, outs);
     this.#move(batch, y, x, lists.gather, outs);
     const projection = { bias: w.inProjBias };
@@ -304,11 +315,11 @@ export class Tower {
     this.#attention(batch, l, 'mixKeys', 'values', [this.shares, kept.kv, this.o], [Math.ceil(d / 256), outs, 1]);
     batch.product(y, this.o, block.outProj, w.outProj, { rows: outs, bias: w.outProjBias, accumulate: true });
 
-    this.#layernorm(batch, this.h, kept.xhat2, kept.rstd2, y, w.ln2Gain, w.ln2Bias, outs);
+    this.#layernorm(batch, this.h, kept.xhat2, kept.rstd2, y, w.ln2Gain, w.ln2Bias, outs, block.epsilon);
     batch.product(kept.u, this.h, block.fc, w.fc, { rows: outs, bias: w.fcBias });
     if (onlyKept) return;
     const count = (outs * mlp) / 4;
-    batch.add(this.#kernel('geluForward'), [count], [kept.u, this.g], flatGrid(count));
+    batch.add(this.#activation('Forward', block), [count], [kept.u, this.g], flatGrid(count));
     batch.product(y, this.g, block.proj, w.proj, { rows: outs, bias: w.projBias, accumulate: true });
   }
 
@@ -325,7 +336,7 @@ export class Tower {
 
     batch.product(g, dy, block.proj, w.proj, { rows: outs, transposed });
     const count = (outs * mlp) / 4;
-    batch.add(this.#kernel('geluBackward'), [count], [kept.u, g], flatGrid(count));
+    batch.add(this.#activation('Backward', block), [count], [kept.u, g], flatGrid(count));
     batch.product(h, g, block.fc, w.fc, { rows: outs, transposed });
     this.#layernormBackward(batch, dy, h, kept.xhat2, kept.rstd2, w.ln2Gain, outs, 1);
     batch.product(o, dy, block.outProj, w.outProj, { rows: outs, transposed });

@@ -1,8 +1,10 @@
 /* What tells models apart, whatever the names and storage of their weights: a fingerprint, samples of every tensor. */
 #include <math.h>
+#include <string.h>
 
 #include "base/format.h"
 #include "base/half.h"
+#include "kernels/layernorm.h"
 #include "tensors.h"
 
 /* Which of `count` values is the k-th sample of a tensor. */
@@ -50,16 +52,53 @@ int mudpt_clip_samples(const mudpt_clip *clip, float *out) {
     return count;
 }
 
+/* What of the model is not as in OpenAI's CLIP, whose fingerprint is that of its sizes and weights alone. */
+static uint64_t add_differences(uint64_t hash, const mudpt_clip_config *c) {
+    float numbers[] = {c->vision.epsilon, c->text.epsilon, c->rope};
+    int32_t parts[] = {c->vision.activation,
+                       c->vision.layer_scale,
+                       c->vision.pooling,
+                       c->vision.no_projection,
+                       c->vision.projection_bias,
+                       c->text.activation,
+                       c->text.layer_scale,
+                       c->text.pooling,
+                       c->text.no_projection,
+                       c->text.projection_bias,
+                       c->patch_bias,
+                       c->no_class,
+                       c->no_pre_norm,
+                       c->norm_after_pool,
+                       c->pool_heads,
+                       c->pool_mlp,
+                       c->pool_activation,
+                       c->no_mask,
+                       c->pad,
+                       c->no_start,
+                       c->logit_bias,
+                       0,
+                       0,
+                       0};
+    if (numbers[0] == LAYERNORM_EPSILON) numbers[0] = 0;
+    if (numbers[1] == LAYERNORM_EPSILON) numbers[1] = 0;
+    enum { PARTS = sizeof parts / sizeof *parts, NUMBERS = sizeof numbers / sizeof *numbers };
+    memcpy(parts + PARTS - NUMBERS, numbers, sizeof numbers);
+    for (int i = 0; i < PARTS; i++)
+        if (parts[i]) hash = (hash ^ (uint32_t)parts[i] ^ ((uint64_t)(i + 1) << 32)) * 1099511628211ULL;
+    return hash;
+}
+
 /* FNV-1a over the sizes and, rounded to half precision, everything that no storage type changes otherwise. */
 void clip_set_fingerprint(mudpt_clip *clip) {
     uint64_t hash = 14695981039346656037ULL;
     const mudpt_clip_config *c = &clip->config;
-    const int32_t sizes[] = {c->image,      c->patch,      c->vision_width, c->vision_layers, c->vision_heads,
-                             c->vision_mlp, c->text_width, c->text_layers,  c->text_heads,    c->text_mlp,
+    const int32_t sizes[] = {c->image,      c->patch,      c->vision.width, c->vision.layers, c->vision.heads,
+                             c->vision.mlp, c->text.width, c->text.layers,  c->text.heads,    c->text.mlp,
                              c->embed,      c->context,    c->vocab};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (int shift = 0; shift < 32; shift += 8)
             hash = (hash ^ ((uint32_t)sizes[i] >> shift & 255)) * 1099511628211ULL;
+    hash = add_differences(hash, c);
     for (int i = 0; i < clip->tensor_count; i++) {
         const clip_tensor *t = &clip->tensors[i];
         if (t->owner != i || t->kind != VECTOR) continue;

@@ -18,9 +18,9 @@ static int storage_of(const mudpt_clip *clip, const clip_tensor *t, int sent) {
     int storage = clip->config.storage;
     if (tensor_is_integer(sent)) return sent;
     if (clip->config.precision == MUDPT_FAST && t->quantized) return storage == MUDPT_I8 ? MUDPT_I8 : MUDPT_I16;
-    if (storage == -1) return sent == MUDPT_F16 ? MUDPT_F16 : MUDPT_F32;
-    if (tensor_is_integer(storage) && !t->quantized) return MUDPT_F16;
-    return storage;
+    if (storage == -1) storage = sent == MUDPT_F16 ? MUDPT_F16 : MUDPT_F32;
+    if (tensor_is_integer(storage) && !t->quantized) storage = MUDPT_F16;
+    return storage == MUDPT_F16 && t->scaled ? MUDPT_F32 : storage;
 }
 
 /* Memory for what a tensor goes into, unless one of its parts has brought it already. */
@@ -113,6 +113,7 @@ int mudpt_clip_tensor_begin(mudpt_clip *clip, const char *name, int dtype, const
     clip_tensor *t = clip_find_tensor(clip, name, &scales);
     if (!is_wanted(t, scales)) return MUDPT_SKIP;
     if (dims < 0 || dims > 4) return fail(MUDPT_MODEL, "tensor %s has %d dimensions; expected %d", name, dims, t->dims);
+    for (; dims > t->dims && shape[0] == 1; dims--) shape++; /* [1, ...], as some libraries keep it */
     clip_tensor *owner = &clip->tensors[t->owner];
     char sent[64], wanted[64];
     shape_text(sent, sizeof sent, shape, dims);

@@ -20,8 +20,9 @@ struct clip_tensor {
     int rows, columns; /* as kept; columns 0: a vector */
     int first_row;     /* where its rows begin in the target */
     int dims;          /* of the shape that is sent */
+    int scaled;        /* a LayerScale multiplies its rows: never kept as f16, which might lose them */
     int quantized;     /* a block's matrix: may be kept as int8 or int16, and used in block integers */
-    int left_out;      /* config.text asks for a model without it */
+    int left_out;      /* config.text_side asks for a model without it */
     int seen;
     int owner;                                 /* index of the tensor that counts the target's rows */
     int rows_seen, integers_seen, scales_seen; /* of the target, on the owner */

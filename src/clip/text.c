@@ -4,10 +4,11 @@
 
 #include "device.h"
 #include "kernels/layernorm.h"
+#include "pooling.h"
 
 /* Rows that all sentences begin with; every sentence keeps at least its last row for itself. */
 static int common_prefix(const text_sentences *s) {
-    int prefix = s->lengths[0] - 1;
+    int prefix = s->both_ways ? 0 : s->lengths[0] - 1;
     for (int c = 1; c < s->count; c++) {
         const int *row = s->rows + (size_t)c * (size_t)s->stride;
         int same = 0;
@@ -25,7 +26,8 @@ int text_row_count(const text_sentences *s) {
 
 /* Attention over the rows that `leaves` marks: the prefix by itself, then the sentences behind it. starts [count + 1]
  * is where each sentence's own rows begin. */
-static void fill_layout(text *t, tower_layout *layout, arena *a, const int *starts, const unsigned char *leaves) {
+static void fill_layout(text *t, tower_layout *layout, arena *a, const int *starts, const unsigned char *leaves,
+                        int both_ways) {
     int rows = t->tower.rows, count = t->count;
     layout->out_rows = arena_take(a, (size_t)rows * sizeof(int));
     layout->out_of = arena_take(a, (size_t)rows * sizeof(int));
@@ -33,7 +35,8 @@ static void fill_layout(text *t, tower_layout *layout, arena *a, const int *star
     int *queries = arena_take(a, ((size_t)count + 1) * sizeof(int));
     int *prefix_queries = arena_take(a, 2 * sizeof(int)), *prefix_keys = arena_take(a, 2 * sizeof(int));
     const mudpt_clip_config *c = &t->clip->config;
-    attention_shape shape = {.heads = c->text_heads, .head_width = c->text_width / c->text_heads, .visible = visible};
+    attention_shape shape = {
+        .heads = c->text.heads, .head_width = c->text.width / c->text.heads, .visible = both_ways ? NULL : visible};
     layout->calls = 2;
     layout->attention[0] = layout->attention[1] = shape;
     layout->attention[0].sequences = t->prefix ? 1 : 0;
@@ -64,13 +67,13 @@ static void fill_layout(text *t, tower_layout *layout, arena *a, const int *star
 void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *s, int prompts, int depth,
                tower_mode mode, tower_scratch *scratch) {
     const mudpt_clip_config *c = &clip->config;
-    size_t d = (size_t)c->text_width;
+    size_t d = (size_t)c->text.width;
     *t = (text){.clip = clip, .count = s->count, .prefix = common_prefix(s)};
     tower *w = &t->tower;
     *w = (tower){.blocks = clip->text,
-                 .layers = c->text_layers,
-                 .width = c->text_width,
-                 .mlp = c->text_mlp,
+                 .layers = c->text.layers,
+                 .width = c->text.width,
+                 .mlp = c->text.mlp,
                  .rows = text_row_count(s),
                  .prompts = prompts,
                  .scratch = scratch};
@@ -99,7 +102,7 @@ void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *
                 t->ids[next] = s->rows[(size_t)k * (size_t)s->stride + (size_t)i];
                 t->positions[next] = i;
             }
-            leaves[LAYOUT_LAST][next - 1] = 1;
+            leaves[LAYOUT_LAST][s->ends ? starts[k] + s->ends[k] - t->prefix : next - 1] = 1;
         }
         starts[s->count] = next;
         w->first_key = c->context;
@@ -116,7 +119,7 @@ void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *
     }
     for (int i = 0; i < LAYOUTS; i++) {
         w->layouts[i].outs = outs[i]; /* while counting, the most there can be */
-        fill_layout(t, &w->layouts[i], a, starts, leaves[i]);
+        fill_layout(t, &w->layouts[i], a, starts, leaves[i], s->both_ways);
     }
     t->rows = arena_floats(a, (size_t)s->count * d);
     if (mode == TOWER_FORWARD) return;
@@ -128,7 +131,7 @@ void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *
 /* The row that enters the first block. */
 static void input_row(const text *t, int i, const float *first, float *row) {
     const mudpt_clip *clip = t->clip;
-    size_t d = (size_t)clip->config.text_width;
+    size_t d = (size_t)clip->config.text.width;
     const float *position = clip->text_position + (size_t)t->positions[i] * d;
     if (t->ids[i] >= 0) clip_token_row(clip, t->ids[i], row);
     else memcpy(row, first + (size_t)(-1 - t->ids[i]) * d, d * sizeof(float));
@@ -160,19 +163,20 @@ static void keep_constants(text *t) {
 void text_forward(text *t, float *features, const float *first, const float *deep) {
     const mudpt_clip *clip = t->clip;
     const tower_scratch *s = t->tower.scratch;
-    size_t d = (size_t)clip->config.text_width;
+    size_t d = (size_t)clip->config.text.width;
     if (t->tower.constant && !t->constants_known) keep_constants(t);
     for (int i = 0; i < t->tower.rows; i++) input_row(t, i, first, s->x + (size_t)i * d);
     tower_forward(&t->tower, deep);
-    layernorm_forward(t->rows, t->xhat, t->rstd, s->y, clip->ln_final_gain, clip->ln_final_bias, t->count, (int)d);
-    gemm_forward(features, t->rows, &clip->text_projection, NULL, t->count, 0);
+    layernorm_forward(t->rows, t->xhat, t->rstd, s->y, clip->ln_final_gain, clip->ln_final_bias, t->count, (int)d,
+                      clip_epsilon(&clip->config.text));
+    project_forward(features, t->rows, &clip->text_projection, clip->text_projection_bias, t->count, (int)d);
 }
 
 void text_backward(text *t, float *dfirst, float *ddeep, const float *dfeatures) {
     const mudpt_clip *clip = t->clip;
     const tower_scratch *s = t->tower.scratch;
-    int d = clip->config.text_width;
-    gemm_backward(t->rows, dfeatures, &clip->text_projection, t->count, 0);
+    int d = clip->config.text.width;
+    project_backward(t->rows, dfeatures, &clip->text_projection, t->count, d);
     layernorm_backward(s->y, t->rows, t->xhat, t->rstd, clip->ln_final_gain, t->count, d, 0);
     tower_backward(&t->tower, ddeep);
     for (int i = 0; i < t->tower.prompt_row_count; i++) {

@@ -1,8 +1,9 @@
 /* The text tower: sentences of ragged length with prompts in them, features at their end-of-text rows, and back.
  *
- * Attention is causal, so rows behind end of text are never computed, and what all sentences begin with (start of text,
- * shared prompts, shared words) is computed once: every sentence attends to that prefix's keys and values and has
- * only its own rows.
+ * Where attention is causal, rows behind end of text are never computed, and what all sentences begin with (start of
+ * text, shared prompts, shared words) is computed once: every sentence attends to that prefix's keys and values and
+ * has only its own rows. Where rows see each other both ways nothing is shared, and the rows that fill a sentence up to
+ * the context's length are computed like others.
  */
 #ifndef CLIP_TEXT_H
 #define CLIP_TEXT_H
@@ -11,8 +12,10 @@
 
 typedef struct {
     int count, stride;
-    const int *lengths; /* [count] rows of each, end of text included */
+    const int *lengths; /* [count] rows of each, from 1 on */
     const int *rows;    /* [count, stride] a token id >= 0, or -1 - p for prompt row p */
+    int both_ways;      /* 1: rows see each other, so that sentences share nothing */
+    const int *ends;    /* [count] the row that is read; NULL: each sentence's last */
 } text_sentences;
 
 typedef struct {

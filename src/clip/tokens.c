@@ -9,7 +9,7 @@
 #include "weights.h"
 
 static size_t row_bytes(const mudpt_clip *clip) {
-    return (size_t)clip->config.text_width * (clip->token_storage == MUDPT_F32 ? sizeof(float) : sizeof(uint16_t));
+    return (size_t)clip->config.text.width * (clip->token_storage == MUDPT_F32 ? sizeof(float) : sizeof(uint16_t));
 }
 
 int mudpt_clip_has_token(const mudpt_clip *clip, int id) {
@@ -18,7 +18,7 @@ int mudpt_clip_has_token(const mudpt_clip *clip, int id) {
 }
 
 void clip_token_row(const mudpt_clip *clip, int id, float *out) {
-    size_t d = (size_t)clip->config.text_width, row = (size_t)(clip->token_slots ? clip->token_slots[id] : id);
+    size_t d = (size_t)clip->config.text.width, row = (size_t)(clip->token_slots ? clip->token_slots[id] : id);
     if (clip->token_storage == MUDPT_F32) {
         memcpy(out, (const float *)clip->token_embedding + row * d, d * sizeof(float));
         return;
@@ -28,7 +28,7 @@ void clip_token_row(const mudpt_clip *clip, int id, float *out) {
 }
 
 int clip_store_token_row(mudpt_clip *clip, int row, const float *values) {
-    size_t d = (size_t)clip->config.text_width;
+    size_t d = (size_t)clip->config.text.width;
     if (clip->token_storage == MUDPT_F32) {
         memcpy((float *)clip->token_embedding + (size_t)row * d, values, d * sizeof(float));
         return MUDPT_OK;
@@ -44,9 +44,10 @@ int clip_store_token_row(mudpt_clip *clip, int row, const float *values) {
 }
 
 int mudpt_clip_token_distances(const mudpt_clip *clip, const float *vector, float *out) {
-    if (clip->config.text == MUDPT_TEXT_NONE) return fail(MUDPT_STATE, "the model was loaded without its text tower");
+    if (clip->config.text_side == MUDPT_TEXT_NONE)
+        return fail(MUDPT_STATE, "the model was loaded without its text tower");
     if (!clip->finished) return fail(MUDPT_STATE, "the model's weights are not complete");
-    size_t d = (size_t)clip->config.text_width;
+    size_t d = (size_t)clip->config.text.width;
     float *row = malloc(d * sizeof(float));
     if (!row) return fail_memory(d * sizeof(float), "a row of the token embedding");
     for (int id = 0; id < clip->config.vocab; id++) {
@@ -77,7 +78,8 @@ static int grow(mudpt_clip *clip) {
 
 int mudpt_clip_token(mudpt_clip *clip, int id, int dtype, const void *data) {
     const mudpt_clip_config *c = &clip->config;
-    if (c->text != MUDPT_TEXT_ROWS) return fail(MUDPT_STATE, "the model does not take its token embedding by rows");
+    if (c->text_side != MUDPT_TEXT_ROWS)
+        return fail(MUDPT_STATE, "the model does not take its token embedding by rows");
     if (id < 0 || id >= c->vocab)
         return fail(MUDPT_ARGUMENT, "token id %d; the vocabulary has 0 to %d", id, c->vocab - 1);
     if (dtype != MUDPT_F32 && dtype != MUDPT_F16 && dtype != MUDPT_BF16)
@@ -90,7 +92,7 @@ int mudpt_clip_token(mudpt_clip *clip, int id, int dtype, const void *data) {
         int as_sent = c->storage == -1 && dtype != MUDPT_F16;
         clip->token_storage = c->storage == MUDPT_F32 || as_sent ? MUDPT_F32 : MUDPT_F16;
     }
-    size_t d = (size_t)c->text_width;
+    size_t d = (size_t)c->text.width;
     float *values = malloc(d * sizeof(float));
     if (!values) return fail_memory(d * sizeof(float), "a row of the token embedding");
     clip_widen(dtype, values, data, d);

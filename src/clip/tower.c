@@ -4,13 +4,14 @@
 #include <string.h>
 
 #include "device.h"
+#include "kernels/activation.h"
 #include "kernels/layernorm.h"
-#include "kernels/quickgelu.h"
+#include "kernels/rope.h"
 
 #ifdef __EMSCRIPTEN__
 /* js/webgpu/layout.js counts on these. */
-_Static_assert(sizeof(gemm_weight) == 7 * 4 && sizeof(gemm_job) == 11 * 4 && sizeof(clip_block) == 39 * 4 &&
-                   sizeof(tower_layout) == 18 * 4 && sizeof(tower) == 72 * 4,
+_Static_assert(sizeof(gemm_weight) == 7 * 4 && sizeof(gemm_job) == 11 * 4 && sizeof(clip_block) == 43 * 4 &&
+                   sizeof(tower_layout) == 18 * 4 && sizeof(tower) == 74 * 4,
                "the structs that the host reads have changed");
 #endif
 
@@ -72,6 +73,16 @@ const tower_saved *tower_saved_of(const tower *t, int l) {
     return &t->saved[t->mode == TOWER_RECOMPUTE ? 0 : l];
 }
 
+/* Queries [outs, d] and keys of all rows, or back. */
+static void turn(const tower *t, int l, float *q, float *kv, int backwards) {
+    const clip_block *b = &t->blocks[l];
+    const tower_layout *layout = tower_layout_of(t, l);
+    if (!t->rope) return;
+    rope_turn(q, b->width, layout->outs, b->heads, b->width / b->heads, t->rope, layout->out_rows, t->rope_period,
+              backwards);
+    rope_turn(kv, 2 * b->width, t->rows, b->heads, b->width / b->heads, t->rope, NULL, t->rope_period, backwards);
+}
+
 /* y [outs, d] = block(x [rows, d]); only what is kept: y is used for that and holds nothing afterwards. */
 static void block_forward(const tower *t, int l, float *y, const float *x, int only_kept) {
     const clip_block *b = &t->blocks[l];
@@ -82,7 +93,7 @@ static void block_forward(const tower *t, int l, float *y, const float *x, int o
     tower_saved kept = {.q = s->dq, .kv = s->kv, .u = s->g};
     if (t->saved) kept = *tower_saved_of(t, l);
 
-    layernorm_forward(s->h, kept.xhat_1, kept.rstd_1, x, b->ln_1_gain, b->ln_1_bias, rows, d);
+    layernorm_forward(s->h, kept.xhat_1, kept.rstd_1, x, b->ln_1_gain, b->ln_1_bias, rows, d, b->epsilon);
     const float *queries = s->h;
     if (layout->out_rows) {
         gather(s->gathered, s->h, layout->out_rows, outs, d);
@@ -110,14 +121,15 @@ static void block_forward(const tower *t, int l, float *y, const float *x, int o
                          .ldc = 2 * d,
                          .bias = b->in_proj_bias});
     if (skip) memcpy(kept.kv, t->constants + (size_t)l * 2 * skip, 2 * skip * sizeof(float));
+    turn(t, l, kept.q, kept.kv, 0);
     for (int i = 0; i < layout->calls; i++)
         attention_forward(s->o, kept.q, kept.kv, kept.kv + d, kept.kv, kept.kv + d, 2 * d, &layout->attention[i]);
     gemm_forward(y, s->o, &b->out_proj, b->out_proj_bias, outs, 1);
 
-    layernorm_forward(s->h, kept.xhat_2, kept.rstd_2, y, b->ln_2_gain, b->ln_2_bias, outs, d);
+    layernorm_forward(s->h, kept.xhat_2, kept.rstd_2, y, b->ln_2_gain, b->ln_2_bias, outs, d, b->epsilon);
     gemm_forward(kept.u, s->h, &b->fc, b->fc_bias, outs, 0);
     if (only_kept) return;
-    quickgelu_forward(s->g, kept.u, (size_t)outs * (size_t)b->mlp);
+    activation_forward(b->activation, s->g, kept.u, (size_t)outs * (size_t)b->mlp);
     gemm_forward(y, s->g, &b->proj, b->proj_bias, outs, 1);
 }
 
@@ -131,7 +143,7 @@ static void block_backward(const tower *t, int l, float *dx, float *dy) {
     size_t skip = (size_t)t->constant * (size_t)d;
 
     gemm_backward(s->g, dy, &b->proj, outs, 0);
-    quickgelu_backward(s->g, s->g, kept->u, (size_t)outs * (size_t)b->mlp);
+    activation_backward(b->activation, s->g, s->g, kept->u, (size_t)outs * (size_t)b->mlp);
     gemm_backward(s->h, s->g, &b->fc, outs, 0);
     layernorm_backward(dy, s->h, kept->xhat_2, kept->rstd_2, b->ln_2_gain, outs, d, 1);
 
@@ -142,6 +154,7 @@ static void block_backward(const tower *t, int l, float *dx, float *dy) {
     for (int i = layout->calls - 1; i >= 0; i--)
         attention_backward(s->dq, dkv, dkv + d, dkv, dkv + d, s->o, kept->q, kept->kv, kept->kv + d, kept->kv,
                            kept->kv + d, 2 * d, &layout->attention[i], i == layout->calls - 1 ? first_key : 0);
+    turn(t, l, s->dq, dkv, 1);
     gemm_job from_q = {.weight = &b->in_proj,
                        .transposed = 1,
                        .first = 0,
@@ -231,9 +244,14 @@ static void blocks_forward(const tower *t, const float *deep) {
     }
 }
 
+/* A device keeps no constants and turns nothing. */
+static int on_device(const tower *t) {
+    return !t->constant && !t->rope;
+}
+
 void tower_forward(const tower *t, const float *deep) {
-    /* A device looks into no layer and keeps no constants. */
-    int here = t->broken || t->constant || device_forward(t, deep) == DEVICE_NO;
+    /* A device looks into no layer. */
+    int here = t->broken || !on_device(t) || device_forward(t, deep) == DEVICE_NO;
     if (here) blocks_forward(t, deep);
 }
 
@@ -249,9 +267,9 @@ static void forward_again(const tower *t, const float *deep) {
 
 void tower_backward(const tower *t, float *ddeep) {
     const float *deep;
-    int on_device = t->constant ? DEVICE_NO : device_backward(t, ddeep, &deep);
-    if (on_device == DEVICE_DONE) return;
-    if (on_device == DEVICE_LOST) forward_again(t, deep);
+    int answer = on_device(t) ? device_backward(t, ddeep, &deep) : DEVICE_NO;
+    if (answer == DEVICE_DONE) return;
+    if (answer == DEVICE_LOST) forward_again(t, deep);
     const tower_scratch *s = t->scratch;
     size_t d = (size_t)t->width, n = (size_t)t->prompts;
     for (int l = t->layers - 1; l >= 0; l--) {

@@ -7,7 +7,7 @@
  *   - the first block's backward computes gradients for the prompt rows only,
  *   - a first row that sees no other (start of text) has the same keys and values for ever, so they are kept,
  *   - weights are frozen, so backward needs no layer's input: per row x-hat of both LayerNorms, q, k, v and what enters
- *     QuickGELU are kept, 9 widths in all.
+ *     the activation are kept, 9 widths in all.
  * To save memory only every block's input may be kept instead, 1 width, and the rest computed again, with the same
  * bits, when backward comes to the block: two thirds of a forward more.
  */
@@ -37,7 +37,7 @@ typedef struct {
     float *xhat_1, *rstd_1; /* [rows, d], [rows] */
     float *q, *kv;          /* [outs, d], [rows, 2d] */
     float *xhat_2, *rstd_2; /* [outs, d], [outs] */
-    float *u;               /* [outs, mlp] before QuickGELU */
+    float *u;               /* [outs, mlp] before the activation */
 } tower_saved;
 
 /* Memory of the block that runs; two towers that never run at once share it. */
@@ -67,6 +67,9 @@ typedef struct tower {
     tower_scratch *scratch;
     int constant; /* 1: the first row is not computed, but read as a key and value: constants; 0: it is like others */
     float *constants; /* [layers, 2d] */
+    const float
+        *rope; /* NULL, or a table (kernels/rope.h) by which queries and keys turn: row i by its row i % period */
+    int rope_period;
 } tower;
 
 /* Floats of scratch for a tower of this size, then the scratch itself; rows * width and rows * mlp may be maxima. */

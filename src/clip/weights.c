@@ -9,6 +9,11 @@
 #include "base/error.h"
 #include "tensors.h"
 
+static clip_block block_of(const mudpt_tower *t) {
+    return (clip_block){
+        .width = t->width, .heads = t->heads, .mlp = t->mlp, .activation = t->activation, .epsilon = clip_epsilon(t)};
+}
+
 int mudpt_clip_create(const mudpt_clip_config *config, mudpt_clip **out) {
     int code = clip_check_config(config);
     if (code) return code;
@@ -17,18 +22,19 @@ int mudpt_clip_create(const mudpt_clip_config *config, mudpt_clip **out) {
     clip->config = *config;
     int room = clip_tensor_room(config);
     clip->tensors = calloc((size_t)room, sizeof *clip->tensors);
-    clip->vision = calloc((size_t)config->vision_layers, sizeof *clip->vision);
-    clip->text = calloc((size_t)config->text_layers, sizeof *clip->text);
+    clip->vision = calloc((size_t)config->vision.layers, sizeof *clip->vision);
+    clip->text = calloc((size_t)config->text.layers, sizeof *clip->text);
     if (!clip->tensors || !clip->vision || !clip->text) {
         size_t bytes = (size_t)room * sizeof *clip->tensors;
         mudpt_clip_free(clip);
         return fail_memory(bytes, "a model's list of tensors");
     }
-    for (int l = 0; l < config->vision_layers; l++)
-        clip->vision[l] =
-            (clip_block){.width = config->vision_width, .heads = config->vision_heads, .mlp = config->vision_mlp};
-    for (int l = 0; l < config->text_layers; l++)
-        clip->text[l] = (clip_block){.width = config->text_width, .heads = config->text_heads, .mlp = config->text_mlp};
+    for (int l = 0; l < config->vision.layers; l++) clip->vision[l] = block_of(&config->vision);
+    for (int l = 0; l < config->text.layers; l++) clip->text[l] = block_of(&config->text);
+    clip->pool = block_of(&config->vision);
+    clip->pool.heads = config->pool_heads;
+    clip->pool.mlp = config->pool_mlp;
+    clip->pool.activation = config->pool_activation;
     clip_describe(clip);
     *out = clip;
     return MUDPT_OK;
@@ -57,8 +63,28 @@ void mudpt_clip_free(mudpt_clip *clip) {
     free(clip);
 }
 
-int mudpt_clip_finish(mudpt_clip *clip) {
-    if (clip->finished) return MUDPT_OK;
+/* What a LayerScale does to a sum that W and b add, W and b can do: every output channel has its factor. row [in] */
+static void scale_channels(gemm_weight *w, float *bias, const float *factors, float *row) {
+    for (int o = 0; o < w->out; o++) {
+        bias[o] *= factors[o];
+        if (w->scale) {
+            w->scale[o] *= factors[o];
+            continue;
+        }
+        gemm_get_row(w, o, row);
+        for (int i = 0; i < w->in; i++) row[i] *= factors[o];
+        gemm_set_row(w, o, row, 0);
+    }
+}
+
+static void fold_layer_scales(clip_block *blocks, int layers, float *row) {
+    for (clip_block *b = blocks; b < blocks + layers && b->scale_1; b++) {
+        scale_channels(&b->out_proj, b->out_proj_bias, b->scale_1, row);
+        scale_channels(&b->proj, b->proj_bias, b->scale_2, row);
+    }
+}
+
+static int check_complete(const mudpt_clip *clip) {
     int missing = 0, wanted = 0;
     const char *first = NULL;
     for (int i = 0; i < clip->tensor_count; i++) {
@@ -77,23 +103,44 @@ int mudpt_clip_finish(mudpt_clip *clip) {
         return fail(MUDPT_MODEL, "%d of %d weights are missing, the first is %s; the file is no complete CLIP", missing,
                     wanted, first);
     for (int i = 0; i < clip->tensor_count; i++) {
-        clip_tensor *t = &clip->tensors[i];
+        const clip_tensor *t = &clip->tensors[i];
         if (t->owner != i || t->left_out || t->kind == VECTOR || t->kind == TABLE) continue;
-        gemm_weight *w = t->target;
         if (t->integers_seen != t->scales_seen || (t->scales_seen && t->scales_seen < t->rows))
             return fail(MUDPT_MODEL, "scales of %s are incomplete, or belong to no integers", t->openai);
-        if (t->scales_seen) memcpy(w->scale, t->scales, (size_t)t->rows * sizeof(float));
-        int code = gemm_current()->prepare(w);
-        if (code) return code;
     }
     if (!(*clip->logit_scale < 20))
         return fail(MUDPT_MODEL, "logit_scale is %g; expected a natural logarithm below 20",
                     (double)*clip->logit_scale);
+    return MUDPT_OK;
+}
+
+int mudpt_clip_finish(mudpt_clip *clip) {
+    const mudpt_clip_config *c = &clip->config;
+    if (clip->finished) return MUDPT_OK;
+    int code = check_complete(clip), widest = c->vision.mlp > c->text.mlp ? c->vision.mlp : c->text.mlp;
+    if (code) return code;
+    if (c->vision.width > widest) widest = c->vision.width;
+    if (c->text.width > widest) widest = c->text.width;
+    float *row = malloc((size_t)widest * sizeof(float));
+    if (!row) return fail_memory((size_t)widest * sizeof(float), "a row of a weight matrix");
+    clip_set_fingerprint(clip); /* of what was sent */
+    for (int i = 0; i < clip->tensor_count; i++) {
+        const clip_tensor *t = &clip->tensors[i];
+        if (t->owner == i && t->scales_seen)
+            memcpy(((gemm_weight *)t->target)->scale, t->scales, (size_t)t->rows * sizeof(float));
+    }
+    fold_layer_scales(clip->vision, c->vision.layers, row);
+    if (c->text_side != MUDPT_TEXT_NONE) fold_layer_scales(clip->text, c->text.layers, row);
+    free(row);
+    for (int i = 0; i < clip->tensor_count && !code; i++) {
+        const clip_tensor *t = &clip->tensors[i];
+        if (t->owner == i && !t->left_out && (t->kind == MATRIX || t->kind == TRANSPOSED))
+            code = gemm_current()->prepare(t->target);
+    }
     free(clip->row);
     clip->row = NULL;
-    clip->finished = 1;
-    clip_set_fingerprint(clip);
-    return MUDPT_OK;
+    clip->finished = !code;
+    return code;
 }
 
 size_t mudpt_clip_weight_bytes(const mudpt_clip *clip) {
@@ -107,11 +154,16 @@ size_t mudpt_clip_weight_bytes_as(const mudpt_clip *clip, int storage) {
         if (t->owner != i || !t->quantized || t->left_out) continue;
         const gemm_weight *w = t->target;
         bytes -= gemm_panel_bytes(w->out, w->in, w->storage) + gemm_scale_bytes(w->out, w->storage);
-        bytes += gemm_panel_bytes(w->out, w->in, storage) + gemm_scale_bytes(w->out, storage);
+        int kept = storage == MUDPT_F16 && t->scaled ? MUDPT_F32 : storage;
+        bytes += gemm_panel_bytes(w->out, w->in, kept) + gemm_scale_bytes(w->out, kept);
     }
     return bytes;
 }
 
 float mudpt_clip_logit_scale(const mudpt_clip *clip) {
     return clip->finished ? expf(*clip->logit_scale) : 0;
+}
+
+float mudpt_clip_logit_bias(const mudpt_clip *clip) {
+    return clip->finished && clip->logit_bias ? *clip->logit_bias : 0;
 }

@@ -7,13 +7,15 @@
 
 /* One pre-LN transformer block of width d. */
 typedef struct {
-    int width, heads, mlp;
+    int width, heads, mlp, activation;
+    float epsilon;
     gemm_weight in_proj;                                  /* [3d, d], rows q, k, v */
     gemm_weight out_proj;                                 /* [d, d] */
     gemm_weight fc, proj;                                 /* [mlp, d], [d, mlp] */
     float *in_proj_bias, *out_proj_bias;                  /* [3d], [d] */
     float *fc_bias, *proj_bias;                           /* [mlp], [d] */
     float *ln_1_gain, *ln_1_bias, *ln_2_gain, *ln_2_bias; /* [d] */
+    float *scale_1, *scale_2; /* [d] LayerScale, or NULL: once all is there it is in out_proj, proj and their biases */
 } clip_block;
 
 typedef struct clip_tensor clip_tensor; /* where a tensor of a given name goes */
@@ -22,11 +24,15 @@ struct mudpt_clip {
     mudpt_clip_config config;
     clip_block *vision, *text; /* [layers] */
 
-    gemm_weight patch;                                              /* [d_v, 3 patch patch], no bias */
-    float *class_embedding;                                         /* [d_v] */
-    float *vision_position;                                         /* [1 + patches, d_v], row 0 is CLS */
+    gemm_weight patch;      /* [d_v, 3 patch patch] */
+    float *patch_bias;      /* [d_v]; this and what follows: NULL where there is none */
+    float *class_embedding; /* [d_v] */
+    float *vision_position; /* [CLS, if any, and patches, d_v] */
     float *ln_pre_gain, *ln_pre_bias, *ln_post_gain, *ln_post_bias; /* [d_v] */
-    gemm_weight vision_projection;                                  /* [e, d_v] */
+    clip_block pool; /* MUDPT_POOL_ATTENTION: its head, a block without ln_1 and without a sum around attention */
+    float *probe;    /* [d_v] whose query it is */
+    gemm_weight vision_projection; /* [e, d_v]; without one `out` is 0 */
+    float *vision_projection_bias; /* [e] */
 
     void *token_embedding; /* [vocab or token_room, d_t], float or half */
     int token_storage;
@@ -34,9 +40,10 @@ struct mudpt_clip {
     int token_rows, token_room; /* that have come; that there is room for */
     float *text_position;       /* [context, d_t] */
     float *ln_final_gain, *ln_final_bias; /* [d_t] */
-    gemm_weight text_projection;          /* [e, d_t] */
+    gemm_weight text_projection;          /* [e, d_t]; without one `out` is 0 */
+    float *text_projection_bias;          /* [e] */
 
-    float *logit_scale; /* [1], natural logarithm */
+    float *logit_scale, *logit_bias; /* [1]; the first is a natural logarithm */
 
     size_t bytes; /* of all weights */
     char fingerprint[17];
@@ -54,6 +61,12 @@ struct mudpt_clip {
 
 /* config.c: MUDPT_MODEL or MUDPT_ARGUMENT for what cannot be */
 int clip_check_config(const mudpt_clip_config *config);
+float clip_epsilon(const mudpt_tower *tower);
+/* Patches of a picture, and its rows that are no prompts: these and CLS, if there is one. */
+int clip_patches(const mudpt_clip_config *config);
+int clip_picture_rows(const mudpt_clip_config *config);
+/* Whether sentences are filled up to the context's length. */
+int clip_fills_sentences(const mudpt_clip_config *config);
 
 /* tokens.c: row of the token table, widened; mudpt_clip_has_token. out [d_t] */
 void clip_token_row(const mudpt_clip *clip, int id, float *out);

@@ -15,6 +15,7 @@ typedef struct {
     float *y, *xhat, *rstd;
     const float *x, *gain, *bias;
     int rows, d;
+    float epsilon;
 } forward;
 
 typedef struct {
@@ -61,7 +62,7 @@ static void forward_rows(void *context, int index, int thread) {
         const float *x = f->x + (size_t)row * (size_t)d;
         float *y = f->y + (size_t)row * (size_t)d, *xhat = f->xhat ? f->xhat + (size_t)row * (size_t)d : NULL;
         float mean = sum_row(x, d, 0, 0) / (float)d;
-        float rstd = 1 / sqrtf(sum_row(x, d, mean, 1) / (float)d + LAYERNORM_EPSILON);
+        float rstd = 1 / sqrtf(sum_row(x, d, mean, 1) / (float)d + f->epsilon);
         if (f->rstd) f->rstd[row] = rstd;
         v128_t shift = wasm_f32x4_splat(mean), scale = wasm_f32x4_splat(rstd);
         int i = 0;
@@ -79,8 +80,16 @@ static void forward_rows(void *context, int index, int thread) {
 }
 
 void layernorm_forward(float *y, float *xhat, float *rstd, const float *x, const float *gain, const float *bias,
-                       int rows, int d) {
-    forward f = {.y = y, .xhat = xhat, .rstd = rstd, .x = x, .gain = gain, .bias = bias, .rows = rows, .d = d};
+                       int rows, int d, float epsilon) {
+    forward f = {.y = y,
+                 .xhat = xhat,
+                 .rstd = rstd,
+                 .x = x,
+                 .gain = gain,
+                 .bias = bias,
+                 .rows = rows,
+                 .d = d,
+                 .epsilon = epsilon};
     parallel_for((rows + CHUNK_ROWS - 1) / CHUNK_ROWS, forward_rows, &f);
 }
 

@@ -4,7 +4,6 @@
 #include <stddef.h>
 
 #include "gemm.h"
-#include "layernorm.h"
 #include "mudpt.h"
 #include "panels.h"
 
@@ -53,13 +52,13 @@ void naive_gemm_dense(float *c, int ldc, const float *a, int a_row, int a_col, c
 /* ------------------------------------------------------------------------------------------------ LayerNorm */
 
 void naive_layernorm_forward(float *y, float *xhat, float *rstd, const float *x, const float *gain, const float *bias,
-                             int rows, int d) {
+                             int rows, int d, float epsilon) {
     for (ptrdiff_t r = 0; r < rows; r++) {
         double mean = 0, variance = 0;
         for (int i = 0; i < d; i++) mean += x[r * d + i];
         mean /= d;
         for (int i = 0; i < d; i++) variance += (x[r * d + i] - mean) * (x[r * d + i] - mean);
-        double scale = 1 / sqrt(variance / d + LAYERNORM_EPSILON);
+        double scale = 1 / sqrt(variance / d + epsilon);
         if (rstd) rstd[r] = (float)scale;
         for (int i = 0; i < d; i++) {
             double value = (x[r * d + i] - mean) * scale;
@@ -100,14 +99,35 @@ void naive_layernorm_backward_parameters(float *dgain, float *dbias, const float
 
 /* ------------------------------------------------------------------------------------------------ elements */
 
-void naive_quickgelu_forward(float *y, const float *x, size_t count) {
-    for (size_t i = 0; i < count; i++) y[i] = (float)(x[i] / (1 + exp(-1.702 * x[i])));
+/* y and dy / dx. */
+static void activation(int kind, double x, double *value, double *derivative) {
+    const double root = sqrt(2 / 3.14159265358979323846);
+    if (kind == MUDPT_GELU) { /* root / 2 is 1 / sqrt(2 pi) */
+        double below = 0.5 * erfc(-x / sqrt(2));
+        *value = x * below;
+        *derivative = below + x * exp(-x * x / 2) * root / 2;
+        return;
+    }
+    int is_quick = kind == MUDPT_QUICK_GELU;
+    double z = is_quick ? 1.702 * x : 2 * root * (x + 0.044715 * x * x * x), gate = 1 / (1 + exp(-z));
+    double rise = is_quick ? 1.702 : 2 * root * (1 + 3 * 0.044715 * x * x), other = 1 / (1 + exp(z));
+    *value = x * gate;
+    *derivative = gate + x * rise * gate * other;
 }
 
-void naive_quickgelu_backward(float *dx, const float *dy, const float *x, size_t count) {
+void naive_activation_forward(int kind, float *y, const float *x, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        double gate = 1 / (1 + exp(-1.702 * x[i]));
-        dx[i] = (float)(dy[i] * (gate + 1.702 * x[i] * gate * (1 - gate)));
+        double value, derivative;
+        activation(kind, x[i], &value, &derivative);
+        y[i] = (float)value;
+    }
+}
+
+void naive_activation_backward(int kind, float *dx, const float *dy, const float *x, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        double value, derivative;
+        activation(kind, x[i], &value, &derivative);
+        dx[i] = (float)(dy[i] * derivative);
     }
 }
 

@@ -6,7 +6,7 @@
 
 #include "attention.h"
 
-/* Shapes, ranges and what may overlap are those of the function without naive_ in gemm.h, layernorm.h, quickgelu.h,
+/* Shapes, ranges and what may overlap are those of the function without naive_ in gemm.h, layernorm.h, activation.h,
  * softmax.h and attention.h. gemm_naive, the twin of gemm_simd, is in gemm.h. */
 
 /* c [m, n], A [m, k], B [k, n] */
@@ -14,7 +14,7 @@ void naive_gemm_dense(float *c, int ldc, const float *a, int a_row, int a_col, c
                       int m, int n, int k, int accumulate);
 /* y, xhat, x [rows, d]; rstd [rows]; gain, bias [d] */
 void naive_layernorm_forward(float *y, float *xhat, float *rstd, const float *x, const float *gain, const float *bias,
-                             int rows, int d);
+                             int rows, int d, float epsilon);
 /* dx, dy, xhat [rows, d]; rstd [rows]; gain [d] */
 void naive_layernorm_backward(float *dx, const float *dy, const float *xhat, const float *rstd, const float *gain,
                               int rows, int d, int accumulate);
@@ -22,8 +22,8 @@ void naive_layernorm_backward(float *dx, const float *dy, const float *xhat, con
 void naive_layernorm_backward_parameters(float *dgain, float *dbias, const float *dy, const float *xhat, int rows,
                                          int d);
 /* y, dx, dy, x [count] */
-void naive_quickgelu_forward(float *y, const float *x, size_t count);
-void naive_quickgelu_backward(float *dx, const float *dy, const float *x, size_t count);
+void naive_activation_forward(int activation, float *y, const float *x, size_t count);
+void naive_activation_backward(int activation, float *dx, const float *dy, const float *x, size_t count);
 /* p, s [count] */
 float naive_softmax_row(float *p, const float *s, int count);
 /* out, q, dout, dq [queries, width]; k, v, dk, dv and those of the prefix: rows of kv_stride floats */

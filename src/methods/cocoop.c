@@ -13,7 +13,7 @@ static int hidden_width(const method_state *s) {
 }
 
 static void declare(method_state *s) {
-    int e = s->clip->config.embed, d = s->clip->config.text_width, h = hidden_width(s);
+    int e = s->clip->config.embed, d = s->clip->config.text.width, h = hidden_width(s);
     method_add(s, START_PHRASE, 0, "context", 2, s->sizes.text_length, d);
     method_add_linear(s, "meta_net.0", h, e);
     method_add_linear(s, "meta_net.1", d, h);
@@ -21,11 +21,11 @@ static void declare(method_state *s) {
 
 /* work: hidden [h], its gradient [h], shift [d], its gradient [d] */
 static void take(method_state *s, arena *a) {
-    s->work = arena_floats(a, 2 * (size_t)hidden_width(s) + 2 * (size_t)s->clip->config.text_width);
+    s->work = arena_floats(a, 2 * (size_t)hidden_width(s) + 2 * (size_t)s->clip->config.text.width);
 }
 
 static int reserve(const method_state *s) {
-    int e = s->clip->config.embed, d = s->clip->config.text_width, wide = e > d ? e : d;
+    int e = s->clip->config.embed, d = s->clip->config.text.width, wide = e > d ? e : d;
     return gemm_reserve_dense(wide, wide);
 }
 
@@ -34,7 +34,7 @@ static void forward(method_state *s) {
 }
 
 static void forward_image(method_state *s, const float *image) {
-    int e = s->clip->config.embed, d = s->clip->config.text_width, h = hidden_width(s);
+    int e = s->clip->config.embed, d = s->clip->config.text.width, h = hidden_width(s);
     float *hidden = s->work, *shift = hidden + 2 * h;
     linear_forward(hidden, image, method_value(s, "meta_net.0.weight"), method_value(s, "meta_net.0.bias"), 1, h, e, 0);
     for (int i = 0; i < h; i++) hidden[i] = hidden[i] > 0 ? hidden[i] : 0;
@@ -44,7 +44,7 @@ static void forward_image(method_state *s, const float *image) {
 }
 
 static void backward_image(method_state *s, const float *image) {
-    int e = s->clip->config.embed, d = s->clip->config.text_width, h = hidden_width(s);
+    int e = s->clip->config.embed, d = s->clip->config.text.width, h = hidden_width(s);
     float *hidden = s->work, *dhidden = hidden + h, *dshift = hidden + 2 * h + d;
     float *dcontext = method_gradient(s, "context");
     memset(dshift, 0, (size_t)d * sizeof(float));

@@ -2,13 +2,13 @@
 #include "method.h"
 
 static void declare(method_state *s) {
-    int n = s->sizes.text_length, d = s->clip->config.text_width;
+    int n = s->sizes.text_length, d = s->clip->config.text.width;
     if (s->sizes.class_specific) method_add(s, START_PHRASE, 0, "context", 3, s->classes, n, d);
     else method_add(s, START_PHRASE, 0, "context", 2, n, d);
 }
 
 static size_t count(const method_state *s) {
-    return (size_t)s->text_rows * (size_t)s->clip->config.text_width;
+    return (size_t)s->text_rows * (size_t)s->clip->config.text.width;
 }
 
 static void forward(method_state *s) {

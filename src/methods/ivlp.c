@@ -2,8 +2,8 @@
 #include "method.h"
 
 static void declare(method_state *s) {
-    method_add_prompts(s, "text", s->sizes.text_length, s->sizes.text_depth, s->clip->config.text_width, START_PHRASE);
-    method_add_prompts(s, "visual", s->sizes.visual_length, s->sizes.visual_depth, s->clip->config.vision_width,
+    method_add_prompts(s, "text", s->sizes.text_length, s->sizes.text_depth, s->clip->config.text.width, START_PHRASE);
+    method_add_prompts(s, "visual", s->sizes.visual_length, s->sizes.visual_depth, s->clip->config.vision.width,
                        START_NORMAL);
 }
 

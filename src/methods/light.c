@@ -6,7 +6,7 @@
 #include "base/parallel.h"
 #include "kernels/attention.h"
 #include "kernels/layernorm.h"
-#include "kernels/quickgelu.h"
+#include "kernels/activation.h"
 
 static const char *full_name(char room[METHOD_NAME_ROOM], const char *name, const char *leaf) {
     format_text(room, METHOD_NAME_ROOM, "%s.%s", name, leaf);
@@ -82,21 +82,21 @@ void light_forward(light *t, const method_state *s, float *out, const float *in,
     float *w = value(t, s, "attn.in_proj_weight"), *b = value(t, s, "attn.in_proj_bias");
     attention_shape shape = shape_of(t);
     layernorm_forward(t->x, t->xhat_pre, t->rstd_pre, in, value(t, s, "ln_pre.weight"), value(t, s, "ln_pre.bias"),
-                      rows, d);
-    layernorm_forward(t->h_1, t->xhat_1, t->rstd_1, t->x, value(t, s, "ln_1.weight"), value(t, s, "ln_1.bias"), rows,
-                      d);
+                      rows, d, LAYERNORM_EPSILON);
+    layernorm_forward(t->h_1, t->xhat_1, t->rstd_1, t->x, value(t, s, "ln_1.weight"), value(t, s, "ln_1.bias"), rows, d,
+                      LAYERNORM_EPSILON);
     linear_forward(t->q, t->h_1, w, b, rows, d, d, 0);
     linear_forward(t->kv, t->h_1, w + (size_t)d * (size_t)d, b + d, rows, 2 * d, d, 0);
     attention_forward(t->o, t->q, t->kv, t->kv + d, NULL, NULL, 2 * d, &shape);
     memcpy(t->y, t->x, (size_t)rows * (size_t)d * sizeof(float));
     linear_forward(t->y, t->o, value(t, s, "attn.out_proj.weight"), value(t, s, "attn.out_proj.bias"), rows, d, d, 1);
-    layernorm_forward(t->h_2, t->xhat_2, t->rstd_2, t->y, value(t, s, "ln_2.weight"), value(t, s, "ln_2.bias"), rows,
-                      d);
+    layernorm_forward(t->h_2, t->xhat_2, t->rstd_2, t->y, value(t, s, "ln_2.weight"), value(t, s, "ln_2.bias"), rows, d,
+                      LAYERNORM_EPSILON);
     linear_forward(t->u, t->h_2, value(t, s, "mlp.c_fc.weight"), value(t, s, "mlp.c_fc.bias"), rows, 4 * d, d, 0);
-    quickgelu_forward(t->g, t->u, (size_t)rows * 4 * (size_t)d);
+    activation_forward(MUDPT_QUICK_GELU, t->g, t->u, (size_t)rows * 4 * (size_t)d);
     linear_forward(t->y, t->g, value(t, s, "mlp.c_proj.weight"), value(t, s, "mlp.c_proj.bias"), rows, d, 4 * d, 1);
     layernorm_forward(t->p, t->xhat_post, t->rstd_post, t->y, value(t, s, "ln_post.weight"),
-                      value(t, s, "ln_post.bias"), rows, d);
+                      value(t, s, "ln_post.bias"), rows, d, LAYERNORM_EPSILON);
     linear_forward(out, t->p, value(t, s, "proj.weight"), value(t, s, "proj.bias"), rows, t->to, d, accumulate);
 }
 
@@ -121,7 +121,7 @@ void light_backward(light *t, method_state *s, float *din, const float *dout) {
 
     linear_backward(t->dg, gradient(t, s, "mlp.c_proj.weight"), gradient(t, s, "mlp.c_proj.bias"), dy, t->g,
                     value(t, s, "mlp.c_proj.weight"), rows, d, 4 * d, 0);
-    quickgelu_backward(t->dg, t->dg, t->u, (size_t)rows * 4 * (size_t)d);
+    activation_backward(MUDPT_QUICK_GELU, t->dg, t->dg, t->u, (size_t)rows * 4 * (size_t)d);
     linear_backward(dh, gradient(t, s, "mlp.c_fc.weight"), gradient(t, s, "mlp.c_fc.bias"), t->dg, t->h_2,
                     value(t, s, "mlp.c_fc.weight"), rows, 4 * d, d, 0);
     norm_backward(t, s, "ln_2", dy, dh, t->xhat_2, t->rstd_2, 1);

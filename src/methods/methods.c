@@ -58,7 +58,7 @@ int method_open(method_state *s, const mudpt_clip *clip, const mudpt_method *siz
         return fail(MUDPT_ARGUMENT, "layer-0 fusion and class-specific context are 0 or 1");
     if (sizes->layer0_fusion && !coupled) return fail(MUDPT_ARGUMENT, "layer-0 fusion is possible with mudpt only");
     int64_t contexts = sizes->class_specific ? classes : 1;
-    if (contexts * sizes->text_length * clip->config.text_width > MUDPT_MAX_TENSOR_VALUES)
+    if (contexts * sizes->text_length * clip->config.text.width > MUDPT_MAX_TENSOR_VALUES)
         return fail(MUDPT_ARGUMENT,
                     "%d contexts of %d words have more than %d values; use fewer classes or one context", classes,
                     sizes->text_length, MUDPT_MAX_TENSOR_VALUES);
@@ -70,9 +70,9 @@ int method_open(method_state *s, const mudpt_clip *clip, const mudpt_method *siz
 }
 
 void method_take(method_state *s, arena *a, int training) {
-    size_t text = (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)s->clip->config.text_width;
+    size_t text = (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)s->clip->config.text.width;
     size_t visual =
-        (size_t)s->sizes.visual_depth * (size_t)s->sizes.visual_length * (size_t)s->clip->config.vision_width;
+        (size_t)s->sizes.visual_depth * (size_t)s->sizes.visual_length * (size_t)s->clip->config.vision.width;
     s->text = arena_floats(a, text);
     s->visual = arena_floats(a, visual);
     s->dtext = training ? arena_floats(a, text) : NULL;
@@ -83,7 +83,7 @@ void method_take(method_state *s, arena *a, int training) {
 }
 
 void method_start(method_state *s, uint32_t seed, const int32_t *phrase) {
-    int d = s->clip->config.text_width;
+    int d = s->clip->config.text.width;
     for (int i = 0; i < s->parameter_count; i++) {
         const parameter *p = &s->parameters[i];
         float *value = s->values + p->offset;

@@ -17,7 +17,7 @@ typedef struct {
 } sizes;
 
 static sizes sizes_of(const method_state *s) {
-    int n = s->sizes.text_length, d_t = s->clip->config.text_width, d_v = s->clip->config.vision_width;
+    int n = s->sizes.text_length, d_t = s->clip->config.text.width, d_v = s->clip->config.vision.width;
     return (sizes){n, (s->sizes.text_depth - 1) * n, d_t, d_v, (size_t)n * (size_t)d_t, (size_t)n * (size_t)d_v};
 }
 

@@ -59,8 +59,8 @@ typedef struct {
 static raw_prompts raw_prompts_of(const method_state *s, const char *side) {
     const mudpt_clip_config *c = &s->clip->config;
     int text = strcmp(side, "text") == 0, depth = text ? s->sizes.text_depth : s->sizes.visual_depth;
-    size_t layer = text ? (size_t)s->sizes.text_length * (size_t)c->text_width
-                        : (size_t)s->sizes.visual_length * (size_t)c->vision_width;
+    size_t layer = text ? (size_t)s->sizes.text_length * (size_t)c->text.width
+                        : (size_t)s->sizes.visual_length * (size_t)c->vision.width;
     raw_prompts raw = {.layer = layer, .rest = (size_t)(depth - 1) * layer};
     format_text(raw.first, sizeof raw.first, "%s_prompts.0", side);
     format_text(raw.deep, sizeof raw.deep, "%s_prompts.deep", side);

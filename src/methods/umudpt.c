@@ -25,12 +25,12 @@ static sizes sizes_of(const method_state *s) {
     int n = s->sizes.text_length;
     return (sizes){n,
                    s->sizes.text_depth,
-                   c->text_width,
-                   c->vision_width,
-                   c->text_heads,
-                   c->vision_heads,
-                   (size_t)n * (size_t)c->text_width,
-                   (size_t)n * (size_t)c->vision_width};
+                   c->text.width,
+                   c->vision.width,
+                   c->text.heads,
+                   c->vision.heads,
+                   (size_t)n * (size_t)c->text.width,
+                   (size_t)n * (size_t)c->vision.width};
 }
 
 static void declare_one_way(method_state *s) {

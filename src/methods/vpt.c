@@ -2,7 +2,7 @@
 #include "method.h"
 
 static void declare(method_state *s) {
-    method_add_prompts(s, "visual", s->sizes.visual_length, s->sizes.visual_depth, s->clip->config.vision_width,
+    method_add_prompts(s, "visual", s->sizes.visual_length, s->sizes.visual_depth, s->clip->config.vision.width,
                        START_NORMAL);
 }
 

@@ -60,12 +60,13 @@ void mudpt_classifier_free(mudpt_classifier *c) {
     arena_close(&c->parameters);
     free(c->rows);
     free(c->lengths);
+    free(c->ends);
     free(c);
 }
 
 size_t mudpt_classifier_bytes(const mudpt_classifier *c) {
     return sizeof *c + c->work.memory.size + c->prompts.size + c->parameters.size +
-           (size_t)c->templates * (size_t)c->classes * (size_t)(c->stride + 1) * sizeof(int);
+           (size_t)c->templates * (size_t)c->classes * (size_t)(c->stride + 1 + (c->ends != NULL)) * sizeof(int);
 }
 
 int mudpt_classifier_init(mudpt_classifier *c, uint32_t seed, const int32_t *phrase, int count) {
@@ -169,7 +170,7 @@ int mudpt_classifier_text_features(mudpt_classifier *c, float *out) {
 int mudpt_classifier_text_rows(mudpt_classifier *c, float *out) {
     if (c->state.method->conditional) return no_text_features(c);
     if (c->templates > 1) return fail(MUDPT_STATE, "%d templates have no rows in common; take one", c->templates);
-    size_t e = (size_t)c->clip->config.embed, d = (size_t)c->clip->config.text_width;
+    size_t e = (size_t)c->clip->config.embed, d = (size_t)c->clip->config.text.width;
     int code = open_text(c);
     if (code) return code;
     c->text_ready = 0; /* text_features are written to, also where that fails */
@@ -201,7 +202,7 @@ int mudpt_classifier_set_text_features(mudpt_classifier *c, const float *feature
 /* The training tower's text features, and their lengths. */
 void classifier_train_text(mudpt_classifier *c) {
     const method_state *s = &c->state;
-    size_t layer = (size_t)s->text_rows * (size_t)c->clip->config.text_width;
+    size_t layer = (size_t)s->text_rows * (size_t)c->clip->config.text.width;
     text_forward(&c->work.text, c->text_features, s->text, s->text + layer);
     unit_forward(c->unit_text, c->text_norms, c->text_features, c->classes, c->clip->config.embed);
     c->text_ready = 0; /* encoding for classification may sum in another order: keep the two apart */
@@ -248,16 +249,16 @@ int mudpt_classifier_image_features(mudpt_classifier *c, const float *pixels, in
     const mudpt_clip_config *config = &c->clip->config;
     classifier_work *w = &c->work;
     size_t picture = 3 * (size_t)config->image * (size_t)config->image;
-    size_t e = (size_t)config->embed, d = (size_t)config->vision_width;
+    size_t e = (size_t)config->embed, d = (size_t)config->vision.width;
     for (int first = 0; first < count; first += w->group) {
         int now = count - first < w->group ? count - first : w->group;
         vision_forward(&w->vision, w->image_features, pixels + (size_t)first * picture,
                        c->state.sizes.visual_depth ? c->state.visual : NULL, now);
         int finite = classifier_all_finite(w->image_features, (size_t)now * e);
-        if (!finite || !classifier_all_finite(w->vision.rows, (size_t)now * d))
+        if (!finite || !classifier_all_finite(w->vision.pooling.pooled, (size_t)now * d))
             return classifier_not_finite(c, pixels, count);
         if (features) memcpy(features + (size_t)first * e, w->image_features, (size_t)now * e * sizeof(float));
-        if (rows) memcpy(rows + (size_t)first * d, w->vision.rows, (size_t)now * d * sizeof(float));
+        if (rows) memcpy(rows + (size_t)first * d, w->vision.pooling.pooled, (size_t)now * d * sizeof(float));
     }
     return MUDPT_OK;
 }
@@ -268,8 +269,7 @@ int mudpt_classifier_attention(mudpt_classifier *c, const float *pixels, float *
     classifier_prepare_prompts(c);
     vision_forward(&c->work.vision, c->work.image_features, pixels,
                    c->state.sizes.visual_depth ? c->state.visual : NULL, 1);
-    vision_attention(&c->work.vision, out);
-    return MUDPT_OK;
+    return vision_attention(&c->work.vision, out);
 }
 
 int classifier_trains_images(const mudpt_classifier *c) {
@@ -306,9 +306,9 @@ int mudpt_classifier_fold(mudpt_classifier *c, float *text, float *visual) {
     if (s->method->conditional)
         return fail(MUDPT_STATE, "%s has prompts of its own for every picture; it cannot be folded", s->method->name);
     classifier_prepare_prompts(c);
-    size_t text_floats = (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)c->clip->config.text_width;
+    size_t text_floats = (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)c->clip->config.text.width;
     size_t visual_floats =
-        (size_t)s->sizes.visual_depth * (size_t)s->sizes.visual_length * (size_t)c->clip->config.vision_width;
+        (size_t)s->sizes.visual_depth * (size_t)s->sizes.visual_length * (size_t)c->clip->config.vision.width;
     if (text) memcpy(text, s->text, text_floats * sizeof(float));
     if (visual) memcpy(visual, s->visual, visual_floats * sizeof(float));
     return MUDPT_OK;

@@ -31,14 +31,15 @@ struct mudpt_classifier {
     classifier_work work;
 
     int classes, templates;
-    int *rows, *lengths, stride; /* sentences: [templates, classes, stride] as text_sentences, [templates, classes] */
-    float *text_features;        /* [N, e] as they leave the tower */
-    float *unit_text;            /* [N, e] scaled to length one */
-    float *text_norms;           /* [N] lengths before that */
-    int prompts_ready;           /* state.text and state.visual belong to the values */
-    int text_ready;              /* text_features belong to the values */
-    int recompute;               /* asked for: as in classifier_work */
-    int text_given;              /* by the caller: there are no sentences */
+    int *rows, *lengths, *ends, stride; /* sentences: [templates, classes, stride] and [templates, classes], as in
+                                           text_sentences */
+    float *text_features;               /* [N, e] as they leave the tower */
+    float *unit_text;                   /* [N, e] scaled to length one */
+    float *text_norms;                  /* [N] lengths before that */
+    int prompts_ready;                  /* state.text and state.visual belong to the values */
+    int text_ready;                     /* text_features belong to the values */
+    int recompute;                      /* asked for: as in classifier_work */
+    int text_given;                     /* by the caller: there are no sentences */
 };
 
 /* ------------------------------------------------------------------------------------------------ sentences.c */

@@ -9,7 +9,7 @@
 static void train_text_backward(mudpt_classifier *c) {
     const method_state *s = &c->state;
     classifier_work *w = &c->work;
-    size_t layer = (size_t)s->text_rows * (size_t)c->clip->config.text_width;
+    size_t layer = (size_t)s->text_rows * (size_t)c->clip->config.text.width;
     unit_backward(w->dtext_features, w->dunit_text, c->unit_text, c->text_norms, c->classes, c->clip->config.embed);
     text_backward(&w->text, s->dtext, s->dtext + layer, w->dtext_features);
 }
@@ -42,7 +42,7 @@ static double group_gradients(mudpt_classifier *c, const float *units, const flo
     method_state *s = &c->state;
     classifier_work *w = &c->work;
     size_t e = (size_t)c->clip->config.embed, n = (size_t)c->classes;
-    size_t dtext = (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)c->clip->config.text_width;
+    size_t dtext = (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)c->clip->config.text.width;
     double sum = 0;
     for (int i = 0; i < now; i++) {
         const float *unit = units + (size_t)i * e;
@@ -71,8 +71,8 @@ int classifier_gradients_begin(mudpt_classifier *c, const int32_t *labels, int c
     const mudpt_clip_config *config = &c->clip->config;
     method_state *s = &c->state;
     size_t e = (size_t)config->embed;
-    size_t dtext = (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)config->text_width;
-    size_t dvisual = (size_t)s->sizes.visual_depth * (size_t)s->sizes.visual_length * (size_t)config->vision_width;
+    size_t dtext = (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)config->text.width;
+    size_t dvisual = (size_t)s->sizes.visual_depth * (size_t)s->sizes.visual_length * (size_t)config->vision.width;
 
     classifier_prepare_prompts(c);
     if (s->method->text && !s->method->conditional) classifier_train_text(c);

@@ -12,14 +12,16 @@ static int larger(int a, int b) {
 
 /* The longest sum of any product of the model, and the largest scratch of its attention. */
 static int longest_sum(const mudpt_clip_config *c) {
-    int depth = larger(larger(c->vision_mlp, c->text_mlp), 3 * larger(c->vision_width, c->text_width));
+    int depth = larger(larger(c->vision.mlp, c->text.mlp), 3 * larger(c->vision.width, c->text.width));
+    depth = larger(depth, c->pool_mlp);
     return larger(depth, larger(3 * c->patch * c->patch, c->embed));
 }
 
 static size_t attention_bytes(const mudpt_clip_config *c, int visual_length) {
-    int grid = c->image / c->patch, rows = 1 + grid * grid + visual_length;
-    size_t vision_bytes = attention_scratch(rows, c->vision_width / c->vision_heads);
-    size_t text_bytes = attention_scratch(c->context, c->text_width / c->text_heads);
+    int rows = clip_picture_rows(c) + visual_length, width = c->vision.width / c->vision.heads;
+    if (c->pool_heads) width = larger(width, c->vision.width / c->pool_heads);
+    size_t vision_bytes = attention_scratch(rows, width);
+    size_t text_bytes = attention_scratch(c->context, c->text.width / c->text.heads);
     return vision_bytes > text_bytes ? vision_bytes : text_bytes;
 }
 
@@ -55,8 +57,8 @@ static void take_work(mudpt_classifier *c, classifier_work *w) {
     if (own_text) {
         sentences = classifier_sentences(c, 0, 0, c->classes);
         size_t text_rows = (size_t)text_row_count(&sentences);
-        rows = largest(rows, text_rows * (size_t)config->text_width);
-        mlp = largest(mlp, text_rows * (size_t)config->text_mlp);
+        rows = largest(rows, text_rows * (size_t)config->text.width);
+        mlp = largest(mlp, text_rows * (size_t)config->text.mlp);
     }
     tower_take_scratch(&w->scratch, &w->memory, rows, mlp);
     vision_open(&w->vision, &w->memory, c->clip, sizes->visual_length, sizes->visual_depth, w->group,

@@ -39,7 +39,8 @@ static int fail_in_tower(const char *side, int broken, int layers, const char *r
     if (broken > 0)
         return fail(MUDPT_NOT_FINITE, "NaN or infinity comes out of layer %d of the %s tower, of 0 to %d; %s",
                     broken - 1, side, layers - 1, remedy);
-    return fail(MUDPT_NOT_FINITE, "NaN or infinity comes out of the %s tower's projection; %s", side, remedy);
+    return fail(MUDPT_NOT_FINITE, "NaN or infinity comes out of the %s tower's pooling or projection; %s", side,
+                remedy);
 }
 
 int classifier_not_finite(mudpt_classifier *c, const float *pixels, int count) {
@@ -54,10 +55,10 @@ int classifier_not_finite(mudpt_classifier *c, const float *pixels, int count) {
         if (!classifier_all_finite(s->values + s->parameters[i].offset, (size_t)s->parameters[i].count))
             return fail(MUDPT_NOT_FINITE, "tensor %s holds NaN or infinity; go back to earlier prompts",
                         s->parameters[i].name);
-    int code = fail_in_prompts("text", s->text, s->sizes.text_depth, (size_t)s->text_rows * (size_t)config->text_width);
+    int code = fail_in_prompts("text", s->text, s->sizes.text_depth, (size_t)s->text_rows * (size_t)config->text.width);
     if (!code)
         code = fail_in_prompts("visual", s->visual, s->sizes.visual_depth,
-                               (size_t)s->sizes.visual_length * (size_t)config->vision_width);
+                               (size_t)s->sizes.visual_length * (size_t)config->vision.width);
     if (code) return code;
     int broken;
     int is_text = c->rows && !s->method->conditional && !classifier_all_finite(c->unit_text, (size_t)c->classes * e);
@@ -65,7 +66,7 @@ int classifier_not_finite(mudpt_classifier *c, const float *pixels, int count) {
         float *features = c->text_features + (size_t)(k % c->classes) * e; /* which are lost already */
         c->text_ready = 0;
         if (classifier_encode_sentences(c, k / c->classes, k % c->classes, 1, features, NULL, &broken)) break;
-        if (!has_length(features, e)) return fail_in_tower("text", broken, config->text_layers, remedy);
+        if (!has_length(features, e)) return fail_in_tower("text", broken, config->text.layers, remedy);
     }
     for (int i = 0; pixels && c->work.group && i < count; i++) {
         float *features = c->work.image_features;
@@ -73,7 +74,7 @@ int classifier_not_finite(mudpt_classifier *c, const float *pixels, int count) {
         vision_forward(&c->work.vision, features, pixels + (size_t)i * picture,
                        s->sizes.visual_depth ? s->visual : NULL, 1);
         c->work.vision.tower.broken = NULL;
-        if (!has_length(features, e)) return fail_in_tower("image", broken, config->vision_layers, remedy);
+        if (!has_length(features, e)) return fail_in_tower("image", broken, config->vision.layers, remedy);
     }
     return fail(MUDPT_NOT_FINITE, "a loss or a score is not a finite number; lower the learning rate");
 }

@@ -14,15 +14,15 @@ static void place_rows(mudpt_classifier *c, const mudpt_sentences *s, int senten
     if (!n) return;
     int before = m->class_position == 0 ? n : m->class_position == 1 ? n / 2 : 0;
     int name = m->class_position == 0 ? 0 : s->name_lengths[class];
-    int at = 1;
+    int start = !c->clip->config.no_start, at = start;
     for (int i = 0; i < before; i++) rows[at++] = -1 - (first + i);
-    for (int i = 0; i < name; i++) rows[at++] = ids[1 + n + i];
+    for (int i = 0; i < name; i++) rows[at++] = ids[start + n + i];
     for (int i = before; i < n; i++) rows[at++] = -1 - (first + i);
 }
 
 static int check_sentences(const mudpt_classifier *c, const mudpt_sentences *s) {
     const mudpt_clip_config *config = &c->clip->config;
-    int n = c->state.sizes.text_length;
+    int n = c->state.sizes.text_length, start = !config->no_start;
     for (int i = 0; i < s->templates * s->classes; i++) {
         int length = s->lengths[i], class = i % s->classes;
         if (length > config->context)
@@ -30,15 +30,16 @@ static int check_sentences(const mudpt_classifier *c, const mudpt_sentences *s) 
                 MUDPT_ARGUMENT,
                 "the sentence of class %d has %d tokens; the model reads %d: shorten the class name or the template",
                 class, length, config->context);
-        if (length < 2 + n || length > s->stride)
+        if (length < start + n + 1 || length > s->stride)
             return fail(MUDPT_ARGUMENT, "the sentence of class %d has %d tokens; expected %d to %d", class, length,
-                        2 + n, s->stride);
-        if (c->state.sizes.class_position && (s->name_lengths[class] < 0 || s->name_lengths[class] > length - 2 - n))
+                        start + n + 1, s->stride);
+        if (c->state.sizes.class_position &&
+            (s->name_lengths[class] < 0 || s->name_lengths[class] > length - start - n - 1))
             return fail(MUDPT_ARGUMENT, "the name of class %d has %d tokens; its sentence has room for %d", class,
-                        s->name_lengths[class], length - 2 - n);
+                        s->name_lengths[class], length - start - n - 1);
         for (int k = 0; k < length; k++) {
             int id = s->ids[(size_t)i * (size_t)s->stride + (size_t)k];
-            int placeholder = k >= 1 && k <= n;
+            int placeholder = k >= start && k < start + n;
             if (!placeholder && (id < 0 || id >= config->vocab))
                 return fail(MUDPT_ARGUMENT, "the sentence of class %d has token id %d; the vocabulary has 0 to %d",
                             class, id, config->vocab - 1);
@@ -50,28 +51,41 @@ static int check_sentences(const mudpt_classifier *c, const mudpt_sentences *s) 
 int classifier_keep_sentences(mudpt_classifier *c, const mudpt_sentences *s) {
     int code = check_sentences(c, s);
     if (code) return code;
+    const mudpt_clip_config *config = &c->clip->config;
     size_t count = (size_t)s->templates * (size_t)s->classes;
+    int filled = clip_fills_sentences(config), reads_ends = filled && config->text.pooling == MUDPT_POOL_TOKEN;
     c->templates = s->templates;
+    if (filled) c->stride = config->context;
     for (size_t i = 0; i < count; i++)
         if (s->lengths[i] > c->stride) c->stride = s->lengths[i];
     c->rows = calloc(count * (size_t)c->stride, sizeof(int));
     c->lengths = malloc(count * sizeof(int));
-    if (!c->rows || !c->lengths) return fail_memory(count * (size_t)c->stride * sizeof(int), "the classes' sentences");
+    if (reads_ends) c->ends = malloc(count * sizeof(int));
+    if (!c->rows || !c->lengths || (reads_ends && !c->ends))
+        return fail_memory(count * (size_t)c->stride * sizeof(int), "the classes' sentences");
     for (size_t i = 0; i < count; i++) {
-        c->lengths[i] = s->lengths[i];
-        place_rows(c, s, (int)i, c->rows + i * (size_t)c->stride);
+        int *rows = c->rows + i * (size_t)c->stride;
+        c->lengths[i] = filled ? c->stride : s->lengths[i];
+        if (reads_ends) c->ends[i] = s->lengths[i] - 1;
+        place_rows(c, s, (int)i, rows);
+        for (int k = s->lengths[i]; k < c->lengths[i]; k++) rows[k] = config->pad;
     }
     return MUDPT_OK;
 }
 
 text_sentences classifier_sentences(const mudpt_classifier *c, int template, int first, int count) {
     size_t at = (size_t) template * (size_t)c->classes + (size_t)first;
-    return (text_sentences){count, c->stride, c->lengths + at, c->rows + at * (size_t)c->stride};
+    return (text_sentences){.count = count,
+                            .stride = c->stride,
+                            .lengths = c->lengths + at,
+                            .rows = c->rows + at * (size_t)c->stride,
+                            .both_ways = c->clip->config.no_mask,
+                            .ends = c->ends ? c->ends + at : NULL};
 }
 
 /* Whether what the sentences need of the model has been sent. */
 int classifier_check_tokens(const mudpt_classifier *c) {
-    if (c->clip->config.text == MUDPT_TEXT_NONE)
+    if (c->clip->config.text_side == MUDPT_TEXT_NONE)
         return fail(MUDPT_STATE, "the model was loaded without its text tower; text features must be given");
     size_t count = (size_t)c->templates * (size_t)c->classes;
     for (size_t i = 0; i < count; i++)
@@ -86,7 +100,7 @@ int classifier_check_tokens(const mudpt_classifier *c) {
 /* Whether sizes of a text tower of so many rows can be told at all: take_work and the towers multiply them. */
 int classifier_check_text_rows(const mudpt_classifier *c, const text_sentences *sentences) {
     const mudpt_clip_config *config = &c->clip->config;
-    uint64_t mlp = (uint64_t)config->text_mlp, joined = 3 * (uint64_t)config->text_width;
+    uint64_t mlp = (uint64_t)config->text.mlp, joined = 3 * (uint64_t)config->text.width;
     uint64_t widest = mlp > joined ? mlp : joined;
     if ((uint64_t)text_row_count(sentences) <= SIZE_MAX / sizeof(float) / widest) return MUDPT_OK;
     return fail_memory(SIZE_MAX, "the text tower");
@@ -103,14 +117,14 @@ int classifier_encode_sentences(mudpt_classifier *c, int template, int first, in
     tower_scratch scratch;
     text tower;
     for (int pass = 0; pass < 2; pass++) {
-        tower_take_scratch(&scratch, &memory, all * (size_t)config->text_width, all * (size_t)config->text_mlp);
+        tower_take_scratch(&scratch, &memory, all * (size_t)config->text.width, all * (size_t)config->text.mlp);
         text_open(&tower, &memory, c->clip, &sentences, c->state.text_rows, c->state.sizes.text_depth, 0, &scratch);
         if (pass == 0 && arena_open(&memory, "encoding class names")) return MUDPT_MEMORY;
     }
-    size_t layer = (size_t)c->state.text_rows * (size_t)config->text_width;
+    size_t layer = (size_t)c->state.text_rows * (size_t)config->text.width;
     tower.tower.broken = broken;
     text_forward(&tower, features, c->state.text, c->state.text + layer);
-    if (rows) memcpy(rows, tower.rows, (size_t)count * (size_t)config->text_width * sizeof(float));
+    if (rows) memcpy(rows, tower.rows, (size_t)count * (size_t)config->text.width * sizeof(float));
     arena_close(&memory);
     return MUDPT_OK;
 }

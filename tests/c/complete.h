@@ -61,8 +61,7 @@ static void pictures_backward(picture_tower *p, float *dprompts, const float *df
         return;
     }
     const mudpt_clip *clip = v->clip;
-    gemm_backward(v->rows, dfeatures, &clip->vision_projection, count, 0);
-    layernorm_backward(p->scratch.y, v->rows, v->post_xhat, v->post_rstd, clip->ln_post_gain, count, (int)d, 0);
+    pooling_backward(&v->pooling, p->scratch.y, dfeatures, p->scratch.kv, count);
     tower all = *t;
     all.prompt_row_count = t->rows;
     all.prompt_rows = t->layouts[LAYOUT_ALL].out_of; /* 0, 1, 2 ... */
@@ -84,10 +83,10 @@ typedef struct {
 /* ends [count]: the rows that are read, COMPLETE_SENTENCES only. -> MUDPT_OK, MUDPT_MEMORY */
 static int open_sentences(sentence_tower *p, const mudpt_clip *clip, const text_sentences *s, int prompts, int depth,
                           completeness complete, const int *ends) {
-    size_t rows = (size_t)text_row_count(s), d = (size_t)clip->config.text_width;
+    size_t rows = (size_t)text_row_count(s), d = (size_t)clip->config.text.width;
     *p = (sentence_tower){.memory = {0}};
     for (int pass = 0; pass < 2; pass++) {
-        tower_take_scratch(&p->scratch, &p->memory, rows * d, rows * (size_t)clip->config.text_mlp);
+        tower_take_scratch(&p->scratch, &p->memory, rows * d, rows * (size_t)clip->config.text.mlp);
         if (complete == COMPLETE_START) mudpt_use_device(1);
         text_open(&p->text, &p->memory, clip, s, prompts, depth, TOWER_BACKWARD, &p->scratch);
         mudpt_use_device(0);

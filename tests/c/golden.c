@@ -175,8 +175,8 @@ static void check_fold(golden_case *c, mudpt_classifier *classifier, const mudpt
     int32_t text_depth, text_length, visual_depth, visual_length;
     mudpt_classifier_folded_shape(classifier, &text_depth, &text_length, &visual_depth, &visual_length);
     if (visual_depth < 1) return; /* text prompts alone: nothing to fold */
-    size_t text_row = (size_t)text_length * (size_t)config->text_width;
-    size_t visual_row = (size_t)visual_length * (size_t)config->vision_width;
+    size_t text_row = (size_t)text_length * (size_t)config->text.width;
+    size_t visual_row = (size_t)visual_length * (size_t)config->vision.width;
     float *text = need_bytes((size_t)text_depth * text_row * 4),
           *visual = need_bytes((size_t)visual_depth * visual_row * 4);
     float *logits = need_bytes((size_t)c->count * (size_t)classes * 4);
@@ -380,7 +380,7 @@ static void check_features(const char *folder, const char *name, const golden_ca
     outcome o = {.name = label};
     const mudpt_method method = {.method = "zeroshot"};
     mudpt_classifier *classifier = NULL;
-    size_t counts[2] = {(size_t)first->pictures * (size_t)sizes->vision_width,
+    size_t counts[2] = {(size_t)first->pictures * (size_t)sizes->vision.width,
                         (size_t)first->pictures * (size_t)sizes->embed};
     float *got[2] = {need_bytes(counts[0] * 4), need_bytes(counts[1] * 4)};
     static const char *const names[2] = {"before", "after"};

@@ -79,6 +79,13 @@ static int number_of(const cJSON *object, const char *key) {
     return (int)json_number(object, key, 0);
 }
 
+/* What a tower's configuration says of its blocks; quick_gelu and 1e-5 where it says nothing. */
+static void read_activation(const cJSON *part, mudpt_tower *out) {
+    const char *name = json_text(part, "hidden_act");
+    if (!strcmp(name, "gelu")) out->activation = MUDPT_GELU;
+    out->epsilon = (float)json_number(part, "layer_norm_eps", 0);
+}
+
 /* The architecture from a Hugging Face model folder. */
 static int read_architecture(const char *folder, mudpt_clip_config *out) {
     char path[PATH_BYTES];
@@ -87,19 +94,21 @@ static int read_architecture(const char *folder, mudpt_clip_config *out) {
     const cJSON *vision = json_get(config, "vision_config"), *text = json_get(config, "text_config");
     *out = (mudpt_clip_config){.image = number_of(vision, "image_size"),
                                .patch = number_of(vision, "patch_size"),
-                               .vision_width = number_of(vision, "hidden_size"),
-                               .vision_layers = number_of(vision, "num_hidden_layers"),
-                               .vision_heads = number_of(vision, "num_attention_heads"),
-                               .vision_mlp = number_of(vision, "intermediate_size"),
-                               .text_width = number_of(text, "hidden_size"),
-                               .text_layers = number_of(text, "num_hidden_layers"),
-                               .text_heads = number_of(text, "num_attention_heads"),
-                               .text_mlp = number_of(text, "intermediate_size"),
+                               .vision.width = number_of(vision, "hidden_size"),
+                               .vision.layers = number_of(vision, "num_hidden_layers"),
+                               .vision.heads = number_of(vision, "num_attention_heads"),
+                               .vision.mlp = number_of(vision, "intermediate_size"),
+                               .text.width = number_of(text, "hidden_size"),
+                               .text.layers = number_of(text, "num_hidden_layers"),
+                               .text.heads = number_of(text, "num_attention_heads"),
+                               .text.mlp = number_of(text, "intermediate_size"),
                                .embed = number_of(config, "projection_dim"),
                                .context = number_of(text, "max_position_embeddings"),
                                .vocab = number_of(text, "vocab_size"),
                                .storage = -1,
                                .precision = report.fast ? MUDPT_FAST : MUDPT_HIGH};
+    read_activation(vision, &out->vision);
+    read_activation(text, &out->text);
     for (int c = 0; c < 3; c++) {
         out->mean[c] = (float)cJSON_GetNumberValue(cJSON_GetArrayItem(json_get(preprocessor, "image_mean"), c));
         out->std[c] = (float)cJSON_GetNumberValue(cJSON_GetArrayItem(json_get(preprocessor, "image_std"), c));

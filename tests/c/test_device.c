@@ -21,7 +21,7 @@ static int take_and_lose(int call, const void *a, const void *b, const void *c) 
     asked[call]++;
     if (call == DEVICE_PRODUCT) return DEVICE_NO;
     const tower *t = a;
-    asked_for_text += t->width == odd_config.text_width;
+    asked_for_text += t->width == odd_config.text.width;
     if (declines) return DEVICE_NO;
     size_t floats = (size_t)t->rows * (size_t)t->width;
     int slot = 0;

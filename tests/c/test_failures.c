@@ -122,13 +122,13 @@ static void send_with_retries(mudpt_clip *clip, const char *name, int dtype, con
 /* A model of two layers, whose first block is int8, and its token rows one by one. */
 static void load(int storage, int precision) {
     mudpt_clip_config c = odd_config;
-    c.vision_layers = c.text_layers = 1;
+    c.vision.layers = c.text.layers = 1;
     c.storage = storage;
     c.precision = precision;
-    c.text = MUDPT_TEXT_ROWS;
+    c.text_side = MUDPT_TEXT_ROWS;
     mudpt_clip *clip = NULL;
     TRY(mudpt_clip_create(&c, &clip));
-    int side = c.image / c.patch, dv = c.vision_width, dt = c.text_width;
+    int side = c.image / c.patch, dv = c.vision.width, dt = c.text.width;
     const struct {
         const char *name;
         int32_t shape[4];
@@ -151,7 +151,7 @@ static void load(int storage, int precision) {
     for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++)
         send_with_retries(clip, tensors[i].name, MUDPT_F32, tensors[i].shape, tensors[i].dims);
     for (int tower = 0; tower < 2; tower++) {
-        int d = tower ? dt : dv, mlp = tower ? c.text_mlp : c.vision_mlp, type = tower ? MUDPT_F32 : MUDPT_I8;
+        int d = tower ? dt : dv, mlp = tower ? c.text.mlp : c.vision.mlp, type = tower ? MUDPT_F32 : MUDPT_I8;
         const struct {
             const char *leaf;
             int32_t shape[2];

@@ -83,7 +83,7 @@ static int open_setting(setting *s, mudpt_clip *clip, const mudpt_clip_config *c
     snprintf(s->name, sizeof s->name,
              "%s text %dx%d visual %dx%d fusion %d position %d specific %d, %d classes, batch %d, width %d", m->method,
              m->text_depth, m->text_length, m->visual_depth, m->visual_length, m->layer0_fusion, m->class_position,
-             m->class_specific, classes, count, config->vision_width);
+             m->class_specific, classes, count, config->vision.width);
     s->classes = classes;
     s->count = count;
     make_sentences(&sentences, config, m->text_length, classes, 1, v->with_names);
@@ -216,7 +216,7 @@ static void check_missing_layers(mudpt_clip *clip, const mudpt_clip_config *conf
         for (int i = 0; i < mudpt_classifier_parameters(s.classifier); i++) {
             mudpt_classifier_parameter(s.classifier, i, &p);
             if (p.dims != 3) continue;
-            int layers = *p.name == 't' ? config->text_layers : config->vision_layers, row = p.count / p.shape[0];
+            int layers = *p.name == 't' ? config->text.layers : config->vision.layers, row = p.count / p.shape[0];
             for (int k = 0; k < p.count; k++)
                 if ((k / row < layers - 1) != (p.gradient[k] != 0)) {
                     CHECK(0, "%s: %s[%d] has the gradient %g", s.name, p.name, k / row, p.gradient[k]);
@@ -392,6 +392,26 @@ static void check_sgd(mudpt_clip *clip, const mudpt_clip_config *config, const v
     close_setting(&s);
 }
 
+/* The rest of CLIP's family under every method; which of its variants depends on the model. */
+static void check_family(void) {
+    for (int f = 0; f < FAMILY; f++) {
+        mudpt_clip *clip = tiny_clip(&family_configs[f], 300 + (uint64_t)f);
+        CHECK(clip != NULL, "model %d of the family: %s", f, mudpt_last_error());
+        const char *last = "";
+        for (int v = 0, k = 0; clip && v < VARIANTS; v++) {
+            const char *name = variants[v].method.method;
+            k = strcmp(name, last) ? 0 : k + 1;
+            last = name;
+            if (k % 4 != f) continue;
+            check_gradients(clip, &family_configs[f], &variants[v], 3, 2);
+            check_batches(clip, &family_configs[f], &variants[v]);
+            check_threads(clip, &family_configs[f], &variants[v]);
+        }
+        if (clip) check_missing_layers(clip, &family_configs[f]);
+        mudpt_clip_free(clip);
+    }
+}
+
 int main(void) {
     static const mudpt_clip_config *const configs[] = {&odd_config, &wide_config};
     check_complete();
@@ -409,5 +429,6 @@ int main(void) {
         check_missing_layers(clip, configs[c]);
         mudpt_clip_free(clip);
     }
+    check_family();
     return check_report();
 }

@@ -9,13 +9,13 @@
 #include "base/rng.h"
 #include "check.h"
 #include "kernel_data.h"
+#include "kernels/activation.h"
 #include "kernels/attention.h"
 #include "kernels/exp.h"
 #include "kernels/gemm.h"
 #include "kernels/layernorm.h"
 #include "kernels/naive.h"
 #include "kernels/panels.h"
-#include "kernels/quickgelu.h"
 #include "kernels/softmax.h"
 #include "mudpt.h"
 
@@ -274,42 +274,85 @@ static void test_softmax(void) {
     }
 }
 
-static void test_quickgelu(void) {
+static const char *const activations[] = {
+    [MUDPT_QUICK_GELU] = "quickgelu", [MUDPT_GELU] = "gelu", [MUDPT_GELU_TANH] = "gelu_tanh"};
+
+static void test_activation(int kind) {
+    const char *name = activations[kind];
     size_t sizes[] = {0, 1, 2, 3, 4, 5, 7, 63, 66, 16383, 16385, 40000};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         size_t count = sizes[i];
         float *x = random_floats(count), *dy = random_floats(count), *y = floats(count), *want = floats(count);
         for (size_t j = 0; j < count; j++) x[j] *= j % 7 == 0 ? 30 : 3;
-        quickgelu_forward(y, x, count);
-        naive_quickgelu_forward(want, x, count);
-        check_close("quickgelu_forward", y, want, count, 3e-7);
-        quickgelu_backward(y, dy, x, count);
-        naive_quickgelu_backward(want, dy, x, count);
-        check_close("quickgelu_backward", y, want, count, 1e-6);
-        quickgelu_backward(dy, dy, x, count);
-        CHECK(same_bits(dy, y, count), "quickgelu_backward in place");
-        quickgelu_forward(y, x, count);
-        quickgelu_forward(x, x, count);
-        CHECK(same_bits(x, y, count), "quickgelu_forward in place");
+        activation_forward(kind, y, x, count);
+        naive_activation_forward(kind, want, x, count);
+        check_close(name, y, want, count, 3e-7);
+        activation_backward(kind, y, dy, x, count);
+        naive_activation_backward(kind, want, dy, x, count);
+        check_close(name, y, want, count, 1e-6);
+        activation_backward(kind, dy, dy, x, count);
+        CHECK(same_bits(dy, y, count), "%s backward in place", name);
+        activation_forward(kind, y, x, count);
+        activation_forward(kind, x, x, count);
+        CHECK(same_bits(x, y, count), "%s forward in place", name);
         free(x);
         free(dy);
         free(y);
         free(want);
     }
     float x[7] = {0, 1, NAN, 2, -200, 200, NAN}, dy[7] = {1, NAN, 1, 1, 1, 1, 1}, y[7];
-    quickgelu_forward(y, x, 7);
-    CHECK(y[2] != y[2] && y[6] != y[6] && !any_nan(y, 2) && !any_nan(y + 3, 3), "quickgelu_forward and NaN");
-    CHECK(fabsf(y[4]) < 1e-30f && y[5] == 200, "quickgelu far out: %g, %g", y[4], y[5]);
-    quickgelu_backward(y, dy, x, 7);
-    CHECK(y[1] != y[1] && y[2] != y[2] && y[6] != y[6] && y[3] == y[3], "quickgelu_backward and NaN");
-    CHECK(fabsf(y[4]) < 1e-30f && y[5] == 1, "quickgelu's derivative far out: %g, %g", y[4], y[5]);
+    activation_forward(kind, y, x, 7);
+    CHECK(y[2] != y[2] && y[6] != y[6] && !any_nan(y, 2) && !any_nan(y + 3, 3), "%s forward and NaN", name);
+    CHECK(fabsf(y[4]) < 1e-30f && y[5] == 200, "%s far out: %g, %g", name, y[4], y[5]);
+    activation_backward(kind, y, dy, x, 7);
+    CHECK(y[1] != y[1] && y[2] != y[2] && y[6] != y[6] && y[3] == y[3], "%s backward and NaN", name);
+    CHECK(fabsf(y[4]) < 1e-30f && y[5] == 1, "%s's derivative far out: %g, %g", name, y[4], y[5]);
+    float huge[4] = {-1e30f, 1e30f, -INFINITY, INFINITY};
+    activation_forward(kind, y, huge, 4);
+    CHECK(fabsf(y[0]) < 1e-5f && y[1] == 1e30f && !isfinite(y[2]) && !isfinite(y[3]), "%s of what is huge", name);
+    activation_backward(kind, y, dy + 2, huge, 2);
+    CHECK(fabsf(y[0]) < 1e-5f && y[1] == 1, "%s's derivative at what is huge: %g, %g", name, y[0], y[1]);
     /* Finite differences of the naive twin. */
     for (float at = -6; at < 6; at += 0.37f) {
         float two[2] = {at - 1e-2f, at + 1e-2f}, one = 1, derivative;
-        naive_quickgelu_forward(two, two, 2);
-        naive_quickgelu_backward(&derivative, &one, &at, 1);
-        CHECK_CLOSE(derivative, (two[1] - two[0]) / 2e-2, 2e-4, "quickgelu's derivative at %g", at);
+        naive_activation_forward(kind, two, two, 2);
+        naive_activation_backward(kind, &derivative, &one, &at, 1);
+        CHECK_CLOSE(derivative, (two[1] - two[0]) / 2e-2, 2e-4, "%s's derivative at %g", name, at);
     }
+}
+
+/* Both GELUs and their derivatives, in double. */
+static double exact_gelu(int kind, double x, int derivative) {
+    const double root = sqrt(2 / 3.14159265358979323846);
+    double z = 2 * root * (x + 0.044715 * x * x * x), rise = 2 * root * (1 + 3 * 0.044715 * x * x);
+    double share = kind == MUDPT_GELU ? 0.5 * erfc(-x / sqrt(2)) : 1 / (1 + exp(-z));
+    double slope = kind == MUDPT_GELU ? exp(-x * x / 2) * root / 2 : rise * share / (1 + exp(z));
+    return derivative ? share + x * slope : x * share;
+}
+
+/* What kernels/activation.h says of them, on a quarter of a million places. */
+static void test_gelu_error(void) {
+    enum { PLACES = 1 << 18 };
+    float *x = floats(PLACES), *y = floats(PLACES), *ones = floats(PLACES);
+    for (int i = 0; i < PLACES; i++) {
+        x[i] = 24.0f * (float)i / PLACES - 12;
+        ones[i] = 1;
+    }
+    for (int kind = MUDPT_GELU; kind <= MUDPT_GELU_TANH; kind++)
+        for (int derivative = 0; derivative < 2; derivative++) {
+            double worst = 0;
+            if (derivative) activation_backward(kind, y, ones, x, PLACES);
+            else activation_forward(kind, y, x, PLACES);
+            for (int i = 0; i < PLACES; i++) {
+                double right = exact_gelu(kind, x[i], derivative),
+                       allowed = derivative || x[i] < 4 ? 2e-7 : 8e-8 * right;
+                worst = fmax(worst, fabs(y[i] - right) / allowed);
+            }
+            CHECK(worst <= 1, "%s%s is off by %g of what it may", activations[kind], derivative ? "'" : "", worst);
+        }
+    free(x);
+    free(y);
+    free(ones);
 }
 
 static void test_layernorm(void) {
@@ -320,8 +363,9 @@ static void test_layernorm(void) {
         float *y = floats(count), *xhat = floats(count), *rstd = floats(rows), *dx = random_floats(count);
         float *y2 = floats(count), *xhat2 = floats(count), *rstd2 = floats(rows), *dx2 = copy_of(dx, count);
         for (size_t i = 0; i < count; i++) x[i] = x[i] * 3 + 1;
-        naive_layernorm_forward(y2, xhat2, rstd2, x, gain, bias, rows, d);
-        layernorm_forward(y, xhat, rstd, x, gain, bias, rows, d);
+        float epsilon = d % 2 ? LAYERNORM_EPSILON : 0.01f;
+        naive_layernorm_forward(y2, xhat2, rstd2, x, gain, bias, rows, d, epsilon);
+        layernorm_forward(y, xhat, rstd, x, gain, bias, rows, d, epsilon);
         double tolerance = d == 1 ? 1e-3 : 1e-5; /* one value: nothing is left but rounding, times 316 */
         check_close("layernorm_forward y", y, y2, count, tolerance);
         check_close("layernorm_forward xhat", xhat, xhat2, count, tolerance);
@@ -338,9 +382,9 @@ static void test_layernorm(void) {
         check_close("layernorm_backward_parameters gain", dgain, dgain2, (size_t)d, 1e-5);
         check_close("layernorm_backward_parameters bias", dbias, dbias2, (size_t)d, 1e-5);
         /* Without what backward needs, and in place. */
-        layernorm_forward(y2, NULL, NULL, x, gain, bias, rows, d);
+        layernorm_forward(y2, NULL, NULL, x, gain, bias, rows, d, epsilon);
         CHECK(same_bits(y, y2, count), "layernorm_forward without xhat");
-        layernorm_forward(x, NULL, NULL, x, gain, bias, rows, d);
+        layernorm_forward(x, NULL, NULL, x, gain, bias, rows, d, epsilon);
         CHECK(same_bits(y, x, count), "layernorm_forward in place");
         layernorm_backward(dx, dy, xhat, rstd, gain, rows, d, 0);
         layernorm_backward(dy, dy, xhat, rstd, gain, rows, d, 0);
@@ -354,7 +398,7 @@ static void test_layernorm(void) {
     for (int i = 0; i < 3 * D; i++) x[i] = (float)i;
     for (int i = 0; i < D; i++) gain[i] = 1, bias[i] = 0;
     x[D + 8] = NAN;
-    layernorm_forward(y, xhat, rstd, x, gain, bias, 3, D);
+    layernorm_forward(y, xhat, rstd, x, gain, bias, 3, D, LAYERNORM_EPSILON);
     CHECK(all_nan(y + D, D) && !any_nan(y, D) && !any_nan(y + 2 * D, D), "layernorm_forward and NaN");
 }
 
@@ -363,7 +407,7 @@ static double layernorm_loss(const float *x, const float *gain, const float *bia
                              int d) {
     float *y = floats((size_t)rows * d);
     double loss = 0;
-    naive_layernorm_forward(y, NULL, NULL, x, gain, bias, rows, d);
+    naive_layernorm_forward(y, NULL, NULL, x, gain, bias, rows, d, LAYERNORM_EPSILON);
     for (int i = 0; i < rows * d; i++) loss += (double)weights[i] * y[i];
     free(y);
     return loss;
@@ -374,7 +418,7 @@ static void test_layernorm_differences(void) {
     float *x = random_floats(ROWS * D), *gain = random_floats(D), *bias = random_floats(D),
           *dy = random_floats(ROWS * D);
     float y[ROWS * D], xhat[ROWS * D], rstd[ROWS], dx[ROWS * D], dgain[D] = {0}, dbias[D] = {0};
-    naive_layernorm_forward(y, xhat, rstd, x, gain, bias, ROWS, D);
+    naive_layernorm_forward(y, xhat, rstd, x, gain, bias, ROWS, D, LAYERNORM_EPSILON);
     naive_layernorm_backward(dx, dy, xhat, rstd, gain, ROWS, D, 0);
     naive_layernorm_backward_parameters(dgain, dbias, dy, xhat, ROWS, D);
     struct {
@@ -467,7 +511,8 @@ static size_t run_all(float *results) {
         at += ROWS * IN;
         gemm_dense(results + at, IN, dy, 1, OUT, x, IN, 1, OUT, IN, ROWS, 0);
         at += OUT * IN;
-        layernorm_forward(results + at, results + at + ROWS * IN, results + at + 2 * ROWS * IN, x, x, x + IN, ROWS, IN);
+        layernorm_forward(results + at, results + at + ROWS * IN, results + at + 2 * ROWS * IN, x, x, x + IN, ROWS, IN,
+                          LAYERNORM_EPSILON);
         layernorm_backward(results + at + 2 * ROWS * IN + ROWS, x, results + at + ROWS * IN,
                            results + at + 2 * ROWS * IN, x, ROWS, IN, 0);
         float *hat = results + at + ROWS * IN;
@@ -475,9 +520,9 @@ static size_t run_all(float *results) {
         memset(results + at, 0, sizeof(float) * 2 * IN);
         layernorm_backward_parameters(results + at, results + at + IN, x, hat, ROWS, IN);
         at += 2 * IN;
-        quickgelu_forward(results + at, x, ROWS * IN);
+        activation_forward(MUDPT_QUICK_GELU, results + at, x, ROWS * IN);
         at += ROWS * IN;
-        quickgelu_backward(results + at, x, x, ROWS * IN);
+        activation_backward(MUDPT_QUICK_GELU, results + at, x, x, ROWS * IN);
         at += ROWS * IN;
         free_weight(&w);
         free(x);
@@ -523,7 +568,8 @@ static void test_alone(void) {
     test_int8();
     test_exp();
     test_softmax();
-    test_quickgelu();
+    for (int kind = MUDPT_QUICK_GELU; kind <= MUDPT_GELU_TANH; kind++) test_activation(kind);
+    test_gelu_error();
     test_layernorm();
     test_layernorm_differences();
     test_gemm();

@@ -44,23 +44,23 @@ static mudpt_clip *broken_clip(const char *broken, double mean, double deviation
         list[count].name = names[count];                                                                               \
         memcpy(list[count++].shape, (int32_t[5]){__VA_ARGS__}, sizeof list->shape);                                    \
     } while (0)
-    ADD("visual.conv1.weight", c->vision_width, 3, c->patch, c->patch);
-    ADD("visual.class_embedding", c->vision_width);
-    ADD("visual.positional_embedding", 1 + side * side, c->vision_width);
-    ADD("visual.ln_pre.weight", c->vision_width);
-    ADD("visual.ln_pre.bias", c->vision_width);
-    ADD("visual.ln_post.weight", c->vision_width);
-    ADD("visual.ln_post.bias", c->vision_width);
-    ADD("visual.proj", c->vision_width, c->embed);
-    ADD("token_embedding.weight", c->vocab, c->text_width);
-    ADD("positional_embedding", c->context, c->text_width);
-    ADD("ln_final.weight", c->text_width);
-    ADD("ln_final.bias", c->text_width);
-    ADD("text_projection", c->text_width, c->embed);
+    ADD("visual.conv1.weight", c->vision.width, 3, c->patch, c->patch);
+    ADD("visual.class_embedding", c->vision.width);
+    ADD("visual.positional_embedding", 1 + side * side, c->vision.width);
+    ADD("visual.ln_pre.weight", c->vision.width);
+    ADD("visual.ln_pre.bias", c->vision.width);
+    ADD("visual.ln_post.weight", c->vision.width);
+    ADD("visual.ln_post.bias", c->vision.width);
+    ADD("visual.proj", c->vision.width, c->embed);
+    ADD("token_embedding.weight", c->vocab, c->text.width);
+    ADD("positional_embedding", c->context, c->text.width);
+    ADD("ln_final.weight", c->text.width);
+    ADD("ln_final.bias", c->text.width);
+    ADD("text_projection", c->text.width, c->embed);
     ADD("logit_scale", 0);
     for (int tower = 0; tower < 2; tower++)
-        for (int l = 0; l < (tower ? c->text_layers : c->vision_layers); l++) {
-            int d = tower ? c->text_width : c->vision_width, mlp = tower ? c->text_mlp : c->vision_mlp;
+        for (int l = 0; l < (tower ? c->text.layers : c->vision.layers); l++) {
+            int d = tower ? c->text.width : c->vision.width, mlp = tower ? c->text.mlp : c->vision.mlp;
             char name[96];
 #define LEAF(leaf) (snprintf(name, sizeof name, "%stransformer.resblocks.%d.%s", tower ? "" : "visual.", l, leaf), name)
             ADD(LEAF("attn.in_proj_weight"), 3 * d, d);
@@ -94,9 +94,9 @@ static void check_weights(void) {
         {"visual.ln_pre.weight", 3e38, 0, "enters the image tower's first layer"},
         {"visual.transformer.resblocks.0.mlp.c_fc.weight", 3e38, 0, "comes out of layer 0 of the image tower"},
         {"visual.transformer.resblocks.1.mlp.c_proj.weight", 3e38, 0, "comes out of layer 1 of the image tower"},
-        {"visual.proj", 0, 3e37, "comes out of the image tower's projection"},
+        {"visual.proj", 0, 3e37, "comes out of the image tower's pooling or projection"},
         {"transformer.resblocks.2.mlp.c_fc.weight", 3e38, 0, "comes out of layer 2 of the text tower, of 0 to 2"},
-        {"text_projection", 0, 3e37, "comes out of the text tower's projection"},
+        {"text_projection", 0, 3e37, "comes out of the text tower's pooling or projection"},
     };
     const mudpt_method zeroshot = {.method = "zeroshot"}, mudpt = {"mudpt", 2, 2, 2, 2, 1, 0, 0};
     const int32_t labels[] = {0, 1};
@@ -216,8 +216,8 @@ static void check_sizes(mudpt_clip *clip) {
     mudpt_clip *none = NULL;
     mudpt_classifier *classifier = NULL;
     mudpt_clip_config config = odd_config;
-    config.vision_width = 8192;
-    config.vision_heads = 8;
+    config.vision.width = 8192;
+    config.vision.heads = 8;
     config.image = config.patch = 1024;
     CHECK(mudpt_clip_create(&config, &none) == MUDPT_MODEL && !none, "a patch embedding of 103 GB");
     enum { MANY = 100000, N = 1000 };

@@ -14,7 +14,7 @@ enum { PROMPTS = 3, SENTENCES = 5 };
 
 static mudpt_clip_config deep_config(void) {
     mudpt_clip_config config = odd_config;
-    config.vision_layers = config.text_layers = 4;
+    config.vision.layers = config.text.layers = 4;
     return config;
 }
 
@@ -35,7 +35,7 @@ static void run_picture(const mudpt_clip *clip, int depth, completeness complete
     picture_tower p;
     random_state = 5;
     float *pixels = random_values((size_t)(3 * c->image * c->image), 0, 1);
-    float *prompts = random_values((size_t)(depth * PROMPTS * c->vision_width), 0, 0.5);
+    float *prompts = random_values((size_t)(depth * PROMPTS * c->vision.width), 0, 0.5);
     float *dfeatures = random_values((size_t)c->embed, 0, 1);
     CHECK(open_pictures(&p, clip, PROMPTS, depth, 1, complete) == MUDPT_OK, "%s", mudpt_last_error());
     vision_forward(&p.vision, features, pixels, prompts, 1);
@@ -58,7 +58,7 @@ static void check_pictures(const mudpt_clip *clip) {
         {"prompt rows that are replaced", 4, COMPLETE_PROMPT_ROWS, 0},
         {"the first block's backward", 1, COMPLETE_FIRST_BACKWARD, 1},
     };
-    size_t e = (size_t)clip->config.embed, layer = (size_t)PROMPTS * (size_t)clip->config.vision_width;
+    size_t e = (size_t)clip->config.embed, layer = (size_t)PROMPTS * (size_t)clip->config.vision.width;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t count = layer * (size_t)cases[i].depth;
         float *features[2], *dprompts[2];
@@ -91,14 +91,14 @@ static text_sentences sentences(int *rows, int *lengths) {
         lengths[k] = length;
         for (int i = length; i < CONTEXT; i++) row[i] = (k + i) % 11; /* whatever stands behind */
     }
-    return (text_sentences){SENTENCES, CONTEXT, lengths, rows};
+    return (text_sentences){.count = SENTENCES, .stride = CONTEXT, .lengths = lengths, .rows = rows};
 }
 
 /* Features [SENTENCES, e], and gradients of the first layer's prompts and of the others. */
 static void run_sentences(const mudpt_clip *clip, const text_sentences *s, int depth, completeness complete,
                           const int *ends, float *features, float *dprompts, int *prefix) {
     const mudpt_clip_config *c = &clip->config;
-    size_t layer = (size_t)(PROMPTS * c->text_width);
+    size_t layer = (size_t)(PROMPTS * c->text.width);
     sentence_tower p;
     random_state = 6;
     float *prompts = random_values(layer * (size_t)depth, 0, 0.5);
@@ -113,7 +113,7 @@ static void run_sentences(const mudpt_clip *clip, const text_sentences *s, int d
 }
 
 static void check_sentences(mudpt_clip *clip) {
-    size_t e = (size_t)clip->config.embed, d = (size_t)clip->config.text_width;
+    size_t e = (size_t)clip->config.embed, d = (size_t)clip->config.text.width;
     int rows[SENTENCES * CONTEXT], apart[SENTENCES * CONTEXT], lengths[SENTENCES], ends[SENTENCES], whole[SENTENCES];
     text_sentences ragged = sentences(rows, lengths), padded = ragged, unshared = ragged;
     for (int k = 0; k < SENTENCES; k++) {

@@ -61,9 +61,9 @@ static int send_linear(mudpt_clip *clip, const char *weight, const char *bias, i
     return code ? code : send_random(clip, bias, 0, 0.1, SHAPE(out));
 }
 
-static int send_tower(mudpt_clip *clip, const char *prefix, int layers, int width, int mlp) {
-    int code = MUDPT_OK;
-    for (int l = 0; l < layers && !code; l++) {
+static int send_tower(mudpt_clip *clip, const char *prefix, const mudpt_tower *t) {
+    int code = MUDPT_OK, width = t->width, mlp = t->mlp;
+    for (int l = 0; l < t->layers && !code; l++) {
         char a[96], b[96];
 #define NAME(to, leaf) (snprintf(to, sizeof to, "%sresblocks.%d.%s", prefix, l, leaf), to)
         code = send_linear(clip, NAME(a, "attn.in_proj_weight"), NAME(b, "attn.in_proj_bias"), 3 * width, width);
@@ -73,28 +73,50 @@ static int send_tower(mudpt_clip *clip, const char *prefix, int layers, int widt
         if (!code) code = send_linear(clip, NAME(a, "mlp.c_fc.weight"), NAME(b, "mlp.c_fc.bias"), mlp, width);
         if (!code) code = send_linear(clip, NAME(a, "mlp.c_proj.weight"), NAME(b, "mlp.c_proj.bias"), width, mlp);
         if (!code) code = send_norm(clip, NAME(a, "ln_2"), width);
+        if (!code && t->layer_scale) code = send_random(clip, NAME(a, "ls_1.gamma"), 0.7, 0.3, SHAPE(width));
+        if (!code && t->layer_scale) code = send_random(clip, NAME(a, "ls_2.gamma"), 0.7, 0.3, SHAPE(width));
 #undef NAME
     }
     return code;
 }
 
+/* The head of attention pooling. */
+static int send_pool(mudpt_clip *clip, int width, int mlp) {
+#define POOL(leaf) "visual.attn_pool." leaf
+    int code = send_random(clip, POOL("probe"), 0, 1, SHAPE(1, 1, width));
+    if (!code) code = send_linear(clip, POOL("attn.in_proj_weight"), POOL("attn.in_proj_bias"), 3 * width, width);
+    if (!code) code = send_linear(clip, POOL("attn.out_proj.weight"), POOL("attn.out_proj.bias"), width, width);
+    if (!code) code = send_norm(clip, POOL("layernorm"), width);
+    if (!code) code = send_linear(clip, POOL("mlp.c_fc.weight"), POOL("mlp.c_fc.bias"), mlp, width);
+    if (!code) code = send_linear(clip, POOL("mlp.c_proj.weight"), POOL("mlp.c_proj.bias"), width, mlp);
+#undef POOL
+    return code;
+}
+
 /* Every tensor of a model in OpenAI's names. -> MUDPT_OK or what the library answered */
 static int send_all(mudpt_clip *clip, const mudpt_clip_config *c) {
-    int side = c->image / c->patch;
+    int side = c->image / c->patch, d_v = c->vision.width, d_t = c->text.width;
     int code = send_random(clip, "visual.conv1.weight", 0, 1 / sqrt(3.0 * c->patch * c->patch),
-                           SHAPE(c->vision_width, 3, c->patch, c->patch));
-    if (!code) code = send_random(clip, "visual.class_embedding", 0, 0.5, SHAPE(c->vision_width));
-    if (!code) code = send_random(clip, "visual.positional_embedding", 0, 0.4, SHAPE(1 + side * side, c->vision_width));
-    if (!code) code = send_norm(clip, "visual.ln_pre", c->vision_width);
-    if (!code) code = send_tower(clip, "visual.transformer.", c->vision_layers, c->vision_width, c->vision_mlp);
-    if (!code) code = send_norm(clip, "visual.ln_post", c->vision_width);
-    if (!code) code = send_random(clip, "visual.proj", 0, 1 / sqrt(c->vision_width), SHAPE(c->vision_width, c->embed));
-    if (!code) code = send_random(clip, "token_embedding.weight", 0, 0.4, SHAPE(c->vocab, c->text_width));
-    if (!code) code = send_random(clip, "positional_embedding", 0, 0.2, SHAPE(c->context, c->text_width));
-    if (!code) code = send_tower(clip, "transformer.", c->text_layers, c->text_width, c->text_mlp);
-    if (!code) code = send_norm(clip, "ln_final", c->text_width);
-    if (!code) code = send_random(clip, "text_projection", 0, 1 / sqrt(c->text_width), SHAPE(c->text_width, c->embed));
+                           SHAPE(d_v, 3, c->patch, c->patch));
+    if (!code && c->patch_bias) code = send_random(clip, "visual.conv1.bias", 0, 0.3, SHAPE(d_v));
+    if (!code && !c->no_class) code = send_random(clip, "visual.class_embedding", 0, 0.5, SHAPE(d_v));
+    if (!code) code = send_random(clip, "visual.positional_embedding", 0, 0.4, SHAPE(!c->no_class + side * side, d_v));
+    if (!code && !c->no_pre_norm) code = send_norm(clip, "visual.ln_pre", d_v);
+    if (!code) code = send_tower(clip, "visual.transformer.", &c->vision);
+    if (!code) code = send_norm(clip, "visual.ln_post", d_v);
+    if (!code && c->vision.pooling == MUDPT_POOL_ATTENTION) code = send_pool(clip, d_v, c->pool_mlp);
+    if (!code && !c->vision.no_projection)
+        code = send_random(clip, "visual.proj", 0, 1 / sqrt(d_v), SHAPE(d_v, c->embed));
+    if (!code && c->vision.projection_bias) code = send_random(clip, "visual.proj_bias", 0, 0.3, SHAPE(c->embed));
+    if (!code) code = send_random(clip, "token_embedding.weight", 0, 0.4, SHAPE(c->vocab, d_t));
+    if (!code) code = send_random(clip, "positional_embedding", 0, 0.2, SHAPE(c->context, d_t));
+    if (!code) code = send_tower(clip, "transformer.", &c->text);
+    if (!code) code = send_norm(clip, "ln_final", d_t);
+    if (!code && !c->text.no_projection)
+        code = send_random(clip, "text_projection", 0, 1 / sqrt(d_t), SHAPE(d_t, c->embed));
+    if (!code && c->text.projection_bias) code = send_random(clip, "text_projection.bias", 0, 0.3, SHAPE(c->embed));
     if (!code) code = send_random(clip, "logit_scale", 2.0, 0, (const int32_t[]){0});
+    if (!code && c->logit_bias) code = send_random(clip, "logit_bias", -3, 0, SHAPE(1));
     return code;
 }
 
@@ -113,14 +135,14 @@ static mudpt_clip *tiny_clip(const mudpt_clip_config *config, uint64_t seed) {
 /* Widths that are no powers of two, a ragged MLP, towers of different depth. */
 static const mudpt_clip_config odd_config = {.image = 24,
                                              .patch = 8,
-                                             .vision_width = 48,
-                                             .vision_layers = 2,
-                                             .vision_heads = 3,
-                                             .vision_mlp = 88,
-                                             .text_width = 40,
-                                             .text_layers = 3,
-                                             .text_heads = 2,
-                                             .text_mlp = 56,
+                                             .vision.width = 48,
+                                             .vision.layers = 2,
+                                             .vision.heads = 3,
+                                             .vision.mlp = 88,
+                                             .text.width = 40,
+                                             .text.layers = 3,
+                                             .text.heads = 2,
+                                             .text.mlp = 56,
                                              .embed = 20,
                                              .context = 24,
                                              .vocab = 53,
@@ -131,20 +153,113 @@ static const mudpt_clip_config odd_config = {.image = 24,
 /* The deeper tower is the other one; one head, and many. */
 static const mudpt_clip_config wide_config = {.image = 18,
                                               .patch = 6,
-                                              .vision_width = 64,
-                                              .vision_layers = 3,
-                                              .vision_heads = 1,
-                                              .vision_mlp = 72,
-                                              .text_width = 128,
-                                              .text_layers = 2,
-                                              .text_heads = 32,
-                                              .text_mlp = 40,
+                                              .vision.width = 64,
+                                              .vision.layers = 3,
+                                              .vision.heads = 1,
+                                              .vision.mlp = 72,
+                                              .text.width = 128,
+                                              .text.layers = 2,
+                                              .text.heads = 32,
+                                              .text.mlp = 40,
                                               .embed = 32,
                                               .context = 20,
                                               .vocab = 31,
                                               .storage = MUDPT_F32,
                                               .mean = {0.5f, 0.5f, 0.5f},
                                               .std = {0.25f, 0.25f, 0.25f}};
+
+/* What CLIP's family has beside CLIP, every piece in at least one of these. */
+enum { FAMILY = 4 };
+static const mudpt_clip_config family_configs[FAMILY] = {
+    /* SigLIP's kind, but deeper: a pooling head, nothing in front, sentences that are filled up */
+    {.image = 26, /* of which a border is not seen */
+     .patch = 8,
+     .vision = {.width = 24,
+                .layers = 2,
+                .heads = 2,
+                .mlp = 40,
+                .activation = MUDPT_GELU_TANH,
+                .epsilon = 1e-6f,
+                .pooling = MUDPT_POOL_ATTENTION,
+                .no_projection = 1},
+     .text = {.width = 40,
+              .layers = 3,
+              .heads = 2,
+              .mlp = 56,
+              .activation = MUDPT_GELU_TANH,
+              .epsilon = 1e-6f,
+              .pooling = MUDPT_POOL_LAST,
+              .projection_bias = 1},
+     .embed = 24,
+     .context = 19,
+     .vocab = 53,
+     .patch_bias = 1,
+     .no_class = 1,
+     .no_pre_norm = 1,
+     .pool_heads = 3,
+     .pool_mlp = 32,
+     .pool_activation = MUDPT_GELU,
+     .no_mask = 1,
+     .pad = 1,
+     .no_start = 1,
+     .logit_bias = 1,
+     .std = {1, 1, 1}},
+    /* Perception Encoder's kind: rotary positions, CLS among what the head reads */
+    {.image = 24,
+     .patch = 6,
+     .vision = {.width = 48,
+                .layers = 3,
+                .heads = 4,
+                .mlp = 72,
+                .activation = MUDPT_GELU,
+                .layer_scale = 1,
+                .pooling = MUDPT_POOL_ATTENTION,
+                .projection_bias = 1},
+     .text = {.width = 32, .layers = 2, .heads = 2, .mlp = 40, .activation = MUDPT_GELU},
+     .embed = 20,
+     .context = 24,
+     .vocab = 53,
+     .rope = 100,
+     .pool_heads = 2,
+     .pool_mlp = 40,
+     .std = {1, 1, 1}},
+    /* CLIPA's kind: the mean of the patches beside a CLS, sentences read at their end among rows of padding */
+    {.image = 18,
+     .patch = 6,
+     .vision = {.width = 32,
+                .layers = 3,
+                .heads = 2,
+                .mlp = 24,
+                .activation = MUDPT_GELU,
+                .epsilon = 1e-3f,
+                .pooling = MUDPT_POOL_MEAN},
+     .text = {.width = 24,
+              .layers = 2,
+              .heads = 1,
+              .mlp = 48,
+              .activation = MUDPT_GELU_TANH,
+              .layer_scale = 1,
+              .no_projection = 1},
+     .embed = 24,
+     .context = 20,
+     .vocab = 31,
+     .no_pre_norm = 1,
+     .norm_after_pool = 1,
+     .no_mask = 1,
+     .std = {1, 1, 1}},
+    /* The last row behind a mask; the mean of normalised patches; rotary positions without CLS */
+    {.image = 16,
+     .patch = 8,
+     .vision = {.width = 24, .layers = 2, .heads = 3, .mlp = 64, .layer_scale = 1, .pooling = MUDPT_POOL_MEAN},
+     .text = {.width = 24, .layers = 2, .heads = 2, .mlp = 32, .pooling = MUDPT_POOL_LAST},
+     .embed = 17,
+     .context = 16,
+     .vocab = 31,
+     .no_class = 1,
+     .rope = 10000,
+     .pad = 5,
+     .std = {1, 1, 1}},
+};
 
 /* The i-th of the pictures that tests train on, each of another size and look, i from 0 to 16. */
 static inline mudpt_image *tiny_picture(int i) {
@@ -175,7 +290,7 @@ __attribute__((unused)) static void make_sentences(tiny_sentences *s, const mudp
     for (int i = 0; i < templates * classes; i++) {
         int c = i % classes, name = 1 + c * 3 % 4, length = 0;
         int32_t *row = s->ids + i * MOST_ROWS;
-        row[length++] = config->vocab - 2;
+        if (!config->no_start) row[length++] = config->vocab - 2;
         /* where prompts stand, ids are never looked up */
         for (int k = 0; k < prompts; k++) row[length++] = -7;
         for (int k = 0; k < name; k++) row[length++] = (int32_t)(random_uniform() * (config->vocab - 2));

@@ -492,7 +492,7 @@ describe('models that are wrong', () => {
       'a tensor of another shape',
       'model',
       /model\.safetensors: tensor text_model\.final_layer_norm\.weight has shape/,
-      replaceTensor(NORM, (t) => [{ ...t, shape: [1, ...t.shape] }]),
+      replaceTensor(NORM, (t) => [{ ...t, shape: [...t.shape, 1] }]),
     ],
     ['integers without scales', 'model', /scales of .*c_fc.* are incomplete/, replaceTensor(MLP, (t) => [asI16(t, 1)])],
     ['scales of no integers', 'model', /belong to no integers/, replaceTensor(MLP, (t) => [t, scalesOf(t)])],
