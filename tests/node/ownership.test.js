@@ -3,8 +3,10 @@
  * forgotten is freed, of models with one line, what is in use stays, and nothing is freed twice.
  */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
+import { cp, truncate } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -13,7 +15,7 @@ import { Memory } from '../../js/core/memory.js';
 import { loadClip } from '../../js/index.js';
 import { Connection } from '../../js/worker/connection.js';
 import { RemoteClip } from '../../js/worker/remote.js';
-import { PICTURES, TINY_A, WAYS, isError, named } from './models.js';
+import { PICTURES, TINY_A, WAYS, isError, named, temporaryFolder } from './models.js';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc');
@@ -127,6 +129,33 @@ describe('disposed of', () => {
       assert.deepEqual(told, []);
     });
   }
+
+  test('a load that fails leaves neither memory nor open files', async (t) => {
+    const isLinux = process.platform === 'linux';
+    const openFiles = () => (isLinux ? readdirSync('/proc/self/fd').length : 0);
+    const folder = path.join(await temporaryFolder(), 'model');
+    await cp(TINY_A, folder, { recursive: true });
+    await truncate(path.join(folder, 'model.safetensors'), 20_000);
+    await (await loadClip(TINY_A, WAYS[3])).dispose();
+    const { Memory: Own } = WebAssembly;
+    t.after(() => (WebAssembly.Memory = Own));
+    const memories = [];
+    WebAssembly.Memory = /** @type {any} */ (
+      function (wanted) {
+        const memory = new Own(wanted);
+        memories.push(new WeakRef(memory));
+        return memory;
+      }
+    );
+    const before = openFiles();
+    const abort = new AbortController();
+    const onProgress = () => abort.abort();
+    await assert.rejects(loadClip(folder, { ...WAYS[3], tokens: 'needed' }), isError('model', /cut short/));
+    await assert.rejects(loadClip(TINY_A, { ...WAYS[1], signal: abort.signal, onProgress }), { name: 'AbortError' });
+    assert.equal(memories.length, 2);
+    assert.ok(await until(() => memories.every((memory) => !memory.deref())), 'memory is still there');
+    assert.ok(await until(() => openFiles() <= before), `${openFiles()} files are open, ${before} were before`);
+  });
 
   test('every handle is given back, whatever becomes of a call', async () => {
     const { result: clip, handles } = await watched(() => loadClip(TINY_A, WAYS[3]));
