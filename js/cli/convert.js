@@ -3,8 +3,8 @@ import { copyFile, readdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Argument, Command, Option } from 'commander';
 import { MudptError } from '../base/errors.js';
-import { readJson } from '../files/source.js';
 import { describeModel } from '../loading/configuration.js';
+import { vocabularyOf } from '../loading/model.js';
 import { ClipTokenizer } from '../loading/tokenizer.js';
 import { closeAll, openWeights } from '../loading/weights.js';
 import { openPath } from '../node/files.js';
@@ -45,6 +45,9 @@ async function run(model, options) {
   let description;
   try {
     description = await describeModel(source, headers, files[0].name);
+    const { document, isAssumed } = await vocabularyOf(source, description, headers);
+    const vocabulary = document();
+    if (isAssumed) description.assumed.push('OpenAI’s vocabulary');
     await makeFolder(options.out, async (folder) => {
       result = await convertWeights(files, headers, path.join(folder, 'model.safetensors'), {
         to,
@@ -52,7 +55,7 @@ async function run(model, options) {
         signal,
         onProgress: (share) => terminal.progress(share, `${to} ${options.out}`),
       });
-      await writeCompanions(source, files[0], description, folder, { to, names: result.names });
+      await writeCompanions(files[0], description, vocabulary, folder, { to, names: result.names });
     });
   } finally {
     terminal.wipe();
@@ -67,23 +70,16 @@ async function run(model, options) {
 }
 
 /** Everything that makes the folder a whole model: sizes, transform, tokenizer. */
-async function writeCompanions(source, file, description, folder, { to, names }) {
+async function writeCompanions(file, description, vocabulary, folder, { to, names }) {
   const from = path.dirname(file.name);
   const write = (name, document) => writeFile(path.join(folder, name), `${JSON.stringify(document, null, 2)}\n`);
 
-  const vocabulary = await readJson(source, 'tokenizer.json');
-  if (!vocabulary) {
-    throw new MudptError(
-      'tokenizer',
-      `${from}: has no tokenizer.json`,
-      'put the one that was published with the model there',
-    );
-  }
   for (const name of await readdir(from)) {
     if (COMPANIONS.test(name) && (await stat(path.join(from, name))).isFile()) {
       await copyFile(path.join(from, name), path.join(folder, name));
     }
   }
+  if (!(await readdir(folder)).includes('tokenizer.json')) await write('tokenizer.json', vocabulary);
   const { architecture, preprocessing, documents } = description;
   const { openClip } = documents;
   if (!documents.config && names !== 'huggingface') {

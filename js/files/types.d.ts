@@ -12,7 +12,8 @@ export type FileBytes = ReturnType<Uint8ArrayConstructor['of']>;
  *
  * A model folder has `config.json`, `preprocessor_config.json`, `tokenizer.json` and `model.safetensors` (or the
  * shards that `model.safetensors.index.json` lists, or `pytorch_model.bin` and others that PyTorch has saved: their
- * pickles are read, never run). Tensors may have Hugging Face's, OpenAI's or open_clip's names.
+ * pickles are read, never run). `vocab.json` and `merges.txt` do for `tokenizer.json`, and a model with OpenAI's
+ * vocabulary needs neither. Tensors may have Hugging Face's, OpenAI's or open_clip's names.
  */
 export type ModelSource = string | URL | Blob | Iterable<Blob> | DroppedFiles | PickedFolder | ModelAddresses;
 

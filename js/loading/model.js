@@ -9,13 +9,14 @@ import { MudptError, megabytes, naming } from '../base/errors.js';
 import { seldom } from '../base/progress.js';
 import { DTYPES, PRECISIONS, TEXT } from '../core/core.js';
 import { checkedSource } from '../files/sha256.js';
-import { absenceOf, loadFrom, openText, parseObject } from '../files/source.js';
+import { loadFrom } from '../files/source.js';
 import { describeModel, foreignTensor, isNoWeight, isTokenTable } from './configuration.js';
 import { checkPlace, inOrder } from './places.js';
 import { narrower, planRuns, streamTensors } from './safetensors.js';
 import { refusingTokenizer, tokenReader } from './token-rows.js';
 import { ClipTokenizer } from './tokenizer.js';
-import { closeAll, existing, openWeights } from './weights.js';
+import { readVocabulary } from './vocabulary.js';
+import { closeAll, openWeights } from './weights.js';
 
 const STORAGE = { auto: -1, f32: DTYPES.F32, f16: DTYPES.F16, int8: DTYPES.I8, int16: DTYPES.I16 };
 /** Bytes of a value. */
@@ -72,14 +73,17 @@ async function loadOnce(core, from, options) {
   let kept;
   try {
     const fast = precision === 'fast' && core.fastGain() >= WORTHWHILE_GAIN;
-    const { architecture, preprocessing, assumed, end } = await describeModel(source, headers, files[0].name);
+    const description = await describeModel(source, headers, files[0].name);
+    const { architecture, preprocessing, assumed, end } = description;
     const config = {
       ...architecture,
       ...preprocessing,
       transform: { ...preprocessing.transform, cropDown: CONVENTIONS[convention] },
       precision: fast ? PRECISIONS.fast : PRECISIONS.high,
     };
-    const vocabulary = towers === 'image' ? null : await readVocabulary(source);
+    const { assetsUrl } = options;
+    const vocabulary = towers === 'image' ? null : await vocabularyOf(source, description, headers, assetsUrl);
+    if (vocabulary?.isAssumed) assumed.push('OpenAI’s vocabulary');
     const table = tokens === 'needed' ? await findTokens(files, headers) : null;
     const text = towers === 'image' ? TEXT.NONE : table ? TEXT.ROWS : TEXT.WHOLE;
     const created = naming(source.name, () => core.clipCreate({ ...config, text, storage: STORAGE[dtype] }));
@@ -96,7 +100,7 @@ async function loadOnce(core, from, options) {
     await verify();
     naming(source.name, () => core.clipFinish(created));
     // Only now: what it leaves behind would make garbage collectors leave the pieces of a download for longer.
-    const tokenizer = vocabulary ? makeTokenizer(source, vocabulary, config, end) : refusingTokenizer;
+    const tokenizer = vocabulary ? makeTokenizer(vocabulary, config, end) : refusingTokenizer;
     if (source.remote) kept = table?.file; // others can be read when they are closed
     return { clip, config, tokenizer, needTokens: tokenReader(core, clip, text, table), assumed };
   } catch (error) {
@@ -160,22 +164,33 @@ async function findTokens(files, headers) {
   return null;
 }
 
-/** The text of tokenizer.json. */
-async function readVocabulary(source) {
-  const file = await openText(source, 'tokenizer.json');
-  if (file) return file;
-  const older = await existing(source, ['vocab.json', 'merges.txt']);
-  const what = `there is no tokenizer.json beside the weights: ${source.name} ${absenceOf(source, 'tokenizer.json')}`;
-  const hint = older.length
-    ? 'transformers makes it of these: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)'
-    : "put the one that was published with the model there; all of OpenAI's CLIP models share one";
-  throw new MudptError('tokenizer', older.length ? `${what}, but ${older.join(' and ')}` : what, hint);
+/**
+ * The vocabulary of a model, and whether it is OpenAI's: what its weights or its configuration say.
+ * @param {import('../files/source.js').Source} source
+ * @param {import('./configuration.js').Description} description
+ * @param {import('./safetensors.js').Header[]} headers
+ * @param {string | URL} [assetsUrl]
+ */
+export function vocabularyOf(source, { architecture, documents }, headers, assetsUrl) {
+  const { config, openClip } = documents;
+  const names = headers.flatMap(({ tensors }) => tensors.map(({ name }) => name));
+  const isArchive = names.some((name) => /^(input_resolution|context_length|vocab_size)$/.test(name));
+  const text = openClip?.model_cfg?.text_cfg;
+  return readVocabulary(source, {
+    vocab: architecture.vocab,
+    isOpenAi: isArchive || Boolean(text && !text.hf_tokenizer_name) || config?.text_config?.eos_token_id === 49407,
+    mayBe: !config && !openClip,
+    assetsUrl,
+  });
 }
 
-/** @param {number | undefined} end the id at which the model's configuration says that features are read */
-function makeTokenizer(source, vocabulary, config, end) {
-  const name = `${source.name}: tokenizer.json`;
-  const tokenizer = new ClipTokenizer(parseObject(vocabulary), config, name);
+/**
+ * @param {import('./vocabulary.js').Vocabulary} vocabulary
+ * @param {{ vocab: number, context: number }} config
+ * @param {number | undefined} end the id at which the model's configuration says that features are read
+ */
+function makeTokenizer({ name, document }, config, end) {
+  const tokenizer = new ClipTokenizer(document(), config, name);
   if (end === undefined || end === tokenizer.end) return tokenizer;
   throw new MudptError(
     'tokenizer',

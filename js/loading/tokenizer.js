@@ -10,13 +10,13 @@ import { MudptError, reasonOf } from '../base/errors.js';
 
 const REMEDY = 'use the tokenizer.json that was published with the model';
 /** What marks the end of a word in its last token. */
-const WORD_END = '</w>';
+export const WORD_END = '</w>';
 /** White space as Unicode has it; JavaScript's \s has U+FEFF too, and lacks U+0085. */
 const SPACE = '\\p{White_Space}';
 const SPACES = new RegExp(`${SPACE}+`, 'gu');
 
 /** How files write the 256 bytes: those that are visible characters as such, the others as U+0100 and following. */
-const BYTES = (() => {
+export const BYTES = (() => {
   const visible = (byte) => (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
   let others = 0;
   return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(visible(byte) ? byte : 256 + others++));
@@ -158,9 +158,11 @@ export class ClipTokenizer {
    * Ids with the start and the end, at most as many as the model has rows.
    * @param {string} text
    * @param {string} owner what the sentence is for, for messages: `class "cat"`
+   * @param {boolean} [truncate] whether what does not fit is left out, as OpenAI's code and transformers can; else it
+   *   is refused
    * @returns {number[]}
    */
-  sentence(text, owner) {
+  sentence(text, owner, truncate = false) {
     const ids = this.encode(text);
     const [start, end] = this.#table.specials;
     if (!ids.every((id) => this.#isWord(id))) {
@@ -171,7 +173,8 @@ export class ClipTokenizer {
       );
     }
     const length = ids.length + 2;
-    if (length > this.context) {
+    if (truncate) ids.length = Math.min(ids.length, this.context - 2);
+    else if (length > this.context) {
       throw new MudptError(
         'tokenizer',
         `${owner} needs ${length} tokens, the model reads at most ${this.context}`,

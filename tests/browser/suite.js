@@ -3,6 +3,7 @@
  * browser.test.js calls them and prints what they throw.
  */
 import { cache, loadClip } from '/js/index.js';
+import { openAiVocabulary } from '/js/loading/openai-vocabulary.js';
 import { headerOf } from '/js/loading/safetensors.js';
 import { torchSave } from '/tests/node/pickled.js';
 import { near, ok, rejection, rejectsWith, same } from './checks.js';
@@ -346,6 +347,11 @@ const cases = {
       const broken = [...files, new File([torchSave(tensors).subarray(0, 5000)], 'ViT.pt')];
       await rejectsWith('model', loadClip(broken, { threads: 1, worker }), /ViT\.pt: is cut short/);
     }
+  },
+
+  async 'has OpenAI’s vocabulary'() {
+    const { merges, vocab } = (await openAiVocabulary())().model;
+    same([merges.length, merges[0], vocab['cat</w>']], [48894, 'i n', 2368], 'merges');
   },
 
   // As Firefox does now and then.

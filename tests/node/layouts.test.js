@@ -1,14 +1,15 @@
 /** How people have models on disk and on the hub: other names, other programs' folders, and what lies there instead. */
 import assert from 'node:assert/strict';
-import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 
 import { modelAddress } from '../../js/base/address.js';
 import { loadClip } from '../../js/index.js';
 import { writeSafetensors } from '../../js/loading/safetensors.js';
+import { makeClip } from '../make-clip.js';
 import { mudpt } from './command.js';
-import { GOLDEN, isError, temporaryFolder } from './models.js';
+import { GOLDEN, PICTURES, TINY_A, isError, json, temporaryFolder } from './models.js';
 import { golden, makeSmall, tensorsOf } from './small-models.js';
 
 const load = async (from) => {
@@ -16,6 +17,15 @@ const load = async (from) => {
   await clip.dispose();
   return clip.info;
 };
+const scores = async (from, names) => {
+  const clip = await loadClip(from, { threads: 1 });
+  const answer = await (await clip.zeroShot(names)).classify(PICTURES[1]);
+  await clip.dispose();
+  return answer;
+};
+const OPENAI = path.join(GOLDEN, 'tokenizer/tokenizer.json');
+const vocabulary = json('tokenizer/tokenizer.json');
+vocabulary.model.merges = vocabulary.model.merges.map((pair) => [pair].flat().join(' '));
 const small = async (name, changes) => makeSmall(await temporaryFolder(), golden(name), changes);
 const fingerprints = Object.fromEntries(
   await Promise.all(
@@ -113,13 +123,52 @@ describe('folders', () => {
   }
 
   test('in place of tokenizer.json: vocab.json and merges.txt', async () => {
-    const folder = await small('transformers-heads');
-    await rename(path.join(folder, 'tokenizer.json'), path.join(folder, 'vocab.json'));
-    await writeFile(path.join(folder, 'merges.txt'), '#version: 0.2\n');
+    const folder = await temporaryFolder();
+    await cp(TINY_A, folder, { recursive: true });
+    const { vocab, merges } = JSON.parse(await readFile(path.join(folder, 'tokenizer.json'), 'utf8')).model;
+    await rm(path.join(folder, 'tokenizer.json'));
+    await writeFile(path.join(folder, 'vocab.json'), JSON.stringify(vocab));
     await assert.rejects(
       load(folder),
-      isError('tokenizer', /has no tokenizer\.json, but vocab\.json and merges\.txt; transformers makes it of these/),
+      isError('tokenizer', /has no tokenizer\.json, but vocab\.json; transformers makes/),
     );
+    const lines = merges.map((pair) => [pair].flat().join(' '));
+    await writeFile(path.join(folder, 'merges.txt'), ['#version: 0.2', ...lines, ''].join('\r\n'));
+    const names = ["a cat's tail", 'DOG', 'sail boat'];
+    assert.deepEqual(await scores(folder, names), await scores(TINY_A, names));
+    const { code, stderr } = await mudpt(['convert', folder, '--dtype', 'f32', '--out', 'whole'], { cwd: folder });
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(await scores(path.join(folder, 'whole'), names), await scores(TINY_A, names));
+    await writeFile(path.join(folder, 'vocab.json'), '{ "a": 1 }');
+    await assert.rejects(load(folder), isError('tokenizer', /vocab\.json: has no <\|startoftext\|> and/));
+    await writeFile(path.join(folder, 'vocab.json'), '[]');
+    await assert.rejects(load(folder), isError('model', /vocab\.json must hold a JSON object/));
+  });
+
+  test('OpenAI’s vocabulary needs no file, where a model has it', async () => {
+    const folder = await temporaryFolder();
+    await makeClip(folder, { vocab: 49408, textLayers: 1, visionLayers: 1, tokenizer: OPENAI });
+    const names = ['a cat’s “tail”', 'DOG', 'naïve 犬'];
+    const expected = await scores(folder, names);
+    await rm(path.join(folder, 'tokenizer.json'));
+    // transformers' configuration says nothing of it, unless it has the id of its end.
+    await assert.rejects(load(folder), isError('tokenizer', /no tokenizer\.json/));
+    const file = path.join(folder, 'config.json');
+    const config = JSON.parse(await readFile(file, 'utf8'));
+    await writeFile(file, JSON.stringify({ ...config, text_config: { ...config.text_config, eos_token_id: 49407 } }));
+    assert.deepEqual(await scores(folder, names), expected);
+    assert.deepEqual((await load(folder)).assumed, []);
+    await writeFile(path.join(folder, 'spiece.model'), 'x');
+    await assert.rejects(load(folder), isError('tokenizer', /but spiece\.model; transformers makes it/));
+    await rm(path.join(folder, 'spiece.model'));
+    const { code, stderr } = await mudpt(['convert', folder, '--dtype', 'f32', '--out', 'whole'], { cwd: folder });
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(JSON.parse(await readFile(path.join(folder, 'whole', 'tokenizer.json'), 'utf8')), vocabulary);
+    // Bare weights: it is assumed.
+    await mkdir(path.join(folder, 'bare'));
+    await rename(path.join(folder, 'whole', 'model.safetensors'), path.join(folder, 'bare', 'ViT.safetensors'));
+    const { assumed } = await load(path.join(folder, 'bare', 'ViT.safetensors'));
+    assert.ok(assumed.includes('OpenAI’s vocabulary'), `${assumed}`);
   });
 });
 

@@ -8,6 +8,7 @@ import { checkClasses } from '../../js/methods/classes.js';
 import { METHODS } from '../../js/methods/methods.js';
 import { promptSentences, templateSentences } from '../../js/methods/sentences.js';
 import { resolveSettings } from '../../js/methods/settings.js';
+import { openAiVocabulary } from '../../js/loading/openai-vocabulary.js';
 import { ClipTokenizer } from '../../js/loading/tokenizer.js';
 import { GOLDEN, isError, json } from './models.js';
 
@@ -40,6 +41,20 @@ describe('CLIP’s tokenizer', () => {
     const words = (count) => Array(count).fill('cat').join(' ');
     assert.equal(tokenizer.sentence(words(75), 'it').length, 77);
     assert.throws(() => tokenizer.sentence(words(76), 'it'), isError('tokenizer', /needs 78 tokens/));
+  });
+
+  test('where that is asked for, what does not fit is left out', () => {
+    const [start, ...ids] = tokenizer.sentence(Array(100).fill('cat').join(' '), 'it', true);
+    assert.deepEqual([start, ids], [49406, [...Array(75).fill(2368), 49407]]);
+    assert.deepEqual(tokenizer.sentence('cat', 'it', true), [49406, 2368, 49407]);
+    const long = cases.find(({ row }) => row);
+    assert.deepEqual(tokenizer.sentence(long.text, 'it', true), long.row);
+  });
+
+  test('OpenAI’s vocabulary, from the merges of the package', async () => {
+    const file = json('tokenizer/tokenizer.json');
+    const merges = file.model.merges.map((pair) => [pair].flat().join(' '));
+    assert.deepEqual((await openAiVocabulary())(), { ...file, model: { ...file.model, merges } });
   });
 
   test('special tokens within a class name are refused', () => {

@@ -1,0 +1,93 @@
+/**
+ * A model's vocabulary, from whichever of its files has it: tokenizer.json, or vocab.json and merges.txt, of which
+ * tokenizer.json is made here. OpenAI's own needs no file, where a model says that it has it.
+ */
+import { MudptError } from '../base/errors.js';
+import { extras } from '../base/extras.js';
+import { absenceOf, openText, parseObject } from '../files/source.js';
+import { existing } from './weights.js';
+
+const [START, END] = ['<|startoftext|>', '<|endoftext|>'];
+/** What CLIP takes for words, in OpenAI's code and in everything that follows it. */
+const WORDS = `<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+`;
+/** Tokens of OpenAI's vocabulary. */
+const OPENAI_TOKENS = 49408;
+const BOTH = ['vocab.json', 'merges.txt'];
+const OTHERS = ['spiece.model', 'tokenizer.model', 'vocab.txt', 'sentencepiece.bpe.model'];
+
+/**
+ * @typedef {object} Vocabulary
+ * @property {string} name of the file or files, for messages
+ * @property {() => any} document as tokenizer.json has it
+ * @property {boolean} [isAssumed] whether no file says that the model has it
+ */
+
+/**
+ * The tokenizer.json of a CLIP.
+ * @param {Record<string, number>} vocab
+ * @param {string[]} merges "in g</w>"
+ */
+export function clipDocument(vocab, merges) {
+  const special = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+  const bytes = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
+  const normalizers = [{ type: 'NFC' }, { type: 'Replace', pattern: { Regex: '\\s+' }, content: ' ' }];
+  const split = { type: 'Split', pattern: { Regex: WORDS }, behavior: 'Removed', invert: true };
+  return {
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    added_tokens: [START, END].map((content) => ({ id: vocab[content], content, ...special })),
+    normalizer: { type: 'Sequence', normalizers: [...normalizers, { type: 'Lowercase' }] },
+    pre_tokenizer: { type: 'Sequence', pretokenizers: [split, bytes] },
+    post_processor: {
+      ...{ type: 'RobertaProcessing', sep: [END, vocab[END]], cls: [START, vocab[START]] },
+      ...{ trim_offsets: false, add_prefix_space: false },
+    },
+    decoder: { ...bytes, add_prefix_space: true },
+    model: {
+      ...{ type: 'BPE', dropout: null, unk_token: END, continuing_subword_prefix: '', end_of_word_suffix: '</w>' },
+      ...{ fuse_unk: false, byte_fallback: false, ignore_merges: false, vocab, merges },
+    },
+  };
+}
+
+/** @param {{ name: string, text: string }} tokens @param {string} merges the two files */
+function fromTwo(tokens, merges) {
+  const vocab = parseObject(tokens);
+  const lines = merges.split(/\r?\n/).filter((line) => line && !line.startsWith('#version'));
+  const isPair = (line) => line.split(' ').length === 2;
+  if ([START, END].every((token) => Object.hasOwn(vocab, token)) && lines.every(isPair))
+    return clipDocument(vocab, lines);
+  const what = `${tokens.name}: has no ${START} and ${END}, or merges.txt other lines than pairs`;
+  throw new MudptError('tokenizer', `${what}: it is not of the kind that CLIP has`, 'give a tokenizer.json beside it');
+}
+
+/**
+ * @param {import('../files/source.js').Source} source
+ * @param {object} model
+ * @param {number} model.vocab tokens that it has
+ * @param {boolean} model.isOpenAi whether its files say that its vocabulary is OpenAI's
+ * @param {boolean} model.mayBe whether nothing of it says that it is another
+ * @param {string | URL} [model.assetsUrl]
+ * @returns {Promise<Vocabulary>}
+ */
+export async function readVocabulary(source, { vocab, isOpenAi, mayBe, assetsUrl }) {
+  const file = await openText(source, 'tokenizer.json');
+  if (file) return { name: `${source.name}: tokenizer.json`, document: () => parseObject(file) };
+  const [tokens, merges] = [await openText(source, BOTH[0]), await openText(source, BOTH[1])];
+  if (tokens && merges)
+    return { name: `${source.name}: ${BOTH.join(' and ')}`, document: () => fromTwo(tokens, merges.text) };
+  const isKnown = vocab === OPENAI_TOKENS && (isOpenAi || mayBe) && !tokens && !merges;
+  const others = await existing(source, OTHERS);
+  if (isKnown && !others.length) {
+    const { openAiVocabulary } = await extras();
+    const document = await openAiVocabulary(assetsUrl);
+    return { name: 'OpenAI’s vocabulary', document, isAssumed: !isOpenAi };
+  }
+  const there = [...BOTH.filter((_, i) => [tokens, merges][i]), ...others];
+  const what = `there is no tokenizer.json beside the weights: ${source.name} ${absenceOf(source, 'tokenizer.json')}`;
+  const hint = there.length
+    ? 'transformers makes it: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)'
+    : "put the one that was published with the model there; all of OpenAI's CLIP models share one";
+  throw new MudptError('tokenizer', there.length ? `${what}, but ${there.join(' and ')}` : what, hint);
+}
