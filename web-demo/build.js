@@ -84,6 +84,6 @@ await build({
     emptyOutDir: true,
     target: 'es2022',
     assetsInlineLimit: 0,
-    license: { fileName: 'licences.md' },
+    license: { fileName: 'licences.txt' },
   },
 });

@@ -18,6 +18,15 @@ if (globalThis.PerformanceObserver?.supportedEntryTypes?.includes('longtask')) {
     for (const { startTime, duration } of list.getEntries()) watched.tasks.push([startTime, duration]);
   }).observe({ type: 'longtask', buffered: true });
 }
+// What has this in its address waits, from the first moment of the page, for as long as it stands here.
+if (sessionStorage.held) {
+  const { fetch } = globalThis;
+  globalThis.fetch = async (...asked) => {
+    const isHeld = () => sessionStorage.held && String(asked[0]).includes(sessionStorage.held);
+    while (isHeld()) await new Promise((resolve) => setTimeout(resolve, 20));
+    return fetch(...asked);
+  };
+}
 const click = HTMLAnchorElement.prototype.click;
 HTMLAnchorElement.prototype.click = function () {
   if (!this.download) return click.call(this);

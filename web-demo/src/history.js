@@ -45,15 +45,19 @@ function difference(before, after, fields) {
   };
 }
 
+/** Whether nothing is different. @param {any} change */
+export const isNothing = ({ sample, ...change }) =>
+  sample.was === sample.is &&
+  LISTS.every((key) => change[key].gone.length + change[key].come.length + change[key].altered.length === 0);
+
 /** @param {Collection} before @param {Collection} after @returns {Change | null} null where nothing is different */
 export function changeBetween(before, after) {
   const [classes, pictures, works] = LISTS.map((key) => difference(before[key], after[key], FIELDS[key]));
-  const lists = [classes, pictures, works];
-  const still = lists.every(({ gone, come, altered }) => gone.length + come.length + altered.length === 0);
-  if (still && before.sample === after.sample) return null;
+  const sample = { was: before.sample, is: after.sample };
+  if (isNothing({ classes, pictures, works, sample })) return null;
   const left = [...pictures.gone.map(({ one }) => one.classId), ...pictures.altered.map(({ was }) => was.classId)];
   const homes = before.classes.filter(({ id }) => left.includes(id));
-  return { classes, pictures, works, sample: { was: before.sample, is: after.sample }, homes };
+  return { classes, pictures, works, sample, homes };
 }
 
 /** Two changes that followed each other as one; the second did nothing to what came with the first. */

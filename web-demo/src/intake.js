@@ -2,6 +2,8 @@
  * Pictures and files that a visitor gives: dropped, pasted, picked, or whole folders. Large photographs are made
  * smaller, since the model looks at a few hundred pixels and the session is kept on this device.
  */
+import { fileOf } from './store.js';
+
 const MOST_PIXELS_A_SIDE = 640;
 const MOST_BYTES = 400_000;
 const PICTURE = /\.(jpe?g|jpe|jfif|pjpe?g|pjp|png|apng|gif|bmp|webp|avif|heic|heif|tiff?)$/i;
@@ -70,7 +72,7 @@ export function looksLikePicture(bytes) {
 }
 
 /** A file's bytes are read at once: what is on disk may have gone by the time that they are looked at. */
-const inMemory = async (file) => new File([await file.arrayBuffer()], file.name, { type: file.type });
+const inMemory = async (file) => fileOf(await file.arrayBuffer(), file.name, file.type);
 
 /**
  * A picture as it is kept, and whether this browser can show it.
@@ -104,7 +106,8 @@ async function smaller(bitmap, name) {
   context.fillRect(0, 0, size[0], size[1]);
   context.imageSmoothingQuality = 'high';
   context.drawImage(bitmap, 0, 0, size[0], size[1]);
-  return new File([await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.92 })], name, { type: 'image/jpeg' });
+  const blob = await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.92 });
+  return fileOf(await blob.arrayBuffer(), name, blob.type);
 }
 
 /** @param {ClipboardEvent} event @returns {Found[]} */

@@ -3,7 +3,7 @@ import { unzipSync } from 'fflate';
 import { signal } from '@preact/signals';
 
 import { tell } from './actions.js';
-import { clearAll, classes, pictures, replaceAll, touched } from './store.js';
+import { clearAll, classes, fileOf, pictures, replaceAll, touched } from './store.js';
 import { text } from './strings.js';
 
 /** @type {import('@preact/signals').Signal<{ id: string, classes: string[], authors: any[] }[]>} */
@@ -60,7 +60,7 @@ export async function openSample(id) {
     const added = Object.entries(unzipSync(bytes)).flatMap(([file, content]) => {
       const [part, folder] = file.split('/');
       if (!folder) return [];
-      const blob = new File([content], `${id}-${file.replaceAll('/', '-')}`, { type: 'image/png' });
+      const blob = fileOf(content, `${id}-${file.replaceAll('/', '-')}`, 'image/png');
       return [
         { name: folder.replaceAll('_', ' '), blob, origin: /** @type {const} */ ('sample'), held: part === 'test' },
       ];

@@ -4,10 +4,12 @@
  * the page works without, and says so.
  */
 import { batch, effect, signal } from '@preact/signals';
-import { createStore, get, promisifyRequest } from 'idb-keyval';
+import { createStore, get, keys, promisifyRequest } from 'idb-keyval';
 
 import { chosenModel, clip, model } from './models.js';
+import { isNothing } from './history.js';
 import {
+  bytesOf,
   classes,
   everyPicture,
   history,
@@ -49,12 +51,12 @@ const rowOf = ({ id, classId, origin, held, blob, fault }) => ({
 });
 const rowOfWork = ({ result, run, ...rest }) => ({ ...rest, result: result?.id ?? null, run: run?.id ?? null });
 
-/** A change as it is stored: pictures by their rows, what was trained by its id. */
-const rowOfEntry = (entry) => ({
+/** A change as it is stored: pictures that are stored by their rows, what was trained by its id. */
+const rowOfEntry = (entry, isStored) => ({
   ...entry,
   pictures: {
-    gone: entry.pictures.gone.map(({ one, at }) => ({ one: rowOf(one), at })),
-    come: entry.pictures.come.map(({ id, classId, held }) => ({ id, classId, held })),
+    gone: entry.pictures.gone.filter(({ one }) => isStored(one)).map(({ one, at }) => ({ one: rowOf(one), at })),
+    come: entry.pictures.come.filter(isStored).map(({ id, classId, held }) => ({ id, classId, held })),
     altered: entry.pictures.altered,
   },
   works: {
@@ -71,8 +73,12 @@ function ownWork() {
   return works.value.find((work) => work.id === id || (!id && work.from !== '' && work.from === chosenNow?.from));
 }
 
-/** The record of the session, and what stands under keys of its own. @param {boolean} [lean] nothing to take back */
-function described(lean = false) {
+/**
+ * The record of the session, and what stands under keys of its own.
+ * @param {(picture: { id: string }) => boolean} isStored of a picture that is not, nothing is told
+ * @param {boolean} [lean] nothing to take back
+ */
+function described(isStored, lean = false) {
   const [past, future] = [history, undone].map((list) => list.value.filter(({ kept }) => kept && !lean));
   const ofEntries = [...past, ...future].flatMap(({ works: { gone, come, altered } }) => [
     ...[...gone.map(({ one }) => one), ...come],
@@ -90,11 +96,12 @@ function described(lean = false) {
   ]);
   const kept = new Set([...past, ...future].flatMap((entry) => entry.pictures.gone.map(({ one }) => one.id)));
   const here = new Set(pictures.value.map(({ id }) => id));
+  const rowsOf = (entries) => entries.map((entry) => rowOfEntry(entry, isStored)).filter((entry) => !isNothing(entry));
   const from = chosenModel.value?.from;
   const record = {
     version: VERSION,
     classes: classes.value,
-    pictures: pictures.value.map(rowOf),
+    pictures: pictures.value.filter(isStored).map(rowOf),
     sample: sampleId.value,
     // The files of a folder cannot be stored: the folder has to be opened again.
     model: chosenModel.value && { ...chosenModel.value, from: typeof from === 'string' ? from : '' },
@@ -107,30 +114,32 @@ function described(lean = false) {
     checkpoint: own?.run?.id ?? null,
     results: results.map(({ file, ...rest }) => rest),
     runs: runs.map(({ checkpoint, ...rest }) => rest),
-    past: past.map(rowOfEntry),
-    future: future.map(rowOfEntry),
+    past: rowsOf(past),
+    future: rowsOf(future),
   };
-  return { record, files, runs, all: everyPicture().filter(({ id }) => here.has(id) || kept.has(id)) };
+  const ids = [...new Set([...here, ...kept])].filter((id) => isStored({ id }));
+  return { record, files, runs, ids };
 }
 
 /**
  * Stores what has changed. One transaction, which ends by itself: a page that goes away in the middle leaves the state
  * before or after.
- * @param {(picture: import('./store.js').Picture) => any} bytesOf nothing for a picture that is not to be stored now
+ * @param {(picture: import('./store.js').Picture) => any} bytesFor nothing for a picture that is not to be stored now
  * @param {boolean} [lean]
  */
-async function write(bytesOf, lean) {
-  const { record, files, runs, all } = described(lean);
+async function write(bytesFor, lean) {
   const before = wipe ? new Map() : stored;
   const clear = wipe;
-  const after = new Map(files);
-  const puts = [...files].filter(([key, value]) => before.get(key) !== value);
-  for (const picture of all) {
-    const key = PICTURE + picture.id;
-    const bytes = before.has(key) ? null : bytesOf(picture);
-    if (bytes) puts.push([key, bytes]);
-    if (bytes || before.has(key)) after.set(key, true);
+  const fresh = new Map();
+  for (const picture of everyPicture()) {
+    const bytes = before.has(PICTURE + picture.id) ? null : bytesFor(picture);
+    if (bytes) fresh.set(picture.id, bytes);
   }
+  const isStored = ({ id }) => before.has(PICTURE + id) || fresh.has(id);
+  const { record, files, runs, ids } = described(isStored, lean);
+  const after = new Map([...files, ...ids.map((id) => /** @type {[string, any]} */ ([PICTURE + id, true]))]);
+  const puts = [...files].filter(([key, value]) => before.get(key) !== value);
+  for (const id of ids) if (fresh.has(id)) puts.push([PICTURE + id, fresh.get(id)]);
   const gone = [...before.keys()].filter((key) => !after.has(key));
   await store('readwrite', (rows) => {
     try {
@@ -154,14 +163,15 @@ async function write(bytesOf, lean) {
 async function save() {
   const fresh = everyPicture().filter(({ id }) => wipe || !stored.has(PICTURE + id));
   // Bytes, not blobs: some engines keep no blobs. What cannot be read any more is no reason to store nothing.
-  const read = async ({ id, blob }) => /** @type {[string, any]} */ ([id, await blob.arrayBuffer().catch(() => null)]);
-  const bytes = new Map(await Promise.all(fresh.map(read)));
-  const known = ({ id }) => bytes.get(id);
+  const read = async ({ blob }) => bytesOf.has(blob) || bytesOf.set(blob, await blob.arrayBuffer());
+  await Promise.all(fresh.map((picture) => read(picture).catch(() => {})));
+  const known = ({ blob }) => bytesOf.get(blob);
   const lean = () => write(known, true);
   try {
     // Without room for all, rather a way back less than a picture, and rather a new picture less than the others.
     await write(known).catch(lean);
     keeping.value = 'kept';
+    for (const { id, blob } of everyPicture()) if (stored.has(PICTURE + id)) bytesOf.delete(blob);
   } catch (error) {
     await write(() => null, true).catch(() => {});
     keeping.value = error?.name === 'QuotaExceededError' ? 'full' : 'none';
@@ -193,7 +203,7 @@ export function startSaving() {
     if (mine()) saveSoon();
   });
   const now = () => {
-    if (saving && mine()) write(({ blob }) => blob).catch(() => {});
+    if (saving && mine()) write(({ blob }) => bytesOf.get(blob) ?? blob).catch(() => {});
   };
   addEventListener('pagehide', now);
   document.addEventListener('visibilitychange', () => document.visibilityState === 'hidden' && now());
@@ -271,6 +281,9 @@ export async function restore() {
       return null;
     }
     const { session, found, blobs, results, runs } = await read(record);
+    const left = (await keys(store)).flatMap((key) =>
+      key === 'session' ? [] : [/** @type {[any, any]} */ ([key, null])],
+    );
     const workOf = ({ result, run, ...rest }) => ({
       ...rest,
       result: results.get(result) ?? null,
@@ -309,7 +322,8 @@ export async function restore() {
       preset.value = session.training.preset;
       chosen.value = session.training.chosen;
     });
-    stored = found;
+    // What nothing tells of goes with the next change.
+    stored = new Map([...left, ...found]);
     storedRuns.value = new Set([...runs].flatMap(([id, run]) => (run ? [id] : [])));
     return { model: session.model, begun: Boolean(session.begun) };
   } catch {

@@ -85,6 +85,16 @@ export const touched = signal(false);
 /** @type {import('@preact/signals').Signal<Work[]>} */
 export const works = signal([]);
 
+/** The bytes of blobs that may not be stored yet: a page that is left cannot read them from blobs any more. */
+export const bytesOf = /** @type {WeakMap<Blob, ArrayBuffer | Uint8Array>} */ (new WeakMap());
+
+/** @param {any} bytes @param {string} name @param {string} type */
+export function fileOf(bytes, name, type) {
+  const file = new File([bytes], name, { type });
+  bytesOf.set(file, bytes);
+  return file;
+}
+
 export const newId = () => crypto.getRandomValues(new Uint32Array(2)).join('-');
 
 // ------------------------------------------------------------------------------------------------ what is computed
@@ -353,7 +363,7 @@ export function removeEverything(what) {
  * @param {{ names: string[], added: any[], sample: string }} sample @param {string} what
  */
 export function replaceAll({ names, added, sample }, what) {
-  const first = classes.value.length === 0 && history.value.length === 0;
+  const first = classes.value.length + history.value.length + undone.value.length === 0;
   const replace = () => {
     classes.value = [];
     pictures.value = [];

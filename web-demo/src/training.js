@@ -194,7 +194,8 @@ async function follow(mine, about) {
   let [told, start, counted, last] = [0, 0, 0, /** @type {any} */ (null)];
   let kept = performance.now();
   let keeping = Promise.resolve(/** @type {any} */ (null));
-  const tell = (progress) =>
+  const tell = (progress) => {
+    if (mine !== job) return; // discarded meanwhile
     batch(() => {
       const { measured: some, held } = about.count;
       live.value = {
@@ -207,6 +208,7 @@ async function follow(mine, about) {
       const state = run.value.state === 'pausing' ? 'pausing' : 'running';
       run.value = { ...run.value, state, progress, examples: about.examples };
     });
+  };
   for await (const step of mine) {
     last = step;
     losses.push(step.loss);

@@ -220,7 +220,7 @@ export function App() {
         <p>
           {text.footer.about}
           {clip.value && ` ${text.footer.threads(clip.value.info.threads, clip.value.info.variant)}.`}{' '}
-          <a href="licences.md">{text.footer.licences}</a>
+          <a href="licences.txt">{text.footer.licences}</a>
         </p>
       </footer>
       {!inert.inert && dialog.value === 'model' && <ModelDialog />}
