@@ -12,9 +12,9 @@
 
 #include <stddef.h>
 
-/* y [count]; y may be x. */
+/* y, x [count]; y may be x. */
 void activation_forward(int activation, float *y, const float *x, size_t count);
-/* dx = dy * derivative at x; dx may be dy. */
+/* dx = dy * derivative at x. dx, dy, x [count]; dx may be dy. */
 void activation_backward(int activation, float *dx, const float *dy, const float *x, size_t count);
 
 #endif

@@ -9,7 +9,7 @@
 /* Shapes, ranges and what may overlap are those of the function without naive_ in gemm.h, layernorm.h, activation.h,
  * softmax.h and attention.h. gemm_naive, the twin of gemm_simd, is in gemm.h. */
 
-/* c [m, n], A [m, k], B [k, n] */
+/* c [m, n], a [m, k], b [k, n], by their strides */
 void naive_gemm_dense(float *c, int ldc, const float *a, int a_row, int a_col, const float *b, int b_row, int b_col,
                       int m, int n, int k, int accumulate);
 /* y, xhat, x [rows, d]; rstd [rows]; gain, bias [d] */
@@ -26,7 +26,8 @@ void naive_activation_forward(int activation, float *y, const float *x, size_t c
 void naive_activation_backward(int activation, float *dx, const float *dy, const float *x, size_t count);
 /* p, s [count] */
 float naive_softmax_row(float *p, const float *s, int count);
-/* out, q, dout, dq [queries, width]; k, v, dk, dv and those of the prefix: rows of kv_stride floats */
+/* out, q, dout, dq [queries, width]; k, v, dk, dv [keys, kv_stride]; prefix_k, prefix_v, dprefix_k, dprefix_v [prefix,
+ * kv_stride] */
 void naive_attention_forward(float *out, const float *q, const float *k, const float *v, const float *prefix_k,
                              const float *prefix_v, int kv_stride, const attention_shape *shape);
 void naive_attention_backward(float *dq, float *dk, float *dv, float *dprefix_k, float *dprefix_v, const float *dout,

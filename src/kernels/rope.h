@@ -6,12 +6,13 @@
 #ifndef KERNELS_ROPE_H
 #define KERNELS_ROPE_H
 
-/* One row of a table for a place in a grid, [2 head_width]: of each half of a head the pair i turns by
+/* One row of a table for a place in a grid, table [2 head_width]: of each half of a head the pair i turns by
  * place * base^(-4 i / head_width), the first half by the column, the second by the row. head_width: a multiple of 4 */
 void rope_row(float *table, int head_width, float base, int column, int row);
 
-/* Turns `rows` rows of heads * head_width floats, `stride` apart, in place; backwards: by the opposite angles, which is
- * also what a gradient takes. Row i has row places[i] % period of the table [period, 2 head_width]; places NULL: i. */
+/* Turns x, `rows` rows of heads * head_width floats, `stride` apart, in place; backwards: by the opposite angles, which
+ * is also what a gradient takes. Row i has row places[i] % period of table [period, 2 head_width]; places [rows], not
+ * negative, or NULL: i. */
 void rope_turn(float *x, int stride, int rows, int heads, int head_width, const float *table, const int *places,
                int period, int backwards);
 

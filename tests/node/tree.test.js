@@ -1,6 +1,6 @@
 // The law of the house (scripts/tree.js): what the tree's check must find, planted one at a time.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { faultsOfTheHouse } from '../../scripts/tree.js';
@@ -60,4 +60,26 @@ test('files and tests that docs/bitten.md and docs/tried.md name are there', () 
     }
   }
   assert.ok(named > 30, `${named} tests`);
+});
+
+test("the comment of every kernel's prototype says what shape each of its pointers has", () => {
+  const folder = `${root}src/kernels/`;
+  const headers = readdirSync(folder).filter((name) => name.endsWith('.h'));
+  const numbers = /\b(?:float|int|u?int\d+_t|size_t|v128_t) \*(\w+)/g;
+  let pointers = 0;
+  for (const name of headers) {
+    const text = readFileSync(folder + name, 'utf8');
+    // A comment belongs to all prototypes that follow it without an empty line.
+    for (const [, comment, prototypes] of text.matchAll(
+      /(\/\*(?:[^*]|\*(?!\/))*\*\/\n)?((?:^[a-zA-Z](?:[^;{}#()]|\n)*\([^;{})]*\)(?:;| \{)\n)+)/gm,
+    )) {
+      if (/typedef/.test(prototypes)) continue;
+      for (const [, pointer] of prototypes.matchAll(numbers)) {
+        pointers++;
+        const says = comment?.includes('[') && new RegExp(`\\b${pointer}\\b`).test(comment);
+        assert.ok(says, `${name}: ${pointer} of\n${prototypes}`);
+      }
+    }
+  }
+  assert.ok(pointers > 80, `${pointers} pointers`);
 });
