@@ -9,12 +9,11 @@ import { MudptError, bytesOf, checkOptions } from './base/errors.js';
 import { extras } from './base/extras.js';
 import { tellOfForgotten } from './base/forgotten.js';
 import { isBuffer, isBytes } from './base/kinds.js';
-import { nextTurn } from './base/platform.js';
-import { seldom } from './base/progress.js';
 import { Classifier, importClassifier } from './classifier/classifier.js';
 import { readOfficial } from './classifier/exchange.js';
 import { createCore } from './core/core.js';
 import { DEVICES } from './core/device.js';
+import { embedImages, embedTexts, textFeatures } from './features/embed.js';
 import { requireIntegrity } from './files/sha256.js';
 import { openSource } from './files/source.js';
 import { loadModel } from './loading/model.js';
@@ -27,8 +26,6 @@ import { countTrained, resolveSettings } from './methods/settings.js';
 import { checkPlan, planTraining, requireMemory } from './training/memory-plan.js';
 import { TuneJob } from './training/tune.js';
 
-/** Whose features are computed without a turn for anything else. */
-const NAMES_AT_ONCE = 64;
 const OPTIONS = [
   ...['device', 'dtype', 'precision', 'towers', 'tokens', 'threads', 'variant', 'upright', 'convention'],
   ...['cache', 'timeout', 'assetsUrl', 'worker', 'integrity', 'onProgress', 'signal'],
@@ -78,33 +75,6 @@ export async function loadClip(from, options = {}) {
     core.dispose();
     throw error;
   }
-}
-
-/**
- * Features of the classes' sentences, a few classes at a time: what each of them gets does not depend on the others.
- * @param {import('./classifier/classifier.js').Model} model
- * @param {number[][][]} ids [templates][classes]
- * @param {((progress: { done: number, total: number }) => void)} [onProgress]
- * @param {AbortSignal} [signal]
- */
-async function textFeatures({ core, clip, config }, ids, onProgress, signal) {
-  const total = ids[0].length;
-  const features = new Float32Array(total * config.embed);
-  const tell = seldom(onProgress);
-  for (let done = 0; done < total;) {
-    const some = ids.map((rows) => rows.slice(done, done + NAMES_AT_ONCE));
-    const handle = core.classifierCreate(clip, { method: 'zeroshot' }, { ids: some });
-    try {
-      features.set(await core.classifierTextFeatures(handle), done * config.embed);
-    } finally {
-      core.classifierFree(handle);
-    }
-    done += some[0].length;
-    tell({ done, total }, done === total);
-    await nextTurn();
-    signal?.throwIfAborted();
-  }
-  return features;
 }
 
 export class Clip {
@@ -159,15 +129,14 @@ export class Clip {
       throw new MudptError('argument', 'template and templates are given', 'leave out one of them');
     }
     signal?.throwIfAborted();
-    const { core, clip, tokenizer, needTokens } = this.#model;
+    const { core, clip, tokenizer } = this.#model;
     const names = checkClasses(classes);
     if (!Array.isArray(templates) || !templates.length) {
       throw new MudptError('argument', 'templates must be an array of at least one text');
     }
     const ids = templateSentences(tokenizer, names, templates);
     requireDistinct(names);
-    await needTokens(ids.flat(2), signal);
-    const features = await textFeatures(this.#model, ids, onProgress, signal);
+    const features = await textFeatures(this.#model, ids, { onProgress, signal });
     const handle = core.classifierCreate(clip, { method: 'zeroshot' }, null, names.length);
     try {
       core.classifierSetTextFeatures(handle, features);
@@ -176,6 +145,24 @@ export class Clip {
       core.classifierFree(handle);
       throw error;
     }
+  }
+
+  /**
+   * Features of pictures. What the options mean is in index.d.ts.
+   * @param {Iterable<any>} pictures
+   * @param {Record<string, any>} [options]
+   */
+  async embedImages(pictures, options) {
+    return embedImages(this.#model, pictures, options);
+  }
+
+  /**
+   * Features of texts. What the options mean is in index.d.ts.
+   * @param {Iterable<string>} texts
+   * @param {Record<string, any>} [options]
+   */
+  async embedTexts(texts, options) {
+    return embedTexts(this.#model, texts, options);
   }
 
   /** The methods that train something, with their defaults on this model. */

@@ -6,13 +6,16 @@
  * promise throw nothing themselves.
  */
 import type { Classifier, OfficialOptions } from './classifier/types.js';
+import type { EmbedImagesOptions, EmbedTextsOptions, Features } from './features/types.js';
 import type { ModelSource } from './files/types.js';
 import type { MethodInfo } from './methods/types.js';
+import type { ImageInput } from './pictures/types.js';
 import type { PlanOptions, TrainingPlan, TuneJob, TuneOptions } from './training/types.js';
 
 export * from './base/types.js';
 export * from './files/types.js';
 export * from './pictures/types.js';
+export * from './features/types.js';
 export * from './methods/types.js';
 export * from './classifier/types.js';
 export * from './training/types.js';
@@ -122,6 +125,19 @@ export interface Clip {
    *   embedding), `state` (no text tower)
    */
   zeroShot(classes: string[], options?: ZeroShotOptions): Promise<Classifier>;
+  /**
+   * Features of pictures, a row each, in their order.
+   *
+   * @throws {MudptError} `argument`, `image`, `file`, `network`, `memory`, `not-finite`
+   */
+  embedImages(pictures: Iterable<ImageInput>, options?: EmbedImagesOptions): Promise<Features>;
+  /**
+   * Features of texts as they stand, a row each: no template is put around them.
+   *
+   * @throws {MudptError} `argument`, `tokenizer` (a text is too long), `memory`, `network` (rows of the token
+   *   embedding), `not-finite`, `state` (no text tower)
+   */
+  embedTexts(texts: Iterable<string>, options?: EmbedTextsOptions): Promise<Features>;
   /** The methods that train something, with their defaults on this model. */
   methods(): MethodInfo[];
   /**

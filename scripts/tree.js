@@ -21,6 +21,7 @@ export const FLOORS = {
     ],
     [['training', 'a run from its start to its classifier: plan, shots, steps, checkpoints']],
     [['classifier', 'what a run leaves: asked, measured, saved, widened, exchanged']],
+    [['features', 'what the towers make of pictures and texts: rows of numbers, kept and searched']],
     [['loading', "from a model's files to a model in memory: configuration, tokenizer, weights"]],
     [
       ['methods', 'one file a method, one table: options, defaults and their source, names elsewhere'],

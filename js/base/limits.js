@@ -24,6 +24,9 @@ export const LARGEST_DOWNLOAD = 2 ** 30;
 export const MOST_CLASSES = 100_000;
 /** Characters of a class name or a template. */
 export const LONGEST_NAME = 1000;
+/** Characters of a text that is embedded, and of those between two spaces. */
+export const LONGEST_TEXT = 100_000;
+export const LONGEST_WORD = 2000;
 /** Templates of an ensemble, as the C library has it. */
 export const MOST_TEMPLATES = 1000;
 /** As MUDPT_MAX_THREADS. */

@@ -10,19 +10,15 @@ import { MudptError, checkOptions, reasonOf } from '../base/errors.js';
 import { MOST_MEASURED } from '../base/limits.js';
 import { nextTurn } from '../base/platform.js';
 import { seldom } from '../base/progress.js';
+import { PICTURES_AT_ONCE, answersFor, pixelsOf } from '../features/pixels.js';
 import { writeSafetensors } from '../loading/safetensors.js';
 import { METHODS } from '../methods/methods.js';
 import { promptSentences } from '../methods/sentences.js';
 import { BrokenPictures } from '../pictures/broken.js';
-import { decodeImage, readImage } from '../pictures/images.js';
 import { addClasses } from './add-classes.js';
 import { attentionOf, firstPrompts, nearestWords, savedPrompts } from './inside.js';
 import { argmax, measure, softmax } from './metrics.js';
 import { CLASSIFIER, SavedFile, describe, idsTensor, rawTensors } from './saved.js';
-
-const PICTURES_AT_ONCE = 8;
-/** Files that are decoded together; a larger one is by itself. */
-const BYTES_AT_ONCE = 8 * 2 ** 20;
 
 /**
  * @typedef {object} Model what belongs to one loaded CLIP
@@ -144,84 +140,11 @@ export class Classifier {
     return this.#details.settings ? { ...this.#details.settings } : null;
   }
 
-  /** What the model sees of one picture, which is decoded here or by the browser, made small and let go. */
-  async #view(picture) {
-    const { core, clip, upright } = this.#model;
-    const handle = await decodeImage(core, picture, upright);
-    try {
-      return core.clipTestPixels(clip, handle);
-    } finally {
-      core.imageFree(handle);
-    }
-  }
-
-  /** The same of a few pictures, one behind the other; files are decoded on all threads. */
-  async #pixels(images, names, signal) {
-    const { core, clip, config, upright, timeout } = this.#model;
-    const size = 3 * config.image ** 2;
-    const pixels = new Float32Array(images.length * size);
-    let done = 0;
-    let read = [];
-    let bytes = 0;
-    const decode = async () => {
-      const now = read;
-      [read, bytes] = [[], 0];
-      const files = now.map((picture) => picture.bytes);
-      const seen = now.length > 1 ? core.clipTestFiles(clip, files, upright) : [];
-      for (const [i, picture] of now.entries()) {
-        signal?.throwIfAborted();
-        pixels.set(seen[i] ?? (await this.#view(picture)), size * done++);
-      }
-    };
-    try {
-      for (const [i, image] of images.entries()) {
-        const picture = await readImage(image, names[i], signal, timeout);
-        const more = 'bytes' in picture ? picture.bytes.length : Infinity; // pixels are by themselves
-        if (bytes + more > BYTES_AT_ONCE) await decode();
-        read.push(picture);
-        bytes += more;
-        if (bytes === Infinity) await decode(); // and one picture's at a time
-      }
-    } finally {
-      await decode(); // if one cannot be read, faults of those before it come first
-    }
-    return pixels;
-  }
-
-  /** Logits of a few pictures. @returns {Promise<Float32Array[]>} */
-  async #logits(images, names, signal) {
-    const { core } = this.#model;
-    const pixels = await this.#pixels(images, names, signal);
-    const { logits } = await core.classifierLogits(this.#handle, pixels);
+  /** Logits of a few pictures. @param {Float32Array} pixels @returns {Promise<Float32Array[]>} */
+  async #logits(pixels) {
+    const { logits } = await this.#model.core.classifierLogits(this.#handle, pixels);
     const count = this.#details.classes.length;
-    return images.map((_, i) => logits.subarray(i * count, (i + 1) * count));
-  }
-
-  /**
-   * Logits of a few examples; one whose picture cannot be read is left out, where somebody takes it.
-   * @param {Example[]} examples
-   * @param {number} first index of the first
-   * @param {BrokenPictures} broken
-   * @param {AbortSignal} [signal]
-   * @returns {Promise<{ index: number, logits: Float32Array }[]>}
-   */
-  async #logitsOf(examples, first, broken, signal) {
-    const names = examples.map((_, i) => `the picture of example ${first + i}`);
-    try {
-      const images = examples.map(({ image }) => image);
-      return (await this.#logits(images, names, signal)).map((logits, i) => ({ index: first + i, logits }));
-    } catch (error) {
-      if (!broken.takes(error)) throw error;
-      if (examples.length === 1) {
-        broken.add(error, first);
-        return [];
-      }
-      const each = [];
-      for (const [i, example] of examples.entries()) {
-        each.push(...(await this.#logitsOf([example], first + i, broken, signal)));
-      }
-      return each;
-    }
+    return Array.from({ length: logits.length / count }, (_, i) => logits.subarray(i * count, (i + 1) * count));
   }
 
   /**
@@ -233,7 +156,7 @@ export class Classifier {
     const { topK = 5, signal } = options;
     checkTopK(topK);
     signal?.throwIfAborted();
-    const [logits] = await this.#logits([image], ['the picture'], signal);
+    const [logits] = await this.#logits(await pixelsOf(this.#model, [image], ['the picture'], signal));
     const scores = softmax(logits);
     return this.#details.classes
       .map((label, index) => ({ label, score: scores[index], index }))
@@ -260,13 +183,17 @@ export class Classifier {
       );
     }
     const tell = seldom(onProgress);
+    const kind = 'the picture of example';
     const measured = [];
     const predictions = [];
     const scores = [];
     for (let start = 0; start < examples.length; start += PICTURES_AT_ONCE) {
       signal?.throwIfAborted();
       const batch = examples.slice(start, start + PICTURES_AT_ONCE);
-      for (const { index, logits } of await this.#logitsOf(batch, start, broken, signal)) {
+      const images = batch.map(({ image }) => image);
+      const about = { first: start, kind, broken, signal };
+      const found = await answersFor((pixels) => this.#logits(pixels), this.#model, images, about);
+      for (const { index, answer: logits } of found) {
         const best = argmax(logits);
         measured.push(labels[index]);
         predictions.push(best);
@@ -323,7 +250,7 @@ export class Classifier {
     checkOptions(options, ['transfer', 'signal']);
     const { signal } = options;
     const { core, config } = this.#model;
-    const pixels = await this.#pixels([image], ['the picture'], signal);
+    const pixels = await pixelsOf(this.#model, [image], ['the picture'], signal);
     await core.memory.idle;
     // Keys and queries are read where WebAssembly leaves them.
     const shares = core.memory.withoutDevice(() => core.classifierAttention(this.#handle, pixels));

@@ -1,9 +1,7 @@
 /** mudpt classify: what is on pictures. One that cannot be read gets its error line; the others are classified. */
-import { stat } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { MudptError } from '../base/errors.js';
 import { printable } from '../node/names.js';
-import { LeftOut, picturesIn } from '../node/picture-files.js';
 import { EXIT_FAILED, EXIT_INTERRUPTED } from './failures.js';
 import { onInterrupt } from './interrupt.js';
 import { openClassifier, openModel } from './model.js';
@@ -17,7 +15,7 @@ import {
   withOutput,
   withPictures,
 } from './options.js';
-import { withSkip } from './pictures.js';
+import { listPictures, withSkip } from './pictures.js';
 import { apart, cut, openTerminal, pad, percent, table, width } from './terminal.js';
 
 export function classifyCommand() {
@@ -86,31 +84,4 @@ async function classifyOne(classifier, { path: file, error: known }, topK, termi
     terminal.warn(`mudpt: ${printable(error.message)}`);
     return { file, error: { code: error.code, message: error.message, hint: error.hint } };
   }
-}
-
-/**
- * Files as given, and the pictures in and below folders.
- * @returns {Promise<{ path: string, error?: MudptError }[]>} error: of one that cannot be opened
- */
-async function listPictures(given, terminal) {
-  const lists = [];
-  for (const name of given) {
-    const info = await stat(name).catch(() => undefined); // what is not there is said when its turn comes
-    if (!info?.isDirectory()) {
-      lists.push([{ path: name }]);
-      continue;
-    }
-    const left = new LeftOut(name);
-    const { pictures, broken } = await picturesIn(name, left);
-    if (!pictures.length && !broken.length) {
-      const but = left.parts.length ? `, but ${left.parts.join('; ')}` : '';
-      throw new MudptError('file', `${name}: holds no pictures${but}`, 'give JPEG, PNG, GIF or BMP files');
-    }
-    for (const note of left.notes) terminal.note(note);
-    lists.push(
-      pictures.map((path) => ({ path })),
-      broken,
-    );
-  }
-  return lists.flat();
 }

@@ -8,11 +8,13 @@ import { readFileSync } from 'node:fs';
 import { addClassesCommand } from './add-classes.js';
 import { classifyCommand } from './classify.js';
 import { convertCommand } from './convert.js';
+import { embedCommand } from './embed.js';
 import { evalCommand } from './eval.js';
 import { exportCommand, importCommand } from './exchange.js';
 import { reportFailure } from './failures.js';
 import { infoCommand } from './info.js';
 import { methodsCommand } from './methods.js';
+import { modelsCommand } from './models.js';
 import { protocolCommand } from './protocol.js';
 import { reportCommand } from './report.js';
 import { trainCommand } from './train.js';
@@ -28,7 +30,9 @@ for (const command of [
   trainCommand(),
   classifyCommand(),
   evalCommand(),
+  embedCommand(),
   methodsCommand(),
+  modelsCommand(),
   infoCommand(),
   convertCommand(),
   protocolCommand(),

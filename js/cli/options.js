@@ -56,16 +56,16 @@ const someNames = (text) => {
   return list;
 };
 
-/** Names, one a line. */
-const namesIn = (file) => {
+/** What stands in a file, one a line: names, texts. @param {string} what they are */
+export const linesIn = (what) => (file) => {
   let text;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
   } catch (/** @type {any} */ error) {
-    throw new InvalidArgumentError(`expected a file of names, one a line, in UTF-8 (${error.code ?? error.message})`);
+    throw new InvalidArgumentError(`expected a file of ${what}, one a line, in UTF-8 (${error.code ?? error.message})`);
   }
   const list = text.split(/\r\n?|\n/).map((line) => line.trim());
-  if (!list.some(Boolean)) throw new InvalidArgumentError('there are no names in it; expected one a line');
+  if (!list.some(Boolean)) throw new InvalidArgumentError(`there are no ${what} in it; expected one a line`);
   return list.filter(Boolean);
 };
 
@@ -86,7 +86,7 @@ export function withClasses(command, about, { least = 1, conflicts } = {}) {
   const others = conflicts ? [conflicts] : [];
   return command
     .addOption(own.argParser(checked(someNames)).conflicts([...others, 'classesFile']))
-    .addOption(file.argParser(checked(namesIn)).conflicts(others));
+    .addOption(file.argParser(checked(linesIn('names'))).conflicts(others));
 }
 
 /** What withClasses() read. @param {Record<string, any>} options @returns {string[] | undefined} */

@@ -3,9 +3,12 @@
  * left out with --skip-broken; and it is said which are trained on and tested as well.
  */
 import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
 import { MudptError } from '../base/errors.js';
 import { createCore } from '../core/core.js';
 import { printable, some } from '../node/names.js';
+import { LeftOut, picturesIn } from '../node/picture-files.js';
 import { decodeImage, readImage } from '../pictures/images.js';
 
 /** Training pictures that are all looked at; of more only those that are drawn are, when they are read. */
@@ -119,3 +122,34 @@ function requirePictures({ name, classes, train, test }, parts) {
   if (!parts.includes('train') || !without.length || !train.length) return;
   throw new MudptError('dataset', `${name}: no training picture of ${some(without)} can be read`, hint);
 }
+
+/**
+ * Files as given, and the pictures in and below folders.
+ * @returns {Promise<{ path: string, label?: string, error?: MudptError }[]>} label: the folder that it lies in, below
+ *   the one that was given; error: of one that cannot be opened
+ */
+export async function listPictures(given, terminal) {
+  const lists = [];
+  for (const name of given) {
+    const info = await stat(name).catch(() => undefined); // what is not there is said when its turn comes
+    if (!info?.isDirectory()) {
+      lists.push([{ path: name }]);
+      continue;
+    }
+    const left = new LeftOut(name);
+    const { pictures, broken } = await picturesIn(name, left);
+    if (!pictures.length && !broken.length) {
+      const but = left.parts.length ? `, but ${left.parts.join('; ')}` : '';
+      throw new MudptError('file', `${name}: holds no pictures${but}`, 'give JPEG, PNG, GIF or BMP files');
+    }
+    for (const note of left.notes) terminal.note(note);
+    lists.push(
+      pictures.map((file) => ({ path: file, label: labelOf(name, file) })),
+      broken,
+    );
+  }
+  return lists.flat();
+}
+
+/** @param {string} folder that was given @param {string} file in or below it */
+const labelOf = (folder, file) => path.relative(folder, path.dirname(file)).split(path.sep).join('/');

@@ -159,10 +159,10 @@ export class ClipTokenizer {
    * @param {string} text
    * @param {string} owner what the sentence is for, for messages: `class "cat"`
    * @param {boolean} [truncate] whether what does not fit is left out, as OpenAI's code and transformers can; else it
-   *   is refused
+   *   is refused. Given where a text stands for itself
    * @returns {number[]}
    */
-  sentence(text, owner, truncate = false) {
+  sentence(text, owner, truncate) {
     const ids = this.encode(text);
     const [start, end] = this.#table.specials;
     if (!ids.every((id) => this.#isWord(id))) {
@@ -178,7 +178,7 @@ export class ClipTokenizer {
       throw new MudptError(
         'tokenizer',
         `${owner} needs ${length} tokens, the model reads at most ${this.context}`,
-        'use a shorter name or template',
+        truncate === undefined ? 'use a shorter name or template' : 'shorten it, or have it cut: truncate',
       );
     }
     return [start, ...ids, end];

@@ -8,7 +8,10 @@ import { MudptError } from '../base/errors.js';
 const OWN = ['image', 'file', 'network'];
 const MOST_SAID = 10;
 
-/** @typedef {{ index: number, list: 'examples' | 'validation', code: string, message: string, hint: string }} Told */
+/**
+ * @typedef {'examples' | 'validation' | 'pictures'} List
+ * @typedef {{ index: number, list: List, code: string, message: string, hint: string }} Told
+ */
 
 export class BrokenPictures {
   #onBroken;
@@ -33,7 +36,7 @@ export class BrokenPictures {
    * address that nobody takes: the next ones may wait as long.
    * @param {any} error
    * @param {number} index
-   * @param {'examples' | 'validation'} [list]
+   * @param {List} [list]
    */
   add(error, index, list = 'examples') {
     if (!this.takes(error) && !(error instanceof MudptError && ['image', 'file'].includes(error.code))) throw error;

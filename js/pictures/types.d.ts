@@ -47,7 +47,7 @@ export interface Example {
 /** A picture that cannot be read and was left out: its place in which list, and what a {@link MudptError} says. */
 export interface BrokenPicture {
   readonly index: number;
-  readonly list: 'examples' | 'validation';
+  readonly list: 'examples' | 'validation' | 'pictures';
   readonly code: ErrorCode;
   readonly message: string;
   readonly hint: string;

@@ -50,7 +50,9 @@ function packResult(result) {
 /** @param {Record<string, any>} message */
 function send(message) {
   const memoryBytes = clip?.memoryBytes ?? 0;
-  const moved = message.result instanceof Uint8Array ? [message.result.buffer] : [];
+  const { result } = message;
+  const numbers = result instanceof Uint8Array ? result : result?.dims && result.data;
+  const moved = numbers ? [numbers.buffer] : [];
   globalThis.postMessage({ ...message, memoryBytes }, /** @type {any} */ (moved));
 }
 

@@ -115,10 +115,12 @@ async function loadHere(from, options) {
   return load(from, options);
 }
 
-/** Methods whose first argument may be an address. */
-const FIRST_IS_ADDRESS = ['classify', 'attention', 'importOfficial'];
+/** Methods whose first argument may be an address, or a list of them. */
+const FIRST_IS_ADDRESS = ['classify', 'attention', 'importOfficial', 'embedImages'];
+const absoluteIn = (given) =>
+  typeof given === 'string' ? absoluteAddress(given) : Array.isArray(given) ? given.map(absoluteIn) : given;
 /** @param {any[]} args */
-const fromPage = ([first, ...rest]) => [typeof first === 'string' ? absoluteAddress(first) : first, ...rest];
+const fromPage = ([first, ...rest]) => [absoluteIn(first), ...rest];
 
 /** @param {unknown} error */
 function passOverGone(error) {

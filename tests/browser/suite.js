@@ -8,6 +8,7 @@ import { headerOf } from '/js/loading/safetensors.js';
 import { torchSave } from '/tests/node/pickled.js';
 import { near, ok, rejection, rejectsWith, same } from './checks.js';
 import { elementCases, loadedImage } from './elements.js';
+import { featureCases } from './features.js';
 import { CLASSES, EXAMPLES, FACE, MODEL, TESTS, TUNING, runTask, scoresOf } from './task.js';
 
 // ---------------------------------------------------------------------------------------------------- the console
@@ -70,7 +71,8 @@ const cases = {
   async 'gives the numbers that Node gives'() {
     const actual = await runTask(clip, (path) => path);
     same(actual.architecture, expected.architecture, 'architecture');
-    for (const name of ['zeroShot', 'formats', 'losses', 'tuned']) near(actual[name], expected[name], name);
+    for (const name of ['zeroShot', 'formats', 'losses', 'tuned', 'features', 'texts'])
+      near(actual[name], expected[name], name);
     const { accuracy, confusion, count } = actual.evaluation;
     same(
       [accuracy, confusion, count],
@@ -147,6 +149,8 @@ const cases = {
     broken.src = '/nowhere.png';
     await rejectsWith('image', zeroShot.classify(broken), /cannot be read/);
   },
+
+  ...featureCases(() => clip),
 
   ...elementCases({ model: () => clip, classifier: () => zeroShot }),
 

@@ -57,6 +57,8 @@ export async function runTask(clip, image) {
     formats: await scoresOf(zeroShot, FORMATS.map(image)),
     losses,
     tuned: await scoresOf(tuned, images),
+    features: Array.from((await clip.embedImages(images)).data),
+    texts: Array.from((await clip.embedTexts(CLASSES, { projected: false })).data),
     evaluation: await tuned.evaluate(tests),
     file: Array.from(await tuned.export()),
   };

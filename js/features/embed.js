@@ -1,0 +1,143 @@
+/** What the towers make of pictures and texts, as numbers for whoever wants them: rows of one array. */
+import { MudptError, checkOptions } from '../base/errors.js';
+import { isBlob } from '../base/kinds.js';
+import { LONGEST_TEXT, LONGEST_WORD } from '../base/limits.js';
+import { nextTurn } from '../base/platform.js';
+import { seldom } from '../base/progress.js';
+import { BrokenPictures } from '../pictures/broken.js';
+import { PICTURES_AT_ONCE, answersFor } from './pixels.js';
+
+/** Texts that are encoded without a turn for anything else. */
+const TEXTS_AT_ONCE = 64;
+
+/**
+ * @typedef {import('../classifier/classifier.js').Model} Model
+ * @typedef {{ data: Float32Array, dims: [number, number] }} Features
+ * @typedef {(progress: { done: number, total: number }) => void} OnProgress
+ */
+
+/** Scales a row to length one; a row of zeros has no direction and stays. @param {Float32Array} row */
+export function toUnit(row) {
+  let square = 0;
+  for (let i = 0; i < row.length; i++) square += row[i] * row[i];
+  const length = Math.sqrt(square) || 1;
+  for (let i = 0; i < row.length; i++) row[i] /= length;
+}
+
+/** @param {Float32Array} data @param {number} width @param {boolean} unit @returns {Features} */
+function rowsOf(data, width, unit) {
+  for (let at = 0; unit && at < data.length; at += width) toUnit(data.subarray(at, at + width));
+  return { data, dims: [data.length / width, width] };
+}
+
+/** @param {string} name @param {unknown} value */
+function checkSwitch(name, value) {
+  if (typeof value !== 'boolean') throw new MudptError('argument', `${name} is ${value}, expected true or false`);
+}
+
+/** The items of a list; one thing alone is a slip. @param {any} given @param {string} what @param {string} one */
+function listOf(given, what, one) {
+  const isAlone = typeof given === 'string' || isBlob(given) || ArrayBuffer.isView(given);
+  if (!isAlone && typeof given?.[Symbol.iterator] === 'function') return [...given];
+  throw new MudptError('argument', `${what} must be an array`, `for ${one} alone give an array of one`);
+}
+
+/** A tokenizer would be busy for long with a longer one. @param {unknown} text @param {number} i */
+function checkText(text, i) {
+  if (typeof text !== 'string')
+    throw new MudptError('argument', `text ${i} is ${text === null ? 'null' : typeof text}, expected a text`);
+  if (text.length > LONGEST_TEXT)
+    throw new MudptError('argument', `text ${i} has ${text.length} characters, expected at most ${LONGEST_TEXT}`);
+  const longest = text.split(/\s+/).reduce((most, { length }) => Math.max(most, length), 0);
+  if (longest > LONGEST_WORD)
+    throw new MudptError('argument', `text ${i} has ${longest} characters without a space, expected ${LONGEST_WORD}`);
+}
+
+/**
+ * Features of texts, a few at a time: what each of them gets does not depend on the others.
+ * @param {Model} model
+ * @param {number[][][]} ids [templates][texts]
+ * @param {{ projected?: boolean, onProgress?: OnProgress, signal?: AbortSignal }} [options] projected false: of one
+ *   template, before the text tower's projection
+ */
+export async function textFeatures(model, ids, { projected = true, onProgress, signal } = {}) {
+  const { core, clip, config, needTokens } = model;
+  await needTokens(ids.flat(2), signal);
+  const total = ids[0].length;
+  const width = projected ? config.embed : config.textWidth;
+  const features = new Float32Array(total * width);
+  const tell = seldom(onProgress);
+  for (let done = 0; done < total;) {
+    const some = ids.map((rows) => rows.slice(done, done + TEXTS_AT_ONCE));
+    const handle = core.classifierCreate(clip, { method: 'zeroshot' }, { ids: some });
+    try {
+      const found = projected ? core.classifierTextFeatures(handle) : core.classifierTextRows(handle);
+      features.set(await found, done * width);
+    } finally {
+      core.classifierFree(handle);
+    }
+    done += some[0].length;
+    tell({ done, total }, done === total);
+    await nextTurn();
+    signal?.throwIfAborted();
+  }
+  return features;
+}
+
+/**
+ * @param {Model} model
+ * @param {Iterable<string>} given
+ * @param {Record<string, any>} [options] see index.d.ts
+ * @returns {Promise<Features>}
+ */
+export async function embedTexts(model, given, options = {}) {
+  checkOptions(options, ['projected', 'unit', 'truncate', 'onProgress', 'signal']);
+  const { projected = true, unit = true, truncate = false, onProgress, signal } = options;
+  for (const [name, value] of Object.entries({ projected, unit, truncate })) checkSwitch(name, value);
+  signal?.throwIfAborted();
+  const { config, tokenizer } = model;
+  const texts = listOf(given, 'texts', 'a text');
+  texts.forEach(checkText);
+  const ids = texts.map((text, i) => tokenizer.sentence(text, `text ${i}`, truncate));
+  const width = projected ? config.embed : config.textWidth;
+  const data = ids.length ? await textFeatures(model, [ids], { projected, onProgress, signal }) : new Float32Array();
+  return rowsOf(data, width, unit);
+}
+
+/**
+ * @param {Model} model
+ * @param {Iterable<any>} given
+ * @param {Record<string, any>} [options] see index.d.ts
+ * @returns {Promise<Features>}
+ */
+export async function embedImages(model, given, options = {}) {
+  checkOptions(options, ['projected', 'unit', 'transfer', 'onProgress', 'onBroken', 'signal']);
+  const { projected = true, unit = true, onProgress, onBroken, signal } = options;
+  for (const [name, value] of Object.entries({ projected, unit })) checkSwitch(name, value);
+  const broken = new BrokenPictures(onBroken);
+  const pictures = listOf(given, 'pictures', 'a picture');
+  const { core, clip, config } = model;
+  const width = projected ? config.embed : config.visionWidth;
+  const data = new Float32Array(pictures.length * width);
+  const tell = seldom(onProgress);
+  let rows = 0;
+  const handle = core.classifierCreate(clip, { method: 'zeroshot' }, null, 1);
+  const encode = async (pixels) => {
+    const features = await core.classifierImageFeatures(handle, pixels, projected);
+    return Array.from({ length: features.length / width }, (_, i) => features.subarray(i * width, (i + 1) * width));
+  };
+  try {
+    for (let done = 0; done < pictures.length;) {
+      signal?.throwIfAborted();
+      const some = pictures.slice(done, done + PICTURES_AT_ONCE);
+      const about = { first: done, kind: 'picture', list: /** @type {const} */ ('pictures'), broken, signal };
+      for (const { answer } of await answersFor(encode, model, some, about)) data.set(answer, width * rows++);
+      done += some.length;
+      tell({ done, total: pictures.length }, done === pictures.length);
+      await nextTurn();
+    }
+  } finally {
+    core.classifierFree(handle);
+  }
+  return rowsOf(rows === pictures.length ? data : data.slice(0, rows * width), width, unit);
+}

@@ -1,0 +1,95 @@
+/**
+ * What a model sees of pictures, a few at a time: files are decoded on all threads, the rest one by one. One that
+ * cannot be read is left out, where somebody takes it.
+ */
+import { decodeImage, readImage } from '../pictures/images.js';
+
+/** Pictures that go through the tower in one call. */
+export const PICTURES_AT_ONCE = 8;
+/** Files that are decoded together; a larger one is by itself. */
+const BYTES_AT_ONCE = 8 * 2 ** 20;
+
+/** @typedef {import('../classifier/classifier.js').Model} Model */
+
+/** One picture, which is decoded here or by the browser, made small and let go. @param {Model} model */
+async function view({ core, clip, upright }, picture) {
+  const handle = await decodeImage(core, picture, upright);
+  try {
+    return core.clipTestPixels(clip, handle);
+  } finally {
+    core.imageFree(handle);
+  }
+}
+
+/**
+ * Pixels of a few pictures, one behind the other.
+ * @param {Model} model
+ * @param {any[]} images see ImageInput in index.d.ts
+ * @param {string[]} names for messages
+ * @param {AbortSignal} [signal]
+ */
+export async function pixelsOf(model, images, names, signal) {
+  const { core, clip, config, upright, timeout } = model;
+  const size = 3 * config.image ** 2;
+  const pixels = new Float32Array(images.length * size);
+  let done = 0;
+  let read = [];
+  let bytes = 0;
+  const decode = async () => {
+    const now = read;
+    [read, bytes] = [[], 0];
+    const files = now.map((picture) => picture.bytes);
+    const seen = now.length > 1 ? core.clipTestFiles(clip, files, upright) : [];
+    for (const [i, picture] of now.entries()) {
+      signal?.throwIfAborted();
+      pixels.set(seen[i] ?? (await view(model, picture)), size * done++);
+    }
+  };
+  try {
+    for (const [i, image] of images.entries()) {
+      const picture = await readImage(image, names[i], signal, timeout);
+      const more = 'bytes' in picture ? picture.bytes.length : Infinity; // pixels are by themselves
+      if (bytes + more > BYTES_AT_ONCE) await decode();
+      read.push(picture);
+      bytes += more;
+      if (bytes === Infinity) await decode(); // and one picture's at a time
+    }
+  } finally {
+    await decode(); // if one cannot be read, faults of those before it come first
+  }
+  return pixels;
+}
+
+/**
+ * Answers for a few pictures, without those that cannot be read.
+ * @template T
+ * @param {(pixels: Float32Array) => Promise<T[]>} answer one for each picture
+ * @param {Model} model
+ * @param {any[]} images
+ * @param {object} about
+ * @param {number} about.first index of the first
+ * @param {string} about.kind what they are called in messages
+ * @param {import('../pictures/broken.js').BrokenPictures} about.broken
+ * @param {'examples' | 'pictures'} [about.list] what list they are of
+ * @param {AbortSignal} [about.signal]
+ * @returns {Promise<{ index: number, answer: T }[]>}
+ */
+export async function answersFor(answer, model, images, { first, kind, broken, list, signal }) {
+  const names = images.map((_, i) => `${kind} ${first + i}`);
+  try {
+    const answers = await answer(await pixelsOf(model, images, names, signal));
+    return answers.map((each, i) => ({ index: first + i, answer: each }));
+  } catch (error) {
+    if (!broken.takes(error)) throw error;
+    if (images.length === 1) {
+      broken.add(error, first, list);
+      return [];
+    }
+    const each = [];
+    for (const [i, image] of images.entries()) {
+      const alone = { first: first + i, kind, broken, list, signal };
+      each.push(...(await answersFor(answer, model, [image], alone)));
+    }
+    return each;
+  }
+}
