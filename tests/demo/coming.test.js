@@ -148,6 +148,22 @@ for (const engine of wanted) {
       assert.equal(back, 0);
     });
 
+    await step('pictures that have come in this moment are there after a reload, and so is the way back', async () => {
+      for (let i = 1; i <= 3; i++) {
+        await reload(`
+          ${GIVEN}
+          const come = new Promise((resolve) =>
+            new MutationObserver(() => hands.count('slow') === ${5 * i} && resolve()).observe(
+              document.querySelector('.cards'), { subtree: true, childList: true }));
+          hands.give(hands.card('slow').querySelector('input[type=file]'), given);
+          await come`);
+        const [count, undo] = await evaluate(`
+          await hands.until('the card', () => hands.card('slow'));
+          return [hands.count('slow'), hands.all('.samples .round').map(hands.named)];`);
+        assert.deepEqual([count, undo], [5 * i, ['Undo: 5 pictures added to slow']]);
+      }
+    });
+
     await step('a run whose model another one takes the place of is paused, and goes on with its model', async () => {
       const load = (folder, name) => `
         document.querySelector('.model-button').click();
@@ -178,7 +194,7 @@ for (const engine of wanted) {
     });
 
     await step('"Remove everything" as a run ends leaves nothing of it', async () => {
-      const names = await evaluate(`
+      const [names, buttons] = await evaluate(`
         await hands.press('Train again', '.train-buttons');
         await hands.until('steps', () => /step ([2-9]|\\d\\d+) of/.test(hands.text('.train-progress')));
         await hands.view('keep');
@@ -190,8 +206,9 @@ for (const engine of wanted) {
         await hands.press('Undo', '.toast');
         await hands.until('the classes', () => hands.card('dodo'));
         ${KEPT};
-        return names;`);
+        return [names, hands.all('.train-buttons button').map(hands.named)];`);
       assert.deepEqual(names, ['Undo: Everything was removed']);
+      assert.ok(!buttons.includes('Pause'), `${buttons}`);
     });
 
     if (browser.page) {
