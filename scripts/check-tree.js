@@ -48,6 +48,7 @@ const isNewer = (file) => existsSync(file) && statSync(file).mtimeMs > statSync(
 for (const file of ['mudpt.mjs', 'mudpt.wasm', 'mudpt-relaxed.wasm'].map((name) => `js/wasm/${name}`))
   if (!existsSync(file)) faults.push(`${file}: is not there; run ./run build`);
 const newer = built && files.split('\0').find((file) => /^(src|wasm)\//.test(file) && isNewer(file));
+if (!existsSync('js/vendor/tokenizers.mjs')) faults.push('js/vendor/tokenizers.mjs: is not there; run ./run build');
 if (newer) faults.push(`js/wasm: is older than ${newer}; run ./run build`);
 
 for (const fault of faults) console.error(fault);

@@ -73,7 +73,7 @@ export function roomOf(file) {
 }
 
 /** What the WebAssembly build leaves and what stands for the embedded model are in no room. @param {string} file */
-const isInRoom = (file) => /^js\/(?!wasm\/|pictoclip\.)/.test(file);
+const isInRoom = (file) => /^js\/(?!wasm\/|vendor\/|pictoclip\.)/.test(file);
 
 /** Imports among files of js/. @param {(file: string) => string} [read] @returns {Arrow[]} */
 export function imports(read = (file) => readFileSync(file, 'utf8')) {

@@ -180,6 +180,7 @@ export function vocabularyOf(source, { architecture, documents }, headers, asset
     vocab: architecture.vocab,
     isOpenAi: isArchive || Boolean(text && !text.hf_tokenizer_name) || config?.text_config?.eos_token_id === 49407,
     mayBe: !config && !openClip,
+    clean: text?.hf_tokenizer_name ? (text.tokenizer_kwargs?.clean ?? 'whitespace') : undefined,
     assetsUrl,
   });
 }
@@ -189,9 +190,9 @@ export function vocabularyOf(source, { architecture, documents }, headers, asset
  * @param {{ vocab: number, context: number }} config
  * @param {number | undefined} end the id at which the model's configuration says that features are read
  */
-function makeTokenizer({ name, document }, config, end) {
-  const tokenizer = new ClipTokenizer(document(), config, name);
-  if (end === undefined || end === tokenizer.end) return tokenizer;
+function makeTokenizer({ name, document, make }, config, end) {
+  const tokenizer = make ? make(config) : new ClipTokenizer(document(), config, name);
+  if (end === undefined || make || end === tokenizer.end) return tokenizer;
   throw new MudptError(
     'tokenizer',
     `${name} ends texts with the id ${tokenizer.end}, but the model's configuration has ${end} as the id of their end`,

@@ -123,6 +123,11 @@ export class ClipTokenizer {
     });
   }
 
+  /** Tokens of a name within a sentence. @param {string} name */
+  nameLength(name) {
+    return this.encode(name).length;
+  }
+
   /** @param {string} text without added tokens */
   #encodePlain(text) {
     const { added, pieces, unknown } = this.#table;

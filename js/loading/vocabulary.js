@@ -4,7 +4,7 @@
  */
 import { MudptError } from '../base/errors.js';
 import { extras } from '../base/extras.js';
-import { absenceOf, openText, parseObject } from '../files/source.js';
+import { absenceOf, openText, parseObject, readJson } from '../files/source.js';
 import { existing } from './weights.js';
 
 const [START, END] = ['<|startoftext|>', '<|endoftext|>'];
@@ -13,12 +13,15 @@ const WORDS = `<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\
 /** Tokens of OpenAI's vocabulary. */
 const OPENAI_TOKENS = 49408;
 const BOTH = ['vocab.json', 'merges.txt'];
+/** What tokenizer.json of SentencePiece have, and CLIP's does not. */
+const PIECES = /"type"\s*:\s*"Unigram"|"byte_fallback"\s*:\s*true/;
 const OTHERS = ['spiece.model', 'tokenizer.model', 'vocab.txt', 'sentencepiece.bpe.model'];
 
 /**
  * @typedef {object} Vocabulary
  * @property {string} name of the file or files, for messages
  * @property {() => any} document as tokenizer.json has it
+ * @property {(limits: { vocab: number, context: number }) => any} [make] of other kinds than CLIP's: its tokenizer
  * @property {boolean} [isAssumed] whether no file says that the model has it
  */
 
@@ -68,12 +71,20 @@ function fromTwo(tokens, merges) {
  * @param {number} model.vocab tokens that it has
  * @param {boolean} model.isOpenAi whether its files say that its vocabulary is OpenAI's
  * @param {boolean} model.mayBe whether nothing of it says that it is another
+ * @param {string} [model.clean] how open_clip's configuration says that texts are cleaned
  * @param {string | URL} [model.assetsUrl]
  * @returns {Promise<Vocabulary>}
  */
-export async function readVocabulary(source, { vocab, isOpenAi, mayBe, assetsUrl }) {
+export async function readVocabulary(source, { vocab, isOpenAi, mayBe, clean, assetsUrl }) {
   const file = await openText(source, 'tokenizer.json');
-  if (file) return { name: `${source.name}: tokenizer.json`, document: () => parseObject(file) };
+  const name = `${source.name}: tokenizer.json`;
+  if (file && PIECES.test(file.text)) {
+    const { PieceTokenizer } = await extras();
+    const config = await readJson(source, 'tokenizer_config.json');
+    const document = () => parseObject(file);
+    return { name, document, make: (limits) => new PieceTokenizer(document(), config, clean, limits, name) };
+  }
+  if (file) return { name, document: () => parseObject(file) };
   const [tokens, merges] = [await openText(source, BOTH[0]), await openText(source, BOTH[1])];
   if (tokens && merges)
     return { name: `${source.name}: ${BOTH.join(' and ')}`, document: () => fromTwo(tokens, merges.text) };

@@ -67,5 +67,5 @@ export function promptSentences(tokenizer, classes, method, settings) {
   const sentence = (name) => tokenizer.sentence(`${[...first, spoken(name)].join(' ')}.`, `class "${name}"`);
   const ids = [classes.map(sentence)];
   if (classPosition === 'end') return { ids, phrase: start };
-  return { ids, nameLengths: classes.map((name) => tokenizer.encode(spoken(name)).length), phrase: start };
+  return { ids, nameLengths: classes.map((name) => tokenizer.nameLength(spoken(name))), phrase: start };
 }

@@ -16,6 +16,7 @@ import { headerOf, parseHeader, writeSafetensors } from '../../js/loading/safete
 import { CHECKPOINT, CLASSIFIER, SavedFile } from '../../js/classifier/saved.js';
 import { Sha256 } from '../../js/files/sha256.js';
 import { openSource, readJson } from '../../js/files/source.js';
+import { PieceTokenizer } from '../../js/loading/pieces.js';
 import { ClipTokenizer } from '../../js/loading/tokenizer.js';
 import { createHash } from 'node:crypto';
 import { GOLDEN, PICTURES, TINY_A } from '../node/models.js';
@@ -189,6 +190,26 @@ test('tokenizer.json', () => {
     0.3,
   );
 });
+
+for (const kind of ['unigram', 'pairs'])
+  test(`tokenizer.json of SentencePiece, ${kind}`, () => {
+    const whole = JSON.parse(readFileSync(path.join(GOLDEN, `tokenizer/pieces-${kind}.json`), 'utf8'));
+    const { model, ...rest } = whole['tokenizer.json'];
+    const some = { ...model, merges: model.merges?.slice(0, 40) };
+    some.vocab = Array.isArray(model.vocab) ? model.vocab.slice(0, 90) : model.vocab;
+    const config = { ...whole['tokenizer_config.json'], add_bos_token: true, bos_token: '<bos>' };
+    const nearly = fc.tuple(twisted({ ...rest, model: some }), fc.oneof(fc.constant(config), twisted(config)));
+    return always(
+      fc.tuple(nearly, fc.string({ unit: 'binary' }), fc.boolean()),
+      ([[document, its], text, truncate]) =>
+        answersOrRefuses(() => {
+          const tokenizer = new PieceTokenizer(document, its, undefined, { vocab: 1500, context: 64 }, 'a file');
+          const ids = tokenizer.sentence(`a photo of ${text}`, 'class', truncate);
+          assert.ok(ids.length <= 64 && ids.every((id) => Number.isInteger(id) && id >= 0 && id < 1500));
+        }),
+      0.1,
+    );
+  });
 
 test('saved classifiers and runs: damage anywhere', async () => {
   const examples = CLASSES.map((label, i) => ({ label, image: PICTURES[i] }));

@@ -255,7 +255,7 @@ test('nothing is published that does not say where it lives', async () => {
     writeFileSync(path.join(folder, 'package.json'), JSON.stringify({ ...document, ...more }));
     return execute(process.execPath, [inTree('scripts/release.js')], { cwd: folder });
   };
-  cpSync(inTree('js/wasm'), path.join(folder, 'js/wasm'), { recursive: true });
+  for (const made of ['js/wasm', 'js/vendor']) cpSync(inTree(made), path.join(folder, made), { recursive: true });
   const [repository, homepage] = ['https://git.example/x', 'https://x.example/'];
   await assert.rejects(check({ repository: undefined, homepage }), {
     stderr: /^not published: .*"repository": give.*\n$/,
