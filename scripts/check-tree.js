@@ -1,7 +1,7 @@
 /**
  * Checks what formatters leave alone: the .editorconfig's rules, the length of files, the order of rooms and floors
- * (tree.js), that wasm/exports.json lists the functions of src/mudpt.h, and that what was built is no older than what
- * it was built from. Prints one line a fault; run by `./run test format`.
+ * (tree.js), that wasm/exports.json and exports-heads.json list the functions of src/mudpt.h, and that what was built
+ * is no older than what it was built from. Prints one line a fault; run by `./run test format`.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
@@ -35,17 +35,19 @@ for (const file of new Set(files.split('\0').filter(Boolean))) {
 
 const header = readFileSync('src/mudpt.h', 'utf8').replace(/\/\*[^]*?\*\//g, '');
 const declared = new Set(Array.from(header.matchAll(/\b(mudpt_\w+)\(/g), ([, name]) => `_${name}`));
-const exported = new Set(JSON.parse(readFileSync('wasm/exports.json', 'utf8')));
-for (const name of declared)
-  if (!exported.has(name)) faults.push(`wasm/exports.json: ${name} of src/mudpt.h is missing`);
-for (const name of exported) if (!declared.has(name)) faults.push(`wasm/exports.json: ${name} is not in src/mudpt.h`);
+const lists = ['wasm/exports.json', 'wasm/exports-heads.json'];
+const exported = new Set(lists.flatMap((list) => JSON.parse(readFileSync(list, 'utf8'))));
+for (const name of declared) if (!exported.has(name)) faults.push(`${lists[0]}: ${name} of src/mudpt.h is missing`);
+for (const name of exported) if (!declared.has(name)) faults.push(`${lists[0]}: ${name} is not in src/mudpt.h`);
 
 faults.push(...faultsOfTheHouse());
 
 // What ./run leaves when the modules are built stands for them where there is one: a build may find nothing to do.
 const built = ['build/wasm/.built', 'js/wasm/mudpt.wasm'].find((file) => existsSync(file));
 const isNewer = (file) => existsSync(file) && statSync(file).mtimeMs > statSync(built).mtimeMs;
-for (const file of ['mudpt.mjs', 'mudpt.wasm', 'mudpt-relaxed.wasm'].map((name) => `js/wasm/${name}`))
+for (const file of ['mudpt.mjs', 'mudpt.wasm', 'mudpt-relaxed.wasm', 'mudpt-heads.wasm'].map(
+  (name) => `js/wasm/${name}`,
+))
   if (!existsSync(file)) faults.push(`${file}: is not there; run ./run build`);
 const newer = built && files.split('\0').find((file) => /^(src|wasm)\//.test(file) && isNewer(file));
 if (!existsSync('js/vendor/tokenizers.mjs')) faults.push('js/vendor/tokenizers.mjs: is not there; run ./run build');

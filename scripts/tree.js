@@ -22,7 +22,10 @@ export const FLOORS = {
     [['training', 'a run from its start to its classifier: plan, shots, steps, checkpoints']],
     [['classifier', 'what a run leaves: asked, measured, saved, widened, exchanged']],
     [['features', 'what the towers make of pictures and texts: rows of numbers, kept and searched']],
-    [['loading', "from a model's files to a model in memory: configuration, tokenizer, weights"]],
+    [
+      ['loading', "from a model's files to a model in memory: configuration, tokenizer, weights"],
+      ['heads', 'classifiers of features that were computed once: one table, what they learn'],
+    ],
     [
       ['methods', 'one file a method, one table: options, defaults and their source, names elsewhere'],
       ['pictures', 'whatever shows something, as pixels, or why not'],
@@ -37,8 +40,11 @@ export const FLOORS = {
   ],
   src: [
     [['mudpt', 'the public C interface']],
-    [['train', 'classifier, loss, sampler, trainer']],
-    [['methods', 'one file a method: parameters to prompts, and back']],
+    [['train', 'classifier, sampler, trainer']],
+    [
+      ['methods', 'one file a method: parameters to prompts, and back'],
+      ['heads', 'one file a head: a classifier of features that were computed once'],
+    ],
     [['clip', 'weights by name, the tower both sides run on, image side, text side']],
     [['image', 'decoding, resizing, views']],
     [['kernels', 'products, attention, LayerNorm, activations, rotary positions, softmax, losses, beside naive twins']],

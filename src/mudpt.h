@@ -210,6 +210,9 @@ int mudpt_clip_samples(const mudpt_clip *clip, float *out);
 size_t mudpt_clip_weight_bytes(const mudpt_clip *clip);
 float mudpt_clip_logit_scale(const mudpt_clip *clip); /* exp(logit_scale), what cosines are multiplied by */
 float mudpt_clip_logit_bias(const mudpt_clip *clip);  /* what sigmoid scores add to that; 0 where there is none */
+/* The image tower's projection as it is kept, out [d_v, e]: features are rows before it, times this; ones on the
+ * diagonal where the model has none. MUDPT_STATE where a bias is added behind it. */
+int mudpt_clip_projection(const mudpt_clip *clip, float *out);
 
 /* ------------------------------------------------------------------------------------------------ pictures */
 
@@ -413,6 +416,93 @@ double mudpt_learning_rate(double base, double warmup_rate, int epochs, int epoc
  * ... classes-1; chosen [at least min(count, classes * shots)] receives indices, class by class; shots, classes >= 1;
  * returns how many, or a negative code. */
 int mudpt_sample_shots(const int32_t *labels, int count, int classes, int shots, uint32_t seed, int32_t *chosen);
+
+/* ------------------------------------------------------------------------------------------------ heads */
+
+/* A head is a classifier made of features that were computed once: pictures', with their labels, and the classes'. It
+ * sees neither pictures nor sentences, needs no model, and takes milliseconds to seconds.
+ *
+ *   mudpt_head_create -> (mudpt_head_step until MUDPT_DONE, where the method is trained) -> mudpt_head_logits
+ *
+ * Shapes: N pictures and V views of each, M = V N rows, row v N + n is view v of picture n; K templates; e the width of
+ * the joint space, d_v that of pictures' features before the projection. Features are given as they leave the tower, of
+ * any length but 0. x: a row of length one. Class features t are of three kinds: unit, unit(mean_k unit(f_k)); mean,
+ * mean_k unit(f_k); raw, mean_k f_k. A class may be without pictures except with gda.
+ *
+ *   sstext    w_c = t_c + s sum of c's x / (M max(1 / M, 1e-3)); s cos(x, w). t mean. Silva-Rodriguez et al. 2025
+ *   sstext+   the same with max(1 / rows of c, 1e-3) for each class, then w_c - unit(2 w_c - mean w)
+ *   gda       s x t + alpha (x W + b), Gaussians of one covariance; closed form. t unit. Wang et al. 2024
+ *   tip       s x t + alpha exp(-beta (1 - x keys)) one-hot, keys = unit(mean of the raw views). Zhang et al. 2022
+ *   tip-f     the same with trained keys: AdamW, batches of one view's pictures, cosine by step
+ *   lp++      x W + b + alpha_c x t_c, view 0 alone; full batch, rates from the data. t unit. Huang et al. 2024
+ *   clap      s cos(x, w), w from t raw, kept near it by class; SGD, cosine by epoch. Silva-Rodriguez et al. 2024
+ *   prolip    s unit(z P) t, z before the projection, P from the model's; Adam, a view a step. Fahes et al. 2024
+ *   ridge     s cos(z P, t) + A n(z), n(z) = (z - mean) / deviation: least squares for what the text's logits leave
+ *   logistic  the same, cross-entropy + lambda sum of A's squares: descent in the metric of Boehning and Lindsay 1988,
+ *             whose first step is ridge's
+ */
+typedef struct mudpt_head mudpt_head;
+
+/* What a method does not use must be 0. */
+typedef struct {
+    const char *method; /* a name from mudpt_head_name() */
+    int32_t classes;    /* 1 ... MUDPT_MAX_CLASSES */
+    int32_t templates;  /* K, 1 ... 1000 */
+    int32_t width;      /* e, 1 ... MUDPT_MAX_WIDTH */
+    int32_t before;     /* prolip, ridge, logistic: d_v, 1 ... MUDPT_MAX_WIDTH; their rows have this width */
+    int32_t pictures;   /* N; at least 1 but for sstext, sstext+ and tip */
+    int32_t views;      /* V, at least 1; a head has at most 2^29 values in all of its rows */
+    float scale;        /* s, what cosines are multiplied by: mudpt_clip_logit_scale, or the 100 of some authors; lp++
+                           has none */
+    float alpha;        /* gda, tip, tip-f: 0 ... 1e6 */
+    float beta;         /* tip, tip-f: 0 ... 1e6 */
+    float lambda;       /* prolip, ridge, logistic: of the sum of squares beside the mean loss, 0 ... 1e6; above 0 but
+                           for prolip */
+    float rate;         /* tip-f, clap, prolip: base learning rate; logistic: 1 is a whole step. Above 0 ... 1000 */
+    int32_t epochs;     /* trained methods: 1 ... 100000; lp++, prolip and logistic take one step in each */
+    int32_t
+        steps_each; /* tip-f, clap: steps of an epoch; 0: as many as its pictures make, clap without a part of one */
+    int32_t batch;  /* tip-f, clap: rows of a step, at most what there is; at least 1 */
+    uint32_t seed;  /* tip-f, clap: which rows; lp++: where the bias starts */
+} mudpt_head_config;
+
+/* Names of the heads' methods, in a fixed order; NULL behind the last. */
+const char *mudpt_head_name(int index);
+/* Bytes that a head of this configuration takes, scratch of the kernels included; a negative code where there is no
+ * such head. More than can be had is a number like any other. */
+double mudpt_head_bytes(const mudpt_head_config *config);
+
+/* templates [K, classes, e]; projection [d_v, e] where `before` is not 0, else NULL; features [V, N, width of a row];
+ * labels [N]. All are copied. Closed forms are complete then; trained methods are where they start. features NULL: a
+ * head whose tensors will be given, of tip and tip-f also the labels; without steps. MUDPT_ARGUMENT for rows that are
+ * not finite or have no length, labels out of range, gda with a class without a row; MUDPT_NOT_FINITE where a method
+ * has no answer, for instance gda where all rows of each class are equal. */
+int mudpt_head_create(const mudpt_head_config *config, const float *templates, const float *projection,
+                      const float *features, const int32_t *labels, mudpt_head **out);
+/* A head of other classes, without pictures of their own, [K, count, e]: what `head` has learned for all (prolip's
+ * projection), gda's rule (the rows nearest to each t stand in), or the text alone (sstext, sstext+, clap, tip, tip-f:
+ * what a class without pictures has there; its columns stand beside those of `head`). MUDPT_STATE for lp++, ridge and
+ * logistic, whose matrix has no column for new names, and for gda where `head` has no rows. */
+int mudpt_head_create_new(const mudpt_head *head, const float *templates, int count, mudpt_head **out);
+void mudpt_head_free(mudpt_head *head);
+
+/* What a head has learned, by name: weight, bias, alpha, keys, proj, lambda, rates, mean, deviation. Gradients are of
+ * the last mudpt_head_gradients; NULL where a tensor is not trained. velocity: NULL. */
+int mudpt_head_tensors(const mudpt_head *head);
+int mudpt_head_tensor(mudpt_head *head, int index, mudpt_parameter *out);
+/* Must be called after values were changed through mudpt_parameter. */
+void mudpt_head_changed(mudpt_head *head);
+
+/* Loss of a batch, penalty included, and the gradients of every trained tensor (replaced, not added). rows [count]:
+ * which of the M; NULL: those of the next step. logits [count, classes] or NULL. MUDPT_STATE where nothing is trained.
+ */
+int mudpt_head_gradients(mudpt_head *head, const int32_t *rows, int count, float *loss, float *logits);
+/* One step on these rows (NULL: the method's own choice): MUDPT_OK with out filled, MUDPT_DONE when there is no further
+ * one, at once where nothing is trained. After MUDPT_NOT_FINITE the head has the tensors of the last step whose loss
+ * was finite. Nothing is allocated; results do not depend on the number of threads. */
+int mudpt_head_step(mudpt_head *head, const int32_t *rows, int count, mudpt_progress *out);
+/* features [count, width of a row] as they leave the tower -> logits [count, classes] */
+int mudpt_head_logits(mudpt_head *head, const float *features, int count, float *logits);
 
 #ifdef __cplusplus
 }

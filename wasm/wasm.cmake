@@ -1,6 +1,6 @@
-# The two WebAssembly modules of the npm package, mudpt.wasm with plain SIMD and mudpt-relaxed.wasm with relaxed SIMD
-# (fused multiply-add), and the run-time code that both share. No thread starts when it is told { threads: 1 }.
-# wasm/exports.json is the reviewed list of what they export.
+# The WebAssembly modules of the npm package: mudpt.wasm with plain SIMD and mudpt-relaxed.wasm with relaxed SIMD (fused
+# multiply-add), and the run-time code that both share; mudpt-heads.wasm, without any. No thread starts when it is told
+# { threads: 1 }. wasm/exports.json and exports-heads.json are the reviewed lists of what they export.
 set(MUDPT_WASM_FOLDER ${PROJECT_SOURCE_DIR}/js/wasm CACHE PATH "where the modules are written")
 option(MUDPT_ASSERTIONS "Emscripten's own checks of the running module" OFF)
 
@@ -14,7 +14,8 @@ set(link_options
     # js/core/module.js brings the memory, as large as the platform grants: what it begins with is named there, too.
     -sINCOMING_MODULE_JS_API=instantiateWasm,wasmMemory
     -sINITIAL_MEMORY=16MB -sALLOW_MEMORY_GROWTH -sMEMORY_GROWTH_LINEAR_STEP=4MB -sMAXIMUM_MEMORY=4GB
-    -sABORTING_MALLOC=0 -Wno-pthreads-mem-growth
+    # The smaller of its two allocators: memory is taken in few large blocks, which are kept.
+    -sABORTING_MALLOC=0 -sMALLOC=emmalloc -sTEXTDECODER=2 -Wno-pthreads-mem-growth
     -sSTACK_SIZE=1MB -sDEFAULT_PTHREAD_STACK_SIZE=1MB -sSUPPORT_LONGJMP=0
     # As many workers as were asked for start before the module is ready. A further thread is refused, never waited for.
     "SHELL:-sPTHREAD_POOL_SIZE='(Module[\"threads\"]||1)-1'" -sPTHREAD_POOL_SIZE_STRICT=2)
@@ -37,7 +38,7 @@ endfunction()
 # What does not compute in long loops is compiled for size: the module is downloaded.
 file(GLOB small RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS
     ${PROJECT_SOURCE_DIR}/src/base/*.c ${PROJECT_SOURCE_DIR}/src/methods/*.c ${PROJECT_SOURCE_DIR}/src/train/*.c
-    ${PROJECT_SOURCE_DIR}/src/clip/*.c ${PROJECT_SOURCE_DIR}/src/image/*.c
+    ${PROJECT_SOURCE_DIR}/src/clip/*.c ${PROJECT_SOURCE_DIR}/src/image/*.c ${PROJECT_SOURCE_DIR}/src/heads/*.c
     ${PROJECT_SOURCE_DIR}/src/kernels/loss.c ${PROJECT_SOURCE_DIR}/src/kernels/probe.c
     ${PROJECT_SOURCE_DIR}/src/kernels/rope.c)
 list(FILTER small EXCLUDE REGEX "/(resize|jpeg_pixels|jpeg_huffman|png|inflate)[.]c$")
@@ -50,6 +51,20 @@ set_source_files_properties(src/image/inflate.c src/image/jpeg_huffman.c src/ima
 
 add_variant(plain)
 add_variant(relaxed -mrelaxed-simd)
+
+# Heads need no model: a module of their own with memory of its own, on one thread, which is fetched where one is made.
+file(GLOB heads CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/base/*.c ${PROJECT_SOURCE_DIR}/src/kernels/*.c
+    ${PROJECT_SOURCE_DIR}/src/heads/*.c ${PROJECT_SOURCE_DIR}/src/mudpt.c)
+add_executable(heads ${heads})
+configure_target(heads)
+target_compile_options(heads PRIVATE -msimd128)
+target_link_options(heads PRIVATE
+    --no-entry -msimd128 -sSTANDALONE_WASM -sEXPORTED_FUNCTIONS=@${PROJECT_SOURCE_DIR}/wasm/exports-heads.json
+    -sINITIAL_MEMORY=4MB -sALLOW_MEMORY_GROWTH -sMAXIMUM_MEMORY=4GB
+    -sABORTING_MALLOC=0 -sMALLOC=emmalloc -sFILESYSTEM=0 -sSTACK_SIZE=256KB -sSUPPORT_LONGJMP=0 -sASSERTIONS=0)
+set_target_properties(heads PROPERTIES
+    LINKER_LANGUAGE C OUTPUT_NAME mudpt-heads SUFFIX .wasm RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/heads
+    LINK_DEPENDS ${PROJECT_SOURCE_DIR}/wasm/exports-heads.json)
 
 # For the bench alone and in no package: products and towers without the library around them.
 file(GLOB kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/kernels/*.c ${PROJECT_SOURCE_DIR}/src/base/*.c)
@@ -71,10 +86,12 @@ add_bench(savings-relaxed savings.c "${sources}" -mrelaxed-simd)
 # The run-time code does not depend on the variant, which is checked.
 add_custom_command(
     OUTPUT ${MUDPT_WASM_FOLDER}/mudpt.mjs ${MUDPT_WASM_FOLDER}/mudpt.wasm ${MUDPT_WASM_FOLDER}/mudpt-relaxed.wasm
+           ${MUDPT_WASM_FOLDER}/mudpt-heads.wasm
     COMMAND ${CMAKE_COMMAND} -E compare_files plain/mudpt.mjs relaxed/mudpt.mjs
     COMMAND ${CMAKE_COMMAND} -E make_directory ${MUDPT_WASM_FOLDER}
     COMMAND ${CMAKE_COMMAND} -E copy plain/mudpt.mjs plain/mudpt.wasm ${MUDPT_WASM_FOLDER}
     COMMAND ${CMAKE_COMMAND} -E copy relaxed/mudpt.wasm ${MUDPT_WASM_FOLDER}/mudpt-relaxed.wasm
-    DEPENDS plain relaxed
+    COMMAND ${CMAKE_COMMAND} -E copy heads/mudpt-heads.wasm ${MUDPT_WASM_FOLDER}
+    DEPENDS plain relaxed heads
     WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
 add_custom_target(modules ALL DEPENDS ${MUDPT_WASM_FOLDER}/mudpt.mjs)

@@ -136,6 +136,12 @@ export class Clips extends Library {
     return this.c._mudpt_clip_weight_bytes_as(clip, storage) >>> 0;
   }
 
+  /** What rows before the image tower's projection are multiplied by. @param {number} clip @returns {Float32Array} */
+  clipProjection(clip) {
+    const { visionWidth, embed } = this.configOf(clip);
+    return this.memory.floatsFrom(visionWidth * embed, (out) => this.c._mudpt_clip_projection(clip, out));
+  }
+
   /** @param {number} clip @returns {number} what cosines are multiplied by */
   clipLogitScale(clip) {
     return this.c._mudpt_clip_logit_scale(clip);

@@ -1,6 +1,5 @@
 /**
- * Starts the WebAssembly module: finds its file, compiles it, and gives it the workers of its threads. What a page's
- * server does wrong with these files is recognised here.
+ * Starts the WebAssembly module: finds its file, compiles it, and gives it the workers of its threads.
  */
 import { MudptError, megabytes, reasonOf } from '../base/errors.js';
 import { MOST_BYTES } from '../base/limits.js';
@@ -8,6 +7,7 @@ import { canSleep, foreignFolder, hasStackSwitching, isNode, threadWatch } from 
 import { makeWorker, workerFrom } from '../base/workers.js';
 import { nodePart } from '../node/door.js';
 import createModule from '../wasm/mudpt.mjs';
+import { readModule } from './module-file.js';
 
 /** @typedef {'plain' | 'relaxed'} Variant */
 
@@ -16,11 +16,8 @@ const FILES = {
   plain: { name: 'mudpt.wasm', url: () => new URL('../wasm/mudpt.wasm', import.meta.url) },
   relaxed: { name: 'mudpt-relaxed.wasm', url: () => new URL('../wasm/mudpt-relaxed.wasm', import.meta.url) },
 };
-/** What WebAssembly begins with: "\0asm". */
-const MAGIC = [0, 0x61, 0x73, 0x6d];
 /** By which the run-time code knows that it is to be a thread. */
 const THREAD_NAME = 'em-pthread';
-const HINT = 'serve the files of the package beside each other, or say with assetsUrl where they are';
 const UNTHREADED = 'wasm/mudpt.mjs needs the headers of isolation, too, and a policy that allows it by worker-src';
 const PAGE = 65_536;
 /** Pages that the module begins with, as wasm/wasm.cmake has it; the fewest that are worth sharing. */
@@ -81,18 +78,6 @@ function unshare(bytes) {
   }
 }
 
-/** @param {string} url @returns {Promise<Uint8Array<ArrayBuffer>>} */
-async function download(url) {
-  let response;
-  try {
-    response = await fetch(url);
-    if (response.ok) return new Uint8Array(await response.arrayBuffer());
-  } catch (cause) {
-    throw new MudptError('environment', `${url} cannot be fetched: ${reasonOf(cause)}`, HINT, { cause });
-  }
-  throw new MudptError('environment', `${url} was answered with ${response.status}`, HINT);
-}
-
 /**
  * @param {Variant} variant
  * @param {boolean} shared whether memory is
@@ -100,14 +85,8 @@ async function download(url) {
  * @returns {Promise<WebAssembly.Module>}
  */
 async function compile(variant, shared, folder) {
-  const { name, url: own } = FILES[variant];
-  const url = folder ? new URL(`wasm/${name}`, folder) : own();
-  const bytes = isNode ? await (await nodePart('platform.js')).readAsset(url) : await download(url.href);
-  if (MAGIC.some((byte, i) => bytes[i] !== byte)) {
-    const start = new TextDecoder().decode(bytes.subarray(0, 15)).replace(/[^\x20-\x7e]/g, '?');
-    const what = /^\s*</.test(start) ? 'is a page of HTML' : `begins with "${start}"`;
-    throw new MudptError('environment', `${url.href} should be WebAssembly but ${what}`, HINT);
-  }
+  const { name, url } = FILES[variant];
+  const bytes = await readModule(folder ? new URL(`wasm/${name}`, folder) : url());
   if (!shared) unshare(bytes);
   return WebAssembly.compile(bytes);
 }

@@ -178,8 +178,46 @@ export const PROGRESS = struct([
   ['rate', 'f32'],
 ]);
 
+/** mudpt_head_config */
+export const HEAD_CONFIG = struct([
+  ['method', 'u32'],
+  ['classes', 'i32'],
+  ['templates', 'i32'],
+  ['width', 'i32'],
+  ['before', 'i32'],
+  ['pictures', 'i32'],
+  ['views', 'i32'],
+  ['scale', 'f32'],
+  ['alpha', 'f32'],
+  ['beta', 'f32'],
+  ['lambda', 'f32'],
+  ['rate', 'f32'],
+  ['epochs', 'i32'],
+  ['stepsEach', 'i32'],
+  ['batch', 'i32'],
+  ['seed', 'u32'],
+]);
+
 /**
  * What js/core/core.js takes and gives in their place.
+ *
+ * @typedef {object} HeadConfig as in src/mudpt.h; what is absent is 0
+ * @property {string} method
+ * @property {number} classes
+ * @property {number} templates
+ * @property {number} width
+ * @property {number} [before]
+ * @property {number} pictures
+ * @property {number} views
+ * @property {number} [scale]
+ * @property {number} [alpha]
+ * @property {number} [beta]
+ * @property {number} [lambda]
+ * @property {number} [rate]
+ * @property {number} [epochs]
+ * @property {number} [stepsEach]
+ * @property {number} [batch]
+ * @property {number} [seed]
  *
  * @typedef {object} ClipConfig sizes of a model, as in src/mudpt.h
  * @property {number} image

@@ -63,6 +63,20 @@ void mudpt_clip_free(mudpt_clip *clip) {
     free(clip);
 }
 
+int mudpt_clip_projection(const mudpt_clip *clip, float *out) {
+    if (!clip->finished) return fail(MUDPT_STATE, "the model's weights are not complete");
+    if (clip->vision_projection_bias)
+        return fail(MUDPT_STATE, "the model adds a vector behind its projection; use features behind it");
+    int e = clip->config.embed, d = clip->config.vision.width, none = !clip->vision_projection.out;
+    float row[MUDPT_MAX_WIDTH];
+    for (int o = 0; o < e; o++) {
+        if (!none) gemm_get_row(&clip->vision_projection, o, row);
+        for (int i = 0; i < d && none; i++) row[i] = i == o;
+        for (int i = 0; i < d; i++) out[(size_t)i * (size_t)e + (size_t)o] = row[i];
+    }
+    return MUDPT_OK;
+}
+
 /* What a LayerScale does to a sum that W and b add, W and b can do: every output channel has its factor. row [in] */
 static void scale_channels(gemm_weight *w, float *bias, const float *factors, float *row) {
     for (int o = 0; o < w->out; o++) {

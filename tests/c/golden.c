@@ -113,6 +113,8 @@ static void compare_stored(golden_case *c, const char *name, const float *values
               allowed);
 }
 
+#include "golden_heads.h"
+
 /* Features, logits and loss of the first batch. */
 static void check_outputs(golden_case *c, mudpt_classifier *classifier, int classes, int embed) {
     size_t logits_size = (size_t)c->count * (size_t)classes;
@@ -298,159 +300,98 @@ static void run_case(golden_case *c, const mudpt_clip_config *config) {
     for (int i = 0; i < 3; i++) free(owned[i]);
 }
 
-/* ------------------------------------------------------------------------------------------------ weight files */
-
-/* Features of all pictures and of the first case's sentences as plain zero-shot: [pictures + classes, e]. */
-static float *all_features(outcome *o, mudpt_clip *clip, const golden_case *first, int embed, size_t *count) {
-    golden_case c = *first;
-    mudpt_method method = {.method = "zeroshot"};
-    mudpt_sentences sentences;
-    mudpt_classifier *classifier = NULL;
-    int32_t *owned[3] = {0};
-    float *out = NULL;
-    c.o = o;
-    if (read_sentences(&c, &method, &sentences, owned)) {
-        size_t pictures = (size_t)c.pictures * (size_t)embed;
-        float *logits = need_bytes((size_t)c.pictures * (size_t)sentences.classes * 4);
-        *count = pictures + (size_t)sentences.classes * (size_t)embed;
-        out = need_bytes(*count * 4);
-        int code = mudpt_classifier_create(clip, &method, &sentences, sentences.classes, &classifier);
-        if (code == MUDPT_OK) code = mudpt_classifier_logits(classifier, c.images, c.pictures, logits, out);
-        if (code == MUDPT_OK) code = mudpt_classifier_text_features(classifier, out + pictures);
-        if (code != MUDPT_OK) {
-            fault(o, "features: code %d, %s", code, mudpt_last_error());
-            free(out);
-            out = NULL;
-        }
-        free(logits);
-    }
-    mudpt_classifier_free(classifier);
-    for (int i = 0; i < 3; i++) free(owned[i]);
-    return out;
-}
-
-/* Every other file with the same weights, under whatever names, must give the same features bit for bit. */
-static void check_weight_files(const char *folder, const char *name, const cJSON *config, const golden_case *first,
-                               const mudpt_clip_config *sizes, load_options options, const char *weights) {
-    char path[PATH_BYTES], model[PATH_BYTES], label[PATH_BYTES + 64];
-    const cJSON *file, *files = json_get(config, "files"), *main_file = json_get(files, weights);
-    const char *main_type = cJSON_GetStringValue(cJSON_GetArrayItem(main_file, 1));
-    size_t count = 0;
-    outcome reference = {.name = name};
-    float *want = all_features(&reference, first->clip, first, sizes->embed, &count);
-    join(model, folder, "model");
-    cJSON_ArrayForEach(file, files) {
-        const char *naming = cJSON_GetStringValue(cJSON_GetArrayItem(file, 0));
-        const char *type = cJSON_GetStringValue(cJSON_GetArrayItem(file, 1));
-        int same_values = number_of(config, "f16_exact") || (type && main_type && !strcmp(type, main_type));
-        for (int custom_text = 0; custom_text < 2; custom_text++) {
-            if (custom_text ? !naming || strcmp(naming, "openai") : !strcmp(file->string, weights)) continue;
-            snprintf(label, sizeof label, "%s/%s%s", name, file->string,
-                     custom_text ? " as open_clip's custom text" : "");
-            outcome o = {.name = label};
-            options.custom_text = custom_text;
-            mudpt_clip *clip = load_clip(&o, model, join(path, folder, file->string), options);
-            size_t got_count = 0;
-            float *got = clip ? all_features(&o, clip, first, sizes->embed, &got_count) : NULL;
-            if (got && same_values) {
-                if (!want || got_count != count || memcmp(got, want, count * 4))
-                    fault(&o, "features: got other bits than with %s, the same are right", weights);
-                if (strcmp(mudpt_clip_fingerprint(clip), mudpt_clip_fingerprint(first->clip)))
-                    fault(&o, "fingerprint: got %s, %s of %s is right", mudpt_clip_fingerprint(clip),
-                          mudpt_clip_fingerprint(first->clip), weights);
-            }
-            free(got);
-            mudpt_clip_free(clip);
-            finish(&o);
-        }
-    }
-    free(want);
-}
-
-/* ------------------------------------------------------------------------------------------------ features */
-
-/* Pictures before and behind the image tower's projection, where a configuration has a file of them. */
-static void check_features(const char *folder, const char *name, const golden_case *first,
-                           const mudpt_clip_config *sizes) {
-    char path[PATH_BYTES], label[PATH_BYTES + 64];
-    tensor_file file = {0};
-    tensor t;
-    if (!tensor_file_open(&file, join(path, folder, "features.safetensors"))) return;
-    snprintf(label, sizeof label, "%s/features", name);
-    outcome o = {.name = label};
-    const mudpt_method method = {.method = "zeroshot"};
-    mudpt_classifier *classifier = NULL;
-    size_t counts[2] = {(size_t)first->pictures * (size_t)sizes->vision.width,
-                        (size_t)first->pictures * (size_t)sizes->embed};
-    float *got[2] = {need_bytes(counts[0] * 4), need_bytes(counts[1] * 4)};
-    static const char *const names[2] = {"before", "after"};
-    int code = mudpt_classifier_create(first->clip, &method, NULL, 1, &classifier);
-    if (code == MUDPT_OK)
-        code = mudpt_classifier_image_features(classifier, first->images, first->pictures, got[0], got[1]);
-    if (code != MUDPT_OK) fault(&o, "code %d, %s", code, mudpt_last_error());
-    for (int i = 0; i < 2 && code == MUDPT_OK; i++) {
-        float *want = tensor_floats(&file, names[i], &t);
-        if (!want || t.count != counts[i]) fault(&o, "%s: no such tensor, or another size", names[i]);
-        else compare(&o, names[i], got[i], want, t.count, tolerance_of(first, "image_features"));
-        free(want);
-    }
-    mudpt_classifier_free(classifier);
-    for (int i = 0; i < 2; i++) free(got[i]);
-    tensor_file_close(&file);
-    finish(&o);
-}
+#include "golden_once.h"
 
 /* ------------------------------------------------------------------------------------------------ configurations */
 
+/* `model` and `inputs` of a configuration may lie in another folder. */
+static const char *place_of(const cJSON *config, const char *key, const char *otherwise) {
+    const char *place = json_text(config, key);
+    return *place ? place : otherwise;
+}
+
+/* A configuration that is loaded: what its cases share. */
+typedef struct {
+    const char *folder, *name;
+    const cJSON *config;
+    mudpt_clip_config sizes;
+    load_options options;
+    char model[PATH_BYTES], weights[PATH_BYTES]; /* the model's folder; its file, from `folder` */
+    golden_case all;                             /* the model and the pictures */
+    head_case head;
+    int seen; /* a case of the towers, whose sentences serve for what is checked once */
+} golden_config;
+
+/* A case of the towers, on the model or on one of its own. */
+static void run_tower_case(golden_config *g, golden_case *c) {
+    char path[PATH_BYTES];
+    if (number_of(json_get(c->json, "hyper_parameters"), "f16_weights")) {
+        load_options halved = g->options; /* this case's answers are those of rounded weights */
+        halved.halve = 1;
+        c->clip = load_clip(c->o, g->model, join(path, g->folder, g->weights), halved);
+        if (c->clip) run_case(c, &g->sizes);
+        mudpt_clip_free(c->clip);
+        c->clip = g->all.clip;
+    } else run_case(c, &g->sizes);
+}
+
+static void run_titled(golden_config *g, const char *title) {
+    char path[PATH_BYTES], label[PATH_BYTES + 64], file[512];
+    snprintf(label, sizeof label, "%s/%s", g->name, title);
+    outcome o = {.name = label};
+    golden_case c = g->all;
+    c.o = &o;
+    snprintf(file, sizeof file, "%s.json", title);
+    c.json = read_json(join(path, g->folder, file));
+    snprintf(file, sizeof file, "%s.safetensors", title);
+    int ok = tensor_file_open(&c.file, join(path, g->folder, file)) && c.json;
+    const char *kind = json_text(c.json, "kind");
+    int towers = ok && !*kind, heads = ok && !strcmp(kind, "features");
+    g->head.files = &c;
+    if (!ok) fault(&o, "%s: its two files cannot be read", title);
+    else if (towers) run_tower_case(g, &c);
+    else if (heads && !report.fast) run_head_case(&g->head);
+    if (!ok || towers || (heads && !report.fast)) finish(&o);
+    else if (!heads) skip(label, kind);
+    if (towers && !g->seen) {
+        if (json_get(g->config, "files"))
+            check_weight_files(g->folder, g->name, g->config, &c, &g->sizes, g->options, g->weights);
+        check_features(g->folder, g->name, &c, &g->sizes);
+    }
+    g->seen |= towers;
+    tensor_file_close(&c.file);
+    cJSON_Delete(c.json);
+    free(c.pixels);
+    free(c.labels);
+}
+
 static void run_config(const char *folder, const char *name, const cJSON *config, load_options options) {
-    static const char weights[] = "model/model.safetensors";
-    char path[PATH_BYTES], model[PATH_BYTES], label[PATH_BYTES + 64];
+    char path[PATH_BYTES];
     outcome loading = {.name = name};
-    mudpt_clip_config sizes = {0};
     tensor_file inputs = {0};
     tensor t = {0};
-    read_architecture(join(model, folder, "model"), &sizes);
-    mudpt_clip *clip = load_clip(&loading, model, join(path, folder, weights), options);
-    float *images = tensor_file_open(&inputs, join(path, folder, "inputs.safetensors"))
+    golden_config g = {.folder = folder, .name = name, .config = config, .options = options};
+    join(g.weights, place_of(config, "model", "model"), "model.safetensors");
+    read_architecture(join(g.model, folder, place_of(config, "model", "model")), &g.sizes);
+    mudpt_clip *clip = load_clip(&loading, g.model, join(path, folder, g.weights), options);
+    float *images = tensor_file_open(&inputs, join(path, folder, place_of(config, "inputs", "inputs.safetensors")))
                         ? tensor_floats(&inputs, "images", &t)
                         : NULL;
-    if (!images || t.dims != 4 || t.shape[1] != 3 || t.shape[2] != sizes.image || t.shape[3] != sizes.image)
-        fault(&loading, "inputs.safetensors: no images [pictures, 3, %d, %d] there", sizes.image, sizes.image);
+    if (!images || t.dims != 4 || t.shape[1] != 3 || t.shape[2] != g.sizes.image || t.shape[3] != g.sizes.image)
+        fault(&loading, "inputs.safetensors: no images [pictures, 3, %d, %d] there", g.sizes.image, g.sizes.image);
     if (loading.faults) finish(&loading);
-
-    const cJSON *item;
-    int first = 1;
-    cJSON_ArrayForEach(item, json_get(config, "cases")) {
-        char file[512];
-        const char *title = cJSON_GetStringValue(item);
-        if (loading.faults || !title) break;
-        snprintf(label, sizeof label, "%s/%s", name, title);
-        outcome o = {.name = label};
-        golden_case c = {
-            .o = &o, .clip = clip, .images = images, .pictures = t.shape[0], .picture = t.count / (size_t)t.shape[0]};
-        snprintf(file, sizeof file, "%s.json", title);
-        c.json = read_json(join(path, folder, file));
-        snprintf(file, sizeof file, "%s.safetensors", title);
-        int ok = tensor_file_open(&c.file, join(path, folder, file)) && c.json;
-        if (!ok) fault(&o, "%s: its two files cannot be read", title);
-        else if (number_of(json_get(c.json, "hyper_parameters"), "f16_weights")) {
-            load_options halved = options; /* this case's answers are those of rounded weights */
-            halved.halve = 1;
-            c.clip = load_clip(&o, model, join(path, folder, weights), halved);
-            if (c.clip) run_case(&c, &sizes);
-            mudpt_clip_free(c.clip);
-            c.clip = clip;
-        } else run_case(&c, &sizes);
-        finish(&o);
-        if (ok && first) {
-            check_weight_files(folder, name, config, &c, &sizes, options, weights);
-            check_features(folder, name, &c, &sizes);
-        }
-        first = 0;
-        tensor_file_close(&c.file);
-        cJSON_Delete(c.json);
-        free(c.pixels);
-        free(c.labels);
+    else {
+        g.all = (golden_case){
+            .clip = clip, .images = images, .pictures = t.shape[0], .picture = t.count / (size_t)t.shape[0]};
+        float *projection = need_bytes((size_t)g.sizes.vision.width * (size_t)g.sizes.embed * 4);
+        int code = mudpt_clip_projection(clip, projection);
+        if (code != MUDPT_OK) fault(&loading, "projection: code %d, %s", code, mudpt_last_error()), finish(&loading);
+        g.head = (head_case){
+            .projection = projection, .before = g.sizes.vision.width, .scale = (double)mudpt_clip_logit_scale(clip)};
+        const cJSON *item;
+        cJSON_ArrayForEach(item, json_get(config, "cases")) run_titled(&g, cJSON_GetStringValue(item));
+        cJSON_ArrayForEach(item, json_get(config, "new_cases")) run_titled(&g, cJSON_GetStringValue(item));
+        free(projection);
     }
     free(images);
     tensor_file_close(&inputs);
@@ -566,6 +507,7 @@ int main(int argc, char **argv) {
         }
     }
     if (!report.passed && !report.failed) puts("no golden files there");
+    if (report.skipped) printf("%d skipped, of kinds that are not known here\n", report.skipped);
     printf("%d passed, %d failed\n", report.passed, report.failed);
     int failed = report.failed - (known_methods ? report.failed_for_method : 0);
     return failed || !report.passed;

@@ -12,6 +12,7 @@
 
 static struct {
     int passed, failed;
+    int skipped;           /* cases of a kind that is not known here */
     int failed_for_method; /* of the failed, those of a method that the library does not name */
     int verbose;           /* print every difference, not only a case's first */
     int fast;              /* precision MUDPT_FAST, with tolerances of its own; models' cases only */
@@ -45,6 +46,11 @@ static void finish(const outcome *o) {
         printf(o->faults > 1 ? " (and %d more)\n" : "\n", o->faults - 1);
     }
     fflush(stdout);
+}
+
+static void skip(const char *name, const char *kind) {
+    report.skipped++;
+    printf("skip %s: cases of kind %s are not known here\n", name, kind);
 }
 
 /* max |got - want| <= tolerance * max |want|. NaN fails. */

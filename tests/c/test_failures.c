@@ -372,6 +372,53 @@ static void classify_ensemble(void) {
     mudpt_classifier_free(classifier);
 }
 
+/* Every head from its making to its answers; a step asks for no memory. */
+static void use_heads(void) {
+    enum { CLASSES = 3, E = 12, D = 16, PICTURES = 9, VIEWS = 2 };
+    static float templates[CLASSES * E], projection[D * E], rows[VIEWS * PICTURES * D], logits[PICTURES * CLASSES];
+    int32_t labels[PICTURES];
+    for (int i = 0; i < CLASSES * E; i++) templates[i] = (float)random_normal();
+    for (int i = 0; i < D * E; i++) projection[i] = (float)random_normal();
+    for (int i = 0; i < VIEWS * PICTURES * D; i++) rows[i] = (float)random_normal();
+    for (int i = 0; i < PICTURES; i++) labels[i] = i % CLASSES;
+    TRY(mudpt_set_threads(2));
+    for (int i = 0; mudpt_head_name(i); i++) {
+        const char *name = mudpt_head_name(i);
+        int tip = !strncmp(name, "tip", 3), gda = !strcmp(name, "gda"), lpp = !strcmp(name, "lp++");
+        int unprojected = !strcmp(name, "prolip") || !strcmp(name, "ridge") || !strcmp(name, "logistic");
+        int batches = !strcmp(name, "tip-f") || !strcmp(name, "clap");
+        int rated = batches || !strcmp(name, "prolip") || !strcmp(name, "logistic");
+        mudpt_head_config config = {.method = name,
+                                    .classes = CLASSES,
+                                    .templates = 1,
+                                    .width = E,
+                                    .before = unprojected ? D : 0,
+                                    .pictures = PICTURES,
+                                    .views = VIEWS,
+                                    .scale = lpp ? 0 : 4,
+                                    .alpha = tip || gda,
+                                    .beta = tip,
+                                    .lambda = unprojected ? 0.1f : 0,
+                                    .rate = rated ? 0.01f : 0,
+                                    .epochs = rated || lpp ? 2 : 0,
+                                    .batch = batches ? 4 : 0};
+        mudpt_head *head = NULL, *other = NULL;
+        mudpt_progress progress;
+        TRY(mudpt_head_create(&config, templates, unprojected ? projection : NULL, rows, labels, &head));
+        long before_steps = atomic_load(&asked);
+        int code;
+        while ((code = mudpt_head_step(head, NULL, 0, &progress)) == MUDPT_OK) add_to_hash(&progress.loss, 4);
+        CHECK(code == MUDPT_DONE && atomic_load(&asked) == before_steps, "%s: code %d, %ld allocations in its steps",
+              name, code, atomic_load(&asked) - before_steps);
+        TRY(mudpt_head_logits(head, rows, PICTURES, logits));
+        add_to_hash(logits, sizeof logits);
+        if (tip || gda || !strcmp(name, "prolip")) TRY(mudpt_head_create_new(head, templates, 2, &other));
+        mudpt_head_free(other);
+        mudpt_head_free(head);
+    }
+    TRY(mudpt_set_threads(1));
+}
+
 /* ------------------------------------------------------------------------------------------------ every allocation */
 
 enum { FAULTLESS = 2 }; /* exit status: there were fewer allocations */
@@ -421,6 +468,7 @@ int main(void) {
         {"uumudpt", train_light},
         {"coop, a context a class", train_coop},
         {"cocoop", train_cocoop},
+        {"heads", use_heads},
     };
     outcome *out = mmap(NULL, sizeof *out, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (out == MAP_FAILED) abort();

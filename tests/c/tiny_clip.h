@@ -121,7 +121,7 @@ static int send_all(mudpt_clip *clip, const mudpt_clip_config *c) {
 }
 
 /* A whole model, or NULL: mudpt_last_error says why. */
-static mudpt_clip *tiny_clip(const mudpt_clip_config *config, uint64_t seed) {
+static inline mudpt_clip *tiny_clip(const mudpt_clip_config *config, uint64_t seed) {
     mudpt_clip *clip = NULL;
     random_state = seed;
     int code = mudpt_clip_create(config, &clip);

@@ -4,8 +4,10 @@ import path from 'node:path';
 
 import { DTYPES } from '../../js/core/core.js';
 import { loadModel } from '../../js/loading/model.js';
+import { startHeads } from '../../js/core/heads-module.js';
 import { openSource } from '../../js/files/source.js';
 import { Tensors, checkMethod, compare, compareNumber, readJson } from './golden-files.js';
+import { runHeadCase } from './golden-heads.js';
 
 /** What block integers may be off by, where it is more than a case allows f32. */
 const FAST_TOLERANCE = {
@@ -332,38 +334,51 @@ async function runFeatures({ core, report }, folder, name, clip, images, toleran
 /** A model configuration: its cases, its features, and its other weight files. */
 export async function runConfig(context, folder, name, config) {
   const { core, report, dtype, precision } = context;
+  const fast = precision === 'fast';
   let model;
   let images;
   const loaded = await report.require(`${name}/model`, async () => {
-    model = await loadModel(core, await openSource(path.join(folder, 'model')), { dtype, precision });
-    const inputs = new Tensors(folder, 'inputs.safetensors');
+    model = await loadModel(core, await openSource(path.join(folder, config.model ?? 'model')), { dtype, precision });
+    const inputs = new Tensors(folder, config.inputs ?? 'inputs.safetensors');
     images = { values: inputs.values('images'), count: inputs.shape('images')[0] };
   });
   if (!loaded) return;
+  const { clip } = model;
+  const forHeads = {
+    library: await startHeads(),
+    scale: core.clipLogitScale(clip),
+    projection: core.clipProjection(clip),
+  };
   const read = (title) => ({
     json: readJson(folder, `${title}.json`),
     tensors: new Tensors(folder, `${title}.safetensors`),
   });
-  for (const title of config.cases) {
+  let first;
+  for (const title of [...config.cases, ...(config.new_cases ?? [])]) {
+    const { kind } = readJson(folder, `${title}.json`);
+    if (kind && kind !== 'features') report.skip(`${name}/${title}`, kind);
+    if (kind && (kind !== 'features' || fast)) continue;
     await report.run(`${name}/${title}`, (outcome) => {
       const { json, tensors } = read(title);
+      const golden = (on) => new GoldenCase(outcome, core, on, json, tensors, images, fast);
+      if (kind) return runHeadCase(golden(clip), forHeads);
       // A case may ask for weights rounded to float16.
-      const halved = json.hyper_parameters.f16_weights;
-      const weights = halved && new Tensors(folder, 'model/model.safetensors');
-      const clip = halved ? loadFile(core, { ...model.config, storage: -1 }, weights, { halve: true }) : model.clip;
+      if (!json.hyper_parameters.f16_weights) return golden(clip).run();
+      const weights = new Tensors(folder, 'model/model.safetensors');
+      const halved = loadFile(core, { ...model.config, storage: -1 }, weights, { halve: true });
       try {
-        new GoldenCase(outcome, core, clip, json, tensors, images, precision === 'fast').run();
+        return golden(halved).run();
       } finally {
-        if (halved) core.clipFree(clip);
+        core.clipFree(halved);
       }
     });
+    if (!kind) first ??= read(title);
   }
-  const first = read(config.cases[0]);
-  await runWeightFiles(context, folder, name, config, model, first, images);
-  const tolerance = Math.max(
-    first.json.tolerance.image_features,
-    precision === 'fast' ? FAST_TOLERANCE.image_features : 0,
-  );
-  await runFeatures(context, folder, name, model.clip, images, tolerance);
-  core.clipFree(model.clip);
+  if (first) {
+    if (config.files) await runWeightFiles(context, folder, name, config, model, first, images);
+    const tolerance = Math.max(first.json.tolerance.image_features ?? 0, fast ? FAST_TOLERANCE.image_features : 0);
+    await runFeatures(context, folder, name, clip, images, tolerance);
+  }
+  forHeads.library.dispose();
+  core.clipFree(clip);
 }

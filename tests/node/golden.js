@@ -132,6 +132,7 @@ async function main() {
     }
   }
   for (const line of summary) console.log(line);
+  if (report.skipped) console.log(`${report.skipped} skipped, of kinds that are not known here`);
   console.log(`${report.passed} passed, ${report.failed} failed`);
   const failed = report.failed - (values['known-methods'] ? report.unavailable : 0);
   return failed || !report.passed ? 1 : 0;

@@ -26,6 +26,8 @@ const BUDGETS = {
   "a WebGPU device's thread, where one is asked for": 14 * 1024,
   'js/clip.js, where there is to be no worker': 64 * 1024,
   'js/extras.js, of which a model or a GPU needs something': 24 * 1024,
+  "heads' module, where a head is made": 22 * 1024,
+  'js/heads/heads.js, with it': 7 * 1024,
   'js/pictures/images.js, with it': 7 * 1024,
   'js/pictures/no-picture.js, for what is none': 3 * 1024,
   'js/pictures/element-faults.js, for elements that show none': 3 * 1024,
@@ -87,13 +89,15 @@ test('what a page downloads stays within its budget', async (t) => {
   for (const [what, bytes] of Object.entries(sizes)) t.diagnostic(`${what}: ${bytes} bytes gzipped`);
   const sum = Object.values(sizes).reduce((a, b) => a + b);
   t.diagnostic(`together: ${sum} bytes of ${BUDGET}`);
-  const [threads, device, whole, extras] = Object.keys(BUDGETS);
+  const [threads, device, whole, extras, heads, table] = Object.keys(BUDGETS);
   const parts = [
     [threads, await bundled('js/wasm/mudpt.mjs'), BUDGETS[threads]],
     [device, await bundled('js/webgpu/thread.js'), BUDGETS[device]],
     // Beyond what the worker has that everyone starts.
     [extras, (await bundled('js/worker/whole-worker.js', script)) - sizes.worker, BUDGETS[extras]],
   ];
+  parts.push([heads, gzipped(readFileSync(inTree('js/wasm/mudpt-heads.wasm'))), BUDGETS[heads]]);
+  parts.push([table, await bundled('js/heads/heads.js'), BUDGETS[table]]);
   later.delete('js/extras.js');
   for (const name of later) {
     const what = Object.keys(BUDGETS).find((part) => part.startsWith(`${name},`)) ?? name;
@@ -182,6 +186,7 @@ test('what package.json promises is there, and nothing else', async () => {
     'js/worker/worker.js',
     'js/wasm/mudpt.wasm',
     'js/wasm/mudpt-relaxed.wasm',
+    'js/wasm/mudpt-heads.wasm',
     'LICENSE',
     'README.md',
   ])
