@@ -6,7 +6,7 @@
  * promise throw nothing themselves.
  */
 import type { Classifier, OfficialOptions } from './classifier/types.js';
-import type { EmbedImagesOptions, EmbedTextsOptions, Features } from './features/types.js';
+import type { EmbedImagesOptions, EmbedTextsOptions, Features, IndexOptions, PictureIndex } from './features/types.js';
 import type { ModelSource } from './files/types.js';
 import type { MethodInfo } from './methods/types.js';
 import type { ImageInput } from './pictures/types.js';
@@ -138,6 +138,18 @@ export interface Clip {
    *   embedding), `not-finite`, `state` (no text tower)
    */
   embedTexts(texts: Iterable<string>, options?: EmbedTextsOptions): Promise<Features>;
+  /**
+   * An index of pictures, to search in.
+   *
+   * @throws {MudptError} as `embedImages`
+   */
+  index(pictures: Iterable<ImageInput>, options?: IndexOptions): Promise<PictureIndex>;
+  /**
+   * An index from what {@link PictureIndex.export} gave, or `mudpt embed` wrote of pictures.
+   *
+   * @throws {MudptError} `file`: damaged, or made with another model
+   */
+  importIndex(bytes: Uint8Array | ArrayBuffer, options?: { name?: string }): Promise<PictureIndex>;
   /** The methods that train something, with their defaults on this model. */
   methods(): MethodInfo[];
   /**

@@ -17,6 +17,7 @@ import { methodsCommand } from './methods.js';
 import { modelsCommand } from './models.js';
 import { protocolCommand } from './protocol.js';
 import { reportCommand } from './report.js';
+import { searchCommand } from './search.js';
 import { trainCommand } from './train.js';
 
 const { version, description } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
@@ -31,6 +32,7 @@ for (const command of [
   classifyCommand(),
   evalCommand(),
   embedCommand(),
+  searchCommand(),
   methodsCommand(),
   modelsCommand(),
   infoCommand(),

@@ -1,5 +1,6 @@
 /** Features: what the towers make of pictures and texts. */
-import type { BrokenPicture } from '../pictures/types.js';
+import type { FileBytes } from '../files/types.js';
+import type { BrokenPicture, ImageInput } from '../pictures/types.js';
 
 /** Rows of numbers, one behind the other. */
 export interface Features {
@@ -38,4 +39,47 @@ export interface EmbedTextsOptions extends EmbedOptions {
    * to; otherwise it is refused. Default `false`.
    */
   truncate?: boolean;
+}
+
+export interface IndexOptions extends Omit<EmbedImagesOptions, 'unit' | 'projected'> {
+  /** What the pictures are called in answers. Default: addresses and files' names as they have them. */
+  names?: string[];
+}
+
+/** A picture in an index. */
+export interface IndexedPicture {
+  /** In {@link PictureIndex.names}. */
+  index: number;
+  name: string;
+}
+
+/** Pictures that can be searched: their features, where the library was called. */
+export interface PictureIndex {
+  readonly count: number;
+  readonly names: string[];
+  /**
+   * The pictures that fit best, best first; `score` is the cosine.
+   *
+   * @param query a text (as it stands), a picture (of an address or a path `{ image: '…' }`, as a text is a text), or a
+   *   row of features of the model's width
+   * @param options.topK how many; `Infinity`: all. Default 10.
+   * @throws {MudptError} `argument`, and as `embedTexts` or `embedImages`
+   */
+  search(
+    query: string | Exclude<ImageInput, string> | { image: ImageInput } | Float32Array | number[],
+    options?: { topK?: number; signal?: AbortSignal },
+  ): Promise<(IndexedPicture & { score: number })[]>;
+  /**
+   * Groups of pictures that are nearly the same, each joined by pairs whose cosine is `least` or more; `score` is that
+   * of the least alike pair. Of 10,000 pictures some seconds.
+   *
+   * @param options.least cosine. Default 0.97.
+   */
+  duplicates(options?: {
+    least?: number;
+    onProgress?: (progress: { done: number; total: number }) => void;
+    signal?: AbortSignal;
+  }): Promise<{ pictures: IndexedPicture[]; score: number }[]>;
+  /** The index as a `.safetensors` file for {@link Clip.importIndex}. */
+  export(): FileBytes;
 }

@@ -77,7 +77,7 @@ export async function loadClip(from, options = {}) {
       rest.timeout > 0 ? rest.timeout : undefined,
     );
     const { answer } = connection.call(0, 'load', [from, rest, pageAddress()]);
-    return new RemoteClip(connection, await answer);
+    return searching(new RemoteClip(connection, await answer));
   } catch (thrown) {
     const error = /** @type {any} */ (thrown);
     const isMissing = !connection || connection.notStarted;
@@ -99,6 +99,19 @@ export async function loadClip(from, options = {}) {
   }
 }
 
+/**
+ * A model that searches, which is done here and fetched when it is used: a worker has no part in it.
+ * @template T
+ * @param {T} clip
+ */
+function searching(clip) {
+  const part = () => import('../features/search.js');
+  return Object.assign(/** @type {any} */ (clip), {
+    index: async (pictures, options) => (await part()).indexPictures(clip, pictures, options),
+    importIndex: async (bytes, options) => (await part()).openIndex(clip, bytes, options),
+  });
+}
+
 /** In the calling thread. @param {import('../files/source.js').From} from @param {Record<string, any>} options */
 async function loadHere(from, options) {
   const parts = Promise.all([
@@ -112,7 +125,7 @@ async function loadHere(from, options) {
   });
   Object.assign(drawing, { isDrawable, bitmapOf, noPicture });
   bringExtras(() => import('../extras.js'));
-  return load(from, options);
+  return searching(await load(from, options));
 }
 
 /** Methods whose first argument may be an address, or a list of them. */
