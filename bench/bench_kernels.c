@@ -16,10 +16,10 @@
 
 #include "base/parallel.h"
 #include "base/rng.h"
+#include "kernels/activation.h"
 #include "kernels/attention.h"
 #include "kernels/gemm.h"
 #include "kernels/layernorm.h"
-#include "kernels/activation.h"
 #include "mudpt.h"
 #include "limit.h"
 
@@ -212,7 +212,7 @@ static void bench_attention(int threads, const char *what, int sequences, int le
 
 typedef struct {
     float *y, *x, *gain, *rstd;
-    int rows, d;
+    int rows, d, activation;
 } rows_bench;
 
 static void run_layernorm(void *context) {
@@ -225,27 +225,31 @@ static void run_layernorm_backward(void *context) {
     layernorm_backward(b->y, b->x, b->x, b->rstd, b->gain, b->rows, b->d, 0);
 }
 
-static void run_quickgelu(void *context) {
+static void run_activation(void *context) {
     rows_bench *b = context;
-    activation_forward(MUDPT_QUICK_GELU, b->y, b->x, (size_t)b->rows * (size_t)b->d);
+    activation_forward(b->activation, b->y, b->x, (size_t)b->rows * (size_t)b->d);
 }
 
-static void run_quickgelu_backward(void *context) {
+static void run_activation_backward(void *context) {
     rows_bench *b = context;
-    activation_backward(MUDPT_QUICK_GELU, b->y, b->x, b->x, (size_t)b->rows * (size_t)b->d);
+    activation_backward(b->activation, b->y, b->x, b->x, (size_t)b->rows * (size_t)b->d);
 }
 
 static void bench_rows(int threads) {
     static const struct {
         const char *name;
         void (*body)(void *);
-        int d;
-    } cases[] = {{"layernorm/804x768/forward", run_layernorm, 768},
-                 {"layernorm/804x768/backward", run_layernorm_backward, 768},
-                 {"quickgelu/804x3072/forward", run_quickgelu, 3072},
-                 {"quickgelu/804x3072/backward", run_quickgelu_backward, 3072}};
-    for (int i = 0; i < 4; i++) {
-        rows_bench b = {.rows = 804, .d = cases[i].d};
+        int d, activation;
+    } cases[] = {{"layernorm/804x768/forward", run_layernorm, 768, 0},
+                 {"layernorm/804x768/backward", run_layernorm_backward, 768, 0},
+                 {"quickgelu/804x3072/forward", run_activation, 3072, MUDPT_QUICK_GELU},
+                 {"quickgelu/804x3072/backward", run_activation_backward, 3072, MUDPT_QUICK_GELU},
+                 {"gelu/804x3072/forward", run_activation, 3072, MUDPT_GELU},
+                 {"gelu/804x3072/backward", run_activation_backward, 3072, MUDPT_GELU},
+                 {"gelu-tanh/804x3072/forward", run_activation, 3072, MUDPT_GELU_TANH},
+                 {"gelu-tanh/804x3072/backward", run_activation_backward, 3072, MUDPT_GELU_TANH}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rows_bench b = {.rows = 804, .d = cases[i].d, .activation = cases[i].activation};
         size_t count = (size_t)b.rows * (size_t)b.d;
         b.y = numbers(count);
         b.x = numbers(count);
