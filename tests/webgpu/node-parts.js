@@ -8,5 +8,12 @@ export function readFileSync(file, encoding) {
   return encoding ? request.responseText : request.response;
 }
 
+export function existsSync(file) {
+  const request = new XMLHttpRequest();
+  request.open('HEAD', file, false);
+  request.send();
+  return request.status === 200;
+}
+
 const join = (...parts) => parts.join('/');
 export default { join };
