@@ -187,11 +187,20 @@ export function vocabularyOf(source, { architecture, documents }, headers, asset
 
 /**
  * @param {import('./vocabulary.js').Vocabulary} vocabulary
- * @param {{ vocab: number, context: number }} config
+ * @param {{ vocab: number, context: number, noStart?: number | boolean }} config
  * @param {number | undefined} end the id at which the model's configuration says that features are read
  */
 function makeTokenizer({ name, document, make }, config, end) {
   const tokenizer = make ? make(config) : new ClipTokenizer(document(), config, name);
+  if (make && (tokenizer.start === undefined) !== Boolean(config.noStart)) {
+    const what = `${name} puts ${tokenizer.start === undefined ? 'nothing' : 'a token'} in front of texts`;
+    const hint = 'use the two files that were published together';
+    throw new MudptError(
+      'tokenizer',
+      `${what}, but the model reads them ${config.noStart ? 'without' : 'with'} one`,
+      hint,
+    );
+  }
   if (end === undefined || make || end === tokenizer.end) return tokenizer;
   throw new MudptError(
     'tokenizer',

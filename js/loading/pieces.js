@@ -73,6 +73,8 @@ export class PieceTokenizer {
     if (strange !== undefined) throw this.#bad(`it has the id ${strange}, but the model only ${vocab} ids`);
     this.vocab = vocab;
     this.context = context;
+    /** The id in front of every text; undefined where there is none. @type {number | undefined} */
+    this.start = this.#around[0][0];
     /** The id behind every text; undefined where there is none. @type {number | undefined} */
     this.end = this.#around[1].at(-1);
   }

@@ -71,7 +71,13 @@ for (const [kind, { cases }] of Object.entries(KINDS)) {
       const file = path.join(folder, 'some.json');
       await writeFile(file, JSON.stringify(KINDS[kind]['tokenizer.json']));
       await makeClip(folder, { ...LIMITS, textLayers: 1, visionLayers: 1, tokenizer: file });
-      const config = JSON.stringify(KINDS[kind]['tokenizer_config.json']);
+      // A CLIP's sentences have a start, which SigLIP's have not.
+      await assert.rejects(
+        loadClip(folder, { threads: 1 }),
+        isError('tokenizer', /puts nothing in front of texts, but/),
+      );
+      const start = { add_bos_token: true, bos_token: kind === 'pairs' ? '<bos>' : '<pad>' };
+      const config = JSON.stringify({ ...KINDS[kind]['tokenizer_config.json'], ...start });
       await writeFile(path.join(folder, 'tokenizer_config.json'), config);
       const clip = await loadClip(folder, { threads: 1 });
       const answer = async (names) => (await clip.zeroShot(names)).classify(PICTURES[1]);
