@@ -164,6 +164,20 @@ for (const engine of wanted) {
       }
     });
 
+    await step('a drawing that is added as its dialog is closed comes', async () => {
+      const count = await evaluate(`
+        hands.card('slow').querySelectorAll('.tool')[3].click();
+        const canvas = await hands.until('the canvas', () => document.querySelector('dialog canvas'));
+        hands.pointer(canvas, 'pointerdown', 0.2, 0.2);
+        hands.pointer(canvas, 'pointermove', 0.6, 0.7);
+        hands.pointer(canvas, 'pointerup', 0.6, 0.7);
+        const add = await hands.until('the button', () => document.querySelector('dialog .main:not(:disabled)'));
+        add.click();
+        await hands.close();
+        return hands.until('the drawing', () => hands.all('.thumb', hands.card('slow')).length === 16);`);
+      assert.ok(count);
+    });
+
     await step('a run whose model another one takes the place of is paused, and goes on with its model', async () => {
       const load = (folder, name) => `
         document.querySelector('.model-button').click();

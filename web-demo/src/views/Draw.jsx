@@ -105,11 +105,11 @@ export function DrawPad({ onDraw, onClear, onUse }) {
           type="button"
           class="main"
           disabled={!drawn}
-          onClick={async () => {
-            const file = await fileOf(/** @type {HTMLCanvasElement} */ (canvas.current));
+          onClick={() => {
+            // As it is now: it comes also when the dialog is closed in the next moment.
+            fileOf(/** @type {HTMLCanvasElement} */ (canvas.current)).then(onUse);
             wipe(canvas.current);
             setDrawn(false);
-            onUse(file);
           }}
         >
           <Icon of={Plus} /> {text.draw.use}
