@@ -7,7 +7,8 @@ import { fileOf } from './store.js';
 const MOST_PIXELS_A_SIDE = 640;
 const MOST_BYTES = 400_000;
 const PICTURE = /\.(jpe?g|jpe|jfif|pjpe?g|pjp|png|apng|gif|bmp|webp|avif|heic|heif|tiff?)$/i;
-const MODEL_FILES = /^(config\.json|model.*\.safetensors|tokenizer\.json)$/;
+const WEIGHTS = '(?:open_clip_)?(?:pytorch_)?model.*\\.(?:safetensors|bin)';
+const MODEL_FILES = new RegExp(`^(?:(?:open_clip_)?config\\.json|(?:tokenizer|vocab)\\.json|merges\\.txt|${WEIGHTS})$`);
 
 /** @typedef {{ path: string, file: File }} Found */
 
