@@ -102,7 +102,7 @@ static void *own(size_t bytes) {
 
 /* ------------------------------------------------------------------------------------------------ what is tried */
 
-static mudpt_clip *shared_clip;
+static mudpt_clip *shared_clip, *shared_family[FAMILY];
 
 static void send_with_retries(mudpt_clip *clip, const char *name, int dtype, const int32_t *shape, int dims) {
     size_t count = 1, size = dtype == MUDPT_I8 ? 1 : 4;
@@ -319,6 +319,28 @@ static void train(const mudpt_method *method, int augment) {
     TRY(mudpt_set_threads(1));
 }
 
+/* What CLIP's family keeps beside CLIP: sentences that are filled up and their ends, poolings, tables of places. */
+static void train_family(void) {
+    enum { CLASSES = 3 };
+    static float pixels[2 * 3 * 26 * 26], logits[2 * CLASSES];
+    const mudpt_method method = {
+        .method = "ivlp", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 2};
+    for (size_t i = 0; i < sizeof pixels / sizeof *pixels; i++) pixels[i] = (float)random_normal();
+    for (int f = 0; f < FAMILY; f++) {
+        tiny_sentences s;
+        mudpt_classifier *classifier = NULL;
+        float loss;
+        make_sentences(&s, &family_configs[f], method.text_length, CLASSES, 1, 1);
+        TRY(mudpt_classifier_create(shared_family[f], &method, &s.view, CLASSES, &classifier));
+        TRY(mudpt_classifier_init(classifier, 5, NULL, 0));
+        TRY(mudpt_classifier_logits(classifier, pixels, 2, logits, NULL));
+        add_to_hash(logits, sizeof logits);
+        TRY(mudpt_classifier_gradients(classifier, pixels, (const int32_t[]){2, 0}, 2, &loss, logits));
+        add_to_hash(&loss, sizeof loss);
+        mudpt_classifier_free(classifier);
+    }
+}
+
 /* More than a trainer keeps decoded: the file is kept instead. A refused one leaves no trace in the run's digits. */
 static void train_on_large(void) {
     enum { WIDTH = 8192, HEIGHT = 2800, HEADER = 62, STRIDE = WIDTH / 8, BYTES = HEADER + STRIDE * HEIGHT };
@@ -468,11 +490,13 @@ int main(void) {
         {"uumudpt", train_light},
         {"coop, a context a class", train_coop},
         {"cocoop", train_cocoop},
+        {"the rest of the family", train_family},
         {"heads", use_heads},
     };
     outcome *out = mmap(NULL, sizeof *out, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (out == MAP_FAILED) abort();
     shared_clip = tiny_clip(&odd_config, 1);
+    for (int f = 0; f < FAMILY; f++) shared_family[f] = tiny_clip(&family_configs[f], 1);
     CHECK(shared_clip != NULL, "%s", mudpt_last_error());
     if (!shared_clip) return check_report();
     long injected = 0, refused = 0;
@@ -500,6 +524,7 @@ int main(void) {
             CHECK(k > 1, "%s: asks for no memory", scenarios[i].name);
         }
     }
+    for (int f = 0; f < FAMILY; f++) mudpt_clip_free(shared_family[f]);
     mudpt_clip_free(shared_clip);
     printf("allocation failures: %ld injected, %ld refused, %ld done without\n", injected, refused, injected - refused);
     return check_report();

@@ -54,9 +54,26 @@ static void ask(input *in, mudpt_classifier *classifier, int classes) {
     }
 }
 
+/* The small model, or one that has what others of CLIP's family have. */
+static mudpt_clip *open_model(int is_other) {
+    mudpt_clip_config c = small_config;
+    if (is_other) {
+        c.vision.activation = c.text.activation = MUDPT_GELU;
+        c.vision.layer_scale = c.patch_bias = c.no_class = c.no_pre_norm = c.no_mask = c.no_start = 1;
+        c.vision.pooling = MUDPT_POOL_ATTENTION;
+        c.pool_heads = 2;
+        c.pool_mlp = 16;
+        c.rope = 100;
+        c.pad = 2;
+    }
+    return tiny_clip(&c, 1);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     input in = {data, data + size};
-    if (!clip) clip = tiny_clip(&small_config, 1);
+    static mudpt_clip *models[2];
+    int other = size && data[size - 1] > 170;
+    clip = models[other] ? models[other] : (models[other] = open_model(other));
     if (!clip) abort();
     const char *name = mudpt_method_name(take_below(&in, 9));
     int n = 1 + take_below(&in, 3), depth = 1 + take_below(&in, 4), classes = 1 + take_below(&in, MOST_CLASSES_HERE);
