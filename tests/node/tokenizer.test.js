@@ -122,7 +122,7 @@ describe('CLIP’s tokenizer', () => {
 });
 
 const configurations = readdirSync(GOLDEN, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && readdirSync(path.join(GOLDEN, entry.name)).includes('config.json'))
+  .filter((entry) => entry.isDirectory() && readdirSync(path.join(GOLDEN, entry.name)).includes('model'))
   .map((entry) => entry.name);
 
 for (const name of configurations) {
