@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 import { promptSentences } from '../js/methods/sentences.js';
 import { resolveSettings } from '../js/methods/settings.js';
-import { architectureFromConfig } from '../js/loading/configuration.js';
+import { architectureFromConfig } from '../js/loading/transformers.js';
 import { ClipTokenizer } from '../js/loading/tokenizer.js';
 import { makeClip } from '../tests/make-clip.js';
 import { classNames } from './names.js';

@@ -3,3 +3,5 @@ export { openAiVocabulary } from './loading/openai-vocabulary.js';
 export { PieceTokenizer } from './loading/pieces.js';
 export { readPyTorch } from './loading/pytorch.js';
 export { chooseDevice, startDevice } from './core/device-check.js';
+export { knownDocument } from './loading/known-names.js';
+export { trunkOf } from './loading/timm.js';

@@ -191,13 +191,36 @@ type TowerSize = `${'vision' | 'text'}${'Width' | 'Layers' | 'Heads' | 'Mlp'}`;
 
 export type ModelSize = 'image' | 'patch' | 'embed' | 'context' | 'vocab' | TowerSize;
 
+type TowerTrait =
+  `${'vision' | 'text'}${'Activation' | 'Epsilon' | 'LayerScale' | 'Pooling' | 'NoProjection' | 'ProjectionBias'}`;
+
+/**
+ * Activation, also of the pooling head: 1 exact GELU, 2 tanh-GELU, absent QuickGELU. Pooling: 1 mean of the patches,
+ * 2 attention, 3 the last row, absent CLS or the end of text. rope: the base of rotary positions. pad: the token that
+ * sentences are filled up with. Epsilon: of LayerNorm, absent 1e-5. The others are 1 where they hold.
+ */
+export type ModelTrait =
+  | TowerTrait
+  | 'patchBias'
+  | 'noClass'
+  | 'noPreNorm'
+  | 'normAfterPool'
+  | 'rope'
+  | 'poolHeads'
+  | 'poolMlp'
+  | 'poolActivation'
+  | 'noMask'
+  | 'pad'
+  | 'noStart'
+  | 'logitBias';
+
 export interface ClipInfo {
   /** Where it came from. */
   readonly name: string;
   /** 16 hexadecimal digits that tell models apart, whatever the names and types of their tensors. */
   readonly fingerprint: string;
-  /** Pixels, widths, layers, heads, tokens. */
-  readonly architecture: Readonly<Record<ModelSize, number>>;
+  /** Pixels, widths, layers, heads, tokens; and what the model has that OpenAI's have not. */
+  readonly architecture: Readonly<Record<ModelSize, number> & Partial<Record<ModelTrait, number>>>;
   /** Of the pixels, R G B on the scale 0 to 1. */
   readonly mean: readonly number[];
   readonly std: readonly number[];

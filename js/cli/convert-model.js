@@ -9,14 +9,19 @@
 import { open } from 'node:fs/promises';
 import { MudptError } from '../base/errors.js';
 import { halfToFloat } from '../classifier/exchange.js';
-import { foreignTensor, isNoWeight } from '../loading/configuration.js';
+import { words } from '../loading/keys.js';
+import { foreignTensor, isNoWeight } from '../loading/shapes.js';
 import { writeHeader } from '../loading/safetensors.js';
 import { checkPlace, readTensor } from '../loading/places.js';
-import { countLayers, FAMILIES, familyOf, isBlockMatrix, isVector, layout } from './tensor-names.js';
+import { countLayers, FAMILIES, familyOf, isBlockMatrix, isVector, layout, ownLayout } from './tensor-names.js';
 
 const BYTES = { F64: 8, F32: 4, F16: 2, BF16: 2, I8: 1, I16: 2 };
 /** Types of integers with scales: the largest one. */
 const INTEGERS = { I8: 127, I16: 8191 };
+/** What asks for tensors, or for a use of them, that not all families of names have. */
+const TRAITS =
+  words(`visionLayerScale textLayerScale visionPooling textPooling patchBias noClass noPreNorm noMask noStart
+  visionNoProjection textNoProjection visionProjectionBias textProjectionBias`);
 const READABLE = Object.keys(BYTES);
 const PIECE = 1 << 20; // values that are worked on at a time
 const WIDEST = 8192; // as MUDPT_MAX_WIDTH: bounds the two projections, which are turned over in memory
@@ -28,11 +33,12 @@ const WIDEST = 8192; // as MUDPT_MAX_WIDTH: bounds the two projections, which ar
  * @param {object} options
  * @param {'f32' | 'f16' | 'int8' | 'int16'} options.to
  * @param {string} [options.names]  one of FAMILIES; default: the file's own
+ * @param {import('../loading/configuration.js').Architecture} options.architecture
  * @param {(share: number) => void} [options.onProgress]
  * @param {AbortSignal} [options.signal]
  * @returns {Promise<{ from: string, names: string, tensors: number, bytes: number }>}
  */
-export async function convertWeights(files, headers, target, { to, names, onProgress, signal }) {
+export async function convertWeights(files, headers, target, { to, names, architecture, onProgress, signal }) {
   const [{ name: model }] = files;
   const found = new Map(
     headers.flatMap(({ tensors }, i) => tensors.map((tensor) => [tensor.name, { ...tensor, file: files[i] }])),
@@ -50,8 +56,15 @@ export async function convertWeights(files, headers, target, { to, names, onProg
     );
   }
   const layers = countLayers(from, found.keys());
-  const pieces = findPieces(model, layout(from, layers), found);
-  const stored = layout(names ?? from, layers).map((entry) => plan(model, entry, pieces, to));
+  const own = TRAITS.filter((trait) => architecture[trait]);
+  if (own.length && (names ?? from) !== from) {
+    const has = own.join(', ');
+    const what = `${model}: only a model like OpenAI's can have the names of ${names}, and this one has ${has}`;
+    throw new MudptError('argument', what, `leave --names out: it keeps those of ${from}`);
+  }
+  const layoutOf = (family) => (own.length ? ownLayout(found.keys()) : layout(family, layers, found.has('logit_bias')));
+  const pieces = findPieces(model, layoutOf(from), found);
+  const stored = layoutOf(names ?? from).map((entry) => plan(model, entry, pieces, to));
 
   const tensors = stored.flatMap(({ name, dtype, shape }) =>
     INTEGERS[dtype]
@@ -158,7 +171,9 @@ function plan(file, { name, holds, transposed }, pieces, to) {
     );
   }
   const stacked = parts.length > 1 ? [shape[0] * parts.length, ...shape.slice(1)] : shape;
-  const exact = holds[0] === 'logit_scale' ? was === 'F32' : to !== 'f16' && isVector(holds[0]) && was !== 'F16';
+  const exact = /^logit_(scale|bias)$/.test(holds[0])
+    ? was === 'F32'
+    : to !== 'f16' && isVector(holds[0], shape) && was !== 'F16';
   let dtype = to === 'f32' || exact ? 'F32' : 'F16';
   if (to.startsWith('int') && isBlockMatrix(holds[0])) dtype = to === 'int8' ? 'I8' : 'I16';
   return { name, dtype, shape: transposed ? [...stacked].reverse() : stacked, parts, transposed };

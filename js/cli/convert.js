@@ -52,6 +52,7 @@ async function run(model, options) {
       result = await convertWeights(files, headers, path.join(folder, 'model.safetensors'), {
         to,
         names: options.names,
+        architecture: description.architecture,
         signal,
         onProgress: (share) => terminal.progress(share, `${to} ${options.out}`),
       });

@@ -9,7 +9,7 @@ import { openFile } from '../node/files.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';
 import { DEFAULT_MODEL, given, whole, withOutput } from './options.js';
-import { countLayers, familyOf, layout } from './tensor-names.js';
+import { familyOf, ownLayout } from './tensor-names.js';
 import { count, openTerminal, plural, size, table, wrap } from './terminal.js';
 
 export function infoCommand() {
@@ -123,17 +123,21 @@ async function describeModel(name, terminal, options) {
     const plan = options.plan ? await plans(clip, options) : undefined;
     const { architecture: a, fingerprint, logitScale, weightBytes, mean, std, pictures, assumed } = clip.info;
     const tower = (width, layers, heads) => `width ${width}, ${plural(layers, 'layer')}, ${plural(heads, 'head')}`;
+    const traits = traitsOf(a);
     return {
       rows: [
         ['model', name],
         [
           'image tower',
           `${a.image} x ${a.image} pixels, patches of ${a.patch}, ` +
-            tower(a.visionWidth, a.visionLayers, a.visionHeads),
+            tower(a.visionWidth, a.visionLayers, a.visionHeads) +
+            traits.image,
         ],
         [
           'text tower',
-          `context ${a.context}, vocabulary ${count(a.vocab)}, ${tower(a.textWidth, a.textLayers, a.textHeads)}`,
+          `context ${a.context}, vocabulary ${count(a.vocab)}, ` +
+            tower(a.textWidth, a.textLayers, a.textHeads) +
+            traits.text,
         ],
         ['pictures', tellPictures(clip.info)],
         ['joint space', `${a.embed} numbers, logit scale ${logitScale.toFixed(1)}`],
@@ -163,6 +167,27 @@ async function describeModel(name, terminal, options) {
     release();
     await clip?.dispose();
   }
+}
+
+/** What the towers have that OpenAI's have not, in words. */
+function traitsOf(a) {
+  const activations = ['', 'GELU', 'tanh-GELU'];
+  const poolings = ['', 'mean of the patches', 'attention pooling', 'last row'];
+  const told = (list) => list.map((one) => (one ? `, ${one}` : '')).join('');
+  return {
+    image: told([
+      activations[a.visionActivation ?? 0],
+      poolings[a.visionPooling ?? 0],
+      a.rope && 'rotary positions',
+      a.visionLayerScale && 'LayerScale',
+    ]),
+    text: told([
+      activations[a.textActivation ?? 0],
+      poolings[a.textPooling ?? 0],
+      a.noMask && 'no causal mask',
+      a.textLayerScale && 'LayerScale',
+    ]),
+  };
 }
 
 /** What becomes of a picture. */
@@ -211,7 +236,7 @@ async function readWeights(name) {
     const bytes = headers.reduce((sum, { end }) => sum + end, 0);
     const names = tensors.map((tensor) => tensor.name);
     const family = familyOf(names) ?? 'another kind';
-    const known = new Set(layout(family, countLayers(family, names)).map((entry) => entry.name));
+    const known = new Set(ownLayout(names).map((entry) => entry.name));
     const weights = tensors.filter((tensor) => known.has(tensor.name));
     const parameters = weights.reduce((sum, { shape }) => sum + shape.reduce((product, side) => product * side, 1), 0);
     return { parameters, dtypes: [...new Set(weights.map((tensor) => tensor.dtype))], names: family, bytes };

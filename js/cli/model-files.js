@@ -4,6 +4,14 @@ import { FILTERS, FITS, RESAMPLE } from '../loading/preprocessing.js';
 
 /** @typedef {import('../loading/configuration.js').Description} Description */
 
+/** As transformers names them, by the values of ACTIVATIONS. */
+const HIDDEN_ACTS = ['quick_gelu', 'gelu', 'gelu_pytorch_tanh'];
+
+const blockOf = (activation = 0, epsilon = 0) => ({
+  hidden_act: HIDDEN_ACTS[activation],
+  layer_norm_eps: epsilon || 1e-5,
+});
+
 /**
  * A config.json of transformers' CLIPModel.
  * @param {Description['architecture']} sizes
@@ -18,7 +26,7 @@ export function transformersConfigOf(sizes, [start, end]) {
       model_type: 'clip_text_model',
       bos_token_id: start,
       eos_token_id: end,
-      hidden_act: 'quick_gelu',
+      ...blockOf(sizes.textActivation, sizes.textEpsilon),
       hidden_size: sizes.textWidth,
       intermediate_size: sizes.textMlp,
       max_position_embeddings: sizes.context,
@@ -29,7 +37,7 @@ export function transformersConfigOf(sizes, [start, end]) {
     },
     vision_config: {
       model_type: 'clip_vision_model',
-      hidden_act: 'quick_gelu',
+      ...blockOf(sizes.visionActivation, sizes.visionEpsilon),
       hidden_size: sizes.visionWidth,
       image_size: sizes.image,
       intermediate_size: sizes.visionMlp,
@@ -82,7 +90,7 @@ export function openClipConfigOf(sizes, { mean, std }) {
   /** @type {Record<string, any>} */
   const model = {
     embed_dim: sizes.embed,
-    quick_gelu: true,
+    quick_gelu: !sizes.visionActivation,
     vision_cfg: {
       image_size: sizes.image,
       layers: sizes.visionLayers,

@@ -4,6 +4,8 @@
  * Hugging Face's names are taken as the measure, for they split everything finest: the others stack query, key and
  * value and store the two projections transposed.
  */
+import { isNoWeight } from '../loading/shapes.js';
+
 export const FAMILIES = ['huggingface', 'openai', 'open_clip'];
 
 /**
@@ -30,9 +32,10 @@ const BLOCK = [
  * All tensors of a model in the order in which they are written.
  * @param {string} family  one of FAMILIES; open_clip: its custom-text class (its standard class has OpenAI's names)
  * @param {{ vision: number, text: number }} layers
+ * @param {boolean} [hasBias] whether there is one of logits
  * @returns {Stored[]}
  */
-export function layout(family, layers) {
+export function layout(family, layers, hasBias = false) {
   const own = family === 'huggingface';
   const text = family === 'open_clip' ? 'text.' : '';
   /** @type {Stored[]} */
@@ -70,14 +73,15 @@ export function layout(family, layers) {
   norm(`${text}ln_final`, 'text_model.final_layer_norm');
   projection(`${text}text_projection`, 'text_projection.weight');
   one('logit_scale', 'logit_scale');
+  if (hasBias) one('logit_bias', 'logit_bias');
   return list;
 }
 
 /** The family whose names these are, or undefined. @param {Iterable<string>} names */
 export function familyOf(names) {
   const all = new Set(names);
-  if (all.has('vision_model.embeddings.class_embedding')) return 'huggingface';
-  if (!all.has('visual.class_embedding')) return undefined;
+  if (all.has('vision_model.embeddings.patch_embedding.weight')) return 'huggingface';
+  if (!all.has('visual.conv1.weight') && !all.has('visual.trunk.patch_embed.proj.weight')) return undefined;
   return all.has('text.token_embedding.weight') ? 'open_clip' : 'openai';
 }
 
@@ -97,9 +101,19 @@ export function countLayers(family, names) {
   return layers;
 }
 
-/** Whether a tensor (Hugging Face's name) is a matrix of a linear layer within a block: what integers are made for. */
-export const isBlockMatrix = (name) => /\.encoder\.layers\.\d+\.(self_attn|mlp)\.\w+\.weight$/.test(name);
+/** Whether a tensor is a matrix of a linear layer within a block: what integers are made for. @param {string} name */
+export const isBlockMatrix = (name) =>
+  /\.(encoder\.layers|resblocks|blocks)\.\d+\.(self_attn|attn|mlp)\.\w+?[._]weight$/.test(name);
 
-/** Whether a tensor (Hugging Face's name) is kept as f32 whatever type is asked for: all but matrices. */
-export const isVector = (name) =>
-  !isBlockMatrix(name) && !/(patch_embedding|token_embedding|projection)\.weight$/.test(name);
+/** Whether a tensor is kept as f32 whatever type is asked for: all but matrices. @param {number[]} shape */
+export const isVector = (name, shape) => shape.filter((side) => side > 1).length < 2 || /pos|probe|latent/.test(name);
+
+/**
+ * The tensors of a model that is not as OpenAI's: they keep their names.
+ * @param {Iterable<string>} names
+ * @returns {Stored[]}
+ */
+export const ownLayout = (names) =>
+  Array.from(names, (name) => ({ name, holds: [name], transposed: false })).filter(
+    ({ name }) => !isNoWeight(name) && !name.endsWith('weight_scale'),
+  );

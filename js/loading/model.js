@@ -7,12 +7,14 @@
  */
 import { MudptError, megabytes, naming } from '../base/errors.js';
 import { seldom } from '../base/progress.js';
-import { DTYPES, PRECISIONS, TEXT } from '../core/core.js';
+import { DTYPES, POOLING, PRECISIONS, TEXT } from '../core/core.js';
 import { checkedSource } from '../files/sha256.js';
 import { loadFrom } from '../files/source.js';
-import { describeModel, foreignTensor, isNoWeight, isTokenTable } from './configuration.js';
+import { describeModel } from './configuration.js';
+import { canonicalName } from './names.js';
 import { checkPlace, inOrder } from './places.js';
 import { narrower, planRuns, streamTensors } from './safetensors.js';
+import { foreignTensor, isNoWeight, isTokenTable } from './shapes.js';
 import { refusingTokenizer, tokenReader } from './token-rows.js';
 import { ClipTokenizer } from './tokenizer.js';
 import { readVocabulary } from './vocabulary.js';
@@ -74,13 +76,16 @@ async function loadOnce(core, from, options) {
   try {
     const fast = precision === 'fast' && core.fastGain() >= WORTHWHILE_GAIN;
     const description = await describeModel(source, headers, files[0].name);
-    const { architecture, preprocessing, assumed, end } = description;
+    const { architecture, preprocessing, assumed } = description;
+    /** @type {any} */
     const config = {
       ...architecture,
       ...preprocessing,
       transform: { ...preprocessing.transform, cropDown: CONVENTIONS[convention] },
       precision: fast ? PRECISIONS.fast : PRECISIONS.high,
     };
+    const isFilled = config.noMask || config.textPooling === POOLING.last;
+    const fill = isFilled ? [config.pad ?? 0] : [];
     const { assetsUrl } = options;
     const vocabulary = towers === 'image' ? null : await vocabularyOf(source, description, headers, assetsUrl);
     if (vocabulary?.isAssumed) assumed.push('OpenAI’s vocabulary');
@@ -90,7 +95,7 @@ async function loadOnce(core, from, options) {
     clip = created;
     const runs = headers.map((header, i) => {
       return planRuns(header, files[i].ranges, ({ name }) => {
-        const wanted = core.clipWants(created, name);
+        const wanted = core.clipWants(created, canonicalName(name));
         if (wanted === undefined && !isNoWeight(name)) throw foreignTensor(files[i].name, name);
         return Boolean(wanted);
       });
@@ -100,9 +105,9 @@ async function loadOnce(core, from, options) {
     await verify();
     naming(source.name, () => core.clipFinish(created));
     // Only now: what it leaves behind would make garbage collectors leave the pieces of a download for longer.
-    const tokenizer = vocabulary ? makeTokenizer(vocabulary, config, end) : refusingTokenizer;
+    const tokenizer = vocabulary ? makeTokenizer(vocabulary, config, description.end) : refusingTokenizer;
     if (source.remote) kept = table?.file; // others can be read when they are closed
-    return { clip, config, tokenizer, needTokens: tokenReader(core, clip, text, table), assumed };
+    return { clip, config, tokenizer, needTokens: tokenReader(core, clip, text, table, fill), assumed };
   } catch (error) {
     if (clip && !core.disposed) core.clipFree(clip);
     throw error instanceof MudptError && error.code === 'memory' ? withSizes(error, headers) : error;
@@ -235,7 +240,7 @@ async function sendWeights(core, clip, files, runs, { onProgress, signal }) {
         narrow = dtype === 'F64' ? narrower() : undefined;
         scattered = strides ? tensor : null;
         if (scattered) [all, filled] = [new Uint8Array(bytes), 0];
-        named(() => core.clipTensorBegin(clip, name, DTYPES[narrow ? 'F32' : dtype] ?? -1, shape));
+        named(() => core.clipTensorBegin(clip, canonicalName(name), DTYPES[narrow ? 'F32' : dtype] ?? -1, shape));
       },
       bytes: (bytes) => {
         if (!scattered) return send(bytes);

@@ -2,7 +2,7 @@
  * How pictures become what a model looks at: everything that transformers' and open_clip's files say of it, in one
  * place. It is applied exactly (src/image/resize.c, with PIL's filters), or refused with the key that cannot be.
  */
-import { MudptError } from '../base/errors.js';
+import { checkKeys, unsupported, words } from './keys.js';
 
 export const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073];
 export const CLIP_STD = [0.26862954, 0.26130258, 0.27577711];
@@ -39,53 +39,6 @@ export function describeTransform({ fit = 0, height, width, filter = 0, fill = [
     fill: Object.freeze([...fill]),
   });
 }
-
-/** A value that stands for something else than what is computed. @returns {MudptError} */
-export function unsupported(name, key, value, expected) {
-  const shown = JSON.stringify(value) ?? 'undefined';
-  const what = `${name}: ${key} is ${shown.length > 200 ? `${shown.slice(0, 200)}…` : shown}, expected ${expected}`;
-  return new MudptError('model', what, 'other values are not supported; check that the file is as it was published');
-}
-
-/**
- * Refuses a key that is not known, and a known one with a value that asks for what is not done. null: nothing is asked.
- * @param {string} name of the file, for messages
- * @param {string} part of the document: '' or one that ends in a dot
- * @param {any} document
- * @param {object} keys
- * @param {Iterable<string>} keys.used
- * @param {Iterable<string>} keys.harmless        they change no feature, whatever their values
- * @param {Record<string, any[]>} [keys.neutral]  values that change nothing, by name
- */
-export function checkKeys(name, part, document, { used, harmless, neutral = {} }) {
-  const known = new Set([...used, ...harmless]);
-  for (const [key, value] of Object.entries(document)) {
-    if (value === null || known.has(key)) continue;
-    if (!Object.hasOwn(neutral, key)) {
-      const what = `${name}: ${part}${key} is not known, so what it changes cannot be computed`;
-      throw new MudptError('model', what, 'remove it if it changes nothing, or use another model');
-    }
-    const same = (one) => JSON.stringify(one) === JSON.stringify(value);
-    if (!neutral[key].some(same))
-      throw unsupported(name, part + key, value, neutral[key].map((one) => JSON.stringify(one)).join(' or ') || 'none');
-  }
-}
-
-/** Any value at a dotted path, checked to be a whole number above 0. */
-export function sizeAt(name, document, path) {
-  const value = path.split('.').reduce((part, key) => part?.[key], document);
-  // Sides of a square may be given twice.
-  const one = Array.isArray(value) && value.length === 2 && value[0] === value[1] ? value[0] : value;
-  if (Number.isInteger(one) && one > 0) return one;
-  throw new MudptError(
-    'model',
-    `${name}: ${path} is ${JSON.stringify(value)}, expected a whole number above 0`,
-    'use the configuration that was published with the model',
-  );
-}
-
-/** @param {string} text */
-export const words = (text) => text.trim().split(/\s+/);
 
 /** Three numbers, of which one may stand for all. */
 export function colours(name, key, value) {
@@ -187,3 +140,6 @@ export function fromImageProcessor(document, image, name) {
     },
   };
 }
+
+/** @type {Preprocessing} */
+export const SIGLIP_PREPROCESSING = { mean: HALVES, std: HALVES, transform: { fit: FITS.exact } };

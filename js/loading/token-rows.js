@@ -48,9 +48,10 @@ function groups(ids, rowBytes) {
  * @param {number} clip
  * @param {number} text what was sent of the text side, a value of TEXT
  * @param {{ file: import('../files/source.js').SourceFile, tensor: import('./safetensors.js').Tensor } | null} table
+ * @param {number[]} [always] ids that every sentence has
  * @returns {NeedTokens}
  */
-export function tokenReader(core, clip, text, table) {
+export function tokenReader(core, clip, text, table, always = []) {
   if (text === TEXT.NONE) return async () => refuse();
   if (text === TEXT.WHOLE || !table) return async () => {};
   const { file, tensor } = table;
@@ -69,7 +70,9 @@ export function tokenReader(core, clip, text, table) {
     }
   };
   return async (ids, signal) => {
-    const missing = [...new Set(ids)].filter((id) => id >= 0 && id < vocab && !core.clipHasToken(clip, id));
+    const missing = [...new Set([...ids, ...always])].filter(
+      (id) => id >= 0 && id < vocab && !core.clipHasToken(clip, id),
+    );
     const waiting = groups(
       missing.sort((a, b) => a - b),
       rowBytes,

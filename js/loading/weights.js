@@ -4,7 +4,7 @@ import { MudptError } from '../base/errors.js';
 import { extras } from '../base/extras.js';
 import { pyTorchKind } from '../base/kinds.js';
 import { absenceOf, readJson } from '../files/source.js';
-import { isTokenTable } from './configuration.js';
+import { isTokenTable } from './shapes.js';
 import { readHeader } from './safetensors.js';
 
 /** Transformers' and open_clip's. */

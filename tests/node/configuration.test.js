@@ -4,20 +4,26 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 
-import { architectureFromConfig } from '../../js/loading/configuration.js';
+import { architectureFromConfig } from '../../js/loading/transformers.js';
 import { createCore } from '../../js/core/core.js';
 import { loadClip } from '../../js/index.js';
 import { architectureFromModelCfg, fromPreprocessCfg } from '../../js/loading/open-clip.js';
 import { fromImageProcessor } from '../../js/loading/preprocessing.js';
+import { readShapes } from '../../js/loading/shapes.js';
+import { trunkOf } from '../../js/loading/timm.js';
 import { GOLDEN, WAYS, difference, isError, openCore, temporaryFolder } from './models.js';
-import { featuresOf, golden, makeSmall } from './small-models.js';
+import { featuresOf, golden, makeSmall, tensorsOf } from './small-models.js';
 import { normalize, testView } from './views.js';
 
-const CASES = ['transformers-heads', 'open-clip-heads', 'open-clip-80', 'open-clip-104'];
+const CASES = readdirSync(path.join(GOLDEN, 'configurations'))
+  .map((file) => path.basename(file, '.json'))
+  .filter((name) => name !== 'pictures');
+
+const withoutZeros = (sizes) => Object.fromEntries(Object.entries(sizes).filter(([, value]) => value));
 
 /** A folder with the case's model. */
 const folderOf = async (name, changes) => makeSmall(await temporaryFolder(), golden(name), changes);
@@ -64,31 +70,41 @@ describe('towers', () => {
 /** Keys of transformers' and open_clip's files that change a tower; the value of one that does. */
 const CHANGES = {
   'transformers-heads': {
-    'text_config.hidden_act': 'gelu',
-    'vision_config.hidden_act': 'gelu_new',
-    'vision_config.layer_norm_eps': 1e-6,
+    'text_config.hidden_act': 'relu',
+    'vision_config.hidden_act': 'gelu_10',
+    'vision_config.layer_norm_eps': 0,
+    'text_config.layer_norm_eps': '1e-6',
     'text_config.model_type': 'roberta',
     'text_config.is_decoder': true,
     'vision_config.num_channels': 1,
     'vision_config.image_size': [16, 24],
     'vision_config.pruned_heads': { 0: [1] },
     'text_config.causal': false,
+    'text_config.projection_size': 40,
     'vision_config.use_mean_pooling': true,
+    'vision_config.vision_use_head': false,
     quantization_config: { bits: 4 },
     'vision_config.layer_scale_init_value': 0.1,
     is_encoder_decoder: true,
   },
+  siglip: {
+    'text_config.hidden_act': 'silu',
+    'vision_config.vision_use_head': false,
+    'vision_config.num_patches': 256,
+    'text_config.projection_size': 40,
+    'text_config.model_type': 'siglip2_text_model',
+    'vision_config.model_type': 'clip_vision_model',
+  },
   'open-clip-heads': {
-    quick_gelu: false,
+    quick_gelu: 'yes',
     multimodal_cfg: {},
-    'vision_cfg.ls_init_value': 1e-4,
-    'vision_cfg.pool_type': 'avg',
+    'vision_cfg.pool_type': 'none',
     'vision_cfg.global_average_pool': true,
     'vision_cfg.attentional_pool': 'parallel',
-    'vision_cfg.no_ln_pre': true,
+    'vision_cfg.no_ln_pre': 1,
     'vision_cfg.pos_embed_type': 'rope',
     'vision_cfg.act_kwargs': { approximate: 'tanh' },
-    'vision_cfg.norm_kwargs': { eps: 1e-6 },
+    'vision_cfg.norm_kwargs': { elementwise_affine: false },
     'vision_cfg.timm_model_name': 'convnext_base',
     'vision_cfg.layers': [3, 4, 6, 3],
     'vision_cfg.patch_size': [8, 4],
@@ -101,20 +117,27 @@ const CHANGES = {
     'vision_cfg.block_type': 'custom',
     'vision_cfg.input_patchnorm': true,
     'vision_cfg.mlp_ratio': 'wide',
-    'text_cfg.no_causal_mask': true,
-    'text_cfg.pool_type': 'last',
+    'text_cfg.no_causal_mask': 'no',
+    'text_cfg.pool_type': 'first',
     'text_cfg.embed_cls': true,
-    'text_cfg.ls_init_value': 0.1,
-    'text_cfg.proj_type': 'none',
-    'text_cfg.proj_bias': true,
+    'text_cfg.proj_type': 'mlp',
+    'text_cfg.proj_bias': 'none',
     'text_cfg.hf_model_name': 'roberta-base',
-    'text_cfg.hf_tokenizer_name': 'roberta-base',
-    'text_cfg.tokenizer_kwargs': { clean: 'canonicalize' },
+    'text_cfg.tokenizer_kwargs': { clean: 'whitespace' },
     'text_cfg.act_kwargs': { approximate: 'tanh' },
-    'text_cfg.norm_kwargs': { eps: 1e-6 },
+    'text_cfg.norm_kwargs': { eps: -1 },
     'text_cfg.qk_norm': true,
     'text_cfg.rope': true,
   },
+  'open-clip-gelu': { 'vision_cfg.act_kwargs': { approximate: 'sigmoid' }, 'text_cfg.act_kwargs': 'tanh' },
+  'open-clip-siglip': {
+    'vision_cfg.timm_model_name': 'vit_base_patch16_siglip_gap_224',
+    'vision_cfg.timm_pool': 'avg',
+    'vision_cfg.timm_proj': 'mlp',
+    'text_cfg.pool_type': 'none',
+  },
+  'pe-core': { 'vision_cfg.timm_model_name': 'vit_pe_lang_large_patch14_448', 'vision_cfg.timm_pool': 'token' },
+  'timm-clip': { 'vision_cfg.timm_model_name': 'vit_base_mci_224', 'vision_cfg.timm_pool': 'map' },
 };
 
 describe('a key that changes a tower is refused by its name', () => {
@@ -125,11 +148,12 @@ describe('a key that changes a tower is refused by its name', () => {
         const document = structuredClone(files['config.json'] ?? files['open_clip_config.json'].model_cfg);
         const parts = key.split('.');
         const at = parts.slice(0, -1).reduce((part, one) => part[one], document);
+        const trunk = (it) => trunkOf(it, readShapes(tensorsOf(golden(name)), 'it'));
         const read = files['config.json'] ? architectureFromConfig : architectureFromModelCfg;
-        read(structuredClone(document), 'c.json');
+        read(structuredClone(document), 'c.json', trunk);
         at[parts.at(-1)] = value;
         const message = new RegExp(`c\\.json.*${key.replace('.', '\\.')}`);
-        assert.throws(() => read(document, 'c.json'), isError('model', message));
+        assert.throws(() => read(document, 'c.json', trunk), isError('model', message));
       });
     }
   }
@@ -160,7 +184,7 @@ describe('a key that changes a tower is refused by its name', () => {
 
   test('absent keys stand for transformers’ defaults', () => {
     const b32 = architectureFromConfig({ model_type: 'clip' }, 'config.json');
-    assert.deepEqual(b32, {
+    assert.deepEqual(withoutZeros(b32), {
       ...{ image: 224, patch: 32, visionWidth: 768, visionLayers: 12, visionHeads: 12, visionMlp: 3072 },
       ...{ textWidth: 512, textLayers: 12, textHeads: 8, textMlp: 2048, embed: 512, context: 77, vocab: 49408 },
     });

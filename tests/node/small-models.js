@@ -47,6 +47,22 @@ function tokenizer() {
   };
 }
 
+/** The same letters, and a token behind every text alone: SentencePiece's kind. */
+function pieces() {
+  const letters = ['<pad>', '</s>', '<unk>', ...'abcdefghijklmnopqrstuvwxyz0123456789.'];
+  return {
+    model: { type: 'Unigram', unk_id: 2, vocab: letters.map((letter) => [letter, letter.length > 1 ? 0 : -1]) },
+    normalizer: { type: 'Replace', pattern: { String: ' ' }, content: '' },
+    ...{ pre_tokenizer: null, decoder: null },
+    post_processor: {
+      type: 'TemplateProcessing',
+      single: [{ Sequence: { id: 'A' } }, { SpecialToken: { id: '</s>' } }],
+      special_tokens: { '</s>': { ids: [1] } },
+    },
+    added_tokens: letters.slice(0, 3).map((content, id) => ({ content, id, special: true })),
+  };
+}
+
 /**
  * Makes the folder of a model.
  * @param {string} folder
@@ -57,7 +73,8 @@ function tokenizer() {
  * @param {string} [changes.name] of the weights' file
  */
 export async function makeSmall(folder, document, { edit, weights = (list) => list, name = document.weights } = {}) {
-  const files = structuredClone({ ...document.files, 'tokenizer.json': tokenizer() });
+  const vocabulary = document.ids.at(-1) === 1 ? pieces() : tokenizer();
+  const files = structuredClone({ ...document.files, 'tokenizer.json': vocabulary });
   edit?.(files);
   await mkdir(folder, { recursive: true });
   for (const [file, content] of Object.entries(files))

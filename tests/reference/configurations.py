@@ -14,18 +14,21 @@ import json
 import os
 import shutil
 import sys
+from unittest import mock
 
 import numpy as np
 import open_clip
+import timm
 import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
 from PIL import Image
-from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, SiglipConfig, SiglipModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 IMAGES = os.path.join(HERE, '../golden/preprocess/images')
 IDS = [38, 5, 11, 17, 39]
+PIECES = [5, 11, 17, 1]  # of a tokenizer that puts nothing in front
 CONTEXT, VOCAB, IMAGE, PATCH = 8, 40, 16, 8
 
 
@@ -64,9 +67,13 @@ def write_json(path, document, indent=None):
         file.write('\n')
 
 
-def write_case(path, files, weights, tensors, image, text):
+def filled_up(ids, pad=0):
+    return torch.tensor([ids + [pad] * (CONTEXT - len(ids))])
+
+
+def write_case(path, files, weights, tensors, image, text, ids=IDS):
     write_json(path, {
-        'files': files, 'weights': weights, 'tensors': tensors, 'ids': IDS,
+        'files': files, 'weights': weights, 'tensors': tensors, 'ids': ids,
         'picture': picture().flatten().tolist(), 'size': IMAGE,
         'image_features': [round(v, 6) for v in image.flatten().tolist()],
         'text_features': [round(v, 6) for v in text.flatten().tolist()]})
@@ -91,7 +98,32 @@ def transformers_case(path, text=None, vision=None, processor=None):
     write_case(path, files, 'model.safetensors', tensors, image, text)
 
 
-def open_clip_case(path, vision=None, text=None, preprocess=None, top=None):
+def siglip_case(path, pad, heads=2):
+    tower = {'hidden_size': 48, 'intermediate_size': 80, 'num_hidden_layers': 2, 'num_attention_heads': heads}
+    model = SiglipModel(SiglipConfig(
+        text_config={**tower, 'vocab_size': VOCAB, 'max_position_embeddings': CONTEXT, 'bos_token_id': None,
+                     'eos_token_id': 1, 'pad_token_id': pad},
+        vision_config={**tower, 'image_size': IMAGE, 'patch_size': PATCH - 1}))
+    tensors = filled(model)
+    pixels = torch.from_numpy((picture() / np.float32(127.5) - 1).astype(np.float32)).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        image = model.vision_model(pixel_values=pixels).pooler_output
+        text = model.text_model(input_ids=filled_up(PIECES, pad)).pooler_output
+    files = {'config.json': json.loads(model.config.to_json_string()),
+             'preprocessor_config.json': {'image_processor_type': 'SiglipImageProcessor', 'resample': 3,
+                                          'size': {'height': IMAGE, 'width': IMAGE}},
+             'tokenizer_config.json': {'pad_token': ['<pad>', '</s>'][pad]}}
+    write_case(path, files, 'model.safetensors', tensors, image, text, PIECES)
+
+
+def small_trunk(**sizes):
+    """timm's towers by their names, made small."""
+    create = timm.create_model
+    small = {'img_size': IMAGE, 'patch_size': PATCH, 'depth': 2, 'embed_dim': 128, 'num_heads': 2, **sizes}
+    return mock.patch.object(timm, 'create_model', lambda *args, **keys: create(*args, **{**keys, **small}))
+
+
+def open_clip_case(path, vision=None, text=None, preprocess=None, top=None, ids=IDS, pad=0):
     cfg = {'embed_dim': 24, 'quick_gelu': True,
            'vision_cfg': {'image_size': IMAGE, 'layers': 1, 'width': 40, 'head_width': 20, 'patch_size': PATCH,
                           'mlp_ratio': 2.0, **(vision or {})},
@@ -106,11 +138,9 @@ def open_clip_case(path, vision=None, text=None, preprocess=None, top=None):
         document['preprocess_cfg'] = preprocess
     base = PreprocessCfg(**merge_preprocess_dict(PreprocessCfg(size=IMAGE), {**(preprocess or {}), 'size': IMAGE}))
     pixels = image_transform_v2(base, is_train=False)(Image.fromarray(picture()))[None]
-    ids = torch.zeros(1, CONTEXT, dtype=torch.long)
-    ids[0, :len(IDS)] = torch.tensor(IDS)
     with torch.no_grad():
-        image, text = model.encode_image(pixels), model.encode_text(ids)
-    write_case(path, {'open_clip_config.json': document}, 'open_clip_model.safetensors', tensors, image, text)
+        image, text = model.encode_image(pixels), model.encode_text(filled_up(ids, pad))
+    write_case(path, {'open_clip_config.json': document}, 'open_clip_model.safetensors', tensors, image, text, ids)
 
 
 PROCESSORS = [
@@ -193,7 +223,51 @@ def main(out):
     open_clip_case(at('open-clip-104'), vision={'width': 208, 'head_width': 104, 'mlp_ratio': 0.27, 'patch_dropout': 0.5,
                                                 'pos_embed_type': 'sin_cos_2d', 'final_ln_after_pool': True},
                    top={'init_logit_bias': -10.0})
+    families(at)
     pictures(at('pictures'))
+
+
+def families(at):
+    """What others' models have that OpenAI's have not."""
+    transformers_case(at('transformers-gelu'), text={'hidden_act': 'gelu', 'layer_norm_eps': 1e-6},
+                      vision={'hidden_act': 'gelu_new', 'layer_norm_eps': 1e-3})
+    siglip_case(at('siglip'), pad=1)
+    siglip_case(at('siglip-2'), pad=0, heads=4)
+    two = {'layers': 2}
+    open_clip_case(at('open-clip-gelu'), vision={**two, 'ls_init_value': 0.1, 'no_ln_pre': True},
+                   text={**two, 'ls_init_value': 0.1, 'norm_kwargs': {'eps': 1e-3}, 'act_kwargs': {'approximate': 'tanh'}},
+                   top={'quick_gelu': False})
+    average = {'pool_type': 'avg', 'no_ln_pre': True}
+    last = {'pool_type': 'last', 'no_causal_mask': True}
+    open_clip_case(at('clipa'), vision={**two, **average, 'final_ln_after_pool': True},
+                   text={**two, **last, 'hf_tokenizer_name': 'bert-base-uncased',
+                         'tokenizer_kwargs': {'strip_sep_token': True}}, top={'quick_gelu': False}, ids=[38, 5, 11, 17, 0])
+    open_clip_case(at('open-clip-average'), vision={**two, 'pool_type': 'avg'}, text={**two, 'no_causal_mask': True})
+    custom = {'quick_gelu': False, 'custom_text': True}
+    siglip = {**two, **last, 'proj_bias': True, 'norm_kwargs': {'eps': 1e-6},
+              'tokenizer_kwargs': {'clean': 'canonicalize'}}
+    half = {'mean': [0.5, 0.5, 0.5], 'std': [0.5, 0.5, 0.5], 'resize_mode': 'squash'}
+    with small_trunk(mlp_ratio=1.5):
+        open_clip_case(at('open-clip-siglip'), vision={'timm_model_name': 'vit_base_patch16_siglip_224',
+                                                       'timm_pool': 'map', 'timm_proj': 'none'},
+                       text={**siglip, 'hf_tokenizer_name': 'timm/ViT-B-16-SigLIP'}, preprocess=half,
+                       top={**custom, 'embed_dim': 128, 'init_logit_bias': -10}, ids=PIECES, pad=1)
+        open_clip_case(at('open-clip-siglip-2'), vision={'timm_model_name': 'vit_base_patch32_siglip_256',
+                                                         'timm_pool': 'map', 'timm_proj': 'none'},
+                       text={**siglip, 'hf_tokenizer_name': 'timm/ViT-B-32-SigLIP2-256',
+                             'act_kwargs': {'approximate': 'tanh'}, 'proj_bias': False, 'proj_type': 'none',
+                             'width': 128, 'mlp_ratio': 1.25}, preprocess=half,
+                       top={**custom, 'embed_dim': 128, 'init_logit_bias': -10}, ids=PIECES)
+    with small_trunk(ref_feat_shape=(2, 2), mlp_ratio=1.5):
+        for name, model in (('pe-core', 'vit_pe_core_small_patch16_384'),
+                            ('pe-core-without-class', 'vit_pe_core_gigantic_patch14_448')):
+            open_clip_case(at(name), vision={'timm_model_name': model, 'timm_pool': 'map', 'timm_proj': None}, text=two,
+                           preprocess={**half, 'interpolation': 'bilinear'}, top=custom)
+    with small_trunk():
+        open_clip_case(at('timm-clip'), vision={'timm_model_name': 'vit_large_patch14_clip_224', 'timm_pool': 'token',
+                                                'timm_proj': None}, text={**two, 'no_causal_mask': True}, top=custom)
+        open_clip_case(at('timm-quick'), vision={'timm_model_name': 'vit_base_patch16_clip_quickgelu_224',
+                                                 'timm_pool': '', 'timm_proj': 'linear'}, text=two, top=custom)
 
 
 if __name__ == '__main__':
