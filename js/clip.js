@@ -14,6 +14,7 @@ import { readOfficial } from './classifier/exchange.js';
 import { createCore } from './core/core.js';
 import { DEVICES } from './core/device.js';
 import { embedImages, embedTexts, textFeatures } from './features/embed.js';
+import { FeatureStore } from './features/store.js';
 import { requireIntegrity } from './files/sha256.js';
 import { openSource } from './files/source.js';
 import { loadModel } from './loading/model.js';
@@ -68,7 +69,7 @@ export async function loadClip(from, options = {}) {
       console.warn(
         `mudpt: no file beside the weights of ${source.name} says it, so this is assumed: ${assumed.join('; ')}`,
       );
-    const all = { core, ...model, fingerprint, upright: Boolean(upright), timeout };
+    const all = { core, ...model, fingerprint, features: new FeatureStore(), upright: Boolean(upright), timeout };
     forgotten.register(all, { core, name: source.name });
     return new Clip(all, source.name, whyWasm, assumed);
   } catch (error) {
@@ -163,6 +164,11 @@ export class Clip {
    */
   async embedTexts(texts, options) {
     return embedTexts(this.#model, texts, options);
+  }
+
+  /** Lets go of features of pictures that are kept. */
+  async forgetFeatures() {
+    this.#model.features.clear();
   }
 
   /** The methods that train something, with their defaults on this model. */

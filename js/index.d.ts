@@ -139,6 +139,12 @@ export interface Clip {
    */
   embedTexts(texts: Iterable<string>, options?: EmbedTextsOptions): Promise<Features>;
   /**
+   * Lets go of what is kept of pictures: their features as the untuned tower makes them, 32 MB at most, so that
+   * embedding, indexing, zero-shot and methods without visual prompts run the tower once for each picture. What is
+   * kept belongs to this model and goes with it.
+   */
+  forgetFeatures(): Promise<void>;
+  /**
    * An index of pictures, to search in.
    *
    * @throws {MudptError} as `embedImages`

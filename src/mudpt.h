@@ -310,6 +310,9 @@ int mudpt_classifier_text_rows(mudpt_classifier *classifier, float *out);
  * features [count, e] behind it, as they leave the tower; either may be NULL. MUDPT_NOT_FINITE as below. */
 int mudpt_classifier_image_features(mudpt_classifier *classifier, const float *pixels, int count, float *rows,
                                     float *features);
+/* Logits of features that image_features gave, to the bit those of the pictures: of methods that leave pictures alone.
+ * features [count, e] -> logits [count, N]. MUDPT_STATE for a method with visual prompts, and for cocoop. */
+int mudpt_classifier_feature_logits(mudpt_classifier *classifier, const float *features, int count, float *logits);
 
 /* pixels [count, 3, image, image] normalised -> logits [count, N]; features [count, e] or NULL. MUDPT_NOT_FINITE where
  * a logit is NaN or infinite: the outputs are then undefined. */

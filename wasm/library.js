@@ -15,6 +15,7 @@ addToLibrary({
       wasmExports['mudpt_classifier_text_features'],
       wasmExports['mudpt_classifier_text_rows'],
       wasmExports['mudpt_classifier_image_features'],
+      wasmExports['mudpt_classifier_feature_logits'],
       wasmExports['mudpt_classifier_logits'],
       wasmExports['mudpt_classifier_gradients'],
       wasmExports['mudpt_trainer_advance'],

@@ -11,6 +11,7 @@ import { MOST_MEASURED } from '../base/limits.js';
 import { nextTurn } from '../base/platform.js';
 import { seldom } from '../base/progress.js';
 import { PICTURES_AT_ONCE, answersFor, pixelsOf } from '../features/pixels.js';
+import { rowsOf } from '../features/store.js';
 import { writeSafetensors } from '../loading/safetensors.js';
 import { METHODS } from '../methods/methods.js';
 import { promptSentences } from '../methods/sentences.js';
@@ -29,6 +30,7 @@ import { CLASSIFIER, SavedFile, describe, idsTensor, rawTensors } from './saved.
  * @property {import('../loading/token-rows.js').NeedTokens} needTokens must be awaited before sentences are given to
  *   the library
  * @property {string} fingerprint
+ * @property {import('../features/store.js').FeatureStore} features of pictures, as the untuned tower makes them
  * @property {boolean} upright whether pictures are turned as their EXIF orientation says
  * @property {number} [timeout] milliseconds that a picture may take to come
  *
@@ -142,9 +144,32 @@ export class Classifier {
 
   /** Logits of a few pictures. @param {Float32Array} pixels @returns {Promise<Float32Array[]>} */
   async #logits(pixels) {
-    const { logits } = await this.#model.core.classifierLogits(this.#handle, pixels);
+    const { core } = this.#model;
+    const logits = (await this.#ofFeatures(pixels)) ?? (await core.classifierLogits(this.#handle, pixels)).logits;
     const count = this.#details.classes.length;
     return Array.from({ length: logits.length / count }, (_, i) => logits.subarray(i * count, (i + 1) * count));
+  }
+
+  /**
+   * The same, to the bit, where pictures' features do not depend on what was trained: those are computed once. null:
+   * they do, or something is not finite, which the pictures tell better.
+   * @param {Float32Array} pixels
+   */
+  async #ofFeatures(pixels) {
+    const { core, config, features } = this.#model;
+    const handle = this.#handle;
+    const { perPicture = false } = METHODS[this.#details.method] ?? {};
+    if (perPicture || core.shapeOf(handle).prompts) return null;
+    try {
+      const compute = (some) => core.classifierImageFeatures(handle, some);
+      const rows = await rowsOf(features, 'after', pixels, 3 * config.image ** 2, compute);
+      const all = new Float32Array(rows.length * config.embed);
+      rows.forEach((row, i) => all.set(row, i * config.embed));
+      return await core.classifierFeatureLogits(handle, all);
+    } catch (error) {
+      if (error instanceof MudptError && error.code === 'not-finite') return null;
+      throw error;
+    }
   }
 
   /**

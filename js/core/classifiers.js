@@ -158,6 +158,23 @@ export class Classifiers extends Clips {
     });
   }
 
+  /**
+   * Logits of what classifierImageFeatures() gave, to the bit those of the pictures.
+   * @param {number} classifier without visual prompts
+   * @param {Float32Array} features [count, e], as they leave the tower
+   * @returns {Float32Array} [count, N]
+   */
+  classifierFeatureLogits(classifier, features) {
+    const { config, classes } = this.shapeOf(classifier);
+    const count = features.length / config.embed;
+    return this.memory.scoped((scratch) => {
+      const at = scratch.put(features);
+      return this.memory.floatsFrom(count * classes, (out) =>
+        this.memory.compute('_mudpt_classifier_feature_logits', classifier, at, count, out),
+      );
+    });
+  }
+
   #pictures(config, pixels) {
     const count = pixels.length / (3 * config.image ** 2);
     if (count >= 1 && Number.isInteger(count)) return count;

@@ -47,7 +47,7 @@ class Scratch {
 }
 
 /** Functions that compute towers, in the order of wasm/library.js. */
-const TOWERS = ['text_features', 'text_rows', 'image_features', 'logits', 'gradients'];
+const TOWERS = ['text_features', 'text_rows', 'image_features', 'feature_logits', 'logits', 'gradients'];
 const COMPUTE = [...TOWERS.map((name) => `_mudpt_classifier_${name}`), '_mudpt_trainer_advance'];
 
 export class Memory {

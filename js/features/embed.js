@@ -6,6 +6,7 @@ import { nextTurn } from '../base/platform.js';
 import { seldom } from '../base/progress.js';
 import { BrokenPictures } from '../pictures/broken.js';
 import { PICTURES_AT_ONCE, answersFor } from './pixels.js';
+import { rowsOf as storedRows } from './store.js';
 
 /** Texts that are encoded without a turn for anything else. */
 const TEXTS_AT_ONCE = 64;
@@ -122,10 +123,10 @@ export async function embedImages(model, given, options = {}) {
   const tell = seldom(onProgress);
   let rows = 0;
   const handle = core.classifierCreate(clip, { method: 'zeroshot' }, null, 1);
-  const encode = async (pixels) => {
-    const features = await core.classifierImageFeatures(handle, pixels, projected);
-    return Array.from({ length: features.length / width }, (_, i) => features.subarray(i * width, (i + 1) * width));
-  };
+  const size = 3 * config.image ** 2;
+  const kind = projected ? 'after' : 'before';
+  const compute = (pixels) => core.classifierImageFeatures(handle, pixels, projected);
+  const encode = (pixels) => storedRows(model.features, kind, pixels, size, compute);
   try {
     for (let done = 0; done < pictures.length;) {
       signal?.throwIfAborted();

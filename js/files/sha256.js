@@ -91,7 +91,7 @@ export class Sha256 {
 const textOf = (hash) => `sha256-${btoa(String.fromCharCode(...hash.digest()))}`;
 
 /** The digest of some bytes as text. @param {Uint8Array<ArrayBuffer>} bytes */
-async function digestOf(bytes) {
+export async function digestOf(bytes) {
   if (globalThis.crypto?.subtle) return String(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
   const hash = new Sha256();
   hash.update(bytes);

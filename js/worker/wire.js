@@ -32,7 +32,10 @@ export const NOTE = 'mudpt note';
  * of TuneJob but checkpoint().
  */
 export const MEMBERS = {
-  Clip: { values: ['info'], methods: ['zeroShot', 'embedImages', 'embedTexts', 'plan', 'import', 'importOfficial'] },
+  Clip: {
+    values: ['info'],
+    methods: ['zeroShot', 'embedImages', 'embedTexts', 'forgetFeatures', 'plan', 'import', 'importOfficial'],
+  },
   Classifier: {
     values: ['classes', 'method', 'settings'],
     methods: ['classify', 'evaluate', 'export', 'withClasses', 'attention', 'nearestWords', 'dispose'],

@@ -263,6 +263,25 @@ int mudpt_classifier_image_features(mudpt_classifier *c, const float *pixels, in
     return MUDPT_OK;
 }
 
+int mudpt_classifier_feature_logits(mudpt_classifier *c, const float *features, int count, float *logits) {
+    if (count < 0) return fail(MUDPT_ARGUMENT, "%d pictures", count);
+    if (c->state.method->conditional) return no_text_features(c);
+    if (c->state.sizes.visual_length)
+        return fail(MUDPT_STATE, "%s has visual prompts; give it pictures", c->state.method->name);
+    int code = classifier_prepare_text(c), e = c->clip->config.embed;
+    float *unit = code || !count ? NULL : aligned_take((size_t)e * sizeof(float), "a picture's features");
+    if (!code && count && !unit) code = MUDPT_MEMORY;
+    float scale = expf(*c->clip->logit_scale);
+    for (int i = 0; i < count && !code; i++) {
+        float *row = logits + (size_t)i * (size_t)c->classes;
+        unit_forward(unit, NULL, features + (size_t)i * (size_t)e, 1, e);
+        cosine_logits(row, unit, c->unit_text, scale, c->classes, e);
+        if (!classifier_all_finite(row, (size_t)c->classes)) code = classifier_not_finite(c, NULL, 0);
+    }
+    aligned_release(unit);
+    return code;
+}
+
 int mudpt_classifier_attention(mudpt_classifier *c, const float *pixels, float *out) {
     int code = classifier_open_work(c, 1, 0);
     if (code) return code;

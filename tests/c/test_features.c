@@ -17,7 +17,7 @@ static void check_pictures(mudpt_clip *clip, float *pixels) {
     const mudpt_method method = {.method = "zeroshot"};
     mudpt_classifier *given = NULL;
     float rows[PICTURES * D_VISION], features[PICTURES * E], one[E], again[PICTURES * E], logits[PICTURES * CLASSES];
-    float text[CLASSES * E], kept = pixels[7];
+    float text[CLASSES * E], of_features[PICTURES * CLASSES], kept = pixels[7];
     CHECK(mudpt_classifier_create(clip, &method, NULL, CLASSES, &given) == MUDPT_OK, "%s", mudpt_last_error());
     CHECK(mudpt_classifier_image_features(given, pixels, PICTURES, rows, features) == MUDPT_OK, "%s",
           mudpt_last_error());
@@ -28,6 +28,12 @@ static void check_pictures(mudpt_clip *clip, float *pixels) {
     CHECK(mudpt_classifier_set_text_features(given, text) == MUDPT_OK, "%s", mudpt_last_error());
     CHECK(mudpt_classifier_logits(given, pixels, PICTURES, logits, again) == MUDPT_OK, "%s", mudpt_last_error());
     CHECK(!memcmp(again, features, sizeof again), "features beside the logits are others");
+    CHECK(mudpt_classifier_feature_logits(given, features, PICTURES, of_features) == MUDPT_OK, "%s",
+          mudpt_last_error());
+    CHECK(!memcmp(of_features, logits, sizeof logits), "logits of features are not those of the pictures");
+    refused(mudpt_classifier_feature_logits(given, features, -1, of_features), MUDPT_ARGUMENT, "-1 features");
+    features[E] = INFINITY;
+    refused(mudpt_classifier_feature_logits(given, features, PICTURES, of_features), MUDPT_NOT_FINITE, "infinity");
     refused(mudpt_classifier_image_features(given, pixels, -1, rows, features), MUDPT_ARGUMENT, "-1 pictures");
     CHECK(mudpt_classifier_image_features(given, pixels, 0, rows, features) == MUDPT_OK, "no pictures");
     pixels[7] = NAN;
@@ -42,6 +48,7 @@ static void check_sentences(mudpt_clip *clip) {
     const mudpt_method method = {.method = "zeroshot"}, tuned = {"ivlp", 2, 2, 1, 1, 0, 0, 0};
     mudpt_classifier *classifier = NULL;
     tiny_sentences s;
+    int code;
     float rows[CLASSES * D_TEXT], features[CLASSES * E], again[CLASSES * E];
     for (int i = 0; i < 2; i++) {
         make_sentences(&s, &odd_config, i ? 2 : 0, CLASSES, 1, 0);
@@ -54,6 +61,8 @@ static void check_sentences(mudpt_clip *clip) {
         check_finite(rows, CLASSES * D_TEXT, "rows of sentences");
         CHECK(mudpt_classifier_text_features(classifier, again) == MUDPT_OK, "%s", mudpt_last_error());
         CHECK(!memcmp(features, again, sizeof features), "rows of the sentences change their features");
+        code = mudpt_classifier_feature_logits(classifier, features, 1, again);
+        CHECK(code == (i ? MUDPT_STATE : MUDPT_OK), "logits of features: code %d, %s", code, mudpt_last_error());
         mudpt_classifier_free(classifier);
     }
     make_sentences(&s, &odd_config, 0, CLASSES, 2, 0);

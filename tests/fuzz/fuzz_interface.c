@@ -118,6 +118,7 @@ static void call(input *in, state *s) {
         fill_pixels(in, pixels, pictures);
         answer(mudpt_classifier_logits(classifier, pixels, take_byte(in) > 240 ? -1 : pictures, logits, features));
         answer(mudpt_classifier_image_features(classifier, pixels, pictures, rows, features));
+        answer(mudpt_classifier_feature_logits(classifier, features, pictures, logits));
         break;
     case 13:
         fill_pixels(in, pixels, pictures);
