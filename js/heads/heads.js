@@ -72,15 +72,15 @@ export const HEADS = Object.freeze({
     newNames: 'learned',
     everyClass: true,
     views: 10,
-    defaults: { alpha: 1 },
+    defaults: { alpha: 2 },
   },
   tip: {
     title: 'Tip-Adapter',
     trains: 'nothing: pictures are kept as keys beside the text',
-    from: `${TIP}, whose searches begin at these`,
+    from: `${TIP}, which searches both: ours were measured, within the range of its configurations`,
     newNames: 'text',
     views: 10,
-    defaults: { alpha: 1, beta: 1 },
+    defaults: { alpha: 10, beta: 5.5 },
   },
   'tip-f': {
     title: 'Tip-Adapter-F',
@@ -89,7 +89,7 @@ export const HEADS = Object.freeze({
     trained: true,
     newNames: 'text',
     views: 10,
-    defaults: { alpha: 1, beta: 1, rate: 1e-3, epochs: 20, batch: 256 },
+    defaults: { alpha: 10, beta: 5.5, rate: 1e-3, epochs: 20, batch: 256 },
   },
   'lp++': {
     title: 'LP++',
@@ -103,11 +103,11 @@ export const HEADS = Object.freeze({
   clap: {
     title: 'CLAP',
     trains: 'class directions, held near the text the more the better it was',
-    from: `${CLAP}, SGD_lr1e-1_B256_ep300`,
+    from: `${CLAP}, SGD_lr1e-1_B256_ep300, where class features have the length they leave the tower with (raw 1)`,
     trained: true,
     newNames: 'text',
     views: 20,
-    defaults: { rate: 0.1, epochs: 300, batch: 256 },
+    defaults: { rate: 0.1, epochs: 300, batch: 256, raw: 0 },
   },
   prolip: {
     title: 'ProLIP',
@@ -128,7 +128,7 @@ export const HEADS = Object.freeze({
     newNames: false,
     views: 10,
     defaults: { lambda: NaN },
-    derived: ({ pictures }) => ({ lambda: 0.16 / pictures }),
+    derived: ({ pictures }) => ({ lambda: 5 / pictures }),
   },
   logistic: {
     title: 'logistic',
@@ -139,7 +139,7 @@ export const HEADS = Object.freeze({
     newNames: false,
     views: 10,
     defaults: { rate: 1, epochs: 50, lambda: NaN },
-    derived: ({ pictures }) => ({ lambda: 0.16 / pictures }),
+    derived: ({ pictures }) => ({ lambda: 5 / pictures }),
   },
 });
 
@@ -181,6 +181,23 @@ function configOf({ head, scale, classes, projection, settings = {}, seed = 1 },
   };
 }
 
+/**
+ * Class features as a head takes them. CLAP's rate of 0.1 turns a long one little: on a small model it then learns next
+ * to nothing, so unless `raw` is asked for they have length one.
+ * @param {string} head
+ * @param {Record<string, unknown>} settings
+ * @param {Values} classes
+ */
+function classesFor(head, settings, { data, dims }) {
+  if (head !== 'clap' || settings.raw) return data;
+  const width = dims[2];
+  const lengths = Array.from({ length: data.length / width }, (_, row) =>
+    Math.hypot(...data.subarray(row * width, (row + 1) * width)),
+  );
+  // A feature without a length stays what it is, for the library to refuse.
+  return data.map((value, i) => value / (lengths[Math.floor(i / width)] || 1));
+}
+
 /** @param {string} what @param {Values | undefined} values @param {number} dims */
 function requireDims(what, values, dims) {
   if (values?.dims?.length === dims && values.data.length === values.dims.reduce((a, b) => a * b, 1)) return;
@@ -218,7 +235,8 @@ export class Head {
   /** A head of other names alone, whose columns stand beside this one's. @param {Values} classes [K, count, e] */
   newClasses(classes) {
     requireDims('classes', classes, 3);
-    return new Head(this.#head.createNew(classes.data), this.name, this.settings);
+    const data = classesFor(this.name, this.settings, classes);
+    return new Head(this.#head.createNew(data), this.name, this.settings);
   }
 
   /** What it has learned, by name; restoreHead() takes it. @returns {Record<string, Values>} */
@@ -244,10 +262,10 @@ export function createHead(library, options) {
   const { head, classes, pictures, projection, labels } = options;
   requireDims('classes', classes, 3);
   requireDims('pictures', pictures, 3);
-  if (projection) requireDims('projection', projection, 2);
+  if (HEADS[head]?.before) requireDims('projection', projection, 2);
   const [views, count] = pictures.dims;
   const config = configOf(options, count, views);
-  const arrays = { templates: classes.data, features: pictures.data, labels };
+  const arrays = { templates: classesFor(head, config, classes), features: pictures.data, labels };
   const made = LibraryHead.create(library, config, { ...arrays, projection: config.before ? projection?.data : null });
   return new Head(made, head, settingsOf(head, config));
 }
@@ -262,8 +280,10 @@ export function createHead(library, options) {
 export function restoreHead(library, options) {
   const { head, classes, projection, labels, tensors, pictures = labels?.length ?? 1 } = options;
   requireDims('classes', classes, 3);
+  if (HEADS[head]?.before) requireDims('projection', projection, 2);
   const config = configOf(options, pictures, 1);
-  const arrays = { templates: classes.data, projection: config.before ? projection?.data : null, labels };
+  const templates = classesFor(head, config, classes);
+  const arrays = { templates, projection: config.before ? projection?.data : null, labels };
   const made = LibraryHead.create(library, config, arrays);
   try {
     made.set(Object.fromEntries(Object.entries(tensors).map(([name, { data }]) => [name, data])));
