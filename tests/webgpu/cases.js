@@ -2,7 +2,7 @@
  * What a WebGPU device must do, as cases that run alike in Node and in a page's worker (page.js, worker.js): each
  * throws what is wrong. Folders are given by `at`, for a path in this tree.
  */
-import { createCore } from '../../js/core/core.js';
+import { ACTIVATIONS, POOLING, createCore } from '../../js/core/core.js';
 import { SIZES, chooseDevice, startDevice } from '../../js/core/device-check.js';
 import { Device } from '../../js/core/device.js';
 import { openSource } from '../../js/files/source.js';
@@ -191,6 +191,25 @@ export const casesOf = (at, tiles, options = {}) => {
       }
       requireThat(Math.max(...seen) > 0, 'no forward pass had to be repeated');
       return `forward passes repeated: ${seen.join(', ')}`;
+    },
+
+    'the rest of CLIP’s family is checked as it is, and computed': async () => {
+      const all = { visionEpsilon: 1e-6, textEpsilon: 1e-3 };
+      for (const [visionActivation, textActivation, more] of /** @type {[number, number, object][]} */ ([
+        [ACTIVATIONS.gelu, ACTIVATIONS.gelu_tanh, {}],
+        [ACTIVATIONS.gelu_tanh, ACTIVATIONS.gelu, { visionPooling: POOLING.attention, noMask: 1 }],
+        [ACTIVATIONS.quick_gelu, ACTIVATIONS.gelu, { noMask: 1, textPooling: POOLING.last }],
+      ])) {
+        const core = await openUnchecked();
+        try {
+          const { clip } = await load(core);
+          const config = { ...all, visionActivation, textActivation, ...more };
+          const told = await chooseDevice(core, { clip, config }, 'webgpu');
+          requireThat(told === '' && core.memory.device, told);
+        } finally {
+          core.dispose();
+        }
+      }
     },
 
     'what is not finite is left to WebAssembly': async () => {
