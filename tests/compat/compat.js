@@ -16,6 +16,11 @@ import { openSource } from '../../js/files/source.js';
 import { loadModel } from '../../js/loading/model.js';
 
 const MOST = 1e-4;
+/** The smallest tokenizer of SentencePiece's kind. */
+const PIECES = {
+  model: { type: 'Unigram', unk_id: 2, vocab: ['<pad>', '</s>', '<unk>'].map((piece) => [piece, 0]) },
+  ...{ normalizer: null, pre_tokenizer: null, decoder: null, added_tokens: [] },
+};
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 
 /** Largest difference, relative to the largest magnitude of the second. */
@@ -24,18 +29,16 @@ function difference(ours, theirs) {
   return theirs.reduce((most, value, i) => Math.max(most, Math.abs(ours[i] - value)), 0) / largest;
 }
 
-/** Ids are given: what the folder's tokenizer must have are the tokens around a text. */
+/** Ids are given: what the folder's tokenizer must have are its kind and the tokens around a text. */
 async function copyTokenizer(folder, ids = [49406, 49407]) {
-  const document = JSON.parse(await readFile(here('../golden/tokenizer/tokenizer.json'), 'utf8'));
-  const [start, end] = [ids[0], ids.at(-1)];
-  const isWord = start === 320;
-  const around = isWord ? [end] : [start, end];
-  document.post_processor = {
-    type: 'TemplateProcessing',
-    single: around.map((id) => ({ SpecialToken: { id: String(id) } })),
-    special_tokens: Object.fromEntries(around.map((id) => [id, { ids: [id] }])),
-  };
-  await writeFile(path.join(folder, 'tokenizer.json'), JSON.stringify(document));
+  const isPieces = ids.at(-1) === 1;
+  const document = isPieces ? PIECES : JSON.parse(await readFile(here('../golden/tokenizer/tokenizer.json'), 'utf8'));
+  const around = isPieces ? [1] : [ids[0], ids.at(-1)];
+  const single = around.map((id) => ({ SpecialToken: { id: String(id) } }));
+  if (isPieces) single.unshift({ Sequence: { id: 'A' } });
+  const special_tokens = Object.fromEntries(around.map((id) => [id, { ids: [id] }]));
+  const post_processor = { type: 'TemplateProcessing', single, special_tokens };
+  await writeFile(path.join(folder, 'tokenizer.json'), JSON.stringify({ ...document, post_processor }));
 }
 
 /** Differences of a model's image features, text features and scores. */
