@@ -344,11 +344,8 @@ export async function runConfig(context, folder, name, config) {
   });
   if (!loaded) return;
   const { clip } = model;
-  const forHeads = {
-    library: await startHeads(),
-    scale: core.clipLogitScale(clip),
-    projection: core.clipProjection(clip),
-  };
+  /** What heads need; not every model of the family has a projection alone. */
+  let forHeads;
   const read = (title) => ({
     json: readJson(folder, `${title}.json`),
     tensors: new Tensors(folder, `${title}.safetensors`),
@@ -358,6 +355,13 @@ export async function runConfig(context, folder, name, config) {
     const { kind } = readJson(folder, `${title}.json`);
     if (kind && kind !== 'features') report.skip(`${name}/${title}`, kind);
     if (kind && (kind !== 'features' || fast)) continue;
+    if (kind) {
+      forHeads ??= {
+        library: await startHeads(),
+        scale: core.clipLogitScale(clip),
+        projection: core.clipProjection(clip),
+      };
+    }
     await report.run(`${name}/${title}`, (outcome) => {
       const { json, tensors } = read(title);
       const golden = (on) => new GoldenCase(outcome, core, on, json, tensors, images, fast);
@@ -379,6 +383,6 @@ export async function runConfig(context, folder, name, config) {
     const tolerance = Math.max(first.json.tolerance.image_features ?? 0, fast ? FAST_TOLERANCE.image_features : 0);
     await runFeatures(context, folder, name, clip, images, tolerance);
   }
-  forHeads.library.dispose();
+  forHeads?.library.dispose();
   core.clipFree(clip);
 }
