@@ -23,7 +23,7 @@ import { checkClasses, requireDistinct } from './methods/classes.js';
 import { METHODS, TRAINABLE } from './methods/methods.js';
 import { PRESETS } from './methods/presets.js';
 import { DEFAULT_TEMPLATE, promptSentences, templateSentences } from './methods/sentences.js';
-import { countTrained, resolveSettings } from './methods/settings.js';
+import { countTrained, resolveSettings, trainedSizes } from './methods/settings.js';
 import { checkPlan, planTraining, requireMemory } from './training/memory-plan.js';
 import { TuneJob } from './training/tune.js';
 
@@ -198,8 +198,7 @@ export class Clip {
     const { ids, nameLengths } = promptSentences(tokenizer, names, method, settings);
     requireDistinct(names);
     await needTokens(ids.flat(2));
-    const sizes = { method, ...METHODS[method].sizes(settings, config) };
-    const handle = core.classifierCreate(clip, sizes, { ids, nameLengths });
+    const handle = core.classifierCreate(clip, trainedSizes(method, settings, config), { ids, nameLengths });
     try {
       const { batchSize, shots } = settings;
       const count = pictures ?? Math.min(shots, 1e6) * names.length;

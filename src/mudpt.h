@@ -262,6 +262,10 @@ typedef struct {
     int32_t layer0_fusion;               /* mudpt: 1 adds the projected text prompts to the first visual prompts */
     int32_t class_position;              /* coop: the name stands at the 0 end, 1 middle, 2 front */
     int32_t class_specific;              /* coop: 1 gives every class its own context */
+    /* Weights of what holds the tuned features near the frozen model's (mudpt_classifier_gradients): their features of
+     * classes, of pictures, their scores. */
+    float text_weight, image_weight, kl_weight;
+    int32_t averages; /* 1: an average of the parameters is kept (mudpt_classifier_average) */
 } mudpt_method;
 
 /* The classes' sentences as token ids: start (where the model has one), (placeholders for the text_length prompt rows,)
@@ -291,6 +295,8 @@ typedef struct {
     int32_t dims, shape[4];
     int32_t count;                      /* product of shape */
     float *value, *gradient, *velocity; /* [count] each; gradient and velocity are NULL before the first gradients */
+    float *average;                     /* NULL too where none is kept */
+    int32_t idle;                       /* 1: nothing depends on it in this model, and it stays as it is */
 } mudpt_parameter;
 
 /* How many there are, and one of them; index 0 ... that number - 1. */
@@ -304,6 +310,9 @@ void mudpt_classifier_changed(mudpt_classifier *classifier);
 int mudpt_classifier_text_features(mudpt_classifier *classifier, float *out);
 /* features [N, e] */
 int mudpt_classifier_set_text_features(mudpt_classifier *classifier, const float *features);
+/* features [N, e]: the frozen model's of the classes, as they leave the tower or the mean of several sentences' (only
+ * their direction counts). Needed where there is a text_weight or a kl_weight. */
+int mudpt_classifier_set_teacher(mudpt_classifier *classifier, const float *features);
 /* The same sentences before the text tower's projection: out [N, d_t]. MUDPT_STATE for an ensemble and for cocoop. */
 int mudpt_classifier_text_rows(mudpt_classifier *classifier, float *out);
 /* Pictures alone, of which a classifier needs no text features: rows [count, d_v] before the image tower's projection,
@@ -325,12 +334,20 @@ int mudpt_classifier_logits(mudpt_classifier *classifier, const float *pixels, i
  * out [vision.heads or pool_heads, CLS (if any) + patches + visual_length], every head's sum is 1 */
 int mudpt_classifier_attention(mudpt_classifier *classifier, const float *pixels, float *out);
 
-/* Mean cross-entropy of a batch, loss [1], and the gradients of every parameter (replaced, not added). pixels [count,
- * 3, image, image] normalised, count >= 1; labels [count] in 0 ... N-1; logits [count, N] or NULL */
+/* Loss of a batch, loss [1], and the gradients of every parameter (replaced, not added). pixels [count, 3, image,
+ * image] normalised, count >= 1; labels [count] in 0 ... N-1; logits [count, N] or NULL
+ * The loss is the mean cross-entropy and, of features f, x of length one and probabilities p and the frozen model's f',
+ * x', p',
+ *   kgcoop:    + text_weight (1 - mean over classes of f . f')
+ *   any other: + text_weight mean |f - f'| + image_weight mean |x - x'|, means over all values,
+ *              + kl_weight / (count N) sum of p' (log p' - log p) */
 int mudpt_classifier_gradients(mudpt_classifier *classifier, const float *pixels, const int32_t *labels, int count,
                                float *loss, float *logits);
-/* v = momentum v + (g + decay p), p = p - rate v, for every parameter; all three finite. After the first gradients. */
+/* v = momentum v + (g + decay p), p = p - rate v, for every parameter that is not idle; all three finite. After the
+ * first gradients. */
 int mudpt_classifier_sgd(mudpt_classifier *classifier, float rate, float momentum, float decay);
+/* average = average + weight p, for every parameter; it starts at 0. MUDPT_STATE before the first gradients. */
+int mudpt_classifier_average(mudpt_classifier *classifier, float weight);
 
 /* The prompts per layer after the injection: text [text_depth, text_length, d_t], visual [visual_depth, visual_length,
  * d_v]; either may be NULL. Depths and lengths of the result are those of mudpt_classifier_folded_shape. */
@@ -365,13 +382,14 @@ size_t mudpt_clip_weight_bytes_as(const mudpt_clip *clip, int storage);
 typedef struct mudpt_trainer mudpt_trainer;
 
 typedef struct {
-    int32_t epochs, batch;   /* both >= 1 */
-    float rate, warmup_rate; /* base learning rate; that of epoch 0 (1e-5) */
-    float momentum, decay;   /* 0.9, 5e-4 */
-    uint32_t seed;           /* order of the pictures, boxes, mirror images */
-    int32_t augment;         /* 1: random resized crop and mirror image; 0: the test transform */
-    float smallest_crop;     /* of the area, 0.08 */
-    int32_t upright;         /* 1: obey EXIF orientation */
+    int32_t epochs, batch;                 /* both >= 1 */
+    float rate, warmup_rate;               /* base learning rate; that of epoch 0 (1e-5) */
+    float momentum, decay;                 /* 0.9, 5e-4 */
+    uint32_t seed;                         /* order of the pictures, boxes, mirror images */
+    int32_t augment;                       /* 1: random resized crop and mirror image; 0: the test transform */
+    float smallest_crop;                   /* of the area, 0.08 */
+    int32_t upright;                       /* 1: obey EXIF orientation */
+    float average_mean, average_deviation; /* of mudpt_average_weight, where an average is kept */
 } mudpt_train_config;
 
 typedef struct {
@@ -398,8 +416,8 @@ int mudpt_trainer_step(mudpt_trainer *trainer, mudpt_progress *out);
 int mudpt_trainer_advance(mudpt_trainer *trainer, mudpt_progress *out);
 
 /* A run can be interrupted between any two steps and continued by another trainer, with the same bits. Its state is
- * where it stands, every parameter's value and velocity (mudpt_parameter), and nothing else; classifier, settings and
- * pictures must be the same. To continue: create the trainer, set values and velocities, call
+ * where it stands, every parameter's value, velocity and average (mudpt_parameter), and nothing else; classifier,
+ * settings and pictures must be the same. To continue: create the trainer, set all these, call
  * mudpt_classifier_changed, add the pictures in the same order, then mudpt_trainer_resume. */
 
 /* The next step: its epoch and its number within that epoch, both from 0; (epochs, 0) when the run is complete. */
@@ -414,6 +432,10 @@ void mudpt_trainer_free(mudpt_trainer *trainer);
 /* Rate of an epoch, 0 ... epochs-1: warmup_rate in epoch 0, then half a cosine, base (1 + cos(pi (epoch - 1) / epochs))
  * / 2. */
 double mudpt_learning_rate(double base, double warmup_rate, int epochs, int epoch);
+
+/* Share of an epoch, from 0, in the average of the parameters that the epochs end with: a Gaussian about the mean-th
+ * epoch, counted from 1. A run that keeps an average ends with it. deviation > 0 */
+double mudpt_average_weight(int epochs, double mean, double deviation, int epoch);
 
 /* Few-shot sampling: at most `shots` of each class, the same for the same seed whatever the method. labels [count] in 0
  * ... classes-1; chosen [at least min(count, classes * shots)] receives indices, class by class; shots, classes >= 1;

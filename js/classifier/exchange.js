@@ -9,10 +9,10 @@ import { writeSafetensors } from '../loading/safetensors.js';
 import { readTensor } from '../loading/places.js';
 import { readAnyHeader } from '../loading/weights.js';
 import { checkClasses, requireDistinct } from '../methods/classes.js';
-import { FORMATS, namesOf } from '../methods/exports.js';
+import { FORMATS, namesOf, unusedIn } from '../methods/exports.js';
 import { METHODS, TRAINABLE } from '../methods/methods.js';
 import { LAYER0 } from '../methods/mudpt.js';
-import { LAYER, isTrained } from '../methods/official-names.js';
+import { FROM_ZERO, LAYER, isTrained } from '../methods/official-names.js';
 import { promptSentences } from '../methods/sentences.js';
 import { resolveSettings } from '../methods/settings.js';
 import { CHECKPOINT, CLASSIFIER, SavedFile } from './saved.js';
@@ -74,7 +74,7 @@ function rawValues(file, names) {
  * @returns {Record<string, Values>}
  */
 function unfoldedValues(file, method, { classSpecific, promptLength }) {
-  if (!['coop', 'vpt', 'ivlp'].includes(method)) {
+  if (!['coop', 'kgcoop', 'vpt', 'ivlp', 'promptsrc'].includes(method)) {
     throw new MudptError(
       'state',
       `${file.name}: holds the prompts after the injection, and none of the parameters that were trained`,
@@ -87,7 +87,7 @@ function unfoldedValues(file, method, { classSpecific, promptLength }) {
     if (!prompts) continue;
     const { values, shape } = prompts;
     const [depth, n, width] = shape;
-    if (method === 'coop') {
+    if (method === 'coop' || method === 'kgcoop') {
       raw.context = { values, shape: classSpecific ? [n / promptLength, promptLength, width] : [n, width] };
       continue;
     }
@@ -98,13 +98,17 @@ function unfoldedValues(file, method, { classSpecific, promptLength }) {
   return raw;
 }
 
-/** One of our tensors as theirs. @param {string} name with {layer} @param {Values} tensor */
+/** What stands for a layer in a name of theirs, and the number of layer 1. @param {string} name */
+const numbering = (name) => (name.includes(FROM_ZERO) ? { mark: FROM_ZERO, first: 0 } : { mark: LAYER, first: 1 });
+
+/** One of our tensors as theirs. @param {string} name with a mark for the layer @param {Values} tensor */
 function toTheirs(name, { shape, values }) {
-  if (!name.includes(LAYER)) return [{ name, shape, values }];
+  const { mark, first } = numbering(name);
+  if (!name.includes(mark)) return [{ name, shape, values }];
   const [layers, ...rest] = shape;
   const each = product(rest);
   return Array.from({ length: layers }, (_, i) => ({
-    name: name.replace(LAYER, String(i + 1)),
+    name: name.replace(mark, String(i + first)),
     shape: rest,
     values: values.subarray(i * each, (i + 1) * each),
   }));
@@ -201,7 +205,8 @@ class Dictionary {
       throw this.#bad(`has no tensor ${expected}`, `is it of ${method}?`);
     }
     this.#names = found;
-    const strange = [...tensors.keys()].find((name) => isTrained(name) && !this.#knows(name));
+    const unused = unusedIn(method);
+    const strange = [...tensors.keys()].find((name) => isTrained(name) && !this.#knows(name) && !unused?.test(name));
     if (strange) throw this.#bad(`has the tensor ${strange}, which ${method} does not have`, 'give its own method');
   }
 
@@ -216,8 +221,8 @@ class Dictionary {
 
   /** Whether a name is in the table. */
   #knows(name) {
-    const plain = name.replace(/(?<=\.resblocks\.)\d+(?=\.)/, LAYER);
-    return Object.values(this.#names).some((theirs) => theirs === name || theirs === plain);
+    const plain = [name.replace(/(?<=\.resblocks\.)\d+(?=\.)/, LAYER), name.replace(/(?<=\.)\d+$/, FROM_ZERO)];
+    return Object.values(this.#names).some((theirs) => theirs === name || plain.includes(theirs));
   }
 
   /**
@@ -228,7 +233,7 @@ class Dictionary {
     /** @type {Record<string, Values>} */
     const values = {};
     for (const [ours, theirs] of Object.entries(this.#names)) {
-      if (theirs.includes(LAYER)) {
+      if (theirs.includes(numbering(theirs).mark)) {
         const layers = await this.#layers(theirs);
         if (layers) values[ours] = layers;
       } else if (this.#has(theirs)) {
@@ -257,7 +262,7 @@ class Dictionary {
     };
     const depth = (name) => (values[name] ? 1 + rows(name, 3)[0] : 1);
     const method = this.#method;
-    if (method === 'cocoop') return { method, textLength: rows('context', 2)[0], textDepth: 1 };
+    if (method === 'cocoop' || method === 'kgcoop') return { method, textLength: rows('context', 2)[0], textDepth: 1 };
     if (method === 'coop') {
       const classSpecific = values.context.shape.length === 3;
       return { method, textLength: rows('context', classSpecific ? 3 : 2).at(-2), textDepth: 1, classSpecific };
@@ -267,7 +272,7 @@ class Dictionary {
     if (method !== 'vpt') {
       Object.assign(sizes, { textLength: rows('text_prompts.0', 2)[0], textDepth: depth('text_prompts.deep') });
     }
-    if (method === 'umudpt') {
+    if (method === 'umudpt' || method === 'maple') {
       return { ...sizes, visualLength: sizes.textLength, visualDepth: sizes.textDepth };
     }
     Object.assign(sizes, { visualLength: rows('visual_prompts.0', 2)[0], visualDepth: depth('visual_prompts.deep') });
@@ -276,16 +281,18 @@ class Dictionary {
 
   /** Rows that theirs keeps layer by layer, as one tensor; undefined where there are none. @param {string} name */
   async #layers(name) {
-    const [before, behind] = name.split(LAYER);
+    const { mark, first } = numbering(name);
+    const [before, behind] = name.split(mark);
     const numbers = [...this.#tensors.keys()]
       .filter((each) => each.startsWith(before) && each.endsWith(behind))
-      .map((each) => Number(each.slice(before.length, -behind.length)))
+      .map((each) => Number(each.slice(before.length, each.length - behind.length)))
       .sort((x, y) => x - y);
     if (!numbers.length) return undefined;
-    const missing = numbers.findIndex((number, i) => number !== i + 1) + 1;
-    if (missing) throw this.#bad(`has no tensor ${name.replace(LAYER, String(missing))}`, 'export it whole');
+    const missing = numbers.findIndex((number, i) => number !== i + first);
+    if (missing >= 0)
+      throw this.#bad(`has no tensor ${name.replace(mark, String(missing + first))}`, 'export it whole');
     const layers = [];
-    for (const layer of numbers) layers.push(await this.#tensor(name.replace(LAYER, String(layer))));
+    for (const layer of numbers) layers.push(await this.#tensor(name.replace(mark, String(layer))));
     const { shape } = layers[0];
     const each = product(shape);
     const values = new Float32Array(layers.length * each);
@@ -316,7 +323,7 @@ class Dictionary {
    * @param {number[]} shape
    */
   fitting(ours, tensor, shape) {
-    const name = this.#names[ours].replace(LAYER, '1, 2, …');
+    const name = this.#names[ours].replace(LAYER, '1, 2, …').replace(FROM_ZERO, '0, 1, …');
     if (!tensor) throw this.#bad(`has no tensor ${name}`, `is it of ${this.#method}?`);
     if (tensor.shape.join() === shape.join()) return tensor.values;
     throw this.#bad(

@@ -45,10 +45,10 @@ export function describe({ core, clip, fingerprint }, format, { method, classes,
 }
 
 /**
- * Values, or velocities, of the library's classifier under its parameters' names.
+ * Values, velocities, or averages, of the library's classifier under its parameters' names.
  * @param {import('../core/core.js').Core} core
  * @param {number} handle
- * @param {'value' | 'velocity'} [what]
+ * @param {'value' | 'velocity' | 'average'} [what]
  */
 export function rawTensors(core, handle, what = 'value') {
   return core.classifierParameters(handle).map(({ name, shape, count, ...at }) => {

@@ -178,6 +178,11 @@ const FLAGS = {
   classSpecific: '--class-specific',
   injection: '--injection',
   layer0Fusion: '--no-layer0-fusion',
+  textWeight: '--text-weight',
+  imageWeight: '--image-weight',
+  klWeight: '--kl-weight',
+  averageMean: '--average-mean',
+  averageDeviation: '--average-deviation',
   seed: '--seed',
   augment: '--no-augment',
   smallestCrop: '--smallest-crop',
@@ -219,6 +224,11 @@ export function withSettings(command) {
     .option('--class-specific', 'coop: a context of its own for every class')
     .addOption(option('injection', '<kind>', 'network between the towers').choices(['linear', 'transformer']))
     .option('--no-layer0-fusion', 'mudpt: no injection in the first layer')
+    .addOption(option('textWeight', '<w>', 'holds class features near the frozen').argParser(decimal(0, 1e6, true)))
+    .addOption(option('imageWeight', '<w>', "holds pictures' features there").argParser(decimal(0, 1e6, true)))
+    .addOption(option('klWeight', '<w>', 'holds scores there').argParser(decimal(0, 1e6, true)))
+    .addOption(option('averageMean', '<epoch>', 'where prompts are averaged').argParser(decimal(0, 1e6, true)))
+    .addOption(option('averageDeviation', '<n>', 'its width, 0: nowhere').argParser(decimal(0, 1e6, true)))
     .addOption(option('seed', '<n>', 'of everything random').argParser(whole(0, 2 ** 32 - 1)))
     .option('--no-augment', 'no random crops and mirror images')
     .addOption(option('smallestCrop', '<share>', 'of the area').argParser(decimal(0, 1)));

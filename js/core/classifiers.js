@@ -89,10 +89,10 @@ export class Classifiers extends Clips {
   }
 
   /**
-   * Sets values, or velocities, by name.
+   * Sets values, velocities, or averages, by name.
    * @param {number} classifier
    * @param {Record<string, Float32Array>} values
-   * @param {'value' | 'velocity'} [what] velocity: there is one once a trainer was created
+   * @param {'value' | 'velocity' | 'average'} [what] the latter two are there once a trainer was created
    */
   classifierSetParameters(classifier, values, what = 'value') {
     const parameters = new Map(this.classifierParameters(classifier).map((p) => [p.name, p]));
@@ -128,6 +128,21 @@ export class Classifiers extends Clips {
     }
     this.memory.scoped((scratch) =>
       this.memory.check(this.c._mudpt_classifier_set_text_features(classifier, scratch.put(features))),
+    );
+  }
+
+  /**
+   * The frozen model's, with which the loss compares.
+   * @param {number} classifier
+   * @param {Float32Array} features [N, e]
+   */
+  classifierSetTeacher(classifier, features) {
+    const { config, classes } = this.shapeOf(classifier);
+    if (features.length !== classes * config.embed) {
+      throw new MudptError('argument', `${features.length} values, where ${classes} x ${config.embed} were expected`);
+    }
+    this.memory.scoped((scratch) =>
+      this.memory.check(this.c._mudpt_classifier_set_teacher(classifier, scratch.put(features))),
     );
   }
 
@@ -219,7 +234,7 @@ export class Classifiers extends Clips {
    * Replaces the gradients of every parameter by those of this batch. @param {number} classifier
    * @param {Float32Array} pixels [count, 3, image, image], normalised
    * @param {ArrayLike<number>} labels [count]
-   * @returns {{ loss: number, logits: Float32Array }} mean cross-entropy; [count, N]
+   * @returns {{ loss: number, logits: Float32Array }} [count, N]
    */
   classifierGradients(classifier, pixels, labels) {
     const { config, classes } = this.shapeOf(classifier);
@@ -238,6 +253,11 @@ export class Classifiers extends Clips {
   /** One update: v = momentum v + (g + decay p), p = p - rate v. */
   classifierSgd(classifier, rate, momentum, decay) {
     this.memory.check(this.c._mudpt_classifier_sgd(classifier, rate, momentum, decay));
+  }
+
+  /** Adds the parameters to their average. */
+  classifierAverage(classifier, weight) {
+    this.memory.check(this.c._mudpt_classifier_average(classifier, weight));
   }
 
   /**

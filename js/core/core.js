@@ -77,7 +77,8 @@ export class Core extends Classifiers {
   /**
    * @param {number} classifier
    * @param {{ epochs: number, batch: number, rate: number, warmupRate?: number, momentum?: number, decay?: number,
-   *   seed?: number, augment?: boolean, smallestCrop?: number, upright?: boolean }} config @returns {number}
+   *   seed?: number, augment?: boolean, smallestCrop?: number, upright?: boolean, averageMean?: number,
+   *   averageDeviation?: number }} config @returns {number}
    */
   trainerCreate(classifier, config) {
     const defaults = { warmupRate: 1e-5, momentum: 0.9, decay: 5e-4, seed: 1, augment: true, smallestCrop: 0.08 };
@@ -141,6 +142,11 @@ export class Core extends Classifiers {
   /** @param {number} trainer */
   trainerFree(trainer) {
     if (!this.disposed) this.c._mudpt_trainer_free(trainer);
+  }
+
+  /** @returns {number} the share of an epoch, from 0, in an average */
+  averageWeight(epochs, mean, deviation, epoch) {
+    return this.c._mudpt_average_weight(epochs, mean, deviation, epoch);
   }
 
   /** @returns {number} the rate of an epoch */

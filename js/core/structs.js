@@ -121,6 +121,10 @@ export const METHOD = struct([
   ['layer0Fusion', 'i32'],
   ['classPosition', 'i32'],
   ['classSpecific', 'i32'],
+  ['textWeight', 'f32'],
+  ['imageWeight', 'f32'],
+  ['klWeight', 'f32'],
+  ['averages', 'i32'],
 ]);
 
 /** mudpt_sentences */
@@ -142,6 +146,8 @@ export const PARAMETER = struct([
   ['value', 'u32'],
   ['gradient', 'u32'],
   ['velocity', 'u32'],
+  ['average', 'u32'],
+  ['idle', 'i32'],
 ]);
 
 /** mudpt_plan */
@@ -166,6 +172,8 @@ export const TRAIN_CONFIG = struct([
   ['augment', 'i32'],
   ['smallestCrop', 'f32'],
   ['upright', 'i32'],
+  ['averageMean', 'f32'],
+  ['averageDeviation', 'f32'],
 ]);
 
 /** mudpt_progress */
@@ -281,13 +289,18 @@ export const HEAD_CONFIG = struct([
  * @property {number | boolean} [layer0Fusion]
  * @property {number} [classPosition]
  * @property {number | boolean} [classSpecific]
+ * @property {number} [textWeight]
+ * @property {number} [imageWeight]
+ * @property {number} [klWeight]
+ * @property {number | boolean} [averages]
  *
  * @typedef {object} Sentences
  * @property {ArrayLike<number>[][]} ids [templates][classes]: the ids of a sentence, both specials included
  * @property {ArrayLike<number>} [nameLengths] [classes]
  *
- * @typedef {{ name: string, shape: number[], count: number, value: number, gradient: number, velocity: number }}
- *   Parameter value, gradient and velocity are addresses; 0 where there are none yet
+ * @typedef {{ name: string, shape: number[], count: number, value: number, gradient: number, velocity: number,
+ *   average: number, idle: number }} Parameter value, gradient, velocity and average are addresses; 0 where there are
+ *   none (yet); idle: 1 where nothing depends on it
  *
  * @typedef {{ weights: number, activations: number, pixels: number, prompts: number, optimizer: number,
  *   group: number }} Plan bytes

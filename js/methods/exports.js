@@ -12,6 +12,9 @@ const namesIn = (code) =>
 /** Whose code: the methods' own authors' (MuDPT's has all of them), or MaPLe's. */
 export const FORMATS = { official: namesIn('official'), maple: namesIn('maple') };
 
+/** Trained tensors of a method's authors that nothing reads. @param {string} method @returns {RegExp | undefined} */
+export const unusedIn = (method) => EXPORTS[method].unused;
+
 /**
  * Every way in which a file may have a method's tensors.
  * @param {string} method the library's name

@@ -9,6 +9,11 @@
  * @property {boolean} [classSpecific]
  * @property {'linear' | 'transformer'} [injection]
  * @property {boolean} [layer0Fusion]
+ * @property {number} [textWeight] of the loss's terms that hold the tuned features near the frozen model's
+ * @property {number} [imageWeight]
+ * @property {number} [klWeight]
+ * @property {number} [averageMean] epoch about which parameters are averaged
+ * @property {number} [averageDeviation] 0: they are not
  * @property {number} shots
  * @property {number} epochs
  * @property {number} batchSize
@@ -29,13 +34,15 @@
  * @property {boolean} [perPicture] whether every picture has text prompts of its own
  * @property {(settings: Settings, model: ClipConfig) => Partial<import('../core/core.js').Method>} sizes as the library
  *   takes them; `method` where the library has another name
+ * @property {readonly string[]} [teacher] what the frozen model says of a class, where the loss compares with that;
+ *   absent: DEFAULT_TEMPLATE
  * @property {(words: string[], n: number) => string[]} lead the phrase's words in a sentence, prompts included
  * @property {Record<string, OfficialNames>} [exports] names of its tensors in the authors' state dictionaries, by the
  *   library's name of the method
  *
  * @typedef {Record<string, string>} Names the library's names of tensors to those of somebody's code
- * @typedef {{ official: Names, maple?: Names }} OfficialNames in the methods' own authors' code (MuDPT's has all of
- *   them), and in MaPLe's
+ * @typedef {{ official: Names, maple?: Names, unused?: RegExp }} OfficialNames in the methods' own authors' code
+ *   (MuDPT's has all of its time), and in MaPLe's; unused: trained tensors that nothing reads there
  */
 
 /** What MuDPT's paper states. */
@@ -50,6 +57,11 @@ export const MUDPT = Object.freeze({
   augment: true,
   smallestCrop: 0.08,
   seed: 1,
+});
+/** What PromptSRC brought, for methods that do without. */
+export const UNHELD = Object.freeze({
+  ...{ textWeight: 0, imageWeight: 0, klWeight: 0 },
+  ...{ averageMean: 0, averageDeviation: 0 },
 });
 /** CoOp and CoCoOp have prompts in the first layer only. */
 const { depth: _, ...firstLayer } = MUDPT;

@@ -6,13 +6,16 @@
 import { cocoop } from './cocoop.js';
 import { coop } from './coop.js';
 import { ivlp } from './ivlp.js';
+import { kgcoop } from './kgcoop.js';
+import { maple } from './maple.js';
 import { mudpt } from './mudpt.js';
+import { promptsrc } from './promptsrc.js';
 import { umudpt } from './umudpt.js';
 import { vpt } from './vpt.js';
 import { zeroshot } from './zeroshot.js';
 
 /** @type {Record<string, import('./method.js').MethodRow>} */
-export const METHODS = { zeroshot, coop, cocoop, vpt, ivlp, mudpt, umudpt };
+export const METHODS = { zeroshot, coop, cocoop, vpt, ivlp, mudpt, umudpt, maple, kgcoop, promptsrc };
 
 /** Names of the methods that train something. */
 export const TRAINABLE = Object.keys(METHODS).filter((name) => METHODS[name].defaults);

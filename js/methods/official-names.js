@@ -5,6 +5,8 @@
 
 /** `{layer}` stands for 1, 2, …: there the rows of our one tensor of deep prompts are tensors of their own. */
 export const LAYER = '{layer}';
+/** The same counted from 0. */
+export const FROM_ZERO = '{layer - 1}';
 export const block = (tower, leaf) => `${tower}_encoder.transformer.resblocks.${LAYER}.${leaf}`;
 
 /** Weight and bias of a layer. */

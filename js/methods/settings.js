@@ -24,6 +24,10 @@ const upTo = (most) => ({
   allows: (value) => typeof value === 'number' && value > 0 && value <= most,
   expected: `a number above 0, at most ${most}`,
 });
+const from0To = (most) => ({
+  allows: (value) => typeof value === 'number' && value >= 0 && value <= most,
+  expected: `a number from 0 to ${most}`,
+});
 const oneOf = (values) => ({ allows: (value) => values.includes(value), expected: values.join(' or ') });
 const yesNo = { allows: (value) => typeof value === 'boolean', expected: 'true or false' };
 const text = { allows: (value) => typeof value === 'string', expected: 'text' };
@@ -36,6 +40,11 @@ const CHECKS = {
   classSpecific: yesNo,
   injection: oneOf(INJECTIONS),
   layer0Fusion: yesNo,
+  textWeight: from0To(1e6),
+  imageWeight: from0To(1e6),
+  klWeight: from0To(1e6),
+  averageMean: from0To(1e6),
+  averageDeviation: from0To(1e6),
   shots: whole(1, Infinity),
   epochs: whole(1, 100000),
   batchSize: whole(1, 4096),
@@ -94,8 +103,13 @@ export function resolveSettings({ method = 'mudpt', preset = 'paper', ...options
     if (!CHECKS[key].allows(value)) refuse(key, value, CHECKS[key].expected);
     settings[key] = value;
   }
-  if (settings.depth === Infinity) settings.depth = allLayers(model);
+  const { depth } = settings;
+  if (depth === Infinity || (depth && options.depth === undefined)) settings.depth = Math.min(depth, allLayers(model));
   if (epochsFor && preset === 'paper' && options.epochs === undefined) settings.epochs = epochsFor(settings.shots);
+  // PromptSRC's average lies at three quarters of a run.
+  const { epochs, averageDeviation } = settings;
+  if (averageDeviation && options.averageDeviation === undefined) settings.averageDeviation = epochs / 20;
+  if (averageDeviation && options.averageMean === undefined) settings.averageMean = (3 * epochs) / 4;
   // As in CoOp's code: a phrase that is given says how many prompts there are.
   const words = textPrompts ? wordsOf(settings.phrase).length : 0;
   if (words && options.promptLength === undefined) settings.promptLength = Math.min(settings.promptLength, words);
@@ -107,6 +121,19 @@ export function resolveSettings({ method = 'mudpt', preset = 'paper', ...options
     delete settings.layer0Fusion;
   }
   return { method, settings };
+}
+
+/**
+ * A method with what belongs to its training, as the library takes it.
+ * @param {string} method
+ * @param {Settings} settings
+ * @param {ClipConfig} model
+ * @returns {import('../core/core.js').Method}
+ */
+export function trainedSizes(method, settings, model) {
+  const { textWeight, imageWeight, klWeight, averageDeviation } = settings;
+  const sizes = { method, ...METHODS[method].sizes(settings, model) };
+  return { ...sizes, textWeight, imageWeight, klWeight, averages: Boolean(averageDeviation) };
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Methods, their settings, presets. */
 
 /** A method that trains something. `mudpt methods` and {@link Clip.methods} say what each is. */
-export type TunableMethod = 'coop' | 'cocoop' | 'vpt' | 'ivlp' | 'mudpt' | 'umudpt';
+export type TunableMethod = 'coop' | 'cocoop' | 'vpt' | 'ivlp' | 'mudpt' | 'umudpt' | 'maple' | 'kgcoop' | 'promptsrc';
 
 /**
  * Settings of a training run. Defaults are those of each method's paper, see {@link Clip.methods}; the ones named here
@@ -25,6 +25,22 @@ export interface TuneSettings {
   injection?: 'linear' | 'transformer';
   /** MuDPT, linear: whether the first layer's text prompts are injected into its image prompts. Default `true`. */
   layer0Fusion?: boolean;
+  /**
+   * KgCoOp, PromptSRC, MuDPT, IVLP: weight of the loss's term that holds the classes' features near the frozen model's,
+   * from 0. Default 8, 25, 0, 0.
+   */
+  textWeight?: number;
+  /** PromptSRC, MuDPT, IVLP: the same of the pictures' features. Default 10, 0, 0. */
+  imageWeight?: number;
+  /** PromptSRC, MuDPT, IVLP: the same of the scores (Kullback-Leibler). Default 1, 0, 0. */
+  klWeight?: number;
+  /**
+   * PromptSRC, MuDPT, IVLP: the epoch, from 1, about which the prompts of all epochs are averaged by a Gaussian; what
+   * comes out of the run is that average. Default: three quarters of the epochs.
+   */
+  averageMean?: number;
+  /** The Gaussian's deviation in epochs; 0: no average. Default: PromptSRC a twentieth of the epochs, otherwise 0. */
+  averageDeviation?: number;
   /**
    * Pictures a class, at most; they are drawn by the seed. `Infinity` for all. Default 16. Where no class has as many,
    * {@link Classifier.settings} say how many there were.
@@ -52,7 +68,11 @@ export interface TuneSettings {
 export type Preset = 'paper' | 'quick' | 'balanced' | 'thorough';
 
 /** Those that every method has; the others only where the method has them. */
-type SharedSettings = Omit<TuneSettings, 'depth' | 'classPosition' | 'classSpecific' | 'injection' | 'layer0Fusion'>;
+type SharedSettings = Omit<
+  TuneSettings,
+  | ('depth' | 'classPosition' | 'classSpecific' | 'injection' | 'layer0Fusion')
+  | ('textWeight' | 'imageWeight' | 'klWeight' | 'averageMean' | 'averageDeviation')
+>;
 /** Every setting of a run, as it was used. */
 export type UsedSettings = Required<SharedSettings> & Omit<TuneSettings, keyof SharedSettings>;
 

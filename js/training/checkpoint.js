@@ -3,9 +3,9 @@
  * same bits as one that was never interrupted, since everything random follows from the seed and the place in the run;
  * but for arithmetic that rounds in another way, which is told.
  *
- * The file has the classifier's parameters under their own names, their velocities under velocity.NAME, the loss of
- * every step so far under losses, and in its metadata where the run stands, how it was computed, and digits that stand
- * for its pictures.
+ * The file has the classifier's parameters under their own names, their velocities under velocity.NAME, averages
+ * under average.NAME, the loss of every step so far under losses, and in its metadata where the run stands, how it was
+ * computed, and digits that stand for its pictures.
  */
 import { MudptError, bytesOf } from '../base/errors.js';
 import { Classifier } from '../classifier/classifier.js';
@@ -32,6 +32,9 @@ function arithmeticOf({ core, config }) {
   };
 }
 
+/** What there is of every parameter besides its value; an average only where the method has one. */
+const STATES = /** @type {const} */ (['velocity', 'average']);
+
 /**
  * @param {import('../classifier/classifier.js').Model} model
  * @param {RunState} state
@@ -40,11 +43,11 @@ function arithmeticOf({ core, config }) {
 export function writeCheckpoint(model, { classifier, details, place, pictures, losses }) {
   const { core } = model;
   const handle = Classifier.handleOf(classifier);
-  const velocities = rawTensors(core, handle, 'velocity').map((tensor) => {
-    return { ...tensor, name: `velocity.${tensor.name}` };
-  });
+  const more = STATES.filter((what) => core.classifierParameters(handle)[0][what]).flatMap((what) =>
+    rawTensors(core, handle, what).map((tensor) => ({ ...tensor, name: `${what}.${tensor.name}` })),
+  );
   const data = Float32Array.from(losses);
-  const tensors = [...rawTensors(core, handle), ...velocities];
+  const tensors = [...rawTensors(core, handle), ...more];
   if (losses.length) tensors.push({ name: 'losses', dtype: 'F32', shape: [losses.length], data });
   const metadata = describe(model, CHECKPOINT, details);
   const arithmetic = JSON.stringify(arithmeticOf(model));
@@ -127,13 +130,16 @@ export class Checkpoint {
   }
 
   /**
-   * Gives a new run's classifier, which has a trainer, the values and velocities.
+   * Gives a new run's classifier, which has a trainer, the values, velocities and averages.
    * @param {import('../core/core.js').Core} core
    * @param {number} handle
    */
   restore(core, handle) {
     core.classifierSetParameters(handle, this.#file.parameters(core, handle));
-    core.classifierSetParameters(handle, this.#file.parameters(core, handle, 'velocity.'), 'velocity');
+    for (const what of STATES) {
+      if (!core.classifierParameters(handle)[0][what]) continue;
+      core.classifierSetParameters(handle, this.#file.parameters(core, handle, `${what}.`), what);
+    }
   }
 
   /**

@@ -6,14 +6,14 @@ import { MudptError } from '../base/errors.js';
 import { nextTurn } from '../base/platform.js';
 import { Classifier } from '../classifier/classifier.js';
 import { checkClasses, requireDistinct } from '../methods/classes.js';
-import { METHODS } from '../methods/methods.js';
 import { promptSentences } from '../methods/sentences.js';
-import { resolveSettings } from '../methods/settings.js';
+import { resolveSettings, trainedSizes } from '../methods/settings.js';
 import { decodeImage, readImage } from '../pictures/images.js';
 import { Checkpoint, writeCheckpoint } from './checkpoint.js';
 import { Choice } from './choice.js';
 import { checkPlan, requireMemory } from './memory-plan.js';
 import { Steps } from './steps.js';
+import { giveTeacher } from './teacher.js';
 
 /** Learning rate of the first epoch. */
 const WARMUP_RATE = 1e-5;
@@ -116,8 +116,7 @@ export class TuneJob {
     if (!before) requireDistinct(names);
     await needTokens([...ids.flat(2), ...(phrase ?? [])], signal);
 
-    const sizes = { method, ...METHODS[method].sizes(settings, config) };
-    const handle = core.classifierCreate(clip, sizes, { ids, nameLengths });
+    const handle = core.classifierCreate(clip, trainedSizes(method, settings, config), { ids, nameLengths });
     const details = { method, classes: names, settings };
     /** @type {import('../classifier/classifier.js').Details} */
     const own = { ...details };
@@ -129,6 +128,7 @@ export class TuneJob {
       const run = { batchSize: batch, recompute, memoryLimit };
       requireMemory(model, handle, { ...run, pictures: choice.train.length });
       core.classifierRecompute(handle, recompute);
+      await giveTeacher(model, handle, { ...details, signal });
       // Where pictures are left out others are drawn in their place.
       for (let whole = false; !whole && !this.#stopped;) {
         if (trainer) core.trainerFree(trainer);

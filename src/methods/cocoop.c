@@ -62,6 +62,7 @@ static void backward_image(method_state *s, const float *image) {
 const method method_cocoop = {.name = "cocoop",
                               .text = 1,
                               .conditional = 1,
+                              .first_layer = 1,
                               .declare = declare,
                               .take = take,
                               .reserve = reserve,

@@ -11,12 +11,17 @@ static size_t count(const method_state *s) {
     return (size_t)s->text_rows * (size_t)s->clip->config.text.width;
 }
 
-static void forward(method_state *s) {
+void coop_forward(method_state *s) {
     for (size_t i = 0; i < count(s); i++) s->text[i] = s->values[i];
 }
 
-static void backward(method_state *s) {
+void coop_backward(method_state *s) {
     for (size_t i = 0; i < count(s); i++) s->gradients[i] += s->dtext[i];
 }
 
-const method method_coop = {.name = "coop", .text = 1, .declare = declare, .forward = forward, .backward = backward};
+const method method_coop = {.name = "coop",
+                            .text = 1,
+                            .first_layer = 1,
+                            .declare = declare,
+                            .forward = coop_forward,
+                            .backward = coop_backward};

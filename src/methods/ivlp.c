@@ -1,21 +1,26 @@
 /* IVLP, independent vision-language prompting (the MuDPT authors' MPT): prompts in both towers that do not meet. */
 #include "method.h"
 
-static void declare(method_state *s) {
+void ivlp_declare(method_state *s) {
     method_add_prompts(s, "text", s->sizes.text_length, s->sizes.text_depth, s->clip->config.text.width, START_PHRASE);
     method_add_prompts(s, "visual", s->sizes.visual_length, s->sizes.visual_depth, s->clip->config.vision.width,
                        START_NORMAL);
 }
 
-static void forward(method_state *s) {
+void ivlp_forward(method_state *s) {
     method_copy_prompts(s, "text", s->text);
     method_copy_prompts(s, "visual", s->visual);
 }
 
-static void backward(method_state *s) {
+void ivlp_backward(method_state *s) {
     method_add_gradients(s, "text", s->dtext);
     method_add_gradients(s, "visual", s->dvisual);
 }
 
-const method method_ivlp = {
-    .name = "ivlp", .text = 1, .visual = 1, .declare = declare, .forward = forward, .backward = backward};
+const method method_ivlp = {.name = "ivlp",
+                            .text = 1,
+                            .visual = 1,
+                            .anchor = ANCHOR_ABSOLUTE,
+                            .declare = ivlp_declare,
+                            .forward = ivlp_forward,
+                            .backward = ivlp_backward};

@@ -9,6 +9,9 @@
 #include "base/arena.h"
 #include "clip/weights.h"
 
+/* What holds tuned features near the frozen model's (train/anchor.c): nothing, or which kinds of distance. */
+typedef enum { ANCHOR_NONE, ANCHOR_ABSOLUTE, ANCHOR_COSINE } anchor_kind;
+
 /* How a tensor starts. */
 typedef enum {
     START_PHRASE, /* word embeddings of the phrase, or normal when there is none */
@@ -18,14 +21,15 @@ typedef enum {
     START_ZERO
 } parameter_start;
 
-enum { METHOD_MOST_PARAMETERS = 48, METHOD_NAME_ROOM = 56 };
+enum { MAPLE_MOST_LAYERS = 64, METHOD_MOST_PARAMETERS = 2 + 2 * MAPLE_MOST_LAYERS, METHOD_NAME_ROOM = 56 };
 
 typedef struct {
     char name[METHOD_NAME_ROOM];
     int dims, shape[4], count;
     parameter_start start;
     int fan_in;
-    size_t offset; /* into values, gradients and velocity */
+    int idle;      /* nothing depends on it in this model */
+    size_t offset; /* into values, gradients, velocity and average */
 } parameter;
 
 typedef struct method_state {
@@ -41,6 +45,7 @@ typedef struct method_state {
     float *values;    /* [total] */
     float *gradients; /* [total], NULL until training begins */
     float *velocity;  /* [total], the same */
+    float *average;   /* [total], the same; NULL where none is kept */
 
     float *text, *dtext;     /* [text_depth, text_rows, d_t] prompts after the injection, and their gradients */
     float *visual, *dvisual; /* [visual_depth, visual_length, d_v] */
@@ -52,6 +57,8 @@ typedef struct method {
     int text, visual;                        /* whether it has prompts on that side */
     int same_sizes;                          /* text and visual lengths and depths must be equal */
     int conditional;                         /* text prompts depend on the picture (cocoop) */
+    int first_layer;                         /* its text prompts are the first layer's only */
+    anchor_kind anchor;                      /* which terms of the loss it can have */
     void (*declare)(method_state *s);        /* declares parameters; sizes are checked already */
     void (*take)(method_state *s, arena *a); /* intermediate values for forward and backward; may be NULL */
     int (*reserve)(const method_state *s);   /* kernels' scratch; may be NULL. -> MUDPT_OK, MUDPT_MEMORY */
@@ -63,7 +70,7 @@ typedef struct method {
 } method;
 
 extern const method method_zeroshot, method_coop, method_cocoop, method_vpt, method_ivlp, method_mudpt, method_umudpt,
-    method_uumudpt;
+    method_uumudpt, method_maple, method_kgcoop, method_promptsrc;
 
 const method *method_find(const char *name); /* NULL with the error text set */
 /* Checks sizes, declares parameters. -> MUDPT_OK, MUDPT_ARGUMENT */
@@ -78,12 +85,21 @@ void method_add(method_state *s, parameter_start start, int fan_in, const char *
 void method_add_linear(method_state *s, const char *name, int out, int in);
 /* SIDE_prompts.0 and, with depth > 1, SIDE_prompts.deep. */
 void method_add_prompts(method_state *s, const char *side, int length, int depth, int width, parameter_start start);
+/* Nothing depends on the last `count` tensors that were added. */
+void method_idle(method_state *s, int count);
 float *method_value(const method_state *s, const char *name); /* NULL when there is no such tensor */
 float *method_gradient(const method_state *s, const char *name);
 
 /* Raw prompts of one side as they are, all layers: values to prompts, gradients of prompts to gradients. */
 void method_copy_prompts(const method_state *s, const char *side, float *prompts);
 void method_add_gradients(const method_state *s, const char *side, const float *dprompts);
+
+/* What methods with the same tensors share: of coop, and of ivlp. */
+void coop_forward(method_state *s);
+void coop_backward(method_state *s);
+void ivlp_declare(method_state *s);
+void ivlp_forward(method_state *s);
+void ivlp_backward(method_state *s);
 
 /* y [rows, out] (+)= x [rows, in] W^T + b, for a Linear that is trained; b NULL: none */
 void linear_forward(float *y, const float *x, const float *weight, const float *bias, int rows, int out, int in,

@@ -7,8 +7,9 @@
 #include "base/rng.h"
 #include "method.h"
 
-static const method *const methods[] = {&method_zeroshot, &method_coop,  &method_cocoop, &method_vpt,
-                                        &method_ivlp,     &method_mudpt, &method_umudpt, &method_uumudpt};
+static const method *const methods[] = {&method_zeroshot, &method_coop,   &method_cocoop,   &method_vpt,
+                                        &method_ivlp,     &method_mudpt,  &method_umudpt,   &method_uumudpt,
+                                        &method_maple,    &method_kgcoop, &method_promptsrc};
 enum { METHODS = sizeof methods / sizeof *methods };
 
 const char *mudpt_method_name(int index) {
@@ -36,6 +37,24 @@ static int check_side(const char *method, const char *side, int wanted, int leng
     return MUDPT_OK;
 }
 
+/* The terms of the loss beside cross-entropy, and the average. */
+static int check_training(const method *m, const mudpt_method *sizes) {
+    const float weights[] = {sizes->text_weight, sizes->image_weight, sizes->kl_weight};
+    for (int i = 0; i < 3; i++) {
+        if (!(weights[i] >= 0 && weights[i] <= 1e6f))
+            return fail(MUDPT_ARGUMENT, "a term of the loss has the weight %g; expected 0 to 1000000",
+                        (double)weights[i]);
+        if (weights[i] > 0 && (m->anchor == ANCHOR_NONE || (i > 0 && m->anchor == ANCHOR_COSINE)))
+            return fail(MUDPT_ARGUMENT, "%s has no term of the loss for its %s", m->name,
+                        i == 0   ? "text features"
+                        : i == 1 ? "pictures' features"
+                                 : "scores");
+    }
+    if (sizes->averages < 0 || sizes->averages > 1)
+        return fail(MUDPT_ARGUMENT, "averages is %d; expected 0 or 1", sizes->averages);
+    return MUDPT_OK;
+}
+
 int method_open(method_state *s, const mudpt_clip *clip, const mudpt_method *sizes, int classes) {
     const method *m = method_find(sizes->method);
     if (!m) return MUDPT_ARGUMENT;
@@ -45,8 +64,9 @@ int method_open(method_state *s, const mudpt_clip *clip, const mudpt_method *siz
     if (m->same_sizes && (sizes->text_length != sizes->visual_length || sizes->text_depth != sizes->visual_depth))
         return fail(MUDPT_ARGUMENT, "%s couples text and visual prompts; their lengths and depths must be equal",
                     m->name);
+    if ((code = check_training(m, sizes))) return code;
     int context = m == &method_coop, coupled = m == &method_mudpt;
-    if ((context || m->conditional) && sizes->text_depth != 1)
+    if (m->first_layer && sizes->text_depth != 1)
         return fail(MUDPT_ARGUMENT, "%s has prompts in the first layer only; text depth must be 1", m->name);
     if (sizes->class_position < 0 || sizes->class_position > 2 || (sizes->class_position && !context))
         return fail(MUDPT_ARGUMENT,
@@ -65,6 +85,9 @@ int method_open(method_state *s, const mudpt_clip *clip, const mudpt_method *siz
     *s = (method_state){.method = m, .clip = clip, .sizes = *sizes, .classes = classes};
     s->sizes.method = m->name;
     s->text_rows = sizes->class_specific ? classes * sizes->text_length : sizes->text_length;
+    if (m == &method_maple && sizes->text_depth > MAPLE_MOST_LAYERS)
+        return fail(MUDPT_ARGUMENT, "maple has a projection a layer; its depth is %d, expected 1 to %d",
+                    sizes->text_depth, MAPLE_MOST_LAYERS);
     if (m->declare) m->declare(s);
     return MUDPT_OK;
 }
@@ -79,6 +102,7 @@ void method_take(method_state *s, arena *a, int training) {
     s->dvisual = training ? arena_floats(a, visual) : NULL;
     s->gradients = training ? arena_floats(a, s->total) : NULL;
     s->velocity = training ? arena_floats(a, s->total) : NULL;
+    s->average = training && s->sizes.averages ? arena_floats(a, s->total) : NULL;
     if (s->method->take) s->method->take(s, a);
 }
 

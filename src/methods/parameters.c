@@ -36,6 +36,10 @@ void method_add_prompts(method_state *s, const char *side, int length, int depth
     method_add(s, START_NORMAL, 0, name, 3, depth - 1, length, width);
 }
 
+void method_idle(method_state *s, int count) {
+    for (int i = 0; i < count; i++) s->parameters[s->parameter_count - 1 - i].idle = 1;
+}
+
 static float *of(const method_state *s, float *base, const char *name) {
     for (int i = 0; i < s->parameter_count; i++)
         if (strcmp(s->parameters[i].name, name) == 0) return base + s->parameters[i].offset;

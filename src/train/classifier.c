@@ -26,6 +26,7 @@ static int create(mudpt_classifier *c, const mudpt_method *method, const mudpt_s
         c->text_features = arena_floats(&c->parameters, features);
         c->unit_text = arena_floats(&c->parameters, features);
         c->text_norms = arena_floats(&c->parameters, (size_t)c->classes);
+        c->teacher = anchor_needs_classes(c) ? arena_floats(&c->parameters, features) : NULL;
         if (pass == 0 && (code = arena_open(&c->parameters, "a classifier"))) return code;
     }
     method_take(&c->state, &c->prompts, 0);
@@ -84,6 +85,7 @@ int mudpt_classifier_init(mudpt_classifier *c, uint32_t seed, const int32_t *phr
             return fail(MUDPT_STATE, "token %d of the phrase has not been sent", phrase[i]);
     method_start(&c->state, seed, phrase);
     if (c->state.velocity) memset(c->state.velocity, 0, c->state.total * sizeof(float));
+    if (c->state.average) memset(c->state.average, 0, c->state.total * sizeof(float));
     mudpt_classifier_changed(c);
     return MUDPT_OK;
 }
@@ -97,12 +99,14 @@ int mudpt_classifier_parameter(mudpt_classifier *c, int index, mudpt_parameter *
     if (index < 0 || index >= s->parameter_count)
         return fail(MUDPT_ARGUMENT, "parameter %d does not exist; there are %d", index, s->parameter_count);
     const parameter *p = &s->parameters[index];
-    *out = (mudpt_parameter){.name = p->name, .dims = p->dims, .count = p->count, .value = s->values + p->offset};
+    *out = (mudpt_parameter){
+        .name = p->name, .dims = p->dims, .count = p->count, .value = s->values + p->offset, .idle = p->idle};
     memcpy(out->shape, p->shape, sizeof p->shape);
     if (s->gradients) {
         out->gradient = s->gradients + p->offset;
         out->velocity = s->velocity + p->offset;
     }
+    if (s->average) out->average = s->average + p->offset;
     return MUDPT_OK;
 }
 
@@ -309,6 +313,17 @@ void classifier_encode(mudpt_classifier *c, const float *pixels, int count, floa
         int now = count - first < w->group ? count - first : w->group;
         classifier_encode_group(c, pixels + (size_t)first * 3 * side * side, now, units + (size_t)first * e,
                                 w->image_norms);
+    }
+}
+
+void classifier_encode_frozen(mudpt_classifier *c, const float *pixels, int count, float *units) {
+    classifier_work *w = &c->work;
+    size_t e = (size_t)c->clip->config.embed, side = (size_t)c->clip->config.image;
+    for (int first = 0; first < count; first += w->group) {
+        int now = count - first < w->group ? count - first : w->group;
+        float *group = units + (size_t)first * e;
+        vision_forward(&w->frozen, group, pixels + (size_t)first * 3 * side * side, NULL, now);
+        unit_forward(group, NULL, group, now, (int)e);
     }
 }
 

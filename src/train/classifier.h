@@ -14,10 +14,15 @@ typedef struct {
     int group;     /* most pictures at once */
     tower_scratch scratch;
     vision vision;
+    vision frozen;          /* without prompts; only where the loss compares with it, as the next three */
     text text;              /* only while training text prompts, and for conditional methods */
     float *image_features;  /* [group, e] */
     float *image_norms;     /* [group] their lengths before they were scaled */
     float *dimage_features; /* [group, e] */
+    float *frozen_features; /* [group, e] of length one */
+    float *scores;          /* [3, N] */
+    float *dscores;         /* [N] gradient of the scores' term */
+    double anchored;        /* the classes' term of the loss */
     float *logits;          /* [group, N] */
     float *dunit_text;      /* [N, e] gradient of the features of length one */
     float *dtext_features;  /* [N, e] */
@@ -36,10 +41,12 @@ struct mudpt_classifier {
     float *text_features;               /* [N, e] as they leave the tower */
     float *unit_text;                   /* [N, e] scaled to length one */
     float *text_norms;                  /* [N] lengths before that */
-    int prompts_ready;                  /* state.text and state.visual belong to the values */
-    int text_ready;                     /* text_features belong to the values */
-    int recompute;                      /* asked for: as in classifier_work */
-    int text_given;                     /* by the caller: there are no sentences */
+    float *teacher;                     /* [N, e] the frozen model's, of length one; NULL where nothing needs them */
+    int teacher_given;
+    int prompts_ready; /* state.text and state.visual belong to the values */
+    int text_ready;    /* text_features belong to the values */
+    int recompute;     /* asked for: as in classifier_work */
+    int text_given;    /* by the caller: there are no sentences */
 };
 
 /* ------------------------------------------------------------------------------------------------ sentences.c */
@@ -93,6 +100,22 @@ void classifier_encode(mudpt_classifier *c, const float *pixels, int count, floa
 /* The same for a group that is encoded at once; norms [count] are the features' lengths. count <= work.group */
 void classifier_encode_group(mudpt_classifier *c, const float *pixels, int count, float *units, float *norms);
 
+/* The same by the frozen model, whatever the method. */
+void classifier_encode_frozen(mudpt_classifier *c, const float *pixels, int count, float *units);
+
+/* --------------------------------------------------------------------------------------------------- anchor.c */
+
+/* Whether the loss compares with the frozen model's features of the classes, and of the pictures. */
+int anchor_needs_classes(const mudpt_classifier *c);
+int anchor_needs_pictures(const mudpt_classifier *c);
+/* Each returns its term of the loss and gives the gradient of what is of length one. A picture's term is still to be
+ * divided by `batch`, its gradient is already. unit, frozen, dunit [e], logits [N] */
+double anchor_classes(mudpt_classifier *c); /* adds to work.dunit_text */
+/* adds to dunit */
+double anchor_picture(mudpt_classifier *c, const float *unit, const float *frozen, int batch, float *dunit);
+/* sets work.dscores */
+double anchor_scores(mudpt_classifier *c, const float *logits, const float *frozen, int batch);
+
 /* ------------------------------------------------------------------------------------------------ gradients.c */
 
 /* mudpt_classifier_gradients in parts, between which the caller may go away: begin; then the batch, a group of
@@ -100,9 +123,9 @@ void classifier_encode_group(mudpt_classifier *c, const float *pixels, int count
  * meanwhile. */
 int classifier_gradients_begin(mudpt_classifier *c, const int32_t *labels, int count);
 /* Returns how many pictures were done. units, where not NULL, are what classifier_encode gave, and pixels are not
- * looked at. loss: the sum so far */
-int classifier_gradients_group(mudpt_classifier *c, const float *pixels, const float *units, const int32_t *labels,
-                               int first, int count, float *logits, double *loss);
+ * looked at; frozen, where not NULL, what classifier_encode_frozen gave. loss: the sum so far */
+int classifier_gradients_group(mudpt_classifier *c, const float *pixels, const float *units, const float *frozen,
+                               const int32_t *labels, int first, int count, float *logits, double *loss);
 /* pixels: of the batch, or NULL where units were given; they tell where NaN came from */
 int classifier_gradients_end(mudpt_classifier *c, const float *pixels, int count, double loss, float *mean);
 

@@ -15,16 +15,20 @@ static void train_text_backward(mudpt_classifier *c) {
 }
 
 /* One picture's share: its loss, and the gradients of its feature (where prompts are in the image tower) and, added,
- * of the text features. unit, dunit [e] */
-static float picture_loss(mudpt_classifier *c, const float *unit, int label, int batch, float *logits,
-                          float *keep_logits, float *dunit) {
+ * of the text features. unit, dunit [e]; frozen [e], or NULL where the loss does not compare with it */
+static double picture_loss(mudpt_classifier *c, const float *unit, const float *frozen, int label, int batch,
+                           float *logits, float *keep_logits, float *dunit) {
     int e = c->clip->config.embed;
     float scale = expf(*c->clip->logit_scale);
     cosine_logits(logits, unit, c->unit_text, scale, c->classes, e);
     if (keep_logits) memcpy(keep_logits, logits, (size_t)c->classes * sizeof(float));
+    int scores = frozen && c->state.sizes.kl_weight > 0;
+    double anchored = scores ? anchor_scores(c, logits, frozen, batch) : 0;
     float loss = cross_entropy(logits, c->classes, label, batch);
     int text = c->state.method->text, visual = c->state.method->visual;
     if (visual) memset(dunit, 0, (size_t)e * sizeof(float));
+    if (frozen) anchored += anchor_picture(c, unit, frozen, batch, dunit);
+    for (int n = 0; scores && n < c->classes; n++) logits[n] += c->work.dscores[n];
     for (int n = 0; n < c->classes; n++) {
         float factor = scale * logits[n];
         const float *t = c->unit_text + (size_t)n * (size_t)e;
@@ -32,13 +36,13 @@ static float picture_loss(mudpt_classifier *c, const float *unit, int label, int
         for (int i = 0; visual && i < e; i++) dunit[i] += factor * t[i];
         for (int i = 0; text && i < e; i++) dt[i] += factor * unit[i];
     }
-    return loss;
+    return (double)loss + anchored;
 }
 
-/* Forward and backward of a group of pictures. units [now, e], norms [now]; batch: pictures that the loss is the mean
- * of. Returns the sum of their losses. */
-static double group_gradients(mudpt_classifier *c, const float *units, const float *norms, const int32_t *labels,
-                              int now, int batch, float *logits) {
+/* Forward and backward of a group of pictures. units, frozen [now, e], norms [now]; batch: pictures that the loss is
+ * the mean of. Returns the sum of their losses. */
+static double group_gradients(mudpt_classifier *c, const float *units, const float *norms, const float *frozen,
+                              const int32_t *labels, int now, int batch, float *logits) {
     method_state *s = &c->state;
     classifier_work *w = &c->work;
     size_t e = (size_t)c->clip->config.embed, n = (size_t)c->classes;
@@ -48,8 +52,8 @@ static double group_gradients(mudpt_classifier *c, const float *units, const flo
         const float *unit = units + (size_t)i * e;
         float *dfeature = w->dimage_features + (size_t)i * e;
         if (s->method->conditional) classifier_picture_text(c, unit);
-        sum += (double)picture_loss(c, unit, labels[i], batch, w->logits, logits ? logits + (size_t)i * n : NULL,
-                                    dfeature);
+        sum += picture_loss(c, unit, frozen ? frozen + (size_t)i * e : NULL, labels[i], batch, w->logits,
+                            logits ? logits + (size_t)i * n : NULL, dfeature);
         if (s->method->visual) unit_backward(dfeature, dfeature, unit, norms + i, 1, (int)e);
         if (!s->method->conditional) continue;
         train_text_backward(c);
@@ -78,21 +82,27 @@ int classifier_gradients_begin(mudpt_classifier *c, const int32_t *labels, int c
     if (s->method->text && !s->method->conditional) classifier_train_text(c);
     else if (!s->method->text && (code = classifier_prepare_text(c))) return code;
     memset(c->work.dunit_text, 0, (size_t)c->classes * e * sizeof(float));
+    c->work.anchored = anchor_classes(c);
     memset(s->dtext, 0, dtext * sizeof(float));
     memset(s->dvisual, 0, dvisual * sizeof(float));
     memset(s->gradients, 0, s->total * sizeof(float));
     return MUDPT_OK;
 }
 
-int classifier_gradients_group(mudpt_classifier *c, const float *pixels, const float *units, const int32_t *labels,
-                               int first, int count, float *logits, double *loss) {
+int classifier_gradients_group(mudpt_classifier *c, const float *pixels, const float *units, const float *frozen,
+                               const int32_t *labels, int first, int count, float *logits, double *loss) {
     const mudpt_clip_config *config = &c->clip->config;
     classifier_work *w = &c->work;
     size_t picture = 3 * (size_t)config->image * (size_t)config->image, e = (size_t)config->embed;
     int now = count - first < w->group ? count - first : w->group;
     const float *group = units ? units + (size_t)first * e : w->image_features;
+    if (frozen) frozen += (size_t)first * e;
+    else if (anchor_needs_pictures(c)) { /* before what backward needs is in memory that both towers use */
+        classifier_encode_frozen(c, pixels + (size_t)first * picture, now, w->frozen_features);
+        frozen = w->frozen_features;
+    }
     if (!units) classifier_encode_group(c, pixels + (size_t)first * picture, now, w->image_features, w->image_norms);
-    *loss += group_gradients(c, group, w->image_norms, labels + first, now, count,
+    *loss += group_gradients(c, group, w->image_norms, frozen, labels + first, now, count,
                              logits ? logits + (size_t)first * (size_t)c->classes : NULL);
     return now;
 }
@@ -101,7 +111,7 @@ int classifier_gradients_end(mudpt_classifier *c, const float *pixels, int count
     method_state *s = &c->state;
     if (s->method->text && !s->method->conditional) train_text_backward(c);
     s->method->backward(s);
-    *mean = (float)(loss / count);
+    *mean = (float)(loss / count + c->work.anchored);
     return isfinite(*mean) ? classifier_check_gradients(s) : classifier_not_finite(c, pixels, count);
 }
 
@@ -111,7 +121,7 @@ int mudpt_classifier_gradients(mudpt_classifier *c, const float *pixels, const i
     if (code) return code;
     double sum = 0;
     for (int first = 0; first < count;)
-        first += classifier_gradients_group(c, pixels, NULL, labels, first, count, logits, &sum);
+        first += classifier_gradients_group(c, pixels, NULL, NULL, labels, first, count, logits, &sum);
     return classifier_gradients_end(c, pixels, count, sum, loss);
 }
 
@@ -122,16 +132,30 @@ int mudpt_classifier_sgd(mudpt_classifier *c, float rate, float momentum, float 
         return fail(MUDPT_ARGUMENT, "rate %g, momentum %g, decay %g; expected finite numbers", (double)rate,
                     (double)momentum, (double)decay);
     /* First whether the step stays finite: a refused one must leave everything as it was. */
-    for (size_t i = 0; i < s->total; i++) {
-        float velocity = momentum * s->velocity[i] + (s->gradients[i] + decay * s->values[i]);
-        if (!isfinite(s->values[i] - rate * velocity))
-            return fail(MUDPT_NOT_FINITE, "a step with learning rate %g leaves the range of numbers; use a lower one",
-                        (double)rate);
+    for (int k = 0; k < s->parameter_count; k++) {
+        const parameter *p = &s->parameters[k];
+        for (size_t i = p->offset; !p->idle && i < p->offset + (size_t)p->count; i++) {
+            float velocity = momentum * s->velocity[i] + (s->gradients[i] + decay * s->values[i]);
+            if (!isfinite(s->values[i] - rate * velocity))
+                return fail(MUDPT_NOT_FINITE,
+                            "a step with learning rate %g leaves the range of numbers; use a lower one", (double)rate);
+        }
     }
-    for (size_t i = 0; i < s->total; i++) {
-        s->velocity[i] = momentum * s->velocity[i] + (s->gradients[i] + decay * s->values[i]);
-        s->values[i] -= rate * s->velocity[i];
+    for (int k = 0; k < s->parameter_count; k++) {
+        const parameter *p = &s->parameters[k];
+        for (size_t i = p->offset; !p->idle && i < p->offset + (size_t)p->count; i++) {
+            s->velocity[i] = momentum * s->velocity[i] + (s->gradients[i] + decay * s->values[i]);
+            s->values[i] -= rate * s->velocity[i];
+        }
     }
     mudpt_classifier_changed(c);
+    return MUDPT_OK;
+}
+
+int mudpt_classifier_average(mudpt_classifier *c, float weight) {
+    method_state *s = &c->state;
+    if (!s->average) return fail(MUDPT_STATE, "no average is kept, or there are no gradients yet");
+    if (!isfinite(weight)) return fail(MUDPT_ARGUMENT, "weight %g; expected a finite number", (double)weight);
+    for (size_t i = 0; i < s->total; i++) s->average[i] += weight * s->values[i];
     return MUDPT_OK;
 }

@@ -63,6 +63,8 @@ static void take_work(mudpt_classifier *c, classifier_work *w) {
     tower_take_scratch(&w->scratch, &w->memory, rows, mlp);
     vision_open(&w->vision, &w->memory, c->clip, sizes->visual_length, sizes->visual_depth, w->group,
                 c->state.method->visual ? mode : TOWER_FORWARD, &w->scratch);
+    int frozen = w->training && anchor_needs_pictures(c);
+    if (frozen) vision_open(&w->frozen, &w->memory, c->clip, 0, 0, w->group, TOWER_FORWARD, &w->scratch);
     if (own_text)
         text_open(&w->text, &w->memory, c->clip, &sentences, c->state.text_rows, sizes->text_depth, mode, &w->scratch);
     size_t e = (size_t)config->embed, n = (size_t)c->classes;
@@ -73,6 +75,10 @@ static void take_work(mudpt_classifier *c, classifier_work *w) {
     w->dimage_features = arena_floats(&w->memory, (size_t)w->group * e);
     w->dunit_text = arena_floats(&w->memory, n * e);
     w->dtext_features = arena_floats(&w->memory, n * e);
+    if (!frozen) return;
+    w->frozen_features = arena_floats(&w->memory, (size_t)w->group * e);
+    w->scores = arena_floats(&w->memory, 3 * n);
+    w->dscores = arena_floats(&w->memory, n);
 }
 
 /* Opens working memory for `count` pictures, or keeps what is there when it does. */
@@ -103,6 +109,8 @@ int classifier_open_training(mudpt_classifier *c, int count) {
     if (!c->state.parameter_count)
         return fail(MUDPT_STATE, "%s has nothing to train; choose another method", c->state.method->name);
     if (!c->rows && !c->text_given) return fail(MUDPT_STATE, "the classifier has neither sentences nor text features");
+    if (c->teacher && !c->teacher_given)
+        return fail(MUDPT_STATE, "the classifier has not been given the frozen model's class features");
     int code = classifier_open_work(c, count, 1);
     if (code || c->state.gradients) return code;
     arena fresh = {0};
@@ -130,13 +138,14 @@ int mudpt_classifier_plan(mudpt_classifier *c, int count, int recompute, mudpt_p
     arena prompts = {0};
     method_state trial = c->state;
     method_take(&trial, &prompts, 1);
-    size_t state = c->state.total * sizeof(float), side = (size_t)config->image;
+    size_t state = c->state.total * sizeof(float), side = (size_t)config->image, kept = trial.average ? 3 : 2;
     size_t scratch = kernel_bytes(c->clip, c->state.sizes.visual_length);
     *out = (mudpt_plan){.weights = c->clip->bytes,
                         .activations = work.memory.used + scratch,
                         .pixels = (size_t)count * 3 * side * side * sizeof(float),
-                        .prompts = c->parameters.size + prompts.used - 2 * state,
-                        .optimizer = 3 * state, /* gradients, velocity, and values to go back to */
+                        .prompts = c->parameters.size + prompts.used - kept * state,
+                        /* gradients, velocity, an average, and values to go back to */
+                        .optimizer = (kept + 1) * state,
                         .group = work.group};
     return MUDPT_OK;
 }

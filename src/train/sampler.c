@@ -1,4 +1,5 @@
 /* Learning rates, and which pictures are seen: few-shot samples that depend on the seed and the class alone. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -9,6 +10,20 @@
 double mudpt_learning_rate(double base, double warmup_rate, int epochs, int epoch) {
     if (epoch == 0) return warmup_rate;
     return base * (1 + series_sine(0.5 + (double)(epoch - 1) / epochs)) / 2;
+}
+
+/* How far the Gaussian's exponent lies below 0 at an epoch counted from 1. */
+static double below(double mean, double deviation, int epoch) {
+    double apart = (epoch - mean) / deviation;
+    return apart * apart / 2;
+}
+
+double mudpt_average_weight(int epochs, double mean, double deviation, int epoch) {
+    /* Relative to the epoch nearest to the mean, whose share must not become 0. */
+    int nearest = mean > epochs ? epochs : mean < 1 ? 1 : (int)(mean + 0.5);
+    double top = below(mean, deviation, nearest), sum = 0;
+    for (int k = 1; k <= epochs; k++) sum += (double)expf((float)(top - below(mean, deviation, k)));
+    return (double)expf((float)(top - below(mean, deviation, epoch + 1))) / sum;
 }
 
 int mudpt_sample_shots(const int32_t *labels, int count, int classes, int shots, uint32_t seed, int32_t *chosen) {

@@ -34,15 +34,17 @@ struct mudpt_trainer {
     mudpt_train_config config;
     example *examples;
     int count, room;
-    size_t decoded;        /* bytes of kept pictures */
-    size_t filed;          /* of kept files */
-    int32_t *order;        /* [count] of this epoch */
-    float *pixels;         /* [batch, 3, image, image] */
-    float *good;           /* parameters of the last step whose loss was finite */
-    int32_t *labels;       /* [batch] */
-    int *fresh;            /* [batch] the batch's pictures that must be prepared */
-    int *codes;            /* [batch] what preparing each of them returned */
-    float *units;          /* [count, e] features of pictures that nothing changes; NULL where something does */
+    size_t decoded;  /* bytes of kept pictures */
+    size_t filed;    /* of kept files */
+    int32_t *order;  /* [count] of this epoch */
+    float *pixels;   /* [batch, 3, image, image] */
+    float *good;     /* parameters of the last step whose loss was finite */
+    int32_t *labels; /* [batch] */
+    int *fresh;      /* [batch] the batch's pictures that must be prepared */
+    int *codes;      /* [batch] what preparing each of them returned */
+    int frozen;      /* the loss compares with the frozen model's features of pictures */
+    /* [count, e] features of pictures that nothing changes (frozen: that model's); NULL where something does */
+    float *units;
     float *batch_units;    /* [batch, e] those of the batch */
     char *known;           /* [count] whether units has the picture */
     int batch, steps_each; /* as they are with this many pictures */
@@ -81,12 +83,18 @@ int mudpt_trainer_create(mudpt_classifier *classifier, const mudpt_train_config 
     if (!(c->smallest_crop > 0 && c->smallest_crop <= 1))
         return fail(MUDPT_ARGUMENT, "smallest crop %g; expected a share of the area above 0, at most 1",
                     (double)c->smallest_crop);
+    if (classifier->state.sizes.averages &&
+        !(fabsf(c->average_mean) <= 1e6f && c->average_deviation > 0 && c->average_deviation <= 1e6f))
+        return fail(MUDPT_ARGUMENT, "an average about epoch %g, deviation %g; expected above 0, both at most 1000000",
+                    (double)c->average_mean, (double)c->average_deviation);
     int code = classifier_open_training(classifier, c->batch);
     if (code) return code;
+    if (classifier->state.average) memset(classifier->state.average, 0, classifier->state.total * sizeof(float));
     mudpt_trainer *t = calloc(1, sizeof *t);
     if (!t) return fail_memory(sizeof *t, "a trainer");
     t->classifier = classifier;
     t->config = *config;
+    t->frozen = anchor_needs_pictures(classifier);
     t->ordered = -1;
     t->hash = 14695981039346656037ULL;
     size_t side = (size_t)classifier->clip->config.image, batch = (size_t)c->batch,
@@ -271,15 +279,32 @@ static void prepare_picture(void *context, int index, int thread) {
     t->codes[index] = code;
 }
 
-/* Pictures that are neither seen in random views nor through trained prompts keep their features: memory for them. */
+/* Pictures that are neither seen in random views nor through trained prompts keep their features, and in the loss the
+ * frozen model's: memory for them. */
 static int open_units(mudpt_trainer *t) {
     size_t row = (size_t)t->classifier->clip->config.embed * sizeof(float);
-    if (t->units || t->config.augment || classifier_trains_images(t->classifier)) return MUDPT_OK;
+    int changes = classifier_trains_images(t->classifier) && !t->frozen;
+    if (t->units || t->config.augment || changes) return MUDPT_OK;
     if (!t->known) t->known = calloc((size_t)t->count, 1);
     if (!t->known) return fail_memory((size_t)t->count, "a list of the pictures");
     if (!t->batch_units) t->batch_units = aligned_take((size_t)t->batch * row, "the features of a batch");
     if (t->batch_units) t->units = aligned_take(size_times((size_t)t->count, row), "the pictures' features");
     return t->units ? MUDPT_OK : MUDPT_MEMORY;
+}
+
+/* The frozen model's features of the batch, whose pictures are all prepared: known, or computed and kept. */
+static void prepare_frozen(mudpt_trainer *t, const int32_t *batch) {
+    size_t e = (size_t)t->classifier->clip->config.embed, side = (size_t)t->classifier->clip->config.image;
+    for (int i = 0, run; i < t->batch; i += run ? run : 1) {
+        for (run = 0; i + run < t->batch && !t->known[batch[i + run]];) run++;
+        float *units = t->batch_units + (size_t)i * e;
+        if (run) classifier_encode_frozen(t->classifier, t->pixels + (size_t)i * 3 * side * side, run, units);
+        else memcpy(units, t->units + (size_t)batch[i] * e, e * sizeof(float));
+        for (int k = 0; k < run; k++) {
+            memcpy(t->units + (size_t)batch[i + k] * e, units + (size_t)k * e, e * sizeof(float));
+            t->known[batch[i + k]] = 1;
+        }
+    }
 }
 
 /* Pixels and labels of the next batch; where features are kept, those instead of pixels. */
@@ -289,12 +314,13 @@ static int prepare_batch(mudpt_trainer *t) {
     int fresh = 0;
     for (int i = 0; i < t->batch; i++) {
         t->labels[i] = t->examples[batch[i]].label;
-        if (!t->units || !t->known[batch[i]]) t->fresh[fresh++] = batch[i];
+        if (!t->units || t->frozen || !t->known[batch[i]]) t->fresh[fresh++] = batch[i];
     }
     parallel_for(fresh, prepare_picture, t);
     for (int i = 0; i < fresh; i++)
         if (t->codes[i]) return t->codes[i];
-    if (!t->units) return MUDPT_OK;
+    if (t->units && t->frozen) prepare_frozen(t, batch);
+    if (!t->units || t->frozen) return MUDPT_OK;
     classifier_encode(t->classifier, t->pixels, fresh, t->batch_units);
     for (int i = 0; i < fresh; i++) {
         memcpy(t->units + (size_t)t->fresh[i] * e, t->batch_units + (size_t)i * e, e * sizeof(float));
@@ -326,13 +352,26 @@ static int begin_step(mudpt_trainer *t) {
     return code;
 }
 
+/* Where an average is kept, this epoch's share; the last epoch leaves it. */
+static void end_epoch(mudpt_trainer *t) {
+    const mudpt_train_config *c = &t->config;
+    method_state *s = &t->classifier->state;
+    if (!s->average) return;
+    double mean = (double)c->average_mean, deviation = (double)c->average_deviation;
+    mudpt_classifier_average(t->classifier, (float)mudpt_average_weight(c->epochs, mean, deviation, t->epoch));
+    if (t->epoch + 1 < c->epochs) return;
+    memcpy(s->values, s->average, s->total * sizeof *s->values);
+    mudpt_classifier_changed(t->classifier);
+}
+
 /* All its pictures are done: the parameters change. */
 static int end_step(mudpt_trainer *t, mudpt_progress *out) {
     const mudpt_train_config *c = &t->config;
     method_state *s = &t->classifier->state;
     float loss;
     t->begun = 0;
-    int code = classifier_gradients_end(t->classifier, t->units ? NULL : t->pixels, t->batch, t->loss, &loss);
+    const float *pixels = t->units && !t->frozen ? NULL : t->pixels;
+    int code = classifier_gradients_end(t->classifier, pixels, t->batch, t->loss, &loss);
     if (code == MUDPT_NOT_FINITE) { /* the step before is to blame */
         memcpy(s->values, t->good, s->total * sizeof *t->good);
         mudpt_classifier_changed(t->classifier);
@@ -350,6 +389,7 @@ static int end_step(mudpt_trainer *t, mudpt_progress *out) {
                             .rate = rate};
     if (++t->step == t->steps_each) {
         t->step = 0;
+        end_epoch(t);
         t->epoch++;
     }
     return MUDPT_OK;
@@ -363,8 +403,9 @@ int mudpt_trainer_advance(mudpt_trainer *t, mudpt_progress *out) {
         return code ? code : MUDPT_MORE;
     }
     if (t->done == t->batch) return end_step(t, out);
-    t->done += classifier_gradients_group(t->classifier, t->pixels, t->units ? t->batch_units : NULL, t->labels,
-                                          t->done, t->batch, NULL, &t->loss);
+    const float *kept = t->units ? t->batch_units : NULL;
+    t->done += classifier_gradients_group(t->classifier, t->pixels, t->frozen ? NULL : kept, t->frozen ? kept : NULL,
+                                          t->labels, t->done, t->batch, NULL, &t->loss);
     return MUDPT_MORE;
 }
 

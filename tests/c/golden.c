@@ -11,9 +11,11 @@
 #include <dirent.h>
 #include <sys/stat.h>
 
-#include "golden_check.h"
+#include "golden_case.h"
+#include "golden_heads.h"
 #include "golden_images.h"
 #include "golden_replay.h"
+#include "golden_teacher.h"
 
 static const char usage[] =
     "usage: golden [--threads T] [--dtype f32|f16] [--fast] [--verbose] [--known-methods] DIR...\n"
@@ -24,96 +26,6 @@ static const char usage[] =
     "  --known-methods    exit with 0 if only cases of methods that the library does not have failed\n";
 
 /* ------------------------------------------------------------------------------------------------ cases */
-
-/* One golden case: its files, the model it runs on and the pictures of the whole configuration. */
-typedef struct {
-    outcome *o;
-    cJSON *json;
-    tensor_file file;
-    mudpt_clip *clip;
-    const float *images; /* [pictures, picture] */
-    int pictures;
-    size_t picture; /* values of one */
-    float *pixels;  /* the batch in use */
-    int32_t *labels;
-    int count;
-} golden_case;
-
-static double tolerance_of(const golden_case *c, const char *kind) {
-    /* What block integers may be off by, where it is more than a case allows f32. */
-    static const struct {
-        const char *kind;
-        double tolerance;
-    } fast[] = {{"image_features", 2e-3}, {"text_features", 2e-3}, {"logits", 3e-3}, {"loss", 3e-3},
-                {"grad", 2e-2},           {"losses", 4e-3},        {"final", 6e-3},  {"final_change", 4e-2}};
-    double tolerance = json_number(json_get(c->json, "tolerance"), kind, 0);
-    for (size_t i = 0; report.fast && i < sizeof fast / sizeof *fast; i++)
-        if (!strcmp(fast[i].kind, kind)) tolerance = fmax(tolerance, fast[i].tolerance);
-    return tolerance;
-}
-
-/* Gathers a batch's pictures and labels. */
-static int take_batch(golden_case *c, int index) {
-    const cJSON *batch = cJSON_GetArrayItem(json_get(c->json, "batches"), index);
-    int images, labels, ok = 1;
-    int32_t *which = json_ints(json_get(batch, "images"), &images);
-    free(c->labels);
-    free(c->pixels);
-    c->labels = json_ints(json_get(batch, "labels"), &labels);
-    c->count = labels;
-    c->pixels = need_bytes((size_t)images * c->picture * 4);
-    for (int i = 0; i < images; i++)
-        if (which[i] < 0 || which[i] >= c->pictures) ok = 0;
-        else memcpy(c->pixels + (size_t)i * c->picture, c->images + (size_t)which[i] * c->picture, c->picture * 4);
-    free(which);
-    if (!ok || images != labels || !images) fault(c->o, "batch %d of the case does not fit its pictures", index);
-    return ok && images == labels && images;
-}
-
-/* Compares values with the stored tensor of this name, or with its sample, norm and sum. `change` is NULL or what both
- * are taken relative to. */
-static void compare_stored(golden_case *c, const char *name, const float *values, size_t count, const float *change,
-                           double tolerance, const char *label) {
-    char text[512];
-    tensor t;
-    size_t step = 1;
-    float *want = tensor_floats(&c->file, name, &t);
-    const cJSON *whole = json_get(json_get(c->json, "sampled"), name);
-    if (!want) {
-        snprintf(text, sizeof text, "%s.sample", name);
-        want = tensor_floats(&c->file, text, &t);
-        step = (size_t)json_number(c->json, "sample_step", 1);
-    }
-    if (!want || !step || t.count != (count + step - 1) / step) {
-        fault(c->o, "%s: got %zu values, the golden file has %s", label, count,
-              want ? "another number" : "no such tensor");
-        free(want);
-        return;
-    }
-    float *got = need_bytes(t.count * 4);
-    for (size_t i = 0; i < t.count; i++) {
-        got[i] = values[i * step] - (change ? change[i * step] : 0);
-        want[i] -= change ? change[i * step] : 0;
-    }
-    compare(c->o, label, got, want, t.count, tolerance);
-    free(got);
-    free(want);
-    if (!whole || change) return;
-    double sum = 0, squares = 0, norm = json_number(whole, "norm", 0);
-    for (size_t i = 0; i < count; i++) {
-        sum += values[i];
-        squares += (double)values[i] * values[i];
-    }
-    double allowed = fmax(tolerance * norm, 1e-9);
-    if (!(fabs(sqrt(squares) - norm) <= allowed))
-        fault(c->o, "%s: norm got %.9g where %.9g is right, allowed %.3g", label, sqrt(squares), norm, allowed);
-    allowed *= sqrt((double)count);
-    if (!(fabs(sum - json_number(whole, "sum", 0)) <= allowed))
-        fault(c->o, "%s: sum got %.9g where %.9g is right, allowed %.3g", label, sum, json_number(whole, "sum", 0),
-              allowed);
-}
-
-#include "golden_heads.h"
 
 /* Features, logits and loss of the first batch. */
 static void check_outputs(golden_case *c, mudpt_classifier *classifier, int classes, int embed) {
@@ -143,7 +55,8 @@ static void check_outputs(golden_case *c, mudpt_classifier *classifier, int clas
             for (int k = 0; k < classes; k++) sum += exp(row[k] - largest);
             loss += (largest + log(sum) - row[c->labels[i]]) / c->count;
         }
-        compare_number(c->o, "loss of the logits", loss, json_number(c->json, "loss", NAN), tolerance_of(c, "loss"));
+        double right = json_number(json_get(c->json, "loss_parts"), "cross_entropy", json_number(c->json, "loss", NAN));
+        compare_number(c->o, "cross-entropy of the logits", loss, right, tolerance_of(c, "loss"));
     }
     free(logits);
     free(features);
@@ -183,7 +96,11 @@ static void check_fold(golden_case *c, mudpt_classifier *classifier, const mudpt
           *visual = need_bytes((size_t)visual_depth * visual_row * 4);
     float *logits = need_bytes((size_t)c->count * (size_t)classes * 4);
     mudpt_classifier *plain = NULL;
-    mudpt_method method = {text_depth ? "ivlp" : "vpt", text_length, text_depth, visual_length, visual_depth, 0, 0, 0};
+    mudpt_method method = {.method = text_depth ? "ivlp" : "vpt",
+                           .text_length = text_length,
+                           .text_depth = text_depth,
+                           .visual_length = visual_length,
+                           .visual_depth = visual_depth};
     const struct {
         const char *first, *deep;
         const float *values;
@@ -213,6 +130,52 @@ static void check_fold(golden_case *c, mudpt_classifier *classifier, const mudpt
     free(logits);
 }
 
+/* Every parameter's tensor of this kind, and where `start` how far it is from the initial one. */
+static void check_ends(golden_case *c, mudpt_classifier *classifier, const char *kind, int averages) {
+    mudpt_parameter p;
+    for (int i = 0; i < mudpt_classifier_parameters(classifier); i++) {
+        char name[256], label[256], first[256];
+        tensor t;
+        if (mudpt_classifier_parameter(classifier, i, &p) != MUDPT_OK) continue;
+        const float *values = averages ? p.average : p.value;
+        snprintf(name, sizeof name, "%s.%s", kind, p.name);
+        snprintf(label, sizeof label, "%s_change.%s", kind, p.name);
+        snprintf(first, sizeof first, "init.%s", p.name);
+        float *start = tensor_floats(&c->file, first, &t);
+        if (start && t.count == (size_t)p.count) {
+            compare_stored(c, name, values, (size_t)p.count, NULL, tolerance_of(c, kind), name);
+            compare_stored(c, name, values, (size_t)p.count, start, tolerance_of(c, "final_change"), label);
+            if (p.idle && memcmp(values, start, t.count * 4)) fault(c->o, "%s: nothing trains it, but it moved", name);
+        }
+        free(start);
+    }
+}
+
+/* What nothing depends on in this model is what the case says. */
+static void check_idle(golden_case *c, mudpt_classifier *classifier) {
+    const cJSON *idle = json_get(c->json, "without_gradient"), *item;
+    int count = 0;
+    mudpt_parameter p;
+    for (int i = 0; i < mudpt_classifier_parameters(classifier); i++)
+        if (mudpt_classifier_parameter(classifier, i, &p) == MUDPT_OK) count += p.idle;
+    cJSON_ArrayForEach(item, idle) {
+        p = find_parameter(classifier, cJSON_GetStringValue(item));
+        if (!p.name || !p.idle) fault(c->o, "%s: nothing depends on it, but it is trained", item->valuestring);
+    }
+    if (count != cJSON_GetArraySize(idle))
+        fault(c->o, "%d tensors are idle, %d are right", count, cJSON_GetArraySize(idle));
+}
+
+/* The frozen model's class features, which the method compares with. */
+static void give_teacher(golden_case *c, mudpt_classifier *classifier, int classes, int embed) {
+    float *teacher = teacher_of(c->o, c->clip, &c->file, classes, embed);
+    if (!teacher) return;
+    compare_stored(c, "teacher", teacher, (size_t)classes * (size_t)embed, NULL, tolerance_of(c, "teacher"), "teacher");
+    if (mudpt_classifier_set_teacher(classifier, teacher) != MUDPT_OK)
+        fault(c->o, "the frozen model's class features: %s", mudpt_last_error());
+    free(teacher);
+}
+
 /* The whole training run from the initial tensors. */
 static void check_training(golden_case *c, mudpt_classifier *classifier) {
     const cJSON *training = json_get(c->json, "training"), *rate;
@@ -220,7 +183,9 @@ static void check_training(golden_case *c, mudpt_classifier *classifier) {
     int batches = cJSON_GetArraySize(json_get(c->json, "batches")), step = 0, total = 0;
     float momentum = (float)json_number(training, "momentum", NAN),
           decay = (float)json_number(training, "weight_decay", NAN);
-    cJSON_ArrayForEach(rate, json_get(training, "learning_rate_per_epoch")) total += batches;
+    const cJSON *shares = json_get(training, "epoch_weights"), *hyper = json_get(c->json, "hyper_parameters");
+    int epochs = cJSON_GetArraySize(json_get(training, "learning_rate_per_epoch")), epoch = 0;
+    total = epochs * batches;
     if (!total || cJSON_GetArraySize(losses) != total)
         fault(c->o, "training: the case has %d losses for %d steps", cJSON_GetArraySize(losses), total);
     cJSON_ArrayForEach(rate, json_get(training, "learning_rate_per_epoch")) {
@@ -238,22 +203,15 @@ static void check_training(golden_case *c, mudpt_classifier *classifier) {
             compare_number(c->o, name, loss, cJSON_GetNumberValue(cJSON_GetArrayItem(losses, step)),
                            tolerance_of(c, "losses"));
         }
+        if (!shares) continue;
+        double share = mudpt_average_weight(epochs, json_number(hyper, "average_mean", NAN),
+                                            json_number(hyper, "average_std", NAN), epoch);
+        compare_number(c->o, "epoch's share", share, cJSON_GetNumberValue(cJSON_GetArrayItem(shares, epoch++)), 1e-6);
+        if (mudpt_classifier_average(classifier, (float)share) != MUDPT_OK)
+            fault(c->o, "average: %s", mudpt_last_error());
     }
-    mudpt_parameter p;
-    for (int i = 0; i < mudpt_classifier_parameters(classifier); i++) {
-        char name[256], label[256], first[256];
-        tensor t;
-        if (mudpt_classifier_parameter(classifier, i, &p) != MUDPT_OK) continue;
-        snprintf(name, sizeof name, "final.%s", p.name);
-        snprintf(label, sizeof label, "final_change.%s", p.name);
-        snprintf(first, sizeof first, "init.%s", p.name);
-        float *start = tensor_floats(&c->file, first, &t);
-        if (start && t.count == (size_t)p.count) {
-            compare_stored(c, name, p.value, (size_t)p.count, NULL, tolerance_of(c, "final"), name);
-            compare_stored(c, name, p.value, (size_t)p.count, start, tolerance_of(c, "final_change"), label);
-        }
-        free(start);
-    }
+    check_ends(c, classifier, "final", 0);
+    if (shares) check_ends(c, classifier, "average", 1);
 }
 
 /* The sentences of a case; the arrays are the caller's to free. */
@@ -264,7 +222,7 @@ static int read_sentences(golden_case *c, const mudpt_method *method, mudpt_sent
     owned[1] = tensor_ints(&c->file, "eot", &eot);
     owned[2] = json_ints(json_get(c->json, "name_lengths"), &names);
     if (!owned[0] || !owned[1] || ids.dims < 2 || ids.dims > 3 || eot.dims != ids.dims - 1 ||
-        names != ids.shape[ids.dims - 2]) {
+        (method->class_position && names != ids.shape[ids.dims - 2])) {
         fault(c->o, "class_ids, eot and name_lengths of the case do not fit");
         return 0;
     }
@@ -288,6 +246,9 @@ static void run_case(golden_case *c, const mudpt_clip_config *config) {
         int code = mudpt_classifier_create(c->clip, &method, &sentences, sentences.classes, &classifier);
         if (code != MUDPT_OK) fault(c->o, "classifier: code %d, %s", code, mudpt_last_error());
         else if (set_parameters(c->o, classifier, &c->file)) {
+            if (tensor_find(&c->file, "teacher_ids", &(tensor){0}))
+                give_teacher(c, classifier, sentences.classes, config->embed);
+            check_idle(c, classifier);
             check_outputs(c, classifier, sentences.classes, config->embed);
             check_fold(c, classifier, &sentences, sentences.classes, config);
             if (mudpt_classifier_parameters(classifier)) {

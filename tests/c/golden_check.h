@@ -227,11 +227,20 @@ static int read_method(outcome *o, const char *name, const cJSON *hyper, mudpt_m
     } else if (!strcmp(name, "vpt")) {
         out->visual_length = n;
         out->visual_depth = depth;
-    } else if (!strcmp(name, "ivlp")) {
+    } else if (!strcmp(name, "kgcoop")) {
+        out->text_length = n;
+        out->text_depth = 1;
+        out->text_weight = (float)json_number(hyper, "text_weight", 8);
+    } else if (!strcmp(name, "ivlp") || !strcmp(name, "promptsrc")) {
         out->text_length = number_of(hyper, "n_text");
         out->text_depth = number_of(hyper, "depth_text");
         out->visual_length = number_of(hyper, "n_visual");
         out->visual_depth = number_of(hyper, "depth_visual");
+        if (strcmp(name, "promptsrc")) return 1;
+        out->text_weight = (float)json_number(hyper, "text_weight", 25);
+        out->image_weight = (float)json_number(hyper, "image_weight", 10);
+        out->kl_weight = 1;
+        out->averages = 1;
     } else if (strcmp(name, "zeroshot")) {
         out->text_length = out->visual_length = n;
         out->text_depth = out->visual_depth = depth;

@@ -345,7 +345,7 @@ static void train_family(void) {
 static void train_on_large(void) {
     enum { WIDTH = 8192, HEIGHT = 2800, HEADER = 62, STRIDE = WIDTH / 8, BYTES = HEADER + STRIDE * HEIGHT };
     const mudpt_train_config config = {.epochs = 1, .batch = 1, .rate = 0.1f, .smallest_crop = 1};
-    const mudpt_method method = {"vpt", 0, 0, 2, 2, 0, 0, 0};
+    const mudpt_method method = {.method = "vpt", .visual_length = 2, .visual_depth = 2};
     const uint32_t header[] = {BYTES, 0, HEADER, 40, WIDTH, HEIGHT, 1 << 16 | 1};
     uint8_t *file = own(BYTES);
     tiny_sentences s;
@@ -368,19 +368,29 @@ static void train_on_large(void) {
 }
 
 static void train_mudpt(void) {
-    train(&(mudpt_method){"mudpt", 2, 2, 2, 2, 1, 0, 0}, 1);
+    train(&(mudpt_method){.method = "mudpt",
+                          .text_length = 2,
+                          .text_depth = 2,
+                          .visual_length = 2,
+                          .visual_depth = 2,
+                          .layer0_fusion = 1},
+          1);
 }
 
 static void train_light(void) {
-    train(&(mudpt_method){"uumudpt", 2, 2, 2, 2, 0, 0, 0}, 1);
+    train(
+        &(mudpt_method){.method = "uumudpt", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 2},
+        1);
 }
 
 static void train_cocoop(void) {
-    train(&(mudpt_method){"cocoop", 2, 1, 0, 0, 0, 0, 0}, 0);
+    train(&(mudpt_method){.method = "cocoop", .text_length = 2, .text_depth = 1}, 0);
 }
 
 static void train_coop(void) {
-    train(&(mudpt_method){"coop", 2, 1, 0, 0, 0, 1, 1}, 0);
+    train(
+        &(mudpt_method){.method = "coop", .text_length = 2, .text_depth = 1, .class_position = 1, .class_specific = 1},
+        0);
 }
 
 static void classify_ensemble(void) {

@@ -10,7 +10,7 @@
 #include "check.h"
 #include "tiny_clip.h"
 
-enum { MOST_BATCH = 7 };
+enum { MOST_BATCH = 7, MOST_EMBED = 32 };
 
 typedef struct {
     mudpt_method method;
@@ -53,6 +53,44 @@ static const variant variants[] = {
     {{.method = "uumudpt", .text_length = 1, .text_depth = 1, .visual_length = 1, .visual_depth = 1}, 0},
     {{.method = "uumudpt", .text_length = 5, .text_depth = 3, .visual_length = 5, .visual_depth = 3}, 0},
     {{.method = "uumudpt", .text_length = 2, .text_depth = 5, .visual_length = 2, .visual_depth = 5}, 0},
+    {{.method = "maple", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 2}, 0},
+    {{.method = "maple", .text_length = 1, .text_depth = 1, .visual_length = 1, .visual_depth = 1}, 0},
+    {{.method = "maple", .text_length = 5, .text_depth = 5, .visual_length = 5, .visual_depth = 5}, 0},
+    {{.method = "kgcoop", .text_length = 4, .text_depth = 1, .text_weight = 8}, 0},
+    {{.method = "kgcoop", .text_length = 1, .text_depth = 1}, 0},
+    {{.method = "promptsrc",
+      .text_length = 2,
+      .text_depth = 3,
+      .visual_length = 3,
+      .visual_depth = 2,
+      .text_weight = 25,
+      .image_weight = 10,
+      .kl_weight = 1,
+      .averages = 1},
+     0},
+    {{.method = "promptsrc",
+      .text_length = 1,
+      .text_depth = 1,
+      .visual_length = 2,
+      .visual_depth = 1,
+      .image_weight = 30},
+     0},
+    {{.method = "mudpt",
+      .text_length = 2,
+      .text_depth = 2,
+      .visual_length = 2,
+      .visual_depth = 2,
+      .layer0_fusion = 1,
+      .kl_weight = 20},
+     0},
+    {{.method = "maple",
+      .text_length = 2,
+      .text_depth = 3,
+      .visual_length = 2,
+      .visual_depth = 3,
+      .text_weight = 10,
+      .kl_weight = 3},
+     0},
 };
 enum { VARIANTS = sizeof variants / sizeof *variants };
 
@@ -73,7 +111,25 @@ typedef struct {
     float *pixels;
     int32_t labels[MOST_BATCH];
     double trusted; /* logits are right to about this much, absolutely */
+    /* Where the loss compares with the frozen model: the terms' weights, class features, features of the pictures. */
+    const mudpt_method *method;
+    double scale;
+    int embed;
+    float *teacher, *frozen;
+    signed char text_signs[MOST_CLASSES * MOST_EMBED], image_signs[MOST_BATCH * MOST_EMBED];
 } setting;
+
+/* The frozen model's features of the batch. */
+static float *frozen_features(mudpt_clip *clip, const setting *s) {
+    const mudpt_method method = {.method = "zeroshot"};
+    mudpt_classifier *plain = NULL;
+    float *out = malloc((size_t)(s->count * s->embed) * sizeof *out);
+    int code = mudpt_classifier_create(clip, &method, NULL, 1, &plain);
+    if (!code) code = mudpt_classifier_image_features(plain, s->pixels, s->count, NULL, out);
+    CHECK(code == MUDPT_OK, "%s", mudpt_last_error());
+    mudpt_classifier_free(plain);
+    return out;
+}
 
 static int open_setting(setting *s, mudpt_clip *clip, const mudpt_clip_config *config, const variant *v, int classes,
                         int count) {
@@ -81,17 +137,24 @@ static int open_setting(setting *s, mudpt_clip *clip, const mudpt_clip_config *c
     tiny_sentences sentences;
     memset(s, 0, sizeof *s);
     snprintf(s->name, sizeof s->name,
-             "%s text %dx%d visual %dx%d fusion %d position %d specific %d, %d classes, batch %d, width %d", m->method,
-             m->text_depth, m->text_length, m->visual_depth, m->visual_length, m->layer0_fusion, m->class_position,
-             m->class_specific, classes, count, config->vision.width);
+             "%s text %dx%d visual %dx%d fusion %d position %d specific %d weights %g %g %g, %d classes, batch %d, "
+             "width %d",
+             m->method, m->text_depth, m->text_length, m->visual_depth, m->visual_length, m->layer0_fusion,
+             m->class_position, m->class_specific, (double)m->text_weight, (double)m->image_weight,
+             (double)m->kl_weight, classes, count, config->vision.width);
+    s->method = m;
     s->classes = classes;
     s->count = count;
+    s->embed = config->embed;
+    s->scale = (double)mudpt_clip_logit_scale(clip);
     make_sentences(&sentences, config, m->text_length, classes, 1, v->with_names);
     s->pixels = random_values((size_t)count * 3 * (size_t)(config->image * config->image), 0, 1);
     for (int i = 0; i < count; i++) s->labels[i] = (int32_t)(random_uniform() * classes);
     int code = mudpt_classifier_create(clip, m, &sentences.view, classes, &s->classifier);
     CHECK(code == MUDPT_OK, "%s: create %d, %s", s->name, code, mudpt_last_error());
     if (code != MUDPT_OK) return 0;
+    s->teacher = give_teacher(s->classifier, m, classes, s->embed);
+    s->frozen = frozen_features(clip, s);
     mudpt_parameter p;
     for (int i = 0; i < mudpt_classifier_parameters(s->classifier); i++) {
         mudpt_classifier_parameter(s->classifier, i, &p);
@@ -107,6 +170,8 @@ static int open_setting(setting *s, mudpt_clip *clip, const mudpt_clip_config *c
 static void close_setting(setting *s) {
     mudpt_classifier_free(s->classifier);
     free(s->pixels);
+    free(s->teacher);
+    free(s->frozen);
 }
 
 /* Mean cross-entropy in double precision. */
@@ -122,11 +187,65 @@ static double loss_of_logits(const float *logits, const int32_t *labels, int cou
     return loss;
 }
 
+/* Of rows of features: the mean of |a - b|, or where signs is NULL 1 - the mean of a . b, each scaled to length one.
+ * |a - b| has a kink, which slopes across it would see: signs [rows, e] are those of the first call, or 0. */
+static double apart(const float *a, const float *b, int rows, int e, signed char *signs) {
+    double sum = 0;
+    for (int r = 0; r < rows; r++, a += e, b += e) {
+        double aa = 0, bb = 0;
+        for (int i = 0; i < e; i++) {
+            aa += (double)a[i] * a[i];
+            bb += (double)b[i] * b[i];
+        }
+        for (int i = 0; i < e; i++) {
+            double x = a[i] / sqrt(aa), y = b[i] / sqrt(bb);
+            signed char *sign = signs ? &signs[r * e + i] : NULL;
+            if (sign && !*sign) *sign = x > y ? 1 : -1;
+            sum += sign ? *sign * (x - y) / (rows * e) : x * y / rows;
+        }
+    }
+    return signs ? sum : 1 - sum;
+}
+
+/* log softmax of scale times the cosines of one picture's feature with the classes'. */
+static void log_scores(double *out, const setting *s, const float *image, const float *classes) {
+    double total = 0;
+    for (int n = 0; n < s->classes; n++) {
+        out[n] = s->scale * (1 - apart(image, classes + n * s->embed, 1, s->embed, NULL));
+        total += exp(out[n]);
+    }
+    for (int n = 0; n < s->classes; n++) out[n] -= log(total);
+}
+
+/* The loss without cross-entropy, from features: text [classes, embed], images [count, embed]. */
+static double anchors(setting *s, const float *text, const float *images) {
+    int cosine = !strcmp(s->method->method, "kgcoop"), e = s->embed;
+    double divergence = 0, wanted[MOST_CLASSES], got[MOST_CLASSES];
+    for (int i = 0; s->method->kl_weight > 0 && i < s->count; i++) {
+        log_scores(wanted, s, s->frozen + i * e, s->teacher);
+        log_scores(got, s, images + i * e, text);
+        for (int n = 0; n < s->classes; n++) divergence += exp(wanted[n]) * (wanted[n] - got[n]);
+    }
+    return (s->teacher
+                ? (double)s->method->text_weight * apart(text, s->teacher, s->classes, e, cosine ? NULL : s->text_signs)
+                : 0) +
+           (double)s->method->image_weight * apart(images, s->frozen, s->count, e, s->image_signs) +
+           (double)s->method->kl_weight * divergence / (s->count * s->classes);
+}
+
+/* Whether the loss has more terms than cross-entropy. */
+static int is_anchored(const mudpt_method *m) {
+    return m->text_weight > 0 || m->image_weight > 0 || m->kl_weight > 0;
+}
+
 static double loss_now(setting *s) {
-    float logits[MOST_BATCH * MOST_CLASSES];
+    float logits[MOST_BATCH * MOST_CLASSES], text[MOST_CLASSES * MOST_EMBED], images[MOST_BATCH * MOST_EMBED];
     mudpt_classifier_changed(s->classifier);
-    if (mudpt_classifier_logits(s->classifier, s->pixels, s->count, logits, NULL) != MUDPT_OK) return NAN;
-    return loss_of_logits(logits, s->labels, s->count, s->classes);
+    if (mudpt_classifier_logits(s->classifier, s->pixels, s->count, logits, images) != MUDPT_OK) return NAN;
+    double loss = loss_of_logits(logits, s->labels, s->count, s->classes);
+    if (!is_anchored(s->method)) return loss;
+    if (mudpt_classifier_text_features(s->classifier, text) != MUDPT_OK) return NAN;
+    return loss + anchors(s, text, images);
 }
 
 /* (loss(value + h d) - loss(value - h d)) / 2h */
@@ -184,7 +303,8 @@ static void check_gradients(mudpt_clip *clip, const mudpt_clip_config *config, c
     if (open_setting(&s, clip, config, v, classes, count)) {
         int code = mudpt_classifier_gradients(s.classifier, s.pixels, s.labels, count, &loss, logits);
         CHECK(code == MUDPT_OK, "%s: gradients %d, %s", s.name, code, mudpt_last_error());
-        CHECK_CLOSE(loss, loss_of_logits(logits, s.labels, count, classes), 1e-5, "%s: loss of the logits", s.name);
+        if (!is_anchored(&v->method))
+            CHECK_CLOSE(loss, loss_of_logits(logits, s.labels, count, classes), 1e-5, "%s: loss of the logits", s.name);
         CHECK_CLOSE(loss, loss_now(&s), 1e-5, "%s: loss of both ways", s.name);
         mudpt_parameter p;
         for (int i = 0; code == MUDPT_OK && i < mudpt_classifier_parameters(s.classifier); i++) {
@@ -206,7 +326,8 @@ static void check_gradients(mudpt_clip *clip, const mudpt_clip_config *config, c
 
 /* Rows of a deep tensor for layers that the tower does not have must get no gradient at all. */
 static void check_missing_layers(mudpt_clip *clip, const mudpt_clip_config *config) {
-    const variant deep = {{"ivlp", 2, 6, 3, 7, 0, 0, 0}, 0};
+    const variant deep = {{.method = "ivlp", .text_length = 2, .text_depth = 6, .visual_length = 3, .visual_depth = 7},
+                          0};
     setting s;
     float loss;
     if (open_setting(&s, clip, config, &deep, 3, 2)) {
@@ -277,6 +398,7 @@ static void check_batches(mudpt_clip *clip, const mudpt_clip_config *config, con
     }
     close_setting(&s);
 
+    if (is_anchored(&v->method)) return;
     if (open_setting(&s, clip, config, v, 1, 2)) {
         mudpt_parameter p;
         CHECK(mudpt_classifier_gradients(s.classifier, s.pixels, s.labels, 2, &loss, NULL) == MUDPT_OK, "%s: %s",
@@ -367,7 +489,7 @@ static void check_sgd(mudpt_clip *clip, const mudpt_clip_config *config, const v
                     velocity[i] = calloc((size_t)p.count, sizeof(double));
                     for (int k = 0; k < p.count; k++) value[i][k] = p.value[k];
                 }
-                for (int k = 0; k < p.count; k++) {
+                for (int k = 0; !p.idle && k < p.count; k++) {
                     velocity[i][k] = momentum * velocity[i][k] + (p.gradient[k] + decay * value[i][k]);
                     value[i][k] -= rates[step] * velocity[i][k];
                 }

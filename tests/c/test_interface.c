@@ -16,6 +16,9 @@
         CHECK(out == untouched, "%s: the handle was changed", #call);                                                  \
     } while (0)
 
+#define SIZES(name, n, depth, visual_n, visual_j)                                                                      \
+    { .method = name, .text_length = n, .text_depth = depth, .visual_length = visual_n, .visual_depth = visual_j }
+
 static void check_model_refusals(void) {
     static const struct {
         const char *what;
@@ -208,7 +211,7 @@ static void check_method_refusals(mudpt_clip *clip) {
 }
 
 static void check_sentence_refusals(mudpt_clip *clip) {
-    const mudpt_method ivlp = {"ivlp", 2, 1, 2, 1, 0, 0, 0}, zeroshot = {.method = "zeroshot"};
+    const mudpt_method zeroshot = {.method = "zeroshot"}, ivlp = SIZES("ivlp", 2, 1, 2, 1);
     tiny_sentences good, s;
     make_sentences(&good, &odd_config, 2, 3, 1, 0);
 #define WRONG(change)                                                                                                  \
@@ -240,24 +243,21 @@ static void check_sentence_refusals(mudpt_clip *clip) {
     REFUSED_HANDLE(mudpt_classifier, mudpt_classifier_create(clip, &ivlp, NULL, 3, &out), MUDPT_ARGUMENT);
     REFUSED_HANDLE(mudpt_classifier, mudpt_classifier_create(clip, &zeroshot, NULL, 0, &out), MUDPT_ARGUMENT);
     REFUSED_HANDLE(mudpt_classifier, mudpt_classifier_create(clip, &zeroshot, NULL, -4, &out), MUDPT_ARGUMENT);
-    int coop = 0;
-    for (int i = 0; mudpt_method_name(i); i++) coop |= !strcmp(mudpt_method_name(i), "coop");
-    if (coop) {
-        const mudpt_method middle = {"coop", 2, 1, 0, 0, 0, 1, 0}, nowhere = {"coop", 2, 1, 0, 0, 0, 3, 0};
-        const mudpt_method deep = {"coop", 2, 2, 0, 0, 0, 0, 0}, before = {"coop", 2, 1, 0, 0, 0, -1, 0};
-        s = good;
-        s.view.ids = s.ids;
-        s.view.lengths = s.lengths;
-        REFUSED_HANDLE(mudpt_classifier, mudpt_classifier_create(clip, &middle, &s.view, 3, &out), MUDPT_ARGUMENT);
-        REFUSED_HANDLE(mudpt_classifier, mudpt_classifier_create(clip, &nowhere, &s.view, 3, &out), MUDPT_ARGUMENT);
-        REFUSED_HANDLE(mudpt_classifier, mudpt_classifier_create(clip, &before, &s.view, 3, &out), MUDPT_ARGUMENT);
-        REFUSED_HANDLE(mudpt_classifier, mudpt_classifier_create(clip, &deep, &s.view, 3, &out), MUDPT_ARGUMENT);
-        s.view.name_lengths = s.name_lengths;
-        s.name_lengths[1] = 100; /* the name would reach beyond the sentence */
-        REFUSED_HANDLE(mudpt_classifier, mudpt_classifier_create(clip, &middle, &s.view, 3, &out), MUDPT_ARGUMENT);
-        s.name_lengths[1] = -1;
-        REFUSED_HANDLE(mudpt_classifier, mudpt_classifier_create(clip, &middle, &s.view, 3, &out), MUDPT_ARGUMENT);
-    }
+    mudpt_method deep = SIZES("coop", 2, 2, 0, 0), middle = SIZES("coop", 2, 1, 0, 0);
+    mudpt_method nowhere = middle, before = middle;
+    middle.class_position = 1, nowhere.class_position = 3, before.class_position = -1;
+    s = good;
+    s.view.ids = s.ids;
+    s.view.lengths = s.lengths;
+    REFUSED_HANDLE(mudpt_classifier, mudpt_classifier_create(clip, &middle, &s.view, 3, &out), MUDPT_ARGUMENT);
+    REFUSED_HANDLE(mudpt_classifier, mudpt_classifier_create(clip, &nowhere, &s.view, 3, &out), MUDPT_ARGUMENT);
+    REFUSED_HANDLE(mudpt_classifier, mudpt_classifier_create(clip, &before, &s.view, 3, &out), MUDPT_ARGUMENT);
+    REFUSED_HANDLE(mudpt_classifier, mudpt_classifier_create(clip, &deep, &s.view, 3, &out), MUDPT_ARGUMENT);
+    s.view.name_lengths = s.name_lengths;
+    s.name_lengths[1] = 100; /* the name would reach beyond the sentence */
+    REFUSED_HANDLE(mudpt_classifier, mudpt_classifier_create(clip, &middle, &s.view, 3, &out), MUDPT_ARGUMENT);
+    s.name_lengths[1] = -1;
+    REFUSED_HANDLE(mudpt_classifier, mudpt_classifier_create(clip, &middle, &s.view, 3, &out), MUDPT_ARGUMENT);
 }
 
 /* ------------------------------------------------------------------------------------------------ classifiers in
@@ -283,7 +283,7 @@ static float *snapshot(mudpt_classifier *classifier, size_t *count) {
 
 static void check_use(mudpt_clip *clip) {
     enum { COUNT = 3, CLASSES = 4 };
-    const mudpt_method method = {"mudpt", 2, 2, 2, 2, 1, 0, 0};
+    const mudpt_method method = SIZES("mudpt", 2, 2, 2, 2);
     const int32_t phrase[] = {4, 9}, far[] = {4, odd_config.vocab};
     const size_t picture = 3 * 24 * 24;
     float loss, logits[COUNT * CLASSES], features[CLASSES * 20];
@@ -431,7 +431,7 @@ static void add_pictures(mudpt_trainer *trainer, int count, int classes) {
 /* A whole run; all its numbers in one array of `count` values. */
 static float *run_training(mudpt_clip *clip, const mudpt_train_config *config, int pictures, size_t *count,
                            int *steps) {
-    const mudpt_method method = {"mudpt", 2, 2, 2, 2, 1, 0, 0};
+    const mudpt_method method = SIZES("mudpt", 2, 2, 2, 2);
     mudpt_classifier *classifier = NULL;
     mudpt_trainer *trainer = NULL;
     mudpt_progress progress;
@@ -502,7 +502,7 @@ static void check_training(mudpt_clip *clip) {
 }
 
 static void check_trainer_refusals(mudpt_clip *clip) {
-    const mudpt_method method = {"vpt", 0, 0, 2, 1, 0, 0, 0};
+    const mudpt_method method = {.method = "vpt", .visual_length = 2, .visual_depth = 1};
     static const char text[] = "this is no picture";
     mudpt_classifier *classifier = NULL;
     mudpt_trainer *trainer = NULL;

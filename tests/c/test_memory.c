@@ -13,6 +13,7 @@ static mudpt_classifier *open_classifier(mudpt_clip *clip, const mudpt_clip_conf
     make_sentences(&s, config, method->text_length, CLASSES, 1, 0);
     CHECK(mudpt_classifier_create(clip, method, &s.view, CLASSES, &classifier) == MUDPT_OK, "%s", mudpt_last_error());
     if (!classifier) exit(check_report());
+    free(give_teacher(classifier, method, CLASSES, config->embed));
     CHECK(mudpt_classifier_init(classifier, 1, NULL, 0) == MUDPT_OK, "%s", mudpt_last_error());
     return classifier;
 }
@@ -69,6 +70,16 @@ static void check_model(const mudpt_clip_config *config) {
         &(mudpt_method){.method = "ivlp", .text_length = 2, .text_depth = 2, .visual_length = 3, .visual_depth = 1});
     check_method(clip, config, &(mudpt_method){.method = "vpt", .visual_length = 2, .visual_depth = 2});
     check_method(clip, config, &(mudpt_method){.method = "coop", .text_length = 2, .text_depth = 1});
+    check_method(clip, config,
+                 &(mudpt_method){.method = "promptsrc",
+                                 .text_length = 2,
+                                 .text_depth = 2,
+                                 .visual_length = 2,
+                                 .visual_depth = 2,
+                                 .text_weight = 25,
+                                 .image_weight = 10,
+                                 .kl_weight = 1,
+                                 .averages = 1});
     size_t now = mudpt_clip_weight_bytes(clip), half = mudpt_clip_weight_bytes_as(clip, MUDPT_F16);
     size_t as_is = mudpt_clip_weight_bytes_as(clip, config->precision == MUDPT_FAST ? MUDPT_I16 : MUDPT_F32);
     CHECK(as_is == now, "%zu bytes as they are, %zu as if they were kept so", now, as_is);

@@ -98,7 +98,12 @@ static void check_weights(void) {
         {"transformer.resblocks.2.mlp.c_fc.weight", 3e38, 0, "comes out of layer 2 of the text tower, of 0 to 2"},
         {"text_projection", 0, 3e37, "comes out of the text tower's pooling or projection"},
     };
-    const mudpt_method zeroshot = {.method = "zeroshot"}, mudpt = {"mudpt", 2, 2, 2, 2, 1, 0, 0};
+    const mudpt_method zeroshot = {.method = "zeroshot"}, mudpt = {.method = "mudpt",
+                                                                   .text_length = 2,
+                                                                   .text_depth = 2,
+                                                                   .visual_length = 2,
+                                                                   .visual_depth = 2,
+                                                                   .layer0_fusion = 1};
     const int32_t labels[] = {0, 1};
     float logits[2 * CLASSES], loss;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -117,7 +122,12 @@ static void check_weights(void) {
 }
 
 static void check_pictures_and_prompts(mudpt_clip *clip) {
-    const mudpt_method method = {"mudpt", 2, 2, 2, 2, 1, 0, 0};
+    const mudpt_method method = {.method = "mudpt",
+                                 .text_length = 2,
+                                 .text_depth = 2,
+                                 .visual_length = 2,
+                                 .visual_depth = 2,
+                                 .layer0_fusion = 1};
     mudpt_classifier *classifier = open_classifier(clip, &method);
     const int32_t labels[] = {0, 1, 2};
     float logits[3 * CLASSES], loss;
@@ -151,7 +161,12 @@ static void check_pictures_and_prompts(mudpt_clip *clip) {
 
 /* Training with a rate that drives it out of the range of numbers. */
 static void check_divergence(mudpt_clip *clip) {
-    const mudpt_method method = {"mudpt", 2, 2, 2, 2, 1, 0, 0};
+    const mudpt_method method = {.method = "mudpt",
+                                 .text_length = 2,
+                                 .text_depth = 2,
+                                 .visual_length = 2,
+                                 .visual_depth = 2,
+                                 .layer0_fusion = 1};
     const mudpt_train_config config = {.epochs = 100,
                                        .batch = 2,
                                        .rate = 1000,
@@ -187,7 +202,14 @@ static void check_divergence(mudpt_clip *clip) {
 
 static void check_threads(mudpt_clip *clip) {
     static const mudpt_method methods[] = {
-        {"mudpt", 2, 2, 2, 2, 1, 0, 0}, {"cocoop", 2, 1, 0, 0, 0, 0, 0}, {"uumudpt", 2, 2, 2, 2, 0, 0, 0}};
+        {.method = "mudpt",
+         .text_length = 2,
+         .text_depth = 2,
+         .visual_length = 2,
+         .visual_depth = 2,
+         .layer0_fusion = 1},
+        {.method = "cocoop", .text_length = 2, .text_depth = 1},
+        {.method = "uumudpt", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 2}};
     static const int threads[] = {1, 2, 3, 8};
     const int32_t labels[] = {0, 1, 2, 1};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
@@ -226,7 +248,7 @@ static void check_sizes(mudpt_clip *clip) {
     if (!ids || !lengths) exit(2);
     for (int i = 0; i < MANY; i++) lengths[i] = 4;
     const mudpt_sentences s = {ids, lengths, NULL, 4, MANY, 1};
-    const mudpt_method coop = {"coop", N, 1, 0, 0, 0, 0, 1};
+    const mudpt_method coop = {.method = "coop", .text_length = N, .text_depth = 1, .class_specific = 1};
     CHECK(mudpt_classifier_create(clip, &coop, &s, MANY, &classifier) == MUDPT_ARGUMENT && !classifier,
           "4e9 values of context: %s", mudpt_last_error());
     CHECK(strstr(mudpt_last_error(), "contexts of 1000 words"), "the text is \"%s\"", mudpt_last_error());

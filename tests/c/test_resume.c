@@ -1,6 +1,6 @@
 /* A run that is interrupted between any two steps and continued by a new classifier and trainer, which get values,
- * velocities and place alone, ends with the same bits as one that was not: with random views and without (where
- * features that do not change are kept), on any number of threads. What cannot be continued is refused.
+ * velocities, averages and place alone, ends with the same bits as one that was not: with random views and without
+ * (where features that do not change are kept), on any number of threads. What cannot be continued is refused.
  */
 #include "check.h"
 #include "tiny_clip.h"
@@ -22,13 +22,19 @@ static void add_pictures(mudpt_trainer *trainer, int first) {
 
 /* A run at its beginning; `seed` of the starting values alone. */
 static run open_run(mudpt_clip *clip, const mudpt_method *method, int augment, uint32_t seed) {
-    const mudpt_train_config config = {
-        .epochs = EPOCHS, .batch = BATCH, .warmup_rate = 1e-3f, .augment = augment, TINY_TRAINING};
+    const mudpt_train_config config = {.epochs = EPOCHS,
+                                       .batch = BATCH,
+                                       .warmup_rate = 1e-3f,
+                                       .augment = augment,
+                                       TINY_TRAINING,
+                                       .average_mean = 2,
+                                       .average_deviation = 1};
     run r = {0};
     tiny_sentences s;
     random_state = 77;
     make_sentences(&s, &odd_config, method->text_length, CLASSES, 1, 0);
     CHECK(mudpt_classifier_create(clip, method, &s.view, CLASSES, &r.classifier) == MUDPT_OK, "%s", mudpt_last_error());
+    free(give_teacher(r.classifier, method, CLASSES, odd_config.embed));
     CHECK(mudpt_classifier_init(r.classifier, seed, NULL, 0) == MUDPT_OK, "%s", mudpt_last_error());
     CHECK(mudpt_trainer_create(r.classifier, &config, &r.trainer) == MUDPT_OK, "%s", mudpt_last_error());
     if (!r.trainer) exit(check_report());
@@ -51,6 +57,7 @@ static run continue_elsewhere(mudpt_clip *clip, const mudpt_method *method, int 
         mudpt_classifier_parameter(r.classifier, i, &to);
         memcpy(to.value, from.value, (size_t)from.count * sizeof *to.value);
         memcpy(to.velocity, from.velocity, (size_t)from.count * sizeof *to.velocity);
+        if (from.average) memcpy(to.average, from.average, (size_t)from.count * sizeof *to.average);
     }
     mudpt_classifier_changed(r.classifier);
     CHECK(!strcmp(mudpt_trainer_pictures(r.trainer), mudpt_trainer_pictures(old->trainer)), "other pictures");
@@ -82,8 +89,23 @@ static void follow(double *out, mudpt_clip *clip, const mudpt_method *method, in
 }
 
 static void check_interruptions(mudpt_clip *clip) {
-    static const mudpt_method methods[] = {
-        {"mudpt", 2, 2, 2, 2, 1, 0, 0}, {"coop", 2, 1, 0, 0, 0, 0, 0}, {"vpt", 0, 0, 2, 2, 0, 0, 0}};
+    static const mudpt_method methods[] = {{.method = "mudpt",
+                                            .text_length = 2,
+                                            .text_depth = 2,
+                                            .visual_length = 2,
+                                            .visual_depth = 2,
+                                            .layer0_fusion = 1},
+                                           {.method = "coop", .text_length = 2, .text_depth = 1},
+                                           {.method = "vpt", .visual_length = 2, .visual_depth = 2},
+                                           {.method = "promptsrc",
+                                            .text_length = 2,
+                                            .text_depth = 2,
+                                            .visual_length = 2,
+                                            .visual_depth = 2,
+                                            .text_weight = 25,
+                                            .image_weight = 10,
+                                            .kl_weight = 1,
+                                            .averages = 1}};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         for (int augment = 0; augment < 2; augment++) {
             double whole[STEPS + 1], broken[STEPS + 1];
@@ -101,7 +123,8 @@ static void check_interruptions(mudpt_clip *clip) {
 }
 
 static void check_refusals(mudpt_clip *clip) {
-    const mudpt_method method = {"ivlp", 2, 2, 2, 2, 0, 0, 0};
+    const mudpt_method method = {
+        .method = "ivlp", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 2};
     static const int32_t nowhere[][2] = {{-1, 0}, {0, -1}, {EPOCHS, 1}, {EPOCHS + 1, 0}, {1, PICTURES / BATCH}};
     run r = open_run(clip, &method, 1, 1), other = open_run(clip, &method, 1, 1);
     mudpt_progress progress;

@@ -100,7 +100,8 @@ static void check_run(mudpt_clip *clip, const mudpt_method *method, int with_nam
  * given them gives the same logits without any text tower. */
 static void check_text_once(mudpt_clip *clip) {
     enum { FLOATS = CLASSES * 20 };
-    const mudpt_method vpt = {"vpt", 0, 0, 3, 2, 0, 0, 0}, zeroshot = {.method = "zeroshot"};
+    const mudpt_method vpt = {.method = "vpt", .visual_length = 3, .visual_depth = 2},
+                       zeroshot = {.method = "zeroshot"};
     const int32_t labels[] = {0, 2};
     float before[FLOATS], features[FLOATS], loss, logits[2 * CLASSES], again[2 * CLASSES];
     mudpt_classifier *plain = open_classifier(clip, &zeroshot, 0), *tuned = open_classifier(clip, &vpt, 0);

@@ -1,6 +1,6 @@
 /* A run of the trainer is what anyone can do with the functions of mudpt.h, one step after the other: the pictures of
  * an epoch in a shuffled order, whole batches alone, a random view each (or the test transform), gradients, SGD with
- * the epoch's rate. The same bits.
+ * the epoch's rate; where an average is kept, an epoch's share of it, and it is what the run ends with. The same bits.
  */
 #include "base/rng.h"
 #include "check.h"
@@ -12,8 +12,13 @@ enum { PICTURES = 11, CLASSES = 3, BATCH = 4, EPOCHS = 3, SIDE = 24, PIXELS = 3 
 static const uint64_t ORDER_STREAM = 1ULL << 40, VIEW_STREAM = 1ULL << 41; /* trainer.c's */
 
 static void check_run(mudpt_clip *clip, const mudpt_method *method, int augment) {
-    const mudpt_train_config config = {
-        .epochs = EPOCHS, .batch = BATCH, .warmup_rate = 1e-3f, .augment = augment, TINY_TRAINING};
+    const mudpt_train_config config = {.epochs = EPOCHS,
+                                       .batch = BATCH,
+                                       .warmup_rate = 1e-3f,
+                                       .augment = augment,
+                                       TINY_TRAINING,
+                                       .average_mean = 2,
+                                       .average_deviation = 0.7f};
     mudpt_classifier *classifiers[2];
     for (int i = 0; i < 2; i++) {
         tiny_sentences s;
@@ -22,6 +27,7 @@ static void check_run(mudpt_clip *clip, const mudpt_method *method, int augment)
         CHECK(mudpt_classifier_create(clip, method, &s.view, CLASSES, &classifiers[i]) == MUDPT_OK, "%s",
               mudpt_last_error());
         CHECK(mudpt_classifier_init(classifiers[i], 5, NULL, 0) == MUDPT_OK, "%s", mudpt_last_error());
+        free(give_teacher(classifiers[i], method, CLASSES, odd_config.embed));
     }
     mudpt_trainer *trainer;
     CHECK(mudpt_trainer_create(classifiers[0], &config, &trainer) == MUDPT_OK, "%s", mudpt_last_error());
@@ -31,7 +37,7 @@ static void check_run(mudpt_clip *clip, const mudpt_method *method, int augment)
         CHECK(mudpt_trainer_add_image(trainer, images[i], i % CLASSES) == MUDPT_OK, "%s", mudpt_last_error());
     }
 
-    int place = 0;
+    int place = 0, averages = method->averages;
     for (int epoch = 0; epoch < EPOCHS; epoch++) {
         int32_t order[PICTURES];
         rng r;
@@ -60,14 +66,17 @@ static void check_run(mudpt_clip *clip, const mudpt_method *method, int augment)
             CHECK(progress.loss == loss && progress.rate == rate, "%s, augment %d, step %d: loss %.9g, by hand %.9g",
                   method->method, augment, progress.step, (double)progress.loss, (double)loss);
         }
+        double share = mudpt_average_weight(EPOCHS, config.average_mean, config.average_deviation, epoch);
+        CHECK(mudpt_classifier_average(classifiers[1], (float)share) == (averages ? MUDPT_OK : MUDPT_STATE),
+              "%s: averages %d", method->method, averages);
     }
     mudpt_progress progress;
     CHECK(mudpt_trainer_step(trainer, &progress) == MUDPT_DONE, "more steps than by hand");
     for (int i = 0; i < mudpt_classifier_parameters(classifiers[0]); i++) {
         mudpt_parameter p[2];
         for (int k = 0; k < 2; k++) mudpt_classifier_parameter(classifiers[k], i, &p[k]);
-        CHECK(!memcmp(p[0].value, p[1].value, (size_t)p[0].count * sizeof(float)), "%s, augment %d: other %s",
-              method->method, augment, p[0].name);
+        CHECK(!memcmp(p[0].value, averages ? p[1].average : p[1].value, (size_t)p[0].count * sizeof(float)),
+              "%s, augment %d: other %s", method->method, augment, p[0].name);
     }
     for (int i = 0; i < PICTURES; i++) mudpt_image_free(images[i]);
     mudpt_trainer_free(trainer);
@@ -75,11 +84,28 @@ static void check_run(mudpt_clip *clip, const mudpt_method *method, int augment)
 }
 
 int main(void) {
-    static const mudpt_method methods[] = {{"mudpt", 2, 2, 2, 2, 1, 0, 0},
-                                           {"coop", 2, 1, 0, 0, 0, 0, 0},
-                                           {"cocoop", 2, 1, 0, 0, 0, 0, 0},
-                                           {"vpt", 0, 0, 2, 2, 0, 0, 0},
-                                           {"ivlp", 2, 2, 2, 2, 0, 0, 0}};
+    static const mudpt_method methods[] = {
+        {.method = "mudpt",
+         .text_length = 2,
+         .text_depth = 2,
+         .visual_length = 2,
+         .visual_depth = 2,
+         .layer0_fusion = 1},
+        {.method = "coop", .text_length = 2, .text_depth = 1},
+        {.method = "cocoop", .text_length = 2, .text_depth = 1},
+        {.method = "vpt", .visual_length = 2, .visual_depth = 2},
+        {.method = "ivlp", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 2},
+        {.method = "maple", .text_length = 2, .text_depth = 3, .visual_length = 2, .visual_depth = 3},
+        {.method = "kgcoop", .text_length = 2, .text_depth = 1, .text_weight = 8},
+        {.method = "promptsrc",
+         .text_length = 2,
+         .text_depth = 2,
+         .visual_length = 2,
+         .visual_depth = 2,
+         .text_weight = 25,
+         .image_weight = 10,
+         .kl_weight = 1,
+         .averages = 1}};
     mudpt_clip *clip = tiny_clip(&odd_config, 1);
     CHECK(clip != NULL, "%s", mudpt_last_error());
     for (size_t i = 0; clip && i < sizeof methods / sizeof *methods; i++)

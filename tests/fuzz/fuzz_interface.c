@@ -23,9 +23,31 @@ static void close_classifier(state *s, int slot) {
 
 static void open_classifier(input *in, state *s, int slot) {
     static const mudpt_method methods[] = {
-        {"mudpt", 2, 2, 2, 2, 1, 0, 0}, {"zeroshot", 0, 0, 0, 0, 0, 0, 0}, {"coop", 2, 1, 0, 0, 0, 0, 0},
-        {"coop", 2, 1, 0, 0, 0, 1, 1},  {"cocoop", 2, 1, 0, 0, 0, 0, 0},   {"vpt", 0, 0, 2, 2, 0, 0, 0},
-        {"ivlp", 2, 2, 3, 1, 0, 0, 0},  {"umudpt", 2, 2, 2, 2, 0, 0, 0},   {"uumudpt", 2, 2, 2, 2, 0, 0, 0},
+        {.method = "mudpt",
+         .text_length = 2,
+         .text_depth = 2,
+         .visual_length = 2,
+         .visual_depth = 2,
+         .layer0_fusion = 1},
+        {.method = "zeroshot"},
+        {.method = "coop", .text_length = 2, .text_depth = 1},
+        {.method = "coop", .text_length = 2, .text_depth = 1, .class_position = 1, .class_specific = 1},
+        {.method = "cocoop", .text_length = 2, .text_depth = 1},
+        {.method = "vpt", .visual_length = 2, .visual_depth = 2},
+        {.method = "ivlp", .text_length = 2, .text_depth = 2, .visual_length = 3, .visual_depth = 1},
+        {.method = "umudpt", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 2},
+        {.method = "uumudpt", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 2},
+        {.method = "maple", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 2},
+        {.method = "kgcoop", .text_length = 2, .text_depth = 1, .text_weight = 8},
+        {.method = "promptsrc",
+         .text_length = 2,
+         .text_depth = 2,
+         .visual_length = 2,
+         .visual_depth = 2,
+         .text_weight = 25,
+         .image_weight = 10,
+         .kl_weight = 1,
+         .averages = 1},
     };
     const mudpt_method *method = &methods[take_below(in, sizeof methods / sizeof *methods)];
     tiny_sentences t;
@@ -34,6 +56,9 @@ static void open_classifier(input *in, state *s, int slot) {
     make_sentences(&t, &small_config, method->text_length, CLASSES, templates, 1);
     close_classifier(s, slot);
     answer(mudpt_classifier_create(clip, method, take_byte(in) > 220 ? NULL : &t.view, CLASSES, &s->classifier[slot]));
+    float teacher[CLASSES * EMBED];
+    for (size_t i = 0; i < sizeof teacher / sizeof *teacher; i++) teacher[i] = (float)take_byte(in) - 100;
+    if (s->classifier[slot]) answer(mudpt_classifier_set_teacher(s->classifier[slot], teacher));
 }
 
 static void open_image(input *in, state *s, int slot) {
@@ -49,7 +74,9 @@ static void open_image(input *in, state *s, int slot) {
 }
 
 static void open_trainer(input *in, state *s, int slot) {
-    mudpt_train_config config = {.epochs = take_near(in, 2),
+    mudpt_train_config config = {.average_mean = 1,
+                                 .average_deviation = 1,
+                                 .epochs = take_near(in, 2),
                                  .batch = take_near(in, 2),
                                  .rate = take_byte(in) < 200 ? 0.01f : take_float(in),
                                  .warmup_rate = take_byte(in) < 200 ? 1e-3f : take_float(in),

@@ -40,7 +40,7 @@ function settingsOf({ method, hyper_parameters: hyper }) {
   const { position = 'end', phrase = '' } = hyper;
   return {
     method: transformer ? 'mudpt' : method,
-    ...(['coop', 'cocoop', 'ivlp', 'mudpt', 'umudpt', 'uumudpt', 'vpt'].includes(method) && { phrase }),
+    phrase,
     ...(method === 'coop' && { classPosition: position }),
     ...(transformer && { injection: 'transformer' }),
     ...(method === 'mudpt' && hyper.layer0_fusion === false && { layer0Fusion: false }),
@@ -206,6 +206,27 @@ describe('names as the authors’ code has them', () => {
     ],
     [{ method: 'umudpt' }, learner('umudpt_prompt_learner')],
     [
+      { method: 'maple' },
+      {
+        'prompt_learner.ctx': text(),
+        'prompt_learner.compound_prompts_text.0': text(),
+        'prompt_learner.compound_prompts_text.1': text(),
+        ...linear('prompt_learner.proj', 128, 64),
+        ...linear('prompt_learner.compound_prompt_projections.0', 128, 64),
+        ...linear('prompt_learner.compound_prompt_projections.1', 128, 64),
+      },
+    ],
+    [{ method: 'kgcoop' }, { ctx: text() }],
+    [
+      { method: 'promptsrc', depth: 2 },
+      {
+        'prompt_learner.ctx': text(),
+        'text_encoder.transformer.resblocks.1.VPT_shallow': text(),
+        'image_encoder.VPT': [2, 128],
+        'image_encoder.transformer.resblocks.1.VPT_shallow': [2, 128],
+      },
+    ],
+    [
       { method: 'mudpt', injection: 'transformer' },
       {
         ...learner('uumudpt_prompt_learner'),
@@ -224,7 +245,7 @@ describe('names as the authors’ code has them', () => {
   }
 
   test('a checkpoint, a classifier with raw parameters and, of most methods, one without give the same', async () => {
-    for (const method of ['coop', 'vpt', 'ivlp', 'cocoop', 'mudpt']) {
+    for (const method of ['coop', 'vpt', 'ivlp', 'cocoop', 'kgcoop', 'promptsrc', 'mudpt']) {
       const job = clip.tune({ ...SHORT, method });
       const classifier = await job.finished;
       const official = exportOfficial(await classifier.export({ raw: true }));
@@ -310,6 +331,27 @@ describe('names as the authors’ code has them', () => {
     await assert.rejects((await clip.import(folded)).export({ raw: true }), isError('state', /without its raw/));
   });
 
+  test('what their prompt learners hold and never use is left aside', async () => {
+    const classes = CLASSES;
+    for (const [method, extra] of [
+      ['kgcoop', { 'meta_net.linear1.weight': [3, 48], bias_vectors: [1, 48], token_prefix: [3, 1, 64] }],
+      ['promptsrc', { 'prompt_learner.ZS_image_encoder.conv1.weight': [2, 3, 8, 8] }],
+    ]) {
+      const tensors = read(exportOfficial(await trained({ method })));
+      for (const [name, shape] of Object.entries(extra)) {
+        tensors[name] = { shape, values: new Float32Array(shape.reduce((a, b) => a * b)) };
+      }
+      const options = { classes, method, phrase: '' };
+      const imported = await clip.importOfficial(written(tensors), options);
+      assert.equal(imported.method, method);
+      tensors['prompt_learner.else'] = { shape: [1], values: new Float32Array(1) };
+      await assert.rejects(
+        clip.importOfficial(written(tensors), options),
+        isError('classifier', /has the tensor prompt_learner\.else, which/),
+      );
+    }
+  });
+
   describe('refused: what cannot be imported', () => {
     let files;
     before(async () => {
@@ -338,7 +380,7 @@ describe('names as the authors’ code has them', () => {
         () => files.ivlp,
         { method: 'vpt' },
       ],
-      ['no method', 'argument', /method is "maple"/, () => files.coop, { method: 'maple' }],
+      ['no method', 'argument', /method is "magic"/, () => files.coop, { method: 'magic' }],
       [
         'no classes',
         'argument',

@@ -40,13 +40,20 @@ export function methodOf(name, hyper) {
       };
     case 'vpt':
       return { method: name, visualLength: n, visualDepth: depth };
+    case 'kgcoop':
+      return { method: name, textLength: n, textDepth: 1, textWeight: hyper.text_weight ?? 8 };
     case 'ivlp':
+    case 'promptsrc':
       return {
         method: name,
         textLength: hyper.n_text,
         textDepth: hyper.depth_text,
         visualLength: hyper.n_visual,
         visualDepth: hyper.depth_visual,
+        ...(name === 'promptsrc' && {
+          ...{ textWeight: hyper.text_weight ?? 25, imageWeight: hyper.image_weight ?? 10, klWeight: 1 },
+          averages: true,
+        }),
       };
     default:
       return {
@@ -164,6 +171,8 @@ class GoldenCase {
     const classifier = core.classifierCreate(clip, method, sentences);
     try {
       setParameters(core, classifier, tensors);
+      if (tensors.has('teacher_ids')) this.#giveTeacher(classifier);
+      this.#checkIdle(classifier);
       this.#checkOutputs(classifier);
       this.#checkFold(classifier, sentences);
       if (json.training) {
@@ -173,6 +182,40 @@ class GoldenCase {
     } finally {
       core.classifierFree(classifier);
     }
+  }
+
+  /** The frozen model's class features from the case's sentences, which end with the largest id. */
+  #giveTeacher(classifier) {
+    const { core, clip, tensors } = this;
+    const [templates, classes, row] = tensors.shape('teacher_ids');
+    const all = tensors.values('teacher_ids');
+    const sentences = Array.from({ length: templates * classes }, (_, i) => {
+      const ids = all.subarray(i * row, (i + 1) * row);
+      return ids.subarray(0, ids.indexOf(Math.max(...ids)) + 1);
+    });
+    const sum = new Float64Array(tensors.shape('teacher')[1] * classes);
+    for (let t = 0; t < templates; t++) {
+      const ids = [sentences.slice(t * classes, (t + 1) * classes)];
+      const frozen = core.classifierCreate(clip, { method: 'zeroshot' }, { ids });
+      core.classifierTextFeatures(frozen).forEach((value, i) => (sum[i] += value));
+      core.classifierFree(frozen);
+    }
+    const teacher = Float32Array.from(sum);
+    core.classifierSetTeacher(classifier, teacher);
+    const embed = teacher.length / classes;
+    for (let c = 0; c < classes; c++) {
+      const feature = teacher.subarray(c * embed, (c + 1) * embed);
+      const length = Math.hypot(...feature);
+      feature.forEach((value, i) => (feature[i] = value / length));
+    }
+    this.compareStored('teacher', teacher, this.tolerance('teacher'));
+  }
+
+  /** What nothing depends on in this model is what the case says. */
+  #checkIdle(classifier) {
+    const idle = this.core.classifierParameters(classifier).flatMap(({ name, idle }) => (idle ? [name] : []));
+    const right = this.json.without_gradient ?? [];
+    if (idle.sort().join() !== [...right].sort().join()) this.outcome.fault(`idle: got ${idle}, ${right} are right`);
   }
 
   #checkOutputs(classifier) {
@@ -185,7 +228,8 @@ class GoldenCase {
       this.compareStored('text_features', core.classifierTextFeatures(classifier), this.tolerance('text_features'));
     }
     this.compareStored('logits', logits, this.tolerance('logits'));
-    compareNumber(outcome, 'loss of the logits', lossOf(logits, labels), json.loss, this.tolerance('loss'));
+    const right = json.loss_parts?.cross_entropy ?? json.loss;
+    compareNumber(outcome, 'cross-entropy of the logits', lossOf(logits, labels), right, this.tolerance('loss'));
   }
 
   /** The folded prompts by themselves, as an IVLP or VPT, must give this method's logits. */
@@ -231,24 +275,38 @@ class GoldenCase {
   }
 
   #checkTraining(classifier) {
-    const { core, json, tensors, outcome } = this;
+    const { core, json, outcome } = this;
+    const { average_mean: mean, average_std: deviation } = json.hyper_parameters;
+    const { epoch_weights: shares } = json.training;
     const { learning_rate_per_epoch: rates, momentum, weight_decay: decay, losses } = json.training;
     if (losses.length !== rates.length * json.batches.length) throw new Error('the case has another number of losses');
     let step = 0;
-    for (const rate of rates) {
+    for (const [epoch, rate] of rates.entries()) {
       for (let index = 0; index < json.batches.length; index++, step++) {
         const { pixels, labels } = this.batch(index);
         const { loss } = core.classifierGradients(classifier, pixels, labels);
         core.classifierSgd(classifier, rate, momentum, decay);
         compareNumber(outcome, `losses[${step}]`, loss, losses[step], this.tolerance('losses'));
       }
+      if (!shares) continue;
+      const share = core.averageWeight(rates.length, mean, deviation, epoch);
+      compareNumber(outcome, 'share of an epoch', share, shares[epoch], 1e-6);
+      core.classifierAverage(classifier, share);
     }
-    for (const { name, value, count } of core.classifierParameters(classifier)) {
-      const final = core.floats(value, count).slice();
+    this.#checkEnds(classifier, 'final', 'value');
+    if (shares) this.#checkEnds(classifier, 'average', 'average');
+  }
+
+  #checkEnds(classifier, kind, what) {
+    const { core, tensors, outcome } = this;
+    for (const { name, count, idle, [what]: at } of core.classifierParameters(classifier)) {
+      const final = core.floats(at, count).slice();
       const start = tensors.values(`init.${name}`);
-      this.compareStored(`final.${name}`, final, this.tolerance('final'));
-      const label = `final_change.${name}`;
-      this.compareStored(`final.${name}`, final, this.tolerance('final_change'), { label, start });
+      this.compareStored(`${kind}.${name}`, final, this.tolerance(kind));
+      const label = `${kind}_change.${name}`;
+      this.compareStored(`${kind}.${name}`, final, this.tolerance('final_change'), { label, start });
+      const moved = final.some((value, i) => !Object.is(value, start[i]));
+      if (idle && moved) outcome.fault(`${kind}.${name}: nothing trains it, but it moved`);
     }
   }
 }

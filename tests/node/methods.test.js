@@ -67,6 +67,11 @@ const RUNS = [
   [{ method: 'mudpt', injection: 'transformer' }, both(3, 4)],
   [{ method: 'umudpt' }, both(3, 4)],
   [{ method: 'umudpt', depth: 1, promptLength: 1 }, both(1, 1)],
+  [{ method: 'maple' }, both(3, 2)],
+  [{ method: 'maple', depth: 2, promptLength: 4 }, both(2, 4)],
+  [{ method: 'kgcoop' }, { ...FEATURES, text_prompts: [1, 4, 64] }],
+  [{ method: 'promptsrc' }, both(3, 4)],
+  [{ method: 'mudpt', textWeight: 25, imageWeight: 10, klWeight: 1, averageDeviation: 1 }, both(3, 4)],
 ];
 
 describe('methods', () => {
@@ -80,7 +85,10 @@ describe('methods', () => {
 
   test('all of them with their papers’ defaults, and how much they train', () => {
     const methods = Object.fromEntries(clip.methods().map((each) => [each.method, each]));
-    assert.deepEqual(Object.keys(methods), ['coop', 'cocoop', 'vpt', 'ivlp', 'mudpt', 'umudpt']);
+    assert.deepEqual(Object.keys(methods), [
+      ...['coop', 'cocoop', 'vpt', 'ivlp', 'mudpt', 'umudpt'],
+      ...['maple', 'kgcoop', 'promptsrc'],
+    ]);
     const shared = { shots: 16, augment: true, smallestCrop: 0.08, seed: 1 };
     const phrase = 'a photo of a';
     assert.deepEqual(methods.coop.settings, {
@@ -91,9 +99,19 @@ describe('methods', () => {
     assert.deepEqual(methods.cocoop.settings, { ...short, batchSize: 1, learningRate: 0.002 });
     const deep = { ...short, depth: 3, batchSize: 4, learningRate: 0.0025 };
     assert.deepEqual(methods.vpt.settings, { ...deep, promptLength: 8, epochs: 5 });
-    assert.deepEqual(methods.ivlp.settings, { ...deep, promptLength: 2, epochs: 5 });
-    assert.deepEqual(methods.mudpt.settings, { ...deep, injection: 'linear', layer0Fusion: true });
+    const unheld = { textWeight: 0, imageWeight: 0, klWeight: 0, averageMean: 0, averageDeviation: 0 };
+    assert.deepEqual(methods.ivlp.settings, { ...deep, promptLength: 2, epochs: 5, ...unheld });
+    assert.deepEqual(methods.mudpt.settings, { ...deep, injection: 'linear', layer0Fusion: true, ...unheld });
     assert.deepEqual(methods.umudpt.settings, deep);
+    assert.deepEqual(methods.maple.settings, { ...deep, promptLength: 2, epochs: 5, learningRate: 3.5e-3 });
+    const long = { epochs: 100, batchSize: 128, learningRate: 2e-3 };
+    assert.deepEqual(methods.kgcoop.settings, { ...shared, promptLength: 4, phrase, ...long, textWeight: 8 });
+    const weights = { textWeight: 25, imageWeight: 10, klWeight: 1 };
+    const average = { averageMean: 15, averageDeviation: 1 };
+    assert.deepEqual(methods.promptsrc.settings, { ...deep, epochs: 20, ...weights, ...average });
+    // Of another length the average keeps its place.
+    const { averageMean, averageDeviation } = methods.promptsrc.presets.quick;
+    assert.deepEqual([averageMean, averageDeviation], [3, 0.2]);
     const { paper, ...presets } = methods.mudpt.presets;
     assert.deepEqual(paper, methods.mudpt.settings);
     assert.deepEqual(
@@ -113,6 +131,9 @@ describe('methods', () => {
     assert.equal(methods.mudpt.trainedValues, 3 * 4 * (64 + 128) + 2 * linear(128, 64) + linear(64, 128));
     const block = 4 * 2 * 64 + linear(3 * 64, 64) + linear(64, 64) + linear(256, 64) + linear(64, 256);
     assert.equal(methods.umudpt.trainedValues, 3 * 4 * 64 + block + linear(128, 64));
+    assert.equal(methods.maple.trainedValues, 3 * 2 * 64 + 3 * linear(128, 64));
+    assert.equal(methods.kgcoop.trainedValues, 4 * 64);
+    assert.equal(methods.promptsrc.trainedValues, 3 * 4 * (64 + 128));
   });
 
   for (const [options, shapes] of RUNS) {
@@ -156,7 +177,7 @@ describe('methods', () => {
 
   test('VPT leaves the text features as they are, all others change them', async () => {
     const plain = read(await zeroShot.export()).values('text_features');
-    for (const method of ['coop', 'vpt', 'ivlp', 'mudpt', 'umudpt']) {
+    for (const method of ['coop', 'vpt', 'ivlp', 'mudpt', 'umudpt', 'maple', 'kgcoop', 'promptsrc']) {
       const bytes = await (await clip.tune({ ...SHORT, method }).finished).export();
       const tuned = read(bytes).values('text_features');
       if (method === 'vpt') assert.deepEqual(tuned, plain);
@@ -165,8 +186,10 @@ describe('methods', () => {
   });
 
   for (const options of [
-    ...['coop', 'cocoop', 'vpt', 'ivlp', 'mudpt', 'umudpt'].map((method) => ({ method })),
+    ...['coop', 'cocoop', 'vpt', 'ivlp', 'mudpt', 'umudpt', 'maple'].map((method) => ({ method })),
     { method: 'mudpt', injection: 'transformer' },
+    { method: 'kgcoop', textWeight: 0.1 },
+    { method: 'promptsrc', textWeight: 1, imageWeight: 1 },
   ]) {
     test(`it learns: ${JSON.stringify(options)}`, async () => {
       const examples = EXAMPLES.slice(0, 3);
@@ -187,6 +210,14 @@ describe('methods', () => {
     await differ('mudpt', { injection: 'transformer' }, { depth: 1 });
     const visual = async (options) => read(await tuned({ promptLength: 2, ...options })).values('visual_prompts');
     assert.notDeepEqual(await visual({ layer0Fusion: false }), await visual({}));
+    const held = [{}, { textWeight: 5 }, { imageWeight: 5 }, { klWeight: 5 }, { averageDeviation: 1 }];
+    for (const method of ['ivlp', 'mudpt']) {
+      const all = [];
+      for (const change of held) all.push(String(await visual({ method, epochs: 2, ...change })));
+      assert.equal(new Set(all).size, held.length, method);
+    }
+    await differ('kgcoop', { textWeight: 0 }, { textWeight: 1 });
+    await differ('promptsrc', { klWeight: 0 }, { epochs: 2 }, { epochs: 2, averageMean: 2 });
   });
 
   test('a phrase says how many prompts there are, unless that is said as well', async () => {
@@ -198,7 +229,9 @@ describe('methods', () => {
   });
 
   for (const [options, message] of [
-    [{ method: 'coop', depth: 3 }, /^depth is no option of coop; methods that have it: vpt, ivlp, mudpt, umudpt$/],
+    [{ method: 'coop', depth: 3 }, /^depth is no option of coop; methods that have it: vpt, ivlp, mudpt, umudpt, /],
+    [{ method: 'coop', klWeight: 1 }, /^klWeight is no option of coop; methods that have it: ivlp, mudpt, promptsrc$/],
+    [{ method: 'promptsrc', klWeight: -1 }, /^klWeight is -1, expected a number from 0 to 1000000$/],
     [{ method: 'vpt', classSpecific: true }, /^classSpecific is no option of vpt; methods that have it: coop$/],
     [{ method: 'ivlp', layer0Fusion: false }, /^layer0Fusion is no option of ivlp; methods that have it: mudpt$/],
     [{ method: 'coop', classPosition: 'left' }, /^classPosition is "left", expected end or middle or front$/],
@@ -363,7 +396,7 @@ describe('the command line', () => {
     assert.match(model.fingerprint, /^[0-9a-f]{16}$/);
     assert.deepEqual(
       methods.map(({ method }) => method),
-      ['coop', 'cocoop', 'vpt', 'ivlp', 'mudpt', 'umudpt'],
+      ['coop', 'cocoop', 'vpt', 'ivlp', 'mudpt', 'umudpt', 'maple', 'kgcoop', 'promptsrc'],
     );
     for (const { method, title, trains, settings, trainedValues } of methods) {
       assert.match(shown.stdout, new RegExp(`^${method} +${title}: ${trains.slice(0, 20)}`, 'm'));
@@ -386,6 +419,9 @@ describe('the command line', () => {
       ['mudpt', '--injection', 'transformer'],
       ['mudpt', '--no-layer0-fusion'],
       ['umudpt'],
+      ['maple', '--depth', '2'],
+      ['kgcoop', '--text-weight', '2'],
+      ['promptsrc', '--image-weight', '3', '--kl-weight', '0', '--average-mean', '1', '--average-deviation', '2'],
     ]) {
       const out = ['--method', method, '--out', `${method}.safetensors`];
       const { settings, tuned, output } = json(await run(...train, ...out, ...flags));
@@ -398,6 +434,9 @@ describe('the command line', () => {
         vpt: { depth: 1, promptLength: 2 },
         mudpt: flags.includes('--injection') ? { injection: 'transformer' } : { layer0Fusion: false },
         umudpt: { promptLength: 4 },
+        maple: { depth: 2, promptLength: 2 },
+        kgcoop: { textWeight: 2 },
+        promptsrc: { textWeight: 25, imageWeight: 3, klWeight: 0, averageMean: 1, averageDeviation: 2 },
       }[method];
       for (const [key, value] of Object.entries(wanted)) assert.equal(settings[key], value, `${method} ${key}`);
     }
@@ -447,7 +486,10 @@ describe('the command line', () => {
   });
 
   for (const [words, message] of [
-    ['--method coop --depth 2', /--depth is no option of coop; methods that have it: vpt, ivlp, mudpt, umudpt$/m],
+    [
+      '--method coop --depth 2',
+      /--depth is no option of coop; methods that have it: vpt, ivlp, mudpt, umudpt, maple, promptsrc$/m,
+    ],
     ['--class-specific', /--class-specific is no option of mudpt; methods that have it: coop$/m],
     ['--method vpt --no-layer0-fusion', /--no-layer0-fusion is no option of vpt; methods that have it: mudpt$/m],
     ['--method coop --class-position top', /--class-position: "top" is not possible; choose end, middle, front/],

@@ -19,7 +19,7 @@ const inTree = (file) => path.join(ROOT, file);
  * Bytes, minified and gzipped, of what README's lines make a page download, without a model: what the page's script
  * imports, the worker, one WebAssembly module.
  */
-const BUDGET = 160_000;
+const BUDGET = 164_000;
 /** The same of each part that a page downloads only where it is used. */
 const BUDGETS = {
   "threads' script, where a page is isolated": 7 * 1024,

@@ -55,6 +55,9 @@ for (const [method, settings] of [
   ['coop', { promptLength: 4, augment: false }],
   ['coop', { promptLength: 4, classSpecific: true, classPosition: 'middle' }],
   ['cocoop', { augment: false }],
+  ['maple', { depth: 2 }],
+  ['promptsrc', { promptLength: 2 }],
+  ['promptsrc', { promptLength: 2, augment: false }],
 ]) {
   test(`${method} ${JSON.stringify(settings)}: interrupted at any step, the same bits`, async () => {
     const options = { ...RUN, method, ...settings };

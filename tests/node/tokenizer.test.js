@@ -172,6 +172,7 @@ describe('what is asked for', () => {
     assert.equal(method, 'mudpt');
     assert.deepEqual(settings, {
       ...{ promptLength: 4, depth: 5, phrase: 'a photo of a', injection: 'linear', layer0Fusion: true },
+      ...{ textWeight: 0, imageWeight: 0, klWeight: 0, averageMean: 0, averageDeviation: 0 },
       ...{ shots: 16, epochs: 10, batchSize: 4, learningRate: 2.5e-3, augment: true, smallestCrop: 0.08, seed: 1 },
     });
     assert.deepEqual(resolveSettings({ seed: undefined }, model).settings, settings);

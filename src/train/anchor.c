@@ -1,0 +1,77 @@
+/* Terms of the loss that hold tuned features near the frozen model's, and their gradients: KgCoOp's of the classes,
+ * PromptSRC's three (mudpt_classifier_gradients says what they are). */
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "kernels/loss.h"
+#include "kernels/softmax.h"
+#include "classifier.h"
+
+int anchor_needs_classes(const mudpt_classifier *c) {
+    return c->state.sizes.text_weight > 0 || c->state.sizes.kl_weight > 0;
+}
+
+int anchor_needs_pictures(const mudpt_classifier *c) {
+    return c->state.sizes.image_weight > 0 || c->state.sizes.kl_weight > 0;
+}
+
+int mudpt_classifier_set_teacher(mudpt_classifier *c, const float *features) {
+    if (!c->teacher)
+        return fail(MUDPT_STATE, "%s has no term of the loss that needs the frozen model's class features",
+                    c->state.method->name);
+    int e = c->clip->config.embed;
+    size_t count = (size_t)c->classes * (size_t)e;
+    if (!classifier_all_finite(features, count))
+        return fail(MUDPT_ARGUMENT, "the frozen model's class features hold NaN or infinity");
+    unit_forward(c->teacher, NULL, features, c->classes, e);
+    c->teacher_given = classifier_all_finite(c->teacher, count);
+    return c->teacher_given ? MUDPT_OK : fail(MUDPT_ARGUMENT, "one of the class features has no direction");
+}
+
+/* Adds weight * mean |a - b| of `all` values, of which these are `count`, to the gradient of a; returns the sum. */
+static double absolute(float *da, const float *a, const float *b, size_t count, double weight, double all) {
+    float slope = (float)(weight / all);
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        float apart = a[i] - b[i];
+        sum += fabs((double)apart);
+        if (apart != 0) da[i] += apart > 0 ? slope : -slope;
+    }
+    return sum;
+}
+
+double anchor_classes(mudpt_classifier *c) {
+    double weight = (double)c->state.sizes.text_weight, sum = 0;
+    size_t count = (size_t)c->classes * (size_t)c->clip->config.embed;
+    if (weight == 0) return 0;
+    if (c->state.method->anchor == ANCHOR_ABSOLUTE)
+        return weight * absolute(c->work.dunit_text, c->unit_text, c->teacher, count, weight, (double)count) /
+               (double)count;
+    float slope = (float)(weight / c->classes);
+    for (size_t i = 0; i < count; i++) {
+        sum += (double)c->unit_text[i] * (double)c->teacher[i];
+        c->work.dunit_text[i] -= slope * c->teacher[i];
+    }
+    return weight * (1 - sum / c->classes);
+}
+
+double anchor_picture(mudpt_classifier *c, const float *unit, const float *frozen, int batch, float *dunit) {
+    double weight = (double)c->state.sizes.image_weight, e = c->clip->config.embed;
+    if (weight == 0) return 0;
+    return weight * absolute(dunit, unit, frozen, (size_t)e, weight, e * batch) / e;
+}
+
+double anchor_scores(mudpt_classifier *c, const float *logits, const float *frozen, int batch) {
+    double weight = (double)c->state.sizes.kl_weight, sum = 0;
+    int n = c->classes;
+    float *p = c->work.scores, *frozen_p = p + n, *frozen_logits = frozen_p + n;
+    cosine_logits(frozen_logits, frozen, c->teacher, expf(*c->clip->logit_scale), n, c->clip->config.embed);
+    double total = (double)softmax_row(p, logits, n), frozen_total = (double)softmax_row(frozen_p, frozen_logits, n);
+    float slope = (float)(weight / ((double)n * batch));
+    for (int i = 0; i < n; i++) {
+        sum += (double)frozen_p[i] * ((double)frozen_logits[i] - frozen_total - ((double)logits[i] - total));
+        c->work.dscores[i] = slope * (p[i] - frozen_p[i]);
+    }
+    return weight * sum / n;
+}
