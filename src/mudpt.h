@@ -266,6 +266,7 @@ typedef struct {
      * classes, of pictures, their scores. */
     float text_weight, image_weight, kl_weight;
     int32_t averages; /* 1: an average of the parameters is kept (mudpt_classifier_average) */
+    int32_t layer;    /* tcp: the text layer, from 0, at whose entrance rows become each class's own; at least 1 */
 } mudpt_method;
 
 /* The classes' sentences as token ids: start (where the model has one), (placeholders for the text_length prompt rows,)
@@ -295,6 +296,7 @@ typedef struct {
     int32_t dims, shape[4];
     int32_t count;                      /* product of shape */
     float *value, *gradient, *velocity; /* [count] each; gradient and velocity are NULL before the first gradients */
+    float *square;                      /* NULL too where the method's optimizer is SGD */
     float *average;                     /* NULL too where none is kept */
     int32_t idle;                       /* 1: nothing depends on it in this model, and it stays as it is */
 } mudpt_parameter;
@@ -311,7 +313,7 @@ int mudpt_classifier_text_features(mudpt_classifier *classifier, float *out);
 /* features [N, e] */
 int mudpt_classifier_set_text_features(mudpt_classifier *classifier, const float *features);
 /* features [N, e]: the frozen model's of the classes, as they leave the tower or the mean of several sentences' (only
- * their direction counts). Needed where there is a text_weight or a kl_weight. */
+ * their direction counts). Needed where there is a text_weight or a kl_weight, and by tcp. */
 int mudpt_classifier_set_teacher(mudpt_classifier *classifier, const float *features);
 /* The same sentences before the text tower's projection: out [N, d_t]. MUDPT_STATE for an ensemble and for cocoop. */
 int mudpt_classifier_text_rows(mudpt_classifier *classifier, float *out);
@@ -338,14 +340,18 @@ int mudpt_classifier_attention(mudpt_classifier *classifier, const float *pixels
  * image] normalised, count >= 1; labels [count] in 0 ... N-1; logits [count, N] or NULL
  * The loss is the mean cross-entropy and, of features f, x of length one and probabilities p and the frozen model's f',
  * x', p',
- *   kgcoop:    + text_weight (1 - mean over classes of f . f')
- *   any other: + text_weight mean |f - f'| + image_weight mean |x - x'|, means over all values,
- *              + kl_weight / (count N) sum of p' (log p' - log p) */
+ *   kgcoop, tcp: + text_weight (1 - mean over classes of f . f')
+ *   any other:   + text_weight mean |f - f'| + image_weight mean |x - x'|, means over all values,
+ *                + kl_weight / (count N) sum of p' (log p' - log p) */
 int mudpt_classifier_gradients(mudpt_classifier *classifier, const float *pixels, const int32_t *labels, int count,
                                float *loss, float *logits);
 /* v = momentum v + (g + decay p), p = p - rate v, for every parameter that is not idle; all three finite. After the
  * first gradients. */
 int mudpt_classifier_sgd(mudpt_classifier *classifier, float rate, float momentum, float decay);
+/* Adam's step number `step`, from 1, for every parameter that is not idle, of a method that is trained so (tcp, with
+ * 1e-3 added to the root): g + decay p, betas 0.9 and 0.999, both moments corrected; velocity and square hold them.
+ * MUDPT_STATE for methods of SGD, and before the first gradients. */
+int mudpt_classifier_adam(mudpt_classifier *classifier, float rate, float decay, int step);
 /* average = average + weight p, for every parameter; it starts at 0. MUDPT_STATE before the first gradients. */
 int mudpt_classifier_average(mudpt_classifier *classifier, float weight);
 
@@ -384,7 +390,7 @@ typedef struct mudpt_trainer mudpt_trainer;
 typedef struct {
     int32_t epochs, batch;                 /* both >= 1 */
     float rate, warmup_rate;               /* base learning rate; that of epoch 0 (1e-5) */
-    float momentum, decay;                 /* 0.9, 5e-4 */
+    float momentum, decay;                 /* 0.9, 5e-4; momentum is SGD's alone */
     uint32_t seed;                         /* order of the pictures, boxes, mirror images */
     int32_t augment;                       /* 1: random resized crop and mirror image; 0: the test transform */
     float smallest_crop;                   /* of the area, 0.08 */
@@ -416,8 +422,8 @@ int mudpt_trainer_step(mudpt_trainer *trainer, mudpt_progress *out);
 int mudpt_trainer_advance(mudpt_trainer *trainer, mudpt_progress *out);
 
 /* A run can be interrupted between any two steps and continued by another trainer, with the same bits. Its state is
- * where it stands, every parameter's value, velocity and average (mudpt_parameter), and nothing else; classifier,
- * settings and pictures must be the same. To continue: create the trainer, set all these, call
+ * where it stands, every parameter's value, velocity, square and average (mudpt_parameter), and nothing else;
+ * classifier, settings and pictures must be the same. To continue: create the trainer, set all these, call
  * mudpt_classifier_changed, add the pictures in the same order, then mudpt_trainer_resume. */
 
 /* The next step: its epoch and its number within that epoch, both from 0; (epochs, 0) when the run is complete. */

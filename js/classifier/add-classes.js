@@ -8,6 +8,7 @@ import { checkClasses, requireDistinct } from '../methods/classes.js';
 import { METHODS } from '../methods/methods.js';
 import { promptSentences, templateSentences } from '../methods/sentences.js';
 import { idsTensor } from './saved.js';
+import { giveTeacher } from './teacher.js';
 
 /**
  * @param {import('./classifier.js').Model} model
@@ -33,7 +34,7 @@ export async function addClasses(model, file, names, signal) {
   requireDistinct(classes, count);
   const tensor = METHODS[details.method].perPicture
     ? idsTensor([...file.ids(count), ...fresh.ids[0]])
-    : await moreFeatures(model, file, details, fresh, prompts, signal);
+    : await moreFeatures(model, file, { ...details, classes }, count, fresh, prompts, signal);
   const tensors = file.contents().map((old) => (old.name === tensor.name ? tensor : old));
   return writeSafetensors(tensors, { ...file.metadata, classes: JSON.stringify(classes) });
 }
@@ -55,23 +56,44 @@ function sentencesOf({ tokenizer }, file, { method, templates, settings }, names
   return { ids: templateSentences(tokenizer, names, templates), nameLengths: undefined };
 }
 
-/** text_features with a row for each of the fresh sentences as well. */
-async function moreFeatures(model, file, details, fresh, prompts, signal) {
+/** text_features with a row for each of the fresh sentences as well, which are those of the classes from `count` on. */
+async function moreFeatures(model, file, details, count, fresh, prompts, signal) {
   const { core, config, needTokens } = model;
-  const count = details.classes.length;
   const total = count + fresh.ids[0].length;
   const old = file.find('text_features', 'F32', [count, config.embed]);
   if (!old) throw file.bad('has no tensor text_features');
   const data = new Float32Array(total * config.embed);
   data.set(floatsOf(file.bytes, old));
   await needTokens(fresh.ids.flat(2), signal);
-  const handle = textOnly(model, details, fresh, prompts);
+  const added = { ...details, classes: details.classes.slice(count) };
+  const handle = METHODS[details.method].classAware
+    ? await withOwnRows(model, file, added, fresh, signal)
+    : textOnly(model, details, fresh, prompts);
   try {
     data.set(await core.classifierTextFeatures(handle), count * config.embed);
   } finally {
     core.classifierFree(handle);
   }
   return { name: 'text_features', dtype: 'F32', shape: [total, config.embed], data };
+}
+
+/**
+ * The library's classifier of a method that makes rows of every class, with a file's parameters.
+ * @returns {Promise<number>} handle
+ */
+async function withOwnRows(model, file, { method, classes, settings }, sentences, signal) {
+  const { core, clip, config } = model;
+  if (!settings) throw file.bad('has no settings');
+  const sizes = { method, ...METHODS[method].sizes(settings, config) };
+  const handle = core.classifierCreate(clip, sizes, sentences);
+  try {
+    core.classifierSetParameters(handle, file.parameters(core, handle));
+    await giveTeacher(model, handle, { method, classes, settings, signal });
+    return handle;
+  } catch (error) {
+    core.classifierFree(handle);
+    throw error;
+  }
 }
 
 /**

@@ -4,7 +4,8 @@
  *
  * The file holds text features and the prompts after the injection (docs/file-formats.md). Where every picture has
  * text prompts of its own (CoCoOp) nothing can be folded: such a file has the method's parameters and the sentences'
- * ids, each filled up with -1; it needs the text tower.
+ * ids, each filled up with -1; it needs the text tower. Where every class has prompts of its own (TCP) the file has
+ * the parameters beside the text features, for classes that are added later.
  */
 import { MudptError, checkOptions, reasonOf } from '../base/errors.js';
 import { MOST_MEASURED } from '../base/limits.js';
@@ -246,7 +247,7 @@ export class Classifier {
       ? unfolded(this.#model, this.#handle, this.#details)
       : [
           ...(await folded(this.#model, this.#handle, this.#details)),
-          ...(raw ? rawTensors(this.#model.core, this.#handle) : []),
+          ...(raw || METHODS[method].classAware ? rawTensors(this.#model.core, this.#handle) : []),
         ];
     return writeSafetensors(tensors, describe(this.#model, CLASSIFIER, this.#details));
   }
@@ -309,12 +310,12 @@ export class Classifier {
  * @param {number} handle
  * @param {Details} details
  */
-async function folded({ core, config }, handle, { classes }) {
+async function folded({ core, config }, handle, { method, classes }) {
   const { text, textShape, visual, visualShape } = core.classifierFold(handle);
   const features = await core.classifierTextFeatures(handle);
   return [
     { name: 'text_features', shape: [classes.length, config.embed], data: features },
-    { name: 'text_prompts', shape: textShape, data: text },
+    { name: 'text_prompts', shape: textShape, data: METHODS[method].classAware ? text.subarray(0, 0) : text },
     { name: 'visual_prompts', shape: visualShape, data: visual },
   ].flatMap((tensor) => (tensor.data.length ? [{ dtype: 'F32', ...tensor }] : []));
 }

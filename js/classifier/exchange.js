@@ -16,6 +16,7 @@ import { FROM_ZERO, LAYER, isTrained } from '../methods/official-names.js';
 import { promptSentences } from '../methods/sentences.js';
 import { resolveSettings } from '../methods/settings.js';
 import { CHECKPOINT, CLASSIFIER, SavedFile } from './saved.js';
+import { giveTeacher } from './teacher.js';
 
 export const EXCHANGE_FORMATS = Object.keys(FORMATS);
 
@@ -127,7 +128,7 @@ function noFusion(raw) {
 // ------------------------------------------------------------------------------------------------ import
 
 /** Settings that say how a file is to be understood; the rest of a method's settings only matter in training. */
-const MEANING = ['phrase', 'classPosition', 'injection', 'layer0Fusion'];
+const MEANING = ['phrase', 'classPosition', 'injection', 'layer0Fusion', 'layer'];
 
 /**
  * The library's classifier from tensors under the authors' names.
@@ -145,6 +146,7 @@ export async function readOfficial(model, file, { method, classes, ...options })
   const { sizes, values } = await dictionary.read(asked.layer0Fusion === false);
   const settings = settingsOf(asked, sizes);
   if (method === 'coop') sizes.classPosition = METHODS.coop.sizes(asked, config).classPosition;
+  if (method === 'tcp') sizes.layer = asked.layer;
 
   const { ids, nameLengths } = promptSentences(tokenizer, names, method, settings);
   requireDistinct(names);
@@ -156,6 +158,7 @@ export async function readOfficial(model, file, { method, classes, ...options })
       return [name, dictionary.fitting(name, values[name], shape)];
     });
     core.classifierSetParameters(handle, Object.fromEntries(wanted));
+    await giveTeacher(model, handle, { method, classes: names, settings });
     return { handle, details: { method, classes: names, settings } };
   } catch (error) {
     core.classifierFree(handle);
@@ -262,7 +265,8 @@ class Dictionary {
     };
     const depth = (name) => (values[name] ? 1 + rows(name, 3)[0] : 1);
     const method = this.#method;
-    if (method === 'cocoop' || method === 'kgcoop') return { method, textLength: rows('context', 2)[0], textDepth: 1 };
+    if (['cocoop', 'kgcoop', 'tcp'].includes(method))
+      return { method, textLength: rows('context', 2)[0], textDepth: 1 };
     if (method === 'coop') {
       const classSpecific = values.context.shape.length === 3;
       return { method, textLength: rows('context', classSpecific ? 3 : 2).at(-2), textDepth: 1, classSpecific };

@@ -29,7 +29,7 @@ export function attentionOf({ visionHeads, poolHeads, image, patch, noClass }, s
  * @param {string} method
  */
 export function firstPrompts(core, handle, method) {
-  if (METHODS[method].perPicture) {
+  if (METHODS[method].perPicture || METHODS[method].classAware) {
     const context = core.classifierParameters(handle).find(({ name }) => name === 'context');
     return context ? core.floats(context.value, context.count) : new Float32Array();
   }

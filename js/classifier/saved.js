@@ -45,10 +45,10 @@ export function describe({ core, clip, fingerprint }, format, { method, classes,
 }
 
 /**
- * Values, velocities, or averages, of the library's classifier under its parameters' names.
+ * Values, moments, or averages, of the library's classifier under its parameters' names.
  * @param {import('../core/core.js').Core} core
  * @param {number} handle
- * @param {'value' | 'velocity' | 'average'} [what]
+ * @param {'value' | 'velocity' | 'square' | 'average'} [what]
  */
 export function rawTensors(core, handle, what = 'value') {
   return core.classifierParameters(handle).map(({ name, shape, count, ...at }) => {

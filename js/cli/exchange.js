@@ -9,7 +9,7 @@ import { loadDataset } from '../node/datasets.js';
 import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';
-import { classesOf, given, settingsOf, withClasses, withData, withModel, withOutput } from './options.js';
+import { classesOf, given, settingsOf, whole, withClasses, withData, withModel, withOutput } from './options.js';
 import { openTerminal, plural, size } from './terminal.js';
 
 export function exportCommand() {
@@ -45,6 +45,7 @@ export function importCommand() {
     .option('--phrase <words>', 'CTX_INIT, "" for a random start (default: that of the method)')
     .addOption(new Option('--class-position <where>', 'coop: place of the name').choices(['end', 'middle', 'front']))
     .addOption(new Option('--injection <kind>', 'mudpt: transformer for UUMuDPT').choices(['linear', 'transformer']))
+    .addOption(new Option('--layer <l>', "tcp: text layer of the classes' own rows").argParser(whole(1, 127)))
     .option('--no-layer0-fusion', 'mudpt: a file that was exported from a run without it')
     .option('--raw', 'save the parameters, too, as mudpt export needs them')
     .addOption(new Option('--out <file>', 'where to save').argParser(given).makeOptionMandatory());

@@ -178,6 +178,7 @@ const FLAGS = {
   classSpecific: '--class-specific',
   injection: '--injection',
   layer0Fusion: '--no-layer0-fusion',
+  layer: '--layer',
   textWeight: '--text-weight',
   imageWeight: '--image-weight',
   klWeight: '--kl-weight',
@@ -224,6 +225,7 @@ export function withSettings(command) {
     .option('--class-specific', 'coop: a context of its own for every class')
     .addOption(option('injection', '<kind>', 'network between the towers').choices(['linear', 'transformer']))
     .option('--no-layer0-fusion', 'mudpt: no injection in the first layer')
+    .addOption(option('layer', '<l>', "text layer of the class's own rows").argParser(whole(1, 127)))
     .addOption(option('textWeight', '<w>', 'holds class features near the frozen').argParser(decimal(0, 1e6, true)))
     .addOption(option('imageWeight', '<w>', "holds pictures' features there").argParser(decimal(0, 1e6, true)))
     .addOption(option('klWeight', '<w>', 'holds scores there').argParser(decimal(0, 1e6, true)))

@@ -89,10 +89,10 @@ export class Classifiers extends Clips {
   }
 
   /**
-   * Sets values, velocities, or averages, by name.
+   * Sets values, moments, or averages, by name.
    * @param {number} classifier
    * @param {Record<string, Float32Array>} values
-   * @param {'value' | 'velocity' | 'average'} [what] the latter two are there once a trainer was created
+   * @param {'value' | 'velocity' | 'square' | 'average'} [what] all but the first are there once a trainer was created
    */
   classifierSetParameters(classifier, values, what = 'value') {
     const parameters = new Map(this.classifierParameters(classifier).map((p) => [p.name, p]));
@@ -253,6 +253,11 @@ export class Classifiers extends Clips {
   /** One update: v = momentum v + (g + decay p), p = p - rate v. */
   classifierSgd(classifier, rate, momentum, decay) {
     this.memory.check(this.c._mudpt_classifier_sgd(classifier, rate, momentum, decay));
+  }
+
+  /** Adam's update, of methods that are trained so. @param {number} step from 1 */
+  classifierAdam(classifier, rate, decay, step) {
+    this.memory.check(this.c._mudpt_classifier_adam(classifier, rate, decay, step));
   }
 
   /** Adds the parameters to their average. */

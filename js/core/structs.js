@@ -125,6 +125,7 @@ export const METHOD = struct([
   ['imageWeight', 'f32'],
   ['klWeight', 'f32'],
   ['averages', 'i32'],
+  ['layer', 'i32'],
 ]);
 
 /** mudpt_sentences */
@@ -146,6 +147,7 @@ export const PARAMETER = struct([
   ['value', 'u32'],
   ['gradient', 'u32'],
   ['velocity', 'u32'],
+  ['square', 'u32'],
   ['average', 'u32'],
   ['idle', 'i32'],
 ]);
@@ -293,14 +295,15 @@ export const HEAD_CONFIG = struct([
  * @property {number} [imageWeight]
  * @property {number} [klWeight]
  * @property {number | boolean} [averages]
+ * @property {number} [layer]
  *
  * @typedef {object} Sentences
  * @property {ArrayLike<number>[][]} ids [templates][classes]: the ids of a sentence, both specials included
  * @property {ArrayLike<number>} [nameLengths] [classes]
  *
  * @typedef {{ name: string, shape: number[], count: number, value: number, gradient: number, velocity: number,
- *   average: number, idle: number }} Parameter value, gradient, velocity and average are addresses; 0 where there are
- *   none (yet); idle: 1 where nothing depends on it
+ *   square: number, average: number, idle: number }} Parameter all from value to average are addresses; 0 where there
+ *   are none (yet); idle: 1 where nothing depends on it
  *
  * @typedef {{ weights: number, activations: number, pixels: number, prompts: number, optimizer: number,
  *   group: number }} Plan bytes

@@ -9,6 +9,7 @@
  * @property {boolean} [classSpecific]
  * @property {'linear' | 'transformer'} [injection]
  * @property {boolean} [layer0Fusion]
+ * @property {number} [layer] the text layer, from 0, at which rows become each class's own
  * @property {number} [textWeight] of the loss's terms that hold the tuned features near the frozen model's
  * @property {number} [imageWeight]
  * @property {number} [klWeight]
@@ -32,6 +33,7 @@
  * @property {(shots: number) => number} [epochsFor] default epochs, where they depend on the shots
  * @property {boolean} textPrompts whether words of its sentences are learned
  * @property {boolean} [perPicture] whether every picture has text prompts of its own
+ * @property {boolean} [classAware] whether it makes rows of the frozen model's class features
  * @property {(settings: Settings, model: ClipConfig) => Partial<import('../core/core.js').Method>} sizes as the library
  *   takes them; `method` where the library has another name
  * @property {readonly string[]} [teacher] what the frozen model says of a class, where the loss compares with that;

@@ -10,12 +10,13 @@ import { kgcoop } from './kgcoop.js';
 import { maple } from './maple.js';
 import { mudpt } from './mudpt.js';
 import { promptsrc } from './promptsrc.js';
+import { tcp } from './tcp.js';
 import { umudpt } from './umudpt.js';
 import { vpt } from './vpt.js';
 import { zeroshot } from './zeroshot.js';
 
 /** @type {Record<string, import('./method.js').MethodRow>} */
-export const METHODS = { zeroshot, coop, cocoop, vpt, ivlp, mudpt, umudpt, maple, kgcoop, promptsrc };
+export const METHODS = { zeroshot, coop, cocoop, vpt, ivlp, mudpt, umudpt, maple, kgcoop, promptsrc, tcp };
 
 /** Names of the methods that train something. */
 export const TRAINABLE = Object.keys(METHODS).filter((name) => METHODS[name].defaults);

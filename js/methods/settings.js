@@ -40,6 +40,7 @@ const CHECKS = {
   classSpecific: yesNo,
   injection: oneOf(INJECTIONS),
   layer0Fusion: yesNo,
+  layer: whole(1, 127),
   textWeight: from0To(1e6),
   imageWeight: from0To(1e6),
   klWeight: from0To(1e6),
@@ -106,6 +107,8 @@ export function resolveSettings({ method = 'mudpt', preset = 'paper', ...options
   const { depth } = settings;
   if (depth === Infinity || (depth && options.depth === undefined)) settings.depth = Math.min(depth, allLayers(model));
   if (epochsFor && preset === 'paper' && options.epochs === undefined) settings.epochs = epochsFor(settings.shots);
+  if (settings.layer && options.layer === undefined)
+    settings.layer = Math.max(1, Math.floor((2 * model.textLayers) / 3));
   // PromptSRC's average lies at three quarters of a run.
   const { epochs, averageDeviation } = settings;
   if (averageDeviation && options.averageDeviation === undefined) settings.averageDeviation = epochs / 20;

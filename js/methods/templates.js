@@ -1,22 +1,16 @@
 /**
- * 60 of the 80 sentences that CLIP's authors found for ImageNet (their notebook "Prompt Engineering for
- * ImageNet"), which PromptSRC's frozen model says of a class; the name stands behind where there is no {}.
+ * 60 of the 80 sentences that CLIP's authors found for ImageNet (their notebook "Prompt Engineering for ImageNet"),
+ * which PromptSRC's frozen model says of a class: * stands for "a" and for "the", and the name behind where there is
+ * no {}.
  */
-const SENTENCES = `
-  a photo of a, a bad photo of a, a photo of many, a sculpture of a, a photo of the hard to see,
-  a low resolution photo of the, a rendering of a, graffiti of a, a bad photo of the,
-  a cropped photo of the, a tattoo of a, the embroidered, a photo of a hard to see,
-  a bright photo of a, a photo of a clean, a photo of a dirty, a dark photo of the, a drawing of a,
-  a photo of my, the plastic, a photo of the cool, a close-up photo of a,
-  a black and white photo of the, a painting of the, a painting of a, a pixelated photo of the,
-  a sculpture of the, a bright photo of the, a cropped photo of a, a plastic, a photo of the dirty,
-  a jpeg corrupted photo of a, a blurry photo of the, a photo of the, a good photo of the,
-  a rendering of the, a {} in a video game, a photo of one, a doodle of a, a close-up photo of the,
-  the origami, the {} in a video game, a sketch of a, a doodle of the, a origami,
-  a low resolution photo of a, the toy, a rendition of the, a photo of the clean, a photo of a large,
-  a rendition of a, a photo of a nice, a photo of a weird, a blurry photo of a, a cartoon, art of a,
-  a sketch of the, a embroidered, a pixelated photo of a, itap of the`;
+const SENTENCES = `a photo of *, a bad photo of *, a bright photo of *, a cropped photo of *, a blurry photo of *,
+  a pixelated photo of *, a close-up photo of *, a low resolution photo of *, a photo of * clean, a photo of * dirty,
+  a photo of * hard to see, a sculpture of *, a rendering of *, a rendition of *, a painting of *, a doodle of *,
+  a sketch of *, * embroidered, * plastic, * origami, * {} in a video game, a photo of many, a photo of my,
+  a photo of one, a photo of the cool, a photo of a large, a photo of a nice, a photo of a weird, a good photo of the,
+  a dark photo of the, a black and white photo of the, a jpeg corrupted photo of a, graffiti of a, a tattoo of a,
+  a drawing of a, a cartoon, the toy, art of a, itap of the`;
 
-export const CLIP_TEMPLATES = SENTENCES.trim()
-  .split(/,\s+/)
-  .map((words) => `${words.includes('{}') ? words : `${words} {}`}.`);
+export const CLIP_TEMPLATES = SENTENCES.split(/,\s+/)
+  .flatMap((words) => (words.includes('*') ? ['a', 'the'].map((article) => words.replace('*', article)) : words))
+  .map((words) => (words.includes('{}') ? `${words}.` : `${words} {}.`));

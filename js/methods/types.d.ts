@@ -1,7 +1,8 @@
 /** Methods, their settings, presets. */
 
 /** A method that trains something. `mudpt methods` and {@link Clip.methods} say what each is. */
-export type TunableMethod = 'coop' | 'cocoop' | 'vpt' | 'ivlp' | 'mudpt' | 'umudpt' | 'maple' | 'kgcoop' | 'promptsrc';
+export type TunableMethod =
+  'coop' | 'cocoop' | 'vpt' | 'ivlp' | 'mudpt' | 'umudpt' | 'maple' | 'kgcoop' | 'promptsrc' | 'tcp';
 
 /**
  * Settings of a training run. Defaults are those of each method's paper, see {@link Clip.methods}; the ones named here
@@ -26,8 +27,13 @@ export interface TuneSettings {
   /** MuDPT, linear: whether the first layer's text prompts are injected into its image prompts. Default `true`. */
   layer0Fusion?: boolean;
   /**
-   * KgCoOp, PromptSRC, MuDPT, IVLP: weight of the loss's term that holds the classes' features near the frozen model's,
-   * from 0. Default 8, 25, 0, 0.
+   * TCP: the text layer, counted from 0, at whose entrance the prompts become each class's own; at least 1. Default: at
+   * two thirds of the text tower, 8 of 12.
+   */
+  layer?: number;
+  /**
+   * KgCoOp, TCP, PromptSRC, MuDPT, IVLP: weight of the loss's term that holds the classes' features near the frozen
+   * model's, from 0. Default 8, 8, 25, 0, 0.
    */
   textWeight?: number;
   /** PromptSRC, MuDPT, IVLP: the same of the pictures' features. Default 10, 0, 0. */
@@ -71,7 +77,7 @@ export type Preset = 'paper' | 'quick' | 'balanced' | 'thorough';
 type SharedSettings = Omit<
   TuneSettings,
   | ('depth' | 'classPosition' | 'classSpecific' | 'injection' | 'layer0Fusion')
-  | ('textWeight' | 'imageWeight' | 'klWeight' | 'averageMean' | 'averageDeviation')
+  | ('layer' | 'textWeight' | 'imageWeight' | 'klWeight' | 'averageMean' | 'averageDeviation')
 >;
 /** Every setting of a run, as it was used. */
 export type UsedSettings = Required<SharedSettings> & Omit<TuneSettings, keyof SharedSettings>;

@@ -3,9 +3,9 @@
  * same bits as one that was never interrupted, since everything random follows from the seed and the place in the run;
  * but for arithmetic that rounds in another way, which is told.
  *
- * The file has the classifier's parameters under their own names, their velocities under velocity.NAME, averages
- * under average.NAME, the loss of every step so far under losses, and in its metadata where the run stands, how it was
- * computed, and digits that stand for its pictures.
+ * The file has the classifier's parameters under their own names, their velocities under velocity.NAME, second moments
+ * of Adam's under square.NAME, averages under average.NAME, the loss of every step so far under losses, and in its
+ * metadata where the run stands, how it was computed, and digits that stand for its pictures.
  */
 import { MudptError, bytesOf } from '../base/errors.js';
 import { Classifier } from '../classifier/classifier.js';
@@ -32,8 +32,8 @@ function arithmeticOf({ core, config }) {
   };
 }
 
-/** What there is of every parameter besides its value; an average only where the method has one. */
-const STATES = /** @type {const} */ (['velocity', 'average']);
+/** What there is of every parameter besides its value: moments, and an average where the method has one. */
+const STATES = /** @type {const} */ (['velocity', 'square', 'average']);
 
 /**
  * @param {import('../classifier/classifier.js').Model} model
@@ -130,7 +130,7 @@ export class Checkpoint {
   }
 
   /**
-   * Gives a new run's classifier, which has a trainer, the values, velocities and averages.
+   * Gives a new run's classifier, which has a trainer, the values, moments and averages.
    * @param {import('../core/core.js').Core} core
    * @param {number} handle
    */

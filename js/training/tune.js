@@ -5,6 +5,7 @@
 import { MudptError } from '../base/errors.js';
 import { nextTurn } from '../base/platform.js';
 import { Classifier } from '../classifier/classifier.js';
+import { giveTeacher } from '../classifier/teacher.js';
 import { checkClasses, requireDistinct } from '../methods/classes.js';
 import { promptSentences } from '../methods/sentences.js';
 import { resolveSettings, trainedSizes } from '../methods/settings.js';
@@ -13,7 +14,6 @@ import { Checkpoint, writeCheckpoint } from './checkpoint.js';
 import { Choice } from './choice.js';
 import { checkPlan, requireMemory } from './memory-plan.js';
 import { Steps } from './steps.js';
-import { giveTeacher } from './teacher.js';
 
 /** Learning rate of the first epoch. */
 const WARMUP_RATE = 1e-5;

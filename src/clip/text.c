@@ -77,7 +77,8 @@ void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *
                  .rows = text_row_count(s),
                  .prompts = prompts,
                  .scratch = scratch};
-    w->depth = depth < w->layers ? depth : w->layers;
+    w->second = s->second > 1 ? s->second : 1;
+    w->depth = depth < w->layers - w->second + 1 ? depth : w->layers - w->second + 1;
     /* A device computes whole towers. */
     w->constant = mode != TOWER_FORWARD && t->prefix && s->rows[0] >= 0 && !device_rows();
     if (w->constant) w->constants = arena_floats(a, (size_t)w->layers * 2 * d);

@@ -16,6 +16,7 @@ typedef struct {
     const int *rows;    /* [count, stride] a token id >= 0, or -1 - p for prompt row p */
     int both_ways;      /* 1: rows see each other, so that sentences share nothing */
     const int *ends;    /* [count] the row that is read; NULL: each sentence's last */
+    int second;         /* the first layer whose prompts replace others; 0: 1, else all between keep what they get */
 } text_sentences;
 
 typedef struct {
@@ -32,7 +33,7 @@ typedef struct {
 /* Rows that a tower over these sentences has. */
 int text_row_count(const text_sentences *sentences);
 /* Takes memory (a counts on the first pass). prompts: rows of the first layer's prompts; depth: layers that get prompts
- * (at most 1: only the first). With depth > 1 every layer has the same prompt rows. */
+ * (at most 1: only the first), then from sentences->second on. With depth > 1 every layer has the same prompt rows. */
 void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *sentences, int prompts, int depth,
                tower_mode mode, tower_scratch *scratch);
 

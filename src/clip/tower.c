@@ -11,7 +11,7 @@
 #ifdef __EMSCRIPTEN__
 /* js/webgpu/layout.js counts on these. */
 _Static_assert(sizeof(gemm_weight) == 7 * 4 && sizeof(gemm_job) == 11 * 4 && sizeof(clip_block) == 43 * 4 &&
-                   sizeof(tower_layout) == 18 * 4 && sizeof(tower) == 74 * 4,
+                   sizeof(tower_layout) == 18 * 4 && sizeof(tower) == 75 * 4,
                "the structs that the host reads have changed");
 #endif
 
@@ -52,7 +52,8 @@ void tower_take_saved(tower *t, arena *a, tower_mode mode) {
 
 const tower_layout *tower_layout_of(const tower *t, int l) {
     if (l == t->layers - 1) return &t->layouts[LAYOUT_LAST];
-    return &t->layouts[l + 1 < t->depth ? LAYOUT_DROP : LAYOUT_ALL];
+    int replaces = l + 1 >= t->second && l + 1 < t->second + t->depth - 1;
+    return &t->layouts[replaces ? LAYOUT_DROP : LAYOUT_ALL];
 }
 
 static void gather(float *out, const float *in, const int *rows, int count, int width) {
@@ -239,14 +240,14 @@ static void blocks_forward(const tower *t, const float *deep) {
         for (int i = 0; layout->out_rows && i < layout->outs; i++)
             memcpy(s->x + (size_t)layout->out_rows[i] * d, s->y + (size_t)i * d, d * sizeof(float));
         for (int i = 0; replaces_prompts(t, l) && i < t->prompt_row_count; i++)
-            memcpy(s->x + (size_t)t->prompt_rows[i] * d, deep + ((size_t)l * n + (size_t)t->prompt_of[i]) * d,
-                   d * sizeof(float));
+            memcpy(s->x + (size_t)t->prompt_rows[i] * d,
+                   deep + ((size_t)(l + 1 - t->second) * n + (size_t)t->prompt_of[i]) * d, d * sizeof(float));
     }
 }
 
-/* A device keeps no constants and turns nothing. */
+/* A device keeps no constants, turns nothing, and replaces prompts of every layer from the second on. */
 static int on_device(const tower *t) {
-    return !t->constant && !t->rope;
+    return !t->constant && !t->rope && t->second == 1;
 }
 
 void tower_forward(const tower *t, const float *deep) {
@@ -281,7 +282,7 @@ void tower_backward(const tower *t, float *ddeep) {
         if (!before->out_rows) memcpy(s->y, s->x, (size_t)t->rows * d * sizeof(float));
         else gather(s->y, s->x, before->out_rows, before->outs, (int)d);
         for (int i = 0; replaces_prompts(t, l - 1) && i < t->prompt_row_count; i++)
-            add_row(ddeep + ((size_t)(l - 1) * n + (size_t)t->prompt_of[i]) * d, s->x + (size_t)t->prompt_rows[i] * d,
-                    (int)d);
+            add_row(ddeep + ((size_t)(l - t->second) * n + (size_t)t->prompt_of[i]) * d,
+                    s->x + (size_t)t->prompt_rows[i] * d, (int)d);
     }
 }

@@ -53,7 +53,7 @@ typedef struct tower {
     const clip_block *blocks;
     int layers, width, mlp;
     int rows;             /* that enter every block */
-    int depth;            /* layers that get prompts, at most `layers`; 0: none */
+    int depth;            /* layers that get prompts: the first, then from `second` on; 0: none */
     int prompts;          /* n, rows of one layer's prompts */
     int prompt_row_count; /* rows that hold a prompt */
     int *prompt_rows;     /* [prompt_row_count] where, ascending */
@@ -70,6 +70,7 @@ typedef struct tower {
     const float
         *rope; /* NULL, or a table (kernels/rope.h) by which queries and keys turn: row i by its row i % period */
     int rope_period;
+    int second; /* the second layer that gets prompts; with depth 0 or 1 of no meaning. A device knows 1 alone */
 } tower;
 
 /* Floats of scratch for a tower of this size, then the scratch itself; rows * width and rows * mlp may be maxima. */

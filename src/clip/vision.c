@@ -77,6 +77,7 @@ void vision_open(vision *v, arena *a, const mudpt_clip *clip, int prompts, int d
                  .rows = group * v->length,
                  .prompts = prompts,
                  .scratch = scratch};
+    t->second = 1;
     t->depth = depth < t->layers ? depth : t->layers;
     t->first_key = v->seen;
     t->prompt_row_count = group * prompts;

@@ -41,11 +41,13 @@ typedef struct method_state {
 
     parameter parameters[METHOD_MOST_PARAMETERS];
     int parameter_count;
-    size_t total;     /* values of all parameters */
-    float *values;    /* [total] */
-    float *gradients; /* [total], NULL until training begins */
-    float *velocity;  /* [total], the same */
-    float *average;   /* [total], the same; NULL where none is kept */
+    size_t total;         /* values of all parameters */
+    float *values;        /* [total] */
+    float *gradients;     /* [total], NULL until training begins */
+    float *velocity;      /* [total], the same */
+    float *square;        /* [total], the same; NULL for SGD */
+    float *average;       /* [total], the same; NULL where none is kept */
+    const float *teacher; /* class_aware: the frozen model's features of the classes, of length one [classes, e] */
 
     float *text, *dtext;     /* [text_depth, text_rows, d_t] prompts after the injection, and their gradients */
     float *visual, *dvisual; /* [visual_depth, visual_length, d_v] */
@@ -58,7 +60,9 @@ typedef struct method {
     int same_sizes;                          /* text and visual lengths and depths must be equal */
     int conditional;                         /* text prompts depend on the picture (cocoop) */
     int first_layer;                         /* its text prompts are the first layer's only */
+    int class_aware;                         /* from sizes.layer on every class has text prompts of its own (tcp) */
     anchor_kind anchor;                      /* which terms of the loss it can have */
+    float adam_eps;                          /* trained by Adam, which adds this to the root; 0: by SGD */
     void (*declare)(method_state *s);        /* declares parameters; sizes are checked already */
     void (*take)(method_state *s, arena *a); /* intermediate values for forward and backward; may be NULL */
     int (*reserve)(const method_state *s);   /* kernels' scratch; may be NULL. -> MUDPT_OK, MUDPT_MEMORY */
@@ -70,7 +74,7 @@ typedef struct method {
 } method;
 
 extern const method method_zeroshot, method_coop, method_cocoop, method_vpt, method_ivlp, method_mudpt, method_umudpt,
-    method_uumudpt, method_maple, method_kgcoop, method_promptsrc;
+    method_uumudpt, method_maple, method_kgcoop, method_promptsrc, method_tcp;
 
 const method *method_find(const char *name); /* NULL with the error text set */
 /* Checks sizes, declares parameters. -> MUDPT_OK, MUDPT_ARGUMENT */

@@ -7,9 +7,9 @@
 #include "base/rng.h"
 #include "method.h"
 
-static const method *const methods[] = {&method_zeroshot, &method_coop,   &method_cocoop,   &method_vpt,
-                                        &method_ivlp,     &method_mudpt,  &method_umudpt,   &method_uumudpt,
-                                        &method_maple,    &method_kgcoop, &method_promptsrc};
+static const method *const methods[] = {&method_zeroshot, &method_coop,   &method_cocoop,    &method_vpt,
+                                        &method_ivlp,     &method_mudpt,  &method_umudpt,    &method_uumudpt,
+                                        &method_maple,    &method_kgcoop, &method_promptsrc, &method_tcp};
 enum { METHODS = sizeof methods / sizeof *methods };
 
 const char *mudpt_method_name(int index) {
@@ -50,6 +50,7 @@ static int check_training(const method *m, const mudpt_method *sizes) {
                         : i == 1 ? "pictures' features"
                                  : "scores");
     }
+    if (sizes->layer && !m->class_aware) return fail(MUDPT_ARGUMENT, "%s has no rows of each class's own", m->name);
     if (sizes->averages < 0 || sizes->averages > 1)
         return fail(MUDPT_ARGUMENT, "averages is %d; expected 0 or 1", sizes->averages);
     return MUDPT_OK;
@@ -66,7 +67,11 @@ int method_open(method_state *s, const mudpt_clip *clip, const mudpt_method *siz
                     m->name);
     if ((code = check_training(m, sizes))) return code;
     int context = m == &method_coop, coupled = m == &method_mudpt;
-    if (m->first_layer && sizes->text_depth != 1)
+    int layers = clip->config.text.layers;
+    if (m->class_aware && (sizes->layer < 1 || sizes->layer >= layers))
+        return fail(MUDPT_ARGUMENT, "rows of each class's own enter text layer %d; expected 1 to %d", sizes->layer,
+                    layers - 1);
+    if ((m->first_layer || m->class_aware) && sizes->text_depth != 1)
         return fail(MUDPT_ARGUMENT, "%s has prompts in the first layer only; text depth must be 1", m->name);
     if (sizes->class_position < 0 || sizes->class_position > 2 || (sizes->class_position && !context))
         return fail(MUDPT_ARGUMENT,
@@ -77,14 +82,18 @@ int method_open(method_state *s, const mudpt_clip *clip, const mudpt_method *siz
     if (sizes->layer0_fusion < 0 || sizes->layer0_fusion > 1 || sizes->class_specific < 0 || sizes->class_specific > 1)
         return fail(MUDPT_ARGUMENT, "layer-0 fusion and class-specific context are 0 or 1");
     if (sizes->layer0_fusion && !coupled) return fail(MUDPT_ARGUMENT, "layer-0 fusion is possible with mudpt only");
-    int64_t contexts = sizes->class_specific ? classes : 1;
+    int64_t contexts = sizes->class_specific || m->class_aware ? classes : 1;
     if (contexts * sizes->text_length * clip->config.text.width > MUDPT_MAX_TENSOR_VALUES)
         return fail(MUDPT_ARGUMENT,
                     "%d contexts of %d words have more than %d values; use fewer classes or one context", classes,
                     sizes->text_length, MUDPT_MAX_TENSOR_VALUES);
     *s = (method_state){.method = m, .clip = clip, .sizes = *sizes, .classes = classes};
     s->sizes.method = m->name;
-    s->text_rows = sizes->class_specific ? classes * sizes->text_length : sizes->text_length;
+    if (m->class_aware) { /* copies of the context, then each class's own rows */
+        s->sizes.class_specific = 1;
+        s->sizes.text_depth = 2;
+    }
+    s->text_rows = s->sizes.class_specific ? classes * sizes->text_length : sizes->text_length;
     if (m == &method_maple && sizes->text_depth > MAPLE_MOST_LAYERS)
         return fail(MUDPT_ARGUMENT, "maple has a projection a layer; its depth is %d, expected 1 to %d",
                     sizes->text_depth, MAPLE_MOST_LAYERS);
@@ -102,6 +111,7 @@ void method_take(method_state *s, arena *a, int training) {
     s->dvisual = training ? arena_floats(a, visual) : NULL;
     s->gradients = training ? arena_floats(a, s->total) : NULL;
     s->velocity = training ? arena_floats(a, s->total) : NULL;
+    s->square = training && s->method->adam_eps > 0 ? arena_floats(a, s->total) : NULL;
     s->average = training && s->sizes.averages ? arena_floats(a, s->total) : NULL;
     if (s->method->take) s->method->take(s, a);
 }

@@ -9,24 +9,16 @@
 #include "classifier.h"
 
 int anchor_needs_classes(const mudpt_classifier *c) {
-    return c->state.sizes.text_weight > 0 || c->state.sizes.kl_weight > 0;
+    return c->state.sizes.text_weight > 0 || c->state.sizes.kl_weight > 0 || c->state.method->class_aware;
+}
+
+int classifier_check_teacher(const mudpt_classifier *c) {
+    if (!c->teacher || c->teacher_given) return MUDPT_OK;
+    return fail(MUDPT_STATE, "the classifier has not been given the frozen model's class features");
 }
 
 int anchor_needs_pictures(const mudpt_classifier *c) {
     return c->state.sizes.image_weight > 0 || c->state.sizes.kl_weight > 0;
-}
-
-int mudpt_classifier_set_teacher(mudpt_classifier *c, const float *features) {
-    if (!c->teacher)
-        return fail(MUDPT_STATE, "%s has no term of the loss that needs the frozen model's class features",
-                    c->state.method->name);
-    int e = c->clip->config.embed;
-    size_t count = (size_t)c->classes * (size_t)e;
-    if (!classifier_all_finite(features, count))
-        return fail(MUDPT_ARGUMENT, "the frozen model's class features hold NaN or infinity");
-    unit_forward(c->teacher, NULL, features, c->classes, e);
-    c->teacher_given = classifier_all_finite(c->teacher, count);
-    return c->teacher_given ? MUDPT_OK : fail(MUDPT_ARGUMENT, "one of the class features has no direction");
 }
 
 /* Adds weight * mean |a - b| of `all` values, of which these are `count`, to the gradient of a; returns the sum. */

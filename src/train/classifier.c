@@ -27,6 +27,7 @@ static int create(mudpt_classifier *c, const mudpt_method *method, const mudpt_s
         c->unit_text = arena_floats(&c->parameters, features);
         c->text_norms = arena_floats(&c->parameters, (size_t)c->classes);
         c->teacher = anchor_needs_classes(c) ? arena_floats(&c->parameters, features) : NULL;
+        c->state.teacher = c->teacher;
         if (pass == 0 && (code = arena_open(&c->parameters, "a classifier"))) return code;
     }
     method_take(&c->state, &c->prompts, 0);
@@ -85,6 +86,7 @@ int mudpt_classifier_init(mudpt_classifier *c, uint32_t seed, const int32_t *phr
             return fail(MUDPT_STATE, "token %d of the phrase has not been sent", phrase[i]);
     method_start(&c->state, seed, phrase);
     if (c->state.velocity) memset(c->state.velocity, 0, c->state.total * sizeof(float));
+    if (c->state.square) memset(c->state.square, 0, c->state.total * sizeof(float));
     if (c->state.average) memset(c->state.average, 0, c->state.total * sizeof(float));
     mudpt_classifier_changed(c);
     return MUDPT_OK;
@@ -106,6 +108,7 @@ int mudpt_classifier_parameter(mudpt_classifier *c, int index, mudpt_parameter *
         out->gradient = s->gradients + p->offset;
         out->velocity = s->velocity + p->offset;
     }
+    if (s->square) out->square = s->square + p->offset;
     if (s->average) out->average = s->average + p->offset;
     return MUDPT_OK;
 }
@@ -128,7 +131,8 @@ enum { SENTENCES = 256 }; /* at a time: memory does not grow with the number of 
 /* Whether the sentences can be encoded, and what that needs. -> MUDPT_OK, MUDPT_STATE, MUDPT_MEMORY */
 static int open_text(mudpt_classifier *c) {
     if (!c->rows) return fail(MUDPT_STATE, "the classifier has neither sentences nor text features");
-    int code = classifier_check_tokens(c);
+    int code = c->state.method->class_aware ? classifier_check_teacher(c) : MUDPT_OK;
+    if (!code) code = classifier_check_tokens(c);
     if (!code) code = classifier_reserve_kernels(c->clip, c->state.sizes.visual_length);
     if (!code) classifier_prepare_prompts(c);
     return code;
@@ -199,6 +203,19 @@ int mudpt_classifier_set_text_features(mudpt_classifier *c, const float *feature
     unit_forward(c->unit_text, c->text_norms, c->text_features, c->classes, c->clip->config.embed);
     c->text_ready = c->text_given = 1;
     return MUDPT_OK;
+}
+
+int mudpt_classifier_set_teacher(mudpt_classifier *c, const float *features) {
+    if (!c->teacher)
+        return fail(MUDPT_STATE, "%s has nothing that needs the frozen model's class features", c->state.method->name);
+    int e = c->clip->config.embed;
+    size_t count = (size_t)c->classes * (size_t)e;
+    if (!classifier_all_finite(features, count))
+        return fail(MUDPT_ARGUMENT, "the frozen model's class features hold NaN or infinity");
+    unit_forward(c->teacher, NULL, features, c->classes, e);
+    c->teacher_given = classifier_all_finite(c->teacher, count);
+    if (c->state.method->class_aware) mudpt_classifier_changed(c);
+    return c->teacher_given ? MUDPT_OK : fail(MUDPT_ARGUMENT, "one of the class features has no direction");
 }
 
 /* ------------------------------------------------------------------------------------------------ logits */
@@ -339,6 +356,8 @@ int mudpt_classifier_fold(mudpt_classifier *c, float *text, float *visual) {
     const method_state *s = &c->state;
     if (s->method->conditional)
         return fail(MUDPT_STATE, "%s has prompts of its own for every picture; it cannot be folded", s->method->name);
+    int code = s->method->class_aware ? classifier_check_teacher(c) : MUDPT_OK;
+    if (code) return code;
     classifier_prepare_prompts(c);
     size_t text_floats = (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)c->clip->config.text.width;
     size_t visual_floats =

@@ -105,7 +105,9 @@ void classifier_encode_frozen(mudpt_classifier *c, const float *pixels, int coun
 
 /* --------------------------------------------------------------------------------------------------- anchor.c */
 
-/* Whether the loss compares with the frozen model's features of the classes, and of the pictures. */
+/* Whether the frozen model's features that something needs have been given. -> MUDPT_OK, MUDPT_STATE */
+int classifier_check_teacher(const mudpt_classifier *c);
+/* Whether the loss (or the method) needs the frozen model's features of the classes, and the loss those of pictures. */
 int anchor_needs_classes(const mudpt_classifier *c);
 int anchor_needs_pictures(const mudpt_classifier *c);
 /* Each returns its term of the loss and gives the gradient of what is of length one. A picture's term is still to be

@@ -152,6 +152,44 @@ int mudpt_classifier_sgd(mudpt_classifier *c, float rate, float momentum, float 
     return MUDPT_OK;
 }
 
+/* 1 - base^exponent */
+static double one_minus_power(double base, int exponent) {
+    double power = 1;
+    for (; exponent; exponent >>= 1, base *= base)
+        if (exponent & 1) power *= base;
+    return 1 - power;
+}
+
+int mudpt_classifier_adam(mudpt_classifier *c, float rate, float decay, int step) {
+    method_state *s = &c->state;
+    if (!s->square) return fail(MUDPT_STATE, "the method is trained by SGD, or there are no gradients yet");
+    if (!isfinite(rate) || !isfinite(decay) || step < 1)
+        return fail(MUDPT_ARGUMENT, "rate %g, decay %g, step %d; expected finite numbers, and a step from 1",
+                    (double)rate, (double)decay, step);
+    float length = rate / (float)one_minus_power(0.9, step), root = sqrtf((float)one_minus_power(0.999, step));
+    /* As above, the first round is for the refusal alone. */
+    for (int change = 0; change < 2; change++)
+        for (int k = 0; k < s->parameter_count; k++) {
+            const parameter *p = &s->parameters[k];
+            for (size_t i = p->offset; !p->idle && i < p->offset + (size_t)p->count; i++) {
+                float g = s->gradients[i] + decay * s->values[i];
+                float velocity = 0.9f * s->velocity[i] + 0.1f * g;
+                float square = 0.999f * s->square[i] + 0.001f * (g * g);
+                float value = s->values[i] - length * velocity / (sqrtf(square) / root + s->method->adam_eps);
+                if (!change && !(isfinite(value) && isfinite(square)))
+                    return fail(MUDPT_NOT_FINITE,
+                                "a step with learning rate %g leaves the range of numbers; use a lower one",
+                                (double)rate);
+                if (!change) continue;
+                s->values[i] = value;
+                s->velocity[i] = velocity;
+                s->square[i] = square;
+            }
+        }
+    mudpt_classifier_changed(c);
+    return MUDPT_OK;
+}
+
 int mudpt_classifier_average(mudpt_classifier *c, float weight) {
     method_state *s = &c->state;
     if (!s->average) return fail(MUDPT_STATE, "no average is kept, or there are no gradients yet");

@@ -109,9 +109,8 @@ int classifier_open_training(mudpt_classifier *c, int count) {
     if (!c->state.parameter_count)
         return fail(MUDPT_STATE, "%s has nothing to train; choose another method", c->state.method->name);
     if (!c->rows && !c->text_given) return fail(MUDPT_STATE, "the classifier has neither sentences nor text features");
-    if (c->teacher && !c->teacher_given)
-        return fail(MUDPT_STATE, "the classifier has not been given the frozen model's class features");
-    int code = classifier_open_work(c, count, 1);
+    int code = classifier_check_teacher(c);
+    if (!code) code = classifier_open_work(c, count, 1);
     if (code || c->state.gradients) return code;
     arena fresh = {0};
     method_state trial = c->state;
@@ -138,13 +137,14 @@ int mudpt_classifier_plan(mudpt_classifier *c, int count, int recompute, mudpt_p
     arena prompts = {0};
     method_state trial = c->state;
     method_take(&trial, &prompts, 1);
-    size_t state = c->state.total * sizeof(float), side = (size_t)config->image, kept = trial.average ? 3 : 2;
+    size_t state = c->state.total * sizeof(float), side = (size_t)config->image;
+    size_t kept = 2 + (trial.square != NULL) + (trial.average != NULL);
     size_t scratch = kernel_bytes(c->clip, c->state.sizes.visual_length);
     *out = (mudpt_plan){.weights = c->clip->bytes,
                         .activations = work.memory.used + scratch,
                         .pixels = (size_t)count * 3 * side * side * sizeof(float),
                         .prompts = c->parameters.size + prompts.used - kept * state,
-                        /* gradients, velocity, an average, and values to go back to */
+                        /* gradients, moments, an average, and values to go back to */
                         .optimizer = (kept + 1) * state,
                         .group = work.group};
     return MUDPT_OK;

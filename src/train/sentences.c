@@ -80,6 +80,7 @@ text_sentences classifier_sentences(const mudpt_classifier *c, int template, int
                             .lengths = c->lengths + at,
                             .rows = c->rows + at * (size_t)c->stride,
                             .both_ways = c->clip->config.no_mask,
+                            .second = c->state.method->class_aware ? c->state.sizes.layer : 0,
                             .ends = c->ends ? c->ends + at : NULL};
 }
 

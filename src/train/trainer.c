@@ -379,11 +379,13 @@ static int end_step(mudpt_trainer *t, mudpt_progress *out) {
     if (code) return code;
     memcpy(t->good, s->values, s->total * sizeof *t->good);
     float rate = (float)mudpt_learning_rate((double)c->rate, (double)c->warmup_rate, c->epochs, t->epoch);
-    code = mudpt_classifier_sgd(t->classifier, rate, c->momentum, c->decay);
+    int number = t->epoch * t->steps_each + t->step + 1;
+    code = s->square ? mudpt_classifier_adam(t->classifier, rate, c->decay, number)
+                     : mudpt_classifier_sgd(t->classifier, rate, c->momentum, c->decay);
     if (code) return code;
     *out = (mudpt_progress){.epoch = t->epoch,
                             .epochs = c->epochs,
-                            .step = t->epoch * t->steps_each + t->step + 1,
+                            .step = number,
                             .steps = c->epochs * t->steps_each,
                             .loss = loss,
                             .rate = rate};

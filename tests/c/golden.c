@@ -183,6 +183,7 @@ static void check_training(golden_case *c, mudpt_classifier *classifier) {
     int batches = cJSON_GetArraySize(json_get(c->json, "batches")), step = 0, total = 0;
     float momentum = (float)json_number(training, "momentum", NAN),
           decay = (float)json_number(training, "weight_decay", NAN);
+    int is_adam = !strcmp(json_text(training, "optimizer"), "adam");
     const cJSON *shares = json_get(training, "epoch_weights"), *hyper = json_get(c->json, "hyper_parameters");
     int epochs = cJSON_GetArraySize(json_get(training, "learning_rate_per_epoch")), epoch = 0;
     total = epochs * batches;
@@ -194,7 +195,10 @@ static void check_training(golden_case *c, mudpt_classifier *classifier) {
             char name[32];
             if (!take_batch(c, b)) return;
             int code = mudpt_classifier_gradients(classifier, c->pixels, c->labels, c->count, &loss, NULL);
-            if (code == MUDPT_OK) code = mudpt_classifier_sgd(classifier, (float)rate->valuedouble, momentum, decay);
+            float now = (float)rate->valuedouble;
+            if (code == MUDPT_OK)
+                code = is_adam ? mudpt_classifier_adam(classifier, now, decay, step + 1)
+                               : mudpt_classifier_sgd(classifier, now, momentum, decay);
             if (code != MUDPT_OK) {
                 fault(c->o, "training step %d: code %d, %s", step, code, mudpt_last_error());
                 return;

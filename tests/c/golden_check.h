@@ -227,8 +227,9 @@ static int read_method(outcome *o, const char *name, const cJSON *hyper, mudpt_m
     } else if (!strcmp(name, "vpt")) {
         out->visual_length = n;
         out->visual_depth = depth;
-    } else if (!strcmp(name, "kgcoop")) {
+    } else if (!strcmp(name, "kgcoop") || !strcmp(name, "tcp")) {
         out->text_length = n;
+        out->layer = number_of(hyper, "layer");
         out->text_depth = 1;
         out->text_weight = (float)json_number(hyper, "text_weight", 8);
     } else if (!strcmp(name, "ivlp") || !strcmp(name, "promptsrc")) {

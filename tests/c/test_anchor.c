@@ -32,6 +32,10 @@ static void check_refusals(mudpt_clip *clip) {
         {{.method = "kgcoop", .text_length = 2, .text_depth = 2, .text_weight = 8}, "text depth must be 1"},
         {{.method = "ivlp", .text_length = 2, .text_depth = 1, .visual_length = 2, .visual_depth = 1, .averages = 2},
          "averages is 2"},
+        {{.method = "tcp", .text_length = 2, .text_depth = 1}, "enter text layer 0; expected 1 to 2"},
+        {{.method = "tcp", .text_length = 2, .text_depth = 1, .layer = 3}, "enter text layer 3; expected 1 to 2"},
+        {{.method = "tcp", .text_length = 2, .text_depth = 2, .layer = 1}, "text depth must be 1"},
+        {{.method = "coop", .text_length = 2, .text_depth = 1, .layer = 1}, "no rows of each class's own"},
         {{.method = "maple", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 1},
          "lengths and depths must be equal"},
         {{.method = "maple", .text_length = 2, .text_depth = 65, .visual_length = 2, .visual_depth = 65},
@@ -64,8 +68,36 @@ static void check_teacher(mudpt_clip *clip) {
     TELLS(mudpt_classifier_set_teacher(c, features), MUDPT_ARGUMENT, "has no direction");
     mudpt_classifier_free(c);
     CHECK(create(clip, &free_one, &c) == MUDPT_OK, "%s", mudpt_last_error());
-    TELLS(mudpt_classifier_set_teacher(c, features), MUDPT_STATE, "no term of the loss that needs");
+    TELLS(mudpt_classifier_set_teacher(c, features), MUDPT_STATE, "has nothing that needs");
     CHECK(mudpt_classifier_gradients(c, pixels, labels, 1, &loss, NULL) == MUDPT_OK, "%s", mudpt_last_error());
+    mudpt_classifier_free(c);
+    free(pixels);
+    free(features);
+}
+
+/* A method that makes its rows of them has no features without; another teacher makes others. Adam is its own. */
+static void check_class_aware(mudpt_clip *clip) {
+    const mudpt_method method = {.method = "tcp", .text_length = 2, .text_depth = 1, .layer = 2};
+    const int32_t labels[] = {0};
+    float *pixels = random_values(3 * 24 * 24, 0, 1), *features = random_values(CLASSES * 20, 0, 1), loss;
+    float text[2][CLASSES * 20];
+    mudpt_classifier *c;
+    CHECK(create(clip, &method, &c) == MUDPT_OK, "%s", mudpt_last_error());
+    CHECK(mudpt_classifier_init(c, 3, NULL, 0) == MUDPT_OK, "%s", mudpt_last_error());
+    TELLS(mudpt_classifier_text_features(c, text[0]), MUDPT_STATE, "has not been given");
+    for (int i = 0; i < 2; i++) {
+        features[0] += 2 * (float)i;
+        CHECK(mudpt_classifier_set_teacher(c, features) == MUDPT_OK, "%s", mudpt_last_error());
+        CHECK(mudpt_classifier_text_features(c, text[i]) == MUDPT_OK, "%s", mudpt_last_error());
+    }
+    for (int n = 0; n < CLASSES; n++)
+        CHECK((memcmp(text[0] + 20 * n, text[1] + 20 * n, 80) != 0) == (n == 0), "class %d", n);
+    TELLS(mudpt_classifier_adam(c, 0.1f, 0, 1), MUDPT_STATE, "no gradients yet");
+    CHECK(mudpt_classifier_gradients(c, pixels, labels, 1, &loss, NULL) == MUDPT_OK, "%s", mudpt_last_error());
+    TELLS(mudpt_classifier_adam(c, 0.1f, 0, 0), MUDPT_ARGUMENT, "a step from 1");
+    TELLS(mudpt_classifier_adam(c, NAN, 0, 1), MUDPT_ARGUMENT, "finite numbers");
+    TELLS(mudpt_classifier_adam(c, 3e38f, 1e30f, 1), MUDPT_NOT_FINITE, "leaves the range of numbers");
+    CHECK(mudpt_classifier_adam(c, 0.1f, 0, 1) == MUDPT_OK, "%s", mudpt_last_error());
     mudpt_classifier_free(c);
     free(pixels);
     free(features);
@@ -141,6 +173,7 @@ int main(void) {
     if (clip) {
         check_refusals(clip);
         check_teacher(clip);
+        check_class_aware(clip);
         check_idle(clip);
         check_trainer(clip);
         mudpt_clip_free(clip);

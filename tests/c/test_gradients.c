@@ -58,6 +58,8 @@ static const variant variants[] = {
     {{.method = "maple", .text_length = 5, .text_depth = 5, .visual_length = 5, .visual_depth = 5}, 0},
     {{.method = "kgcoop", .text_length = 4, .text_depth = 1, .text_weight = 8}, 0},
     {{.method = "kgcoop", .text_length = 1, .text_depth = 1}, 0},
+    {{.method = "tcp", .text_length = 4, .text_depth = 1, .layer = 1, .text_weight = 8}, 0},
+    {{.method = "tcp", .text_length = 1, .text_depth = 1, .layer = 1}, 0},
     {{.method = "promptsrc",
       .text_length = 2,
       .text_depth = 3,
@@ -219,7 +221,7 @@ static void log_scores(double *out, const setting *s, const float *image, const 
 
 /* The loss without cross-entropy, from features: text [classes, embed], images [count, embed]. */
 static double anchors(setting *s, const float *text, const float *images) {
-    int cosine = !strcmp(s->method->method, "kgcoop"), e = s->embed;
+    int cosine = !strcmp(s->method->method, "kgcoop") || !strcmp(s->method->method, "tcp"), e = s->embed;
     double divergence = 0, wanted[MOST_CLASSES], got[MOST_CLASSES];
     for (int i = 0; s->method->kl_weight > 0 && i < s->count; i++) {
         log_scores(wanted, s, s->frozen + i * e, s->teacher);

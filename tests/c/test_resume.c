@@ -1,5 +1,5 @@
 /* A run that is interrupted between any two steps and continued by a new classifier and trainer, which get values,
- * velocities, averages and place alone, ends with the same bits as one that was not: with random views and without
+ * moments, averages and place alone, ends with the same bits as one that was not: with random views and without
  * (where features that do not change are kept), on any number of threads. What cannot be continued is refused.
  */
 #include "check.h"
@@ -57,6 +57,7 @@ static run continue_elsewhere(mudpt_clip *clip, const mudpt_method *method, int 
         mudpt_classifier_parameter(r.classifier, i, &to);
         memcpy(to.value, from.value, (size_t)from.count * sizeof *to.value);
         memcpy(to.velocity, from.velocity, (size_t)from.count * sizeof *to.velocity);
+        if (from.square) memcpy(to.square, from.square, (size_t)from.count * sizeof *to.square);
         if (from.average) memcpy(to.average, from.average, (size_t)from.count * sizeof *to.average);
     }
     mudpt_classifier_changed(r.classifier);
@@ -97,6 +98,7 @@ static void check_interruptions(mudpt_clip *clip) {
                                             .layer0_fusion = 1},
                                            {.method = "coop", .text_length = 2, .text_depth = 1},
                                            {.method = "vpt", .visual_length = 2, .visual_depth = 2},
+                                           {.method = "tcp", .text_length = 2, .text_depth = 1, .layer = 2},
                                            {.method = "promptsrc",
                                             .text_length = 2,
                                             .text_depth = 2,

@@ -1,6 +1,7 @@
 /* A run of the trainer is what anyone can do with the functions of mudpt.h, one step after the other: the pictures of
  * an epoch in a shuffled order, whole batches alone, a random view each (or the test transform), gradients, SGD with
- * the epoch's rate; where an average is kept, an epoch's share of it, and it is what the run ends with. The same bits.
+ * the epoch's rate, or Adam; where an average is kept, an epoch's share of it, and it is what the run ends with. The
+ * same bits.
  */
 #include "base/rng.h"
 #include "check.h"
@@ -59,9 +60,12 @@ static void check_run(mudpt_clip *clip, const mudpt_method *method, int augment)
             }
             float loss, rate = (float)mudpt_learning_rate(config.rate, config.warmup_rate, EPOCHS, epoch);
             mudpt_progress progress;
-            CHECK(mudpt_classifier_gradients(classifiers[1], pixels, labels, BATCH, &loss, NULL) == MUDPT_OK &&
-                      mudpt_classifier_sgd(classifiers[1], rate, config.momentum, config.decay) == MUDPT_OK,
-                  "%s", mudpt_last_error());
+            int code = mudpt_classifier_gradients(classifiers[1], pixels, labels, BATCH, &loss, NULL);
+            if (!code)
+                code = strcmp(method->method, "tcp")
+                           ? mudpt_classifier_sgd(classifiers[1], rate, config.momentum, config.decay)
+                           : mudpt_classifier_adam(classifiers[1], rate, config.decay, place / BATCH);
+            CHECK(code == MUDPT_OK, "%s", mudpt_last_error());
             CHECK(mudpt_trainer_step(trainer, &progress) == MUDPT_OK, "%s", mudpt_last_error());
             CHECK(progress.loss == loss && progress.rate == rate, "%s, augment %d, step %d: loss %.9g, by hand %.9g",
                   method->method, augment, progress.step, (double)progress.loss, (double)loss);
@@ -97,6 +101,7 @@ int main(void) {
         {.method = "ivlp", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 2},
         {.method = "maple", .text_length = 2, .text_depth = 3, .visual_length = 2, .visual_depth = 3},
         {.method = "kgcoop", .text_length = 2, .text_depth = 1, .text_weight = 8},
+        {.method = "tcp", .text_length = 2, .text_depth = 1, .layer = 2, .text_weight = 8},
         {.method = "promptsrc",
          .text_length = 2,
          .text_depth = 2,

@@ -306,7 +306,7 @@ __attribute__((unused)) static void make_sentences(tiny_sentences *s, const mudp
  * [classes, embed], to be freed, or NULL. */
 __attribute__((unused)) static float *give_teacher(mudpt_classifier *classifier, const mudpt_method *method,
                                                    int classes, int embed) {
-    if (!(method->text_weight > 0 || method->kl_weight > 0)) return NULL;
+    if (!(method->text_weight > 0 || method->kl_weight > 0 || method->layer)) return NULL;
     float *features = random_values((size_t)classes * (size_t)embed, 0, 1);
     CHECK(mudpt_classifier_set_teacher(classifier, features) == MUDPT_OK, "%s", mudpt_last_error());
     return features;

@@ -39,6 +39,7 @@ static void open_classifier(input *in, state *s, int slot) {
         {.method = "uumudpt", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 2},
         {.method = "maple", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 2},
         {.method = "kgcoop", .text_length = 2, .text_depth = 1, .text_weight = 8},
+        {.method = "tcp", .text_length = 2, .text_depth = 1, .layer = 1, .text_weight = 8},
         {.method = "promptsrc",
          .text_length = 2,
          .text_depth = 2,

@@ -9,6 +9,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { exportOfficial, loadClip } from '../../js/index.js';
 import { readOfficial } from '../../js/classifier/exchange.js';
+import { giveTeacher } from '../../js/classifier/teacher.js';
 import { blobFile } from '../../js/files/files.js';
 import { floatsOf, headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
 import { makeDataset, mudpt, pictoclip, workFolder } from './command.js';
@@ -42,6 +43,7 @@ function settingsOf({ method, hyper_parameters: hyper }) {
     method: transformer ? 'mudpt' : method,
     phrase,
     ...(method === 'coop' && { classPosition: position }),
+    ...(method === 'tcp' && { layer: hyper.layer }),
     ...(transformer && { injection: 'transformer' }),
     ...(method === 'mudpt' && hyper.layer0_fusion === false && { layer0Fusion: false }),
   };
@@ -110,10 +112,9 @@ for (const config of ['tiny-a', 'tiny-b']) {
           // The golden sentences are those that the classes' names make.
           const method = methodOf(json.method, json.hyper_parameters);
           const golden = core.classifierCreate(clip, method, sentencesOf(json, tensors, method));
-          core.classifierSetParameters(
-            golden,
-            Object.fromEntries(Object.entries(raw).map(([name, { values }]) => [name, values])),
-          );
+          const values = Object.entries(raw).map(([name, { values }]) => [name, values]);
+          core.classifierSetParameters(golden, Object.fromEntries(values));
+          await giveTeacher(opened, golden, { method: json.method, classes: json.classes, settings: {} });
           assert.deepEqual(core.classifierLogits(golden, pixels).logits, logits);
         });
       }
@@ -152,6 +153,7 @@ describe('names as the authors’ code has them', () => {
   });
   const linear = (module, out, into) => ({ [`${module}.weight`]: [out, into], [`${module}.bias`]: [out] });
   const norm = (module, d) => ({ [`${module}.weight`]: [d], [`${module}.bias`]: [d] });
+  const meta = (h, out) => ({ ...linear('meta_net.linear1', h, 48), ...linear('meta_net.linear2', out, h) });
   const learner = (name) => ({
     [`${name}.ctx`]: text(),
     [`${name}.deep_prompts`]: [2, 2, 64],
@@ -163,7 +165,7 @@ describe('names as the authors’ code has them', () => {
   for (const [options, expected, format] of [
     [{ method: 'coop' }, { ctx: text() }],
     [{ method: 'coop', classSpecific: true }, { ctx: [3, 2, 64] }],
-    [{ method: 'cocoop' }, { ctx: text(), ...linear('meta_net.linear1', 3, 48), ...linear('meta_net.linear2', 64, 3) }],
+    [{ method: 'cocoop' }, { ctx: text(), ...meta(3, 64) }],
     [
       { method: 'vpt' },
       {
@@ -217,6 +219,7 @@ describe('names as the authors’ code has them', () => {
       },
     ],
     [{ method: 'kgcoop' }, { ctx: text() }],
+    [{ method: 'tcp' }, { ctx: text(), ...meta(12, 2 * 64) }],
     [
       { method: 'promptsrc', depth: 2 },
       {
@@ -332,7 +335,6 @@ describe('names as the authors’ code has them', () => {
   });
 
   test('what their prompt learners hold and never use is left aside', async () => {
-    const classes = CLASSES;
     for (const [method, extra] of [
       ['kgcoop', { 'meta_net.linear1.weight': [3, 48], bias_vectors: [1, 48], token_prefix: [3, 1, 64] }],
       ['promptsrc', { 'prompt_learner.ZS_image_encoder.conv1.weight': [2, 3, 8, 8] }],
@@ -341,14 +343,11 @@ describe('names as the authors’ code has them', () => {
       for (const [name, shape] of Object.entries(extra)) {
         tensors[name] = { shape, values: new Float32Array(shape.reduce((a, b) => a * b)) };
       }
-      const options = { classes, method, phrase: '' };
-      const imported = await clip.importOfficial(written(tensors), options);
-      assert.equal(imported.method, method);
+      const options = { classes: CLASSES, method, phrase: '' };
+      assert.equal((await clip.importOfficial(written(tensors), options)).method, method);
       tensors['prompt_learner.else'] = { shape: [1], values: new Float32Array(1) };
-      await assert.rejects(
-        clip.importOfficial(written(tensors), options),
-        isError('classifier', /has the tensor prompt_learner\.else, which/),
-      );
+      const strange = isError('classifier', /has the tensor prompt_learner\.else, which/);
+      await assert.rejects(clip.importOfficial(written(tensors), options), strange);
     }
   });
 

@@ -40,6 +40,8 @@ export function methodOf(name, hyper) {
       };
     case 'vpt':
       return { method: name, visualLength: n, visualDepth: depth };
+    case 'tcp':
+      return { method: name, textLength: n, textDepth: 1, textWeight: 8, layer: hyper.layer };
     case 'kgcoop':
       return { method: name, textLength: n, textDepth: 1, textWeight: hyper.text_weight ?? 8 };
     case 'ivlp':
@@ -285,7 +287,8 @@ class GoldenCase {
       for (let index = 0; index < json.batches.length; index++, step++) {
         const { pixels, labels } = this.batch(index);
         const { loss } = core.classifierGradients(classifier, pixels, labels);
-        core.classifierSgd(classifier, rate, momentum, decay);
+        if (json.training.optimizer === 'adam') core.classifierAdam(classifier, rate, decay, step + 1);
+        else core.classifierSgd(classifier, rate, momentum, decay);
         compareNumber(outcome, `losses[${step}]`, loss, losses[step], this.tolerance('losses'));
       }
       if (!shares) continue;

@@ -36,6 +36,10 @@ const cocoop = (n) => ({
   ...{ context: [n, 64], 'meta_net.0.weight': [3, 48], 'meta_net.0.bias': [3] },
   ...{ 'meta_net.1.weight': [64, 3], 'meta_net.1.bias': [64] },
 });
+const TCP = {
+  ...{ ...FEATURES, context: [4, 64], 'meta_net.0.weight': [12, 48], 'meta_net.0.bias': [12] },
+  ...{ 'meta_net.1.weight': [4 * 64, 12], 'meta_net.1.bias': [4 * 64] },
+};
 const RUNS = [
   [{ method: 'coop' }, { ...FEATURES, text_prompts: [1, 16, 64] }],
   [
@@ -71,6 +75,7 @@ const RUNS = [
   [{ method: 'maple', depth: 2, promptLength: 4 }, both(2, 4)],
   [{ method: 'kgcoop' }, { ...FEATURES, text_prompts: [1, 4, 64] }],
   [{ method: 'promptsrc' }, both(3, 4)],
+  [{ method: 'tcp' }, TCP],
   [{ method: 'mudpt', textWeight: 25, imageWeight: 10, klWeight: 1, averageDeviation: 1 }, both(3, 4)],
 ];
 
@@ -87,7 +92,7 @@ describe('methods', () => {
     const methods = Object.fromEntries(clip.methods().map((each) => [each.method, each]));
     assert.deepEqual(Object.keys(methods), [
       ...['coop', 'cocoop', 'vpt', 'ivlp', 'mudpt', 'umudpt'],
-      ...['maple', 'kgcoop', 'promptsrc'],
+      ...['maple', 'kgcoop', 'promptsrc', 'tcp'],
     ]);
     const shared = { shots: 16, augment: true, smallestCrop: 0.08, seed: 1 };
     const phrase = 'a photo of a';
@@ -109,6 +114,10 @@ describe('methods', () => {
     const weights = { textWeight: 25, imageWeight: 10, klWeight: 1 };
     const average = { averageMean: 15, averageDeviation: 1 };
     assert.deepEqual(methods.promptsrc.settings, { ...deep, epochs: 20, ...weights, ...average });
+    assert.deepEqual(methods.tcp.settings, {
+      ...{ ...shared, promptLength: 4, phrase: '', layer: 2, textWeight: 8 },
+      ...{ epochs: 50, batchSize: 32, learningRate: 2e-3 },
+    });
     // Of another length the average keeps its place.
     const { averageMean, averageDeviation } = methods.promptsrc.presets.quick;
     assert.deepEqual([averageMean, averageDeviation], [3, 0.2]);
@@ -133,6 +142,7 @@ describe('methods', () => {
     assert.equal(methods.umudpt.trainedValues, 3 * 4 * 64 + block + linear(128, 64));
     assert.equal(methods.maple.trainedValues, 3 * 2 * 64 + 3 * linear(128, 64));
     assert.equal(methods.kgcoop.trainedValues, 4 * 64);
+    assert.equal(methods.tcp.trainedValues, 4 * 64 + linear(12, 48) + linear(4 * 64, 12));
     assert.equal(methods.promptsrc.trainedValues, 3 * 4 * (64 + 128));
   });
 
@@ -177,7 +187,7 @@ describe('methods', () => {
 
   test('VPT leaves the text features as they are, all others change them', async () => {
     const plain = read(await zeroShot.export()).values('text_features');
-    for (const method of ['coop', 'vpt', 'ivlp', 'mudpt', 'umudpt', 'maple', 'kgcoop', 'promptsrc']) {
+    for (const method of ['coop', 'vpt', 'ivlp', 'mudpt', 'umudpt', 'maple', 'kgcoop', 'promptsrc', 'tcp']) {
       const bytes = await (await clip.tune({ ...SHORT, method }).finished).export();
       const tuned = read(bytes).values('text_features');
       if (method === 'vpt') assert.deepEqual(tuned, plain);
@@ -189,6 +199,7 @@ describe('methods', () => {
     ...['coop', 'cocoop', 'vpt', 'ivlp', 'mudpt', 'umudpt', 'maple'].map((method) => ({ method })),
     { method: 'mudpt', injection: 'transformer' },
     { method: 'kgcoop', textWeight: 0.1 },
+    { method: 'tcp', textWeight: 0.1 },
     { method: 'promptsrc', textWeight: 1, imageWeight: 1 },
   ]) {
     test(`it learns: ${JSON.stringify(options)}`, async () => {
@@ -217,6 +228,7 @@ describe('methods', () => {
       assert.equal(new Set(all).size, held.length, method);
     }
     await differ('kgcoop', { textWeight: 0 }, { textWeight: 1 });
+    await differ('tcp', { textWeight: 0 }, { layer: 1 }, { phrase: 'a photo' });
     await differ('promptsrc', { klWeight: 0 }, { epochs: 2 }, { epochs: 2, averageMean: 2 });
   });
 
@@ -231,6 +243,7 @@ describe('methods', () => {
   for (const [options, message] of [
     [{ method: 'coop', depth: 3 }, /^depth is no option of coop; methods that have it: vpt, ivlp, mudpt, umudpt, /],
     [{ method: 'coop', klWeight: 1 }, /^klWeight is no option of coop; methods that have it: ivlp, mudpt, promptsrc$/],
+    [{ method: 'tcp', layer: 3 }, /^rows of each class's own enter text layer 3; expected 1 to 2$/],
     [{ method: 'promptsrc', klWeight: -1 }, /^klWeight is -1, expected a number from 0 to 1000000$/],
     [{ method: 'vpt', classSpecific: true }, /^classSpecific is no option of vpt; methods that have it: coop$/],
     [{ method: 'ivlp', layer0Fusion: false }, /^layer0Fusion is no option of ivlp; methods that have it: mudpt$/],
@@ -396,7 +409,7 @@ describe('the command line', () => {
     assert.match(model.fingerprint, /^[0-9a-f]{16}$/);
     assert.deepEqual(
       methods.map(({ method }) => method),
-      ['coop', 'cocoop', 'vpt', 'ivlp', 'mudpt', 'umudpt', 'maple', 'kgcoop', 'promptsrc'],
+      ['coop', 'cocoop', 'vpt', 'ivlp', 'mudpt', 'umudpt', 'maple', 'kgcoop', 'promptsrc', 'tcp'],
     );
     for (const { method, title, trains, settings, trainedValues } of methods) {
       assert.match(shown.stdout, new RegExp(`^${method} +${title}: ${trains.slice(0, 20)}`, 'm'));
@@ -421,6 +434,7 @@ describe('the command line', () => {
       ['umudpt'],
       ['maple', '--depth', '2'],
       ['kgcoop', '--text-weight', '2'],
+      ['tcp', '--layer', '1'],
       ['promptsrc', '--image-weight', '3', '--kl-weight', '0', '--average-mean', '1', '--average-deviation', '2'],
     ]) {
       const out = ['--method', method, '--out', `${method}.safetensors`];
@@ -436,6 +450,7 @@ describe('the command line', () => {
         umudpt: { promptLength: 4 },
         maple: { depth: 2, promptLength: 2 },
         kgcoop: { textWeight: 2 },
+        tcp: { layer: 1, promptLength: 4 },
         promptsrc: { textWeight: 25, imageWeight: 3, klWeight: 0, averageMean: 1, averageDeviation: 2 },
       }[method];
       for (const [key, value] of Object.entries(wanted)) assert.equal(settings[key], value, `${method} ${key}`);

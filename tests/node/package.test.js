@@ -19,12 +19,12 @@ const inTree = (file) => path.join(ROOT, file);
  * Bytes, minified and gzipped, of what README's lines make a page download, without a model: what the page's script
  * imports, the worker, one WebAssembly module.
  */
-const BUDGET = 164_000;
+const BUDGET = 165_000;
 /** The same of each part that a page downloads only where it is used. */
 const BUDGETS = {
   "threads' script, where a page is isolated": 7 * 1024,
   "a WebGPU device's thread, where one is asked for": 14 * 1024,
-  'js/clip.js, where there is to be no worker': 64 * 1024,
+  'js/clip.js, where there is to be no worker': 66 * 1024,
   'js/extras.js, of which a model or a GPU needs something': 24 * 1024,
   "heads' module, where a head is made": 22 * 1024,
   'js/heads/heads.js, with it': 8 * 1024,

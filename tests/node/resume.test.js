@@ -56,6 +56,7 @@ for (const [method, settings] of [
   ['coop', { promptLength: 4, classSpecific: true, classPosition: 'middle' }],
   ['cocoop', { augment: false }],
   ['maple', { depth: 2 }],
+  ['tcp', {}],
   ['promptsrc', { promptLength: 2 }],
   ['promptsrc', { promptLength: 2, augment: false }],
 ]) {

@@ -179,6 +179,14 @@ describe('what is asked for', () => {
     assert.equal(resolveSettings({ shots: Infinity }, model).settings.shots, Infinity);
   });
 
+  test('PromptSRC’s frozen model says 60 sentences of a class, each with its name', () => {
+    const templates = METHODS.promptsrc.teacher ?? [];
+    assert.equal(new Set(templates).size, 60);
+    for (const template of templates) assert.match(template, /^[a-z][a-z -]* \{\}( in a video game)?\.$/);
+    for (const some of ['a photo of a {}.', 'the {} in a video game.', 'itap of the {}.'])
+      assert.ok(templates.includes(some), some);
+  });
+
   test('presets keep what is the method’s own, and change length and crops', () => {
     const paper = resolveSettings({}, model).settings;
     assert.deepEqual(resolveSettings({ preset: 'paper' }, model).settings, paper);
