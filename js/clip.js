@@ -8,9 +8,8 @@
 import { MudptError, bytesOf, checkOptions } from './base/errors.js';
 import { extras } from './base/extras.js';
 import { tellOfForgotten } from './base/forgotten.js';
-import { isBuffer, isBytes } from './base/kinds.js';
 import { Classifier, importClassifier } from './classifier/classifier.js';
-import { readOfficial } from './classifier/exchange.js';
+import { restoreOfficial } from './classifier/official.js';
 import { createCore } from './core/core.js';
 import { DEVICES } from './core/device.js';
 import { embedImages, embedTexts, textFeatures } from './features/embed.js';
@@ -236,18 +235,17 @@ export class Clip {
    * @returns {Promise<Classifier>}
    */
   async importOfficial(from, options = {}) {
-    const { signal, ...rest } = options;
-    const isFile = isBytes(from) || isBuffer(from);
-    const source = await openSource(isFile ? new Blob([/** @type {any} */ (from)]) : from, { signal, cache: false });
-    const file = source.weights ? await source.open(source.weights) : null;
-    if (!file) throw new MudptError('file', `${source.name}: is no file with tensors`, 'give the file itself');
-    try {
-      const named = isFile ? { ...file, name: 'the file' } : file;
-      const { handle, details } = await readOfficial(this.#model, named, rest);
-      return new Classifier(this.#model, handle, details);
-    } finally {
-      await file.close();
-    }
+    const { readOfficial } = await extras();
+    return this.restoreOfficial(await readOfficial(from, options, this.info.architecture));
+  }
+
+  /**
+   * What importOfficial has read, where a page has read it. Not for others.
+   * @param {import('./classifier/official.js').Dictionary} dictionary
+   */
+  async restoreOfficial(dictionary) {
+    const { handle, details } = await restoreOfficial(this.#model, dictionary);
+    return new Classifier(this.#model, handle, details);
   }
 
   /** Frees the model and everything made from it, and ends its threads. */

@@ -5,3 +5,4 @@ export { readPyTorch } from './loading/pytorch.js';
 export { chooseDevice, startDevice } from './core/device-check.js';
 export { knownDocument } from './loading/known-names.js';
 export { trunkOf } from './loading/timm.js';
+export { readOfficial } from './classifier/exchange.js';

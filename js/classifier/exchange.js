@@ -4,19 +4,18 @@
  * checkpoint. No value changes on the way.
  */
 import { MudptError, bytesOf, checkOptions } from '../base/errors.js';
-import { WANTED } from '../base/extras.js';
+import { isBuffer, isBytes } from '../base/kinds.js';
+import { openSource } from '../files/source.js';
 import { writeSafetensors } from '../loading/safetensors.js';
 import { readTensor } from '../loading/places.js';
 import { readAnyHeader } from '../loading/weights.js';
-import { checkClasses, requireDistinct } from '../methods/classes.js';
+import { checkClasses } from '../methods/classes.js';
 import { FORMATS, namesOf, unusedIn } from '../methods/exports.js';
 import { METHODS, TRAINABLE } from '../methods/methods.js';
 import { LAYER0 } from '../methods/mudpt.js';
 import { FROM_ZERO, LAYER, isTrained } from '../methods/official-names.js';
-import { promptSentences } from '../methods/sentences.js';
 import { resolveSettings } from '../methods/settings.js';
 import { CHECKPOINT, CLASSIFIER, SavedFile } from './saved.js';
-import { giveTeacher } from './teacher.js';
 
 export const EXCHANGE_FORMATS = Object.keys(FORMATS);
 
@@ -131,39 +130,40 @@ function noFusion(raw) {
 const MEANING = ['phrase', 'classPosition', 'injection', 'layer0Fusion', 'layer'];
 
 /**
- * The library's classifier from tensors under the authors' names.
- * @param {import('./classifier.js').Model} model
- * @param {import('../files/source.js').SourceFile} file
- * @param {Record<string, any>} options method, classes and what MEANING lists
- * @returns {Promise<{ handle: number, details: import('./classifier.js').Details }>}
+ * What the authors' code has trained, by our names, for restoreOfficial (official.js).
+ * @param {import('../files/source.js').From | Uint8Array | ArrayBuffer} from
+ * @param {Record<string, any>} options method, classes, signal and what MEANING lists
+ * @param {import('../methods/method.js').ClipConfig} config
+ * @returns {Promise<import('./official.js').Dictionary>}
  */
-export async function readOfficial(model, file, { method, classes, ...options }) {
-  const { core, clip, config, tokenizer, needTokens } = model;
+export async function readOfficial(from, { signal, ...options }, config) {
+  const isFile = isBytes(from) || isBuffer(from);
+  const source = await openSource(isFile ? new Blob([/** @type {any} */ (from)]) : from, { signal, cache: false });
+  const file = source.weights ? await source.open(source.weights) : null;
+  if (!file) throw new MudptError('file', `${source.name}: is no file with tensors`, 'give the file itself');
+  try {
+    return await readFile(isFile ? { ...file, name: 'the file' } : file, options, config);
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * @param {import('../files/source.js').SourceFile} file
+ * @param {Record<string, any>} options
+ * @param {import('../methods/method.js').ClipConfig} config
+ * @returns {Promise<import('./official.js').Dictionary>}
+ */
+async function readFile(file, { method, classes, ...options }, config) {
   checkOptions({ method, classes, ...options }, ['method', 'classes', ...MEANING]);
-  const names = checkClasses(classes);
+  checkClasses(classes);
   const { settings: asked } = resolveSettings({ method, ...options }, config);
-  const dictionary = await Dictionary.open(file, coreMethod(method, asked, config));
-  const { sizes, values } = await dictionary.read(asked.layer0Fusion === false);
-  const settings = settingsOf(asked, sizes);
+  const reader = await DictionaryReader.open(file, coreMethod(method, asked, config));
+  const { sizes, values } = await reader.read(asked.layer0Fusion === false);
   if (method === 'coop') sizes.classPosition = METHODS.coop.sizes(asked, config).classPosition;
   if (method === 'tcp') sizes.layer = asked.layer;
-
-  const { ids, nameLengths } = promptSentences(tokenizer, names, method, settings);
-  requireDistinct(names);
-  await needTokens(ids.flat(2));
-  const handle = core.classifierCreate(clip, sizes, { ids, nameLengths });
-  try {
-    // With prompts in the first layer alone theirs has deeper injections too, which nothing uses.
-    const wanted = core.classifierParameters(handle).map(({ name, shape }) => {
-      return [name, dictionary.fitting(name, values[name], shape)];
-    });
-    core.classifierSetParameters(handle, Object.fromEntries(wanted));
-    await giveTeacher(model, handle, { method, classes: names, settings });
-    return { handle, details: { method, classes: names, settings } };
-  } catch (error) {
-    core.classifierFree(handle);
-    throw error;
-  }
+  const { names } = reader;
+  return { file: file.name, method, classes, settings: settingsOf(asked, sizes), sizes, values, names };
 }
 
 /**
@@ -181,7 +181,7 @@ function settingsOf(asked, { textLength, visualLength, textDepth = 0, visualDept
 }
 
 /** A state dictionary with the tensors of one method in it. */
-class Dictionary {
+class DictionaryReader {
   #file;
   #tensors;
   #method;
@@ -189,12 +189,8 @@ class Dictionary {
 
   /** @param {import('../files/source.js').SourceFile} file @param {string} method the library's name */
   static async open(file, method) {
-    const { tensors } = await readAnyHeader(file).catch((error) => {
-      if (error !== WANTED) throw error;
-      const what = `${file.name}: was saved by PyTorch, and the worker of this model reads no such files`;
-      throw new MudptError('classifier', what, 'save it as .safetensors (docs/exchange.md), or import it in Node');
-    });
-    return new Dictionary(file, new Map(tensors.map((tensor) => [tensor.name, tensor])), method);
+    const { tensors } = await readAnyHeader(file);
+    return new DictionaryReader(file, new Map(tensors.map((tensor) => [tensor.name, tensor])), method);
   }
 
   constructor(file, tensors, method) {
@@ -211,6 +207,12 @@ class Dictionary {
     const unused = unusedIn(method);
     const strange = [...tensors.keys()].find((name) => isTrained(name) && !this.#knows(name) && !unused?.test(name));
     if (strange) throw this.#bad(`has the tensor ${strange}, which ${method} does not have`, 'give its own method');
+  }
+
+  /** Ours to theirs, as in messages. */
+  get names() {
+    const said = (name) => name.replace(LAYER, '1, 2, …').replace(FROM_ZERO, '0, 1, …');
+    return Object.fromEntries(Object.entries(this.#names).map(([ours, theirs]) => [ours, said(theirs)]));
   }
 
   #bad(what, hint) {
@@ -318,22 +320,6 @@ class Dictionary {
     const values = WIDEN[dtype](data.buffer);
     if (!values.every(Number.isFinite)) throw this.#bad(`tensor ${name} holds NaN or infinity`, 'train it again');
     return { shape, values };
-  }
-
-  /**
-   * The values of a tensor, whose shape must be the library's.
-   * @param {string} ours
-   * @param {Values | undefined} tensor
-   * @param {number[]} shape
-   */
-  fitting(ours, tensor, shape) {
-    const name = this.#names[ours].replace(LAYER, '1, 2, …').replace(FROM_ZERO, '0, 1, …');
-    if (!tensor) throw this.#bad(`has no tensor ${name}`, `is it of ${this.#method}?`);
-    if (tensor.shape.join() === shape.join()) return tensor.values;
-    throw this.#bad(
-      `tensor ${name} has the shape [${tensor.shape}], and [${shape}] fits this model and these classes`,
-      'load the model that it was trained on, and give its classes',
-    );
   }
 }
 

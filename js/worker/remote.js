@@ -112,6 +112,9 @@ function searching(clip) {
   });
 }
 
+/** In this thread nothing keeps from importing what is needed. */
+const bringHere = () => bringExtras(() => import('../extras.js'));
+
 /** In the calling thread. @param {import('../files/source.js').From} from @param {Record<string, any>} options */
 async function loadHere(from, options) {
   const parts = Promise.all([
@@ -124,12 +127,12 @@ async function loadHere(from, options) {
     throw new MudptError('environment', what, 'call it in a page or a worker of it', { cause });
   });
   Object.assign(drawing, { isDrawable, bitmapOf, noPicture });
-  bringExtras(() => import('../extras.js'));
+  bringHere();
   return searching(await load(from, options));
 }
 
 /** Methods whose first argument may be an address, or a list of them. */
-const FIRST_IS_ADDRESS = ['classify', 'attention', 'importOfficial', 'embedImages'];
+const FIRST_IS_ADDRESS = ['classify', 'attention', 'embedImages'];
 const absoluteIn = (given) =>
   typeof given === 'string' ? absoluteAddress(given) : Array.isArray(given) ? given.map(absoluteIn) : given;
 /** @param {any[]} args */
@@ -196,6 +199,18 @@ export class RemoteClip extends RemoteObject {
 
   methods() {
     return structuredClone(this.#methods);
+  }
+
+  /**
+   * Read here, so that no worker needs what reads it.
+   * @param {any} from
+   * @param {Record<string, any>} [options]
+   */
+  async importOfficial(from, options = {}) {
+    bringHere();
+    const { readOfficial } = await import('../classifier/exchange.js');
+    const self = /** @type {any} */ (this);
+    return self.restoreOfficial(await readOfficial(from, options, self.info.architecture));
   }
 
   /** @param {Record<string, any>} options */

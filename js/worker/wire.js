@@ -28,13 +28,13 @@ export const NOTE = 'mudpt note';
 
 /**
  * Public members of what lives in the worker: values, which are known to the page, and methods that answer with a
- * promise. What is not listed here the page has itself: memoryBytes, methods(), tune() and dispose() of Clip, and all
- * of TuneJob but checkpoint().
+ * promise. What is not listed here the page has itself: memoryBytes, methods(), tune(), importOfficial() and dispose()
+ * of Clip, and all of TuneJob but checkpoint().
  */
 export const MEMBERS = {
   Clip: {
     values: ['info'],
-    methods: ['zeroShot', 'embedImages', 'embedTexts', 'forgetFeatures', 'plan', 'import', 'importOfficial'],
+    methods: ['zeroShot', 'embedImages', 'embedTexts', 'forgetFeatures', 'plan', 'import', 'restoreOfficial'],
   },
   Classifier: {
     values: ['classes', 'method', 'settings'],

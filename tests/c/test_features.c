@@ -45,7 +45,9 @@ static void check_pictures(mudpt_clip *clip, float *pixels) {
 
 /* They leave the features as they are; an ensemble has none, nor has a classifier without sentences. */
 static void check_sentences(mudpt_clip *clip) {
-    const mudpt_method method = {.method = "zeroshot"}, tuned = {"ivlp", 2, 2, 1, 1, 0, 0, 0};
+    const mudpt_method method = {.method = "zeroshot"};
+    const mudpt_method tuned = {
+        .method = "ivlp", .text_length = 2, .text_depth = 2, .visual_length = 1, .visual_depth = 1};
     mudpt_classifier *classifier = NULL;
     tiny_sentences s;
     int code;

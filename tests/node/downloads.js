@@ -5,6 +5,7 @@ import path from 'node:path';
 
 import { Clip } from '../../js/clip.js';
 import { createCore } from '../../js/core/core.js';
+import { FeatureStore } from '../../js/features/store.js';
 import { loadModel } from '../../js/loading/model.js';
 import { headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
 import { openSource } from '../../js/files/source.js';
@@ -34,7 +35,9 @@ export async function load(from, { signal, cache = false, timeout, retryDelays =
   const core = await createCore({ threads: 1 });
   try {
     const loaded = await loadModel(core, source, { signal, ...options });
-    return new Clip({ core, ...loaded, fingerprint: core.clipFingerprint(loaded.clip), upright: false }, source.name);
+    const fingerprint = core.clipFingerprint(loaded.clip);
+    const all = { core, ...loaded, fingerprint, features: new FeatureStore(), upright: false };
+    return new Clip(all, source.name, '', []);
   } catch (error) {
     core.dispose();
     throw error;

@@ -9,6 +9,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { exportOfficial, loadClip } from '../../js/index.js';
 import { readOfficial } from '../../js/classifier/exchange.js';
+import { restoreOfficial } from '../../js/classifier/official.js';
 import { giveTeacher } from '../../js/classifier/teacher.js';
 import { blobFile } from '../../js/files/files.js';
 import { floatsOf, headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
@@ -93,9 +94,8 @@ for (const config of ['tiny-a', 'tiny-b']) {
           assert.ok(!Object.keys(raw).some((name) => Object.hasOwn(read(theirs), name)), 'no name is ours');
 
           const { core, clip, config: sizes } = opened;
-          const source = blobFile(new Blob([theirs]), 'theirs');
           const options = { classes: json.classes, ...settingsOf(json) };
-          const { handle } = await readOfficial(opened, source, options);
+          const { handle } = await restoreOfficial(opened, await readOfficial(theirs, options, sizes));
           for (const { name, shape, value, count } of core.classifierParameters(handle)) {
             assert.deepEqual(shape, raw[name].shape, name);
             assert.deepEqual(core.floats(value, count).slice(), raw[name].values, name);
@@ -114,7 +114,7 @@ for (const config of ['tiny-a', 'tiny-b']) {
           const golden = core.classifierCreate(clip, method, sentencesOf(json, tensors, method));
           const values = Object.entries(raw).map(([name, { values }]) => [name, values]);
           core.classifierSetParameters(golden, Object.fromEntries(values));
-          await giveTeacher(opened, golden, { method: json.method, classes: json.classes, settings: {} });
+          await giveTeacher(opened, golden, { method: settingsOf(json).method, classes: json.classes, settings: {} });
           assert.deepEqual(core.classifierLogits(golden, pixels).logits, logits);
         });
       }
