@@ -7,7 +7,6 @@ import { ACTIVATIONS } from '../core/core.js';
 import { extras } from '../base/extras.js';
 import { readJson } from '../files/source.js';
 import { unsupported } from './keys.js';
-import { architectureFromModelCfg, eosId, fromPreprocessCfg } from './open-clip.js';
 import { CLIP_PREPROCESSING, SIGLIP_PREPROCESSING, fromImageProcessor } from './preprocessing.js';
 import { isOpenAi, readShapes } from './shapes.js';
 import { architectureFromConfig, isClipConfig } from './transformers.js';
@@ -53,7 +52,7 @@ export async function describeModel(source, headers, weights) {
   if (openClip) {
     const name = `${source.name}: open_clip_config.json`;
     architecture = await fromModelCfg(openClip.model_cfg, name, shapes);
-    end = eosId(openClip.model_cfg);
+    end = (await extras()).eosId(openClip.model_cfg);
   } else if (document && (isClip || !source.weights)) {
     // Beside weights that were named themselves, a config.json may belong to something else.
     config = document;
@@ -94,8 +93,9 @@ export async function describeModel(source, headers, weights) {
 
 /** @returns {Promise<Architecture>} */
 async function fromModelCfg(document, name, shapes) {
-  const trunkOf = document?.vision_cfg?.timm_model_name ? (await extras()).trunkOf : undefined;
-  return architectureFromModelCfg(document, name, trunkOf && ((read) => trunkOf(read, shapes)));
+  const { architectureFromModelCfg, trunkOf } = await extras();
+  const isTimm = document?.vision_cfg?.timm_model_name;
+  return architectureFromModelCfg(document, name, isTimm ? (read) => trunkOf(read, shapes) : undefined);
 }
 
 /** The last part of a path or an address. @param {string} name */
@@ -115,7 +115,8 @@ async function padOf(source, vocab, assumed) {
 
 /** Transformers' file goes before open_clip's where the weights have transformers' names, and the other way round. */
 async function readPreprocessing(source, theirs, openClip, image) {
-  const fromOpenClip = (document) => {
+  const fromOpenClip = async (document) => {
+    const { fromPreprocessCfg } = await extras();
     // Without a preprocess_cfg, open_clip takes its own: OpenAI's.
     const cfg = document.preprocess_cfg ?? {};
     return { preprocessing: fromPreprocessCfg(cfg, `${source.name}: open_clip_config.json`), processor: null };
