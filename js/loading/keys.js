@@ -52,7 +52,7 @@ export function readerOf(name, document, root = '') {
       const found = value(path);
       // Sides of a square may be given twice.
       const one = Array.isArray(found) && found.length === 2 && found[0] === found[1] ? found[0] : found;
-      if (Number.isInteger(one) && one > 0) return one;
+      if (Number.isInteger(one) && one > 0 && one < 2 ** 31) return one; // as the library's structs have them
       throw new MudptError(
         'model',
         `${name}: ${root}${path} is ${JSON.stringify(found)}, expected a whole number above 0`,

@@ -126,7 +126,7 @@ function visionOf(read) {
 /** @param {Reader} read @param {string} part */
 function mlpOf(read, part) {
   const inner = Math.floor(read.size(`${part}.width`) * read.value(`${part}.mlp_ratio`));
-  if (inner > 0) return inner;
+  if (inner > 0 && inner < 2 ** 31) return inner;
   throw read.refuse(`${part}.mlp_ratio`, 'a number above 0');
 }
 

@@ -144,13 +144,14 @@ export function trainedSizes(method, settings, model) {
  * @param {import('../classifier/classifier.js').Model} model
  * @param {string} method
  * @param {Settings} settings
- * @returns {number | null} null where the model's sentences have no room for so many prompts
+ * @returns {number | null} null where the model's sentences have no room for so many prompts, or its text tower is not
+ *   as deep as the method needs
  */
 export function countTrained({ core, clip, config }, method, settings) {
   const sizes = { method, ...METHODS[method].sizes(settings, config) };
   // The words do not matter: start, prompts, end.
   const sentence = new Int32Array((sizes.textLength ?? 0) + 2);
-  if (sentence.length > config.context) return null;
+  if (sentence.length > config.context || (sizes.layer && config.textLayers < 2)) return null;
   const handle = core.classifierCreate(clip, sizes, { ids: [[sentence]], nameLengths: [0] });
   try {
     return core.classifierParameters(handle).reduce((sum, { count }) => sum + count, 0);

@@ -124,7 +124,7 @@ int clip_check_config(const mudpt_clip_config *c) {
         {"lack of a first LayerNorm", c->no_pre_norm, 0, 1, 1},
         {"last LayerNorm behind the pooling", c->norm_after_pool, 0, 1, 1},
         {"lack of a causal mask", c->no_mask, 0, 1, 1},
-        {"padding token", c->pad, 0, c->vocab - 1, 1},
+        {"padding token", c->pad, 0, c->vocab > 0 ? c->vocab - 1 : 0, 1},
         {"lack of a start of text", c->no_start, 0, 1, 1},
         {"logit bias", c->logit_bias, 0, 1, 1},
     };

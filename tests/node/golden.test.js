@@ -74,7 +74,7 @@ describe('what is wrong is noticed', async () => {
     change('mudpt', (json) => (json.training.losses[7] += 0.001));
     const { code, lines } = await quick('--verbose', place);
     assert.equal(code, 1);
-    assert.match(failures(lines)[0], /zeroshot: loss of the logits: got [\d.]+ where [\d.]+ is right, off by/);
+    assert.match(failures(lines)[0], /zeroshot: cross-entropy of the logits: got [\d.]+ where [\d.]+ is right, off by/);
     assert.match(failures(lines)[1], /mudpt: losses\[7\]: got/);
     assert.equal(lines.at(-1), '0 passed, 2 failed');
 

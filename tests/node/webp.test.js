@@ -69,9 +69,9 @@ describe('WebP', () => {
   test('without the package the message says what to install', async () => {
     // A copy of the one file in a folder that has no packages.
     const folder = await temporaryFolder();
-    mkdirSync(path.join(folder, 'js/node'), { recursive: true });
+    for (const room of ['node', 'base']) mkdirSync(path.join(folder, 'js', room), { recursive: true });
     writeFileSync(path.join(folder, 'package.json'), '{"type":"module"}');
-    for (const name of ['node/webp.js', 'errors.js', 'kinds.js'])
+    for (const name of ['node/webp.js', 'base/errors.js', 'base/kinds.js'])
       cpSync(fileURLToPath(new URL(`../../js/${name}`, import.meta.url)), path.join(folder, 'js', name));
     const alone = await import(pathToFileURL(path.join(folder, 'js/node/webp.js')).href);
     assert.equal(await alone.readsWebp(), false);
