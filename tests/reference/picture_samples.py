@@ -3,6 +3,7 @@
 it: its size and a sum (FNV-1a) over its RGB pixels, or that it refuses it. And the WebP files of tests/data/formats.
 
   picture_samples.py tests/data/pictures tests/data/formats        needs what tests/trust/pictures.py needs
+  tar -C tests/data -cf tests/data/pictures.tar pictures           the archive that is kept
 """
 import os
 import random
