@@ -7,7 +7,7 @@ static const double PI = 3.141592653589793, LN_2 = 0.6931471805599453, SQRT_HALF
 double series_sine(double x) {
     double whole = nearbyint(x), y = PI * (x - whole), square = y * y, term = y, sum = y;
     for (int k = 2; k < 24; k += 2) sum += term *= -square / (k * (k + 1));
-    return (int)whole % 2 ? -sum : sum;
+    return 2 * nearbyint(whole / 2) != whole ? -sum : sum;
 }
 
 double series_log(double x) {

@@ -83,8 +83,8 @@ static int check_pooling(const mudpt_clip_config *c) {
         return fail(MUDPT_MODEL, "the feature is read from CLS, which the model does not have");
     if (c->norm_after_pool && c->vision.pooling != MUDPT_POOL_MEAN)
         return fail(MUDPT_MODEL, "a last LayerNorm behind the pooling is possible with the mean only");
-    if (!(c->rope >= 0 && c->rope < INFINITY))
-        return fail(MUDPT_MODEL, "the base of rotary positions is %g; expected 0 or more", (double)c->rope);
+    if (c->rope != 0 && !(c->rope >= 1 && c->rope <= 1e9f)) /* angles that a float32 can tell apart */
+        return fail(MUDPT_MODEL, "the base of rotary positions is %g; expected 0, or 1 to 1e9", (double)c->rope);
     if (!attention && (c->pool_heads || c->pool_mlp || c->pool_activation))
         return fail(MUDPT_MODEL, "a pooling head belongs to attention pooling only");
     const range table[] = {
