@@ -7,6 +7,7 @@
 #include "check.h"
 #include "golden_files.h"
 #include "kernels/rope.h"
+#include "refused.h"
 #include "tiny_clip.h"
 
 enum { PICTURES = 2, SENTENCES = 3, LONGEST = 16 };
@@ -205,12 +206,7 @@ static void check_rope(void) {
 
 /* What cannot be, one number at a time. */
 static void check_refusals(void) {
-    static const struct {
-        const char *what;
-        size_t offset; /* of an int32_t in the configuration */
-        int32_t value;
-    } wrong[] = {
-#define FIELD(name, value) {#name " = " #value, offsetof(mudpt_clip_config, name), value}
+    static const wrong_field wrong[] = {
         FIELD(vision.activation, 3),
         FIELD(vision.activation, -1),
         FIELD(text.activation, 3),
@@ -238,14 +234,7 @@ static void check_refusals(void) {
         FIELD(no_start, 2),
         FIELD(logit_bias, 2),
     };
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        mudpt_clip_config config = odd_config;
-        mudpt_clip *clip = NULL;
-        memcpy((char *)&config + wrong[i].offset, &wrong[i].value, sizeof(int32_t));
-        int code = mudpt_clip_create(&config, &clip);
-        CHECK(code == MUDPT_MODEL && !clip, "%s: got code %d", wrong[i].what, code);
-        mudpt_clip_free(clip);
-    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) check_wrong(&odd_config, &wrong[i], MUDPT_MODEL);
     static const float wrong_numbers[] = {-1e-6f, 2, INFINITY, NAN};
     for (int i = 0; i < 12; i++) {
         mudpt_clip_config config = odd_config;

@@ -70,16 +70,7 @@ static void check_model(const mudpt_clip_config *config) {
         &(mudpt_method){.method = "ivlp", .text_length = 2, .text_depth = 2, .visual_length = 3, .visual_depth = 1});
     check_method(clip, config, &(mudpt_method){.method = "vpt", .visual_length = 2, .visual_depth = 2});
     check_method(clip, config, &(mudpt_method){.method = "coop", .text_length = 2, .text_depth = 1});
-    check_method(clip, config,
-                 &(mudpt_method){.method = "promptsrc",
-                                 .text_length = 2,
-                                 .text_depth = 2,
-                                 .visual_length = 2,
-                                 .visual_depth = 2,
-                                 .text_weight = 25,
-                                 .image_weight = 10,
-                                 .kl_weight = 1,
-                                 .averages = 1});
+    check_method(clip, config, &(mudpt_method)TINY_PROMPTSRC);
     size_t now = mudpt_clip_weight_bytes(clip), half = mudpt_clip_weight_bytes_as(clip, MUDPT_F16);
     size_t as_is = mudpt_clip_weight_bytes_as(clip, config->precision == MUDPT_FAST ? MUDPT_I16 : MUDPT_F32);
     CHECK(as_is == now, "%zu bytes as they are, %zu as if they were kept so", now, as_is);

@@ -99,15 +99,7 @@ static void check_interruptions(mudpt_clip *clip) {
                                            {.method = "coop", .text_length = 2, .text_depth = 1},
                                            {.method = "vpt", .visual_length = 2, .visual_depth = 2},
                                            {.method = "tcp", .text_length = 2, .text_depth = 1, .layer = 2},
-                                           {.method = "promptsrc",
-                                            .text_length = 2,
-                                            .text_depth = 2,
-                                            .visual_length = 2,
-                                            .visual_depth = 2,
-                                            .text_weight = 25,
-                                            .image_weight = 10,
-                                            .kl_weight = 1,
-                                            .averages = 1}};
+                                           TINY_PROMPTSRC};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         for (int augment = 0; augment < 2; augment++) {
             double whole[STEPS + 1], broken[STEPS + 1];

@@ -102,15 +102,7 @@ int main(void) {
         {.method = "maple", .text_length = 2, .text_depth = 3, .visual_length = 2, .visual_depth = 3},
         {.method = "kgcoop", .text_length = 2, .text_depth = 1, .text_weight = 8},
         {.method = "tcp", .text_length = 2, .text_depth = 1, .layer = 2, .text_weight = 8},
-        {.method = "promptsrc",
-         .text_length = 2,
-         .text_depth = 2,
-         .visual_length = 2,
-         .visual_depth = 2,
-         .text_weight = 25,
-         .image_weight = 10,
-         .kl_weight = 1,
-         .averages = 1}};
+        TINY_PROMPTSRC};
     mudpt_clip *clip = tiny_clip(&odd_config, 1);
     CHECK(clip != NULL, "%s", mudpt_last_error());
     for (size_t i = 0; clip && i < sizeof methods / sizeof *methods; i++)

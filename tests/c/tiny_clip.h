@@ -274,6 +274,13 @@ static inline mudpt_image *tiny_picture(int i) {
     return image;
 }
 
+/* PromptSRC as the tests run it, with every term of its loss and its average: a mudpt_method. */
+#define TINY_PROMPTSRC                                                                                                 \
+    {                                                                                                                  \
+        .method = "promptsrc", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 2,               \
+        .text_weight = 25, .image_weight = 10, .kl_weight = 1, .averages = 1                                           \
+    }
+
 /* What training runs of the tests have in common, in a mudpt_train_config. */
 #define TINY_TRAINING .rate = 0.02f, .momentum = 0.9f, .decay = 5e-4f, .seed = 3, .smallest_crop = 0.08f
 

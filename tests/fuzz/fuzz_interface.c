@@ -40,15 +40,7 @@ static void open_classifier(input *in, state *s, int slot) {
         {.method = "maple", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 2},
         {.method = "kgcoop", .text_length = 2, .text_depth = 1, .text_weight = 8},
         {.method = "tcp", .text_length = 2, .text_depth = 1, .layer = 1, .text_weight = 8},
-        {.method = "promptsrc",
-         .text_length = 2,
-         .text_depth = 2,
-         .visual_length = 2,
-         .visual_depth = 2,
-         .text_weight = 25,
-         .image_weight = 10,
-         .kl_weight = 1,
-         .averages = 1},
+        TINY_PROMPTSRC,
     };
     const mudpt_method *method = &methods[take_below(in, sizeof methods / sizeof *methods)];
     tiny_sentences t;
