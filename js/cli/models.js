@@ -52,7 +52,7 @@ export const MODELS = [
 ];
 
 /** What the list is, and what it is not. */
-export const ABOUT =
+const ABOUT =
   'Accuracy is zero-shot on ImageNet, as published by the sources in docs/models.md; nothing was measured here, ' +
   'and these weights are not part of the package. What a model needs and the library lacks is refused by name ' +
   'when it is loaded. The built-in model, pictoclip, knows drawings (models/pictoclip/MODEL_CARD.md).';

@@ -7,6 +7,7 @@ import { seldom } from '../base/progress.js';
 import { BrokenPictures } from '../pictures/broken.js';
 import { PICTURES_AT_ONCE, answersFor } from './pixels.js';
 import { rowsOf as storedRows } from './store.js';
+import { toUnit } from './unit.js';
 
 /** Texts that are encoded without a turn for anything else. */
 const TEXTS_AT_ONCE = 64;
@@ -16,14 +17,6 @@ const TEXTS_AT_ONCE = 64;
  * @typedef {{ data: Float32Array, dims: [number, number] }} Features
  * @typedef {(progress: { done: number, total: number }) => void} OnProgress
  */
-
-/** Scales a row to length one; a row of zeros has no direction and stays. @param {Float32Array} row */
-export function toUnit(row) {
-  let square = 0;
-  for (let i = 0; i < row.length; i++) square += row[i] * row[i];
-  const length = Math.sqrt(square) || 1;
-  for (let i = 0; i < row.length; i++) row[i] /= length;
-}
 
 /** @param {Float32Array} data @param {number} width @param {boolean} unit @returns {Features} */
 function rowsOf(data, width, unit) {

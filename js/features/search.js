@@ -8,6 +8,7 @@ import { nextTurn } from '../base/platform.js';
 import { seldom } from '../base/progress.js';
 import { readPictureFeatures, writeFeatures } from './file.js';
 import { Rows } from './products.js';
+import { lengthOf, toUnit } from './unit.js';
 
 /** Texts whose features are kept: people type one again. */
 const MOST_TEXTS = 256;
@@ -22,11 +23,9 @@ function nameOf(picture, i) {
   return picture?.href && typeof picture.href === 'string' ? picture.href : `picture ${i}`;
 }
 
-/** A row scaled to length one, in place. @param {Float32Array} row */
-function toUnit(row) {
-  const length = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0)) || 1;
-  if (Math.abs(length - 1) < 1e-6) return row; // saved and loaded it has the same bits
-  for (let i = 0; i < row.length; i++) row[i] /= length;
+/** A row as a direction, in place: what is one already keeps its bits. @param {Float32Array} row */
+function direction(row) {
+  if (Math.abs(lengthOf(row) - 1) >= 1e-6) toUnit(row);
   return row;
 }
 
@@ -47,7 +46,7 @@ export class PictureIndex {
   constructor(clip, { data, dims }, names) {
     this.#clip = clip;
     this.#rows = new Rows(data, dims[1]);
-    for (let i = 0; i < dims[0]; i++) toUnit(this.#rows.row(i));
+    for (let i = 0; i < dims[0]; i++) direction(this.#rows.row(i));
     this.#names = names;
   }
 
@@ -72,7 +71,7 @@ export class PictureIndex {
     }
     if (Array.isArray(query) || query instanceof Float32Array) {
       if (query.length === width && Array.prototype.every.call(query, Number.isFinite))
-        return toUnit(Float32Array.from(query));
+        return direction(Float32Array.from(query));
       throw new MudptError('argument', `a feature of ${query.length} numbers, expected ${width} finite ones`);
     }
     const isNamed = query !== null && typeof query === 'object' && Object.keys(query).join() === 'image';
