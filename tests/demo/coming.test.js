@@ -10,7 +10,7 @@ import { test } from 'node:test';
 import { unzipSync, zipSync } from 'fflate';
 
 import { ENGINES } from '../browser/engines.js';
-import { KEPT, MAKE, SEEN, otherModel, visit } from './visit.js';
+import { KEPT, MAKE, SEEN, assertQuiet, otherModel, visit } from './visit.js';
 
 /** Nothing is stored any more. */
 const FIRST_VISIT = `
@@ -270,13 +270,7 @@ for (const engine of wanted) {
       assert.deepEqual(await evaluate(`await both(); return [seen(), hands.text('.notice')]`), [before, '']);
     });
 
-    await step('nothing was printed or thrown in the page', async () => {
-      const errors = await evaluate(`return watched.errors`);
-      assert.deepEqual(
-        errors.filter((one) => !/404/.test(one)),
-        [],
-      );
-    });
+    await step('nothing was printed or thrown in the page', () => assertQuiet(evaluate));
   });
 }
 

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 import { ENGINES } from '../browser/engines.js';
-import { FORGOTTEN, KEPT, MAKE, SEEN, visit } from './visit.js';
+import { FORGOTTEN, KEPT, MAKE, SEEN, assertQuiet, visit } from './visit.js';
 
 /** From now on no run can be put away, as where memory for it is missing. */
 const NO_CHECKPOINTS = `
@@ -205,13 +205,7 @@ for (const engine of wanted) {
       await step('without locks, too, one tab has the session', () => withoutLocks(browser.page, site.url));
     }
 
-    await step('nothing was printed or thrown in the page', async () => {
-      const errors = await evaluate(`return watched.errors`);
-      assert.deepEqual(
-        errors.filter((one) => !/404/.test(one)),
-        [],
-      );
-    });
+    await step('nothing was printed or thrown in the page', () => assertQuiet(evaluate));
   });
 }
 

@@ -2,6 +2,7 @@
  * A visit to the demo page, for tests of what is left after it: a page with small samples, what it says, what a visitor
  * does there, and reloads.
  */
+import assert from 'node:assert/strict';
 import { cp, readFile, readdir, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import path from 'node:path';
@@ -141,4 +142,13 @@ export async function visit(engine, context) {
       await hands.until('the session', () => document.documentElement.dataset.kept === 'kept');`);
   };
   return { site, browser, evaluate, reload };
+}
+
+/** Nothing was printed or thrown in the page, but for what was not there. @param {(body: string) => any} evaluate */
+export async function assertQuiet(evaluate) {
+  const errors = await evaluate(`return watched.errors`);
+  assert.deepEqual(
+    errors.filter((one) => !/404/.test(one)),
+    [],
+  );
 }
