@@ -1,4 +1,5 @@
 /** mudpt embed: features of pictures or texts, as a file for other programs. */
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { MudptError } from '../base/errors.js';
@@ -45,6 +46,9 @@ async function run(pictures, options) {
   const { out, json } = options;
   await checkTarget(out);
   const terminal = openTerminal(options);
+  // --texts takes all that follows it, pictures too.
+  for (const text of options.texts ?? [])
+    if (existsSync(text)) terminal.warn(`${printable(text)} is taken as a text; pictures are embedded by themselves`);
   const { signal, release } = onInterrupt();
   let clip;
   try {

@@ -32,10 +32,8 @@ export function searchCommand() {
 
 async function run(where, text, options) {
   const { like, duplicates, top, save, json } = options;
-  if (
-    [text, like, duplicates].filter((each) => each !== undefined).length > 1 ||
-    (!text && !like && !duplicates && !save)
-  )
+  const wanted = [text, like, duplicates].filter((each) => each !== undefined);
+  if (wanted.length > 1 || !(save || wanted.some((each) => each !== '')))
     throw new MudptError('argument', 'one thing can be looked for', 'give a text, --like PICTURE or --duplicates');
   if (save) await checkTarget(save, '--save');
   const terminal = openTerminal(options);

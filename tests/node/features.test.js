@@ -192,6 +192,13 @@ describe('mudpt embed', () => {
     };
   }
 
+  test('a picture behind --texts is a text, which is said', async () => {
+    const { code, stderr } = await run('--texts', 'a face', 'faces', '--out', 'two.npy');
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /faces is taken as a text; pictures are embedded by themselves/);
+    assert.deepEqual(readNpy(readFileSync(at('two.npy'))).dims, [2, 128]);
+  });
+
   test('pictures as .safetensors: rows, paths, labels', async () => {
     const { code, stdout, stderr } = await run('faces/train', '--out', 'faces.safetensors', '--json');
     assert.equal(code, 0, stderr);

@@ -213,6 +213,8 @@ test('mudpt search: a folder by a text, by a picture, its duplicates; features k
   assert.equal(code, 1, 'one could not be read');
   const twice = groups.map(({ pictures }) => pictures.map((each) => path.basename(each.name)));
   assert.equal(twice.filter(([a, b]) => a === b).length, 2);
+  const alike = await json('faces', '--duplicates', '0');
+  assert.ok(alike.groups.length > 0 && alike.groups.length < groups.length, 'a cosine of 0 is one');
   for (const [args, message] of /** @type {[string[], RegExp][]} */ ([
     [['faces'], /one thing can be looked for; give a text/],
     [['faces', 'a', '--duplicates'], /one thing can be looked for/],
