@@ -1,8 +1,8 @@
 /**
  * The house: which rooms there are, in which order, and what stands in them, read off the code. A room imports only
  * from rooms below it, and no file of the C core includes or calls its way back to itself. Types named in comments and
- * what node/door.js opens by a name that nobody can follow are not counted. The drawing in docs/how-it-works.md is made
- * here: node scripts/tree.js prints it, --write puts it there.
+ * what base/node-part.js opens by a name that nobody can follow are not counted. The drawing in docs/how-it-works.md
+ * is made here: node scripts/tree.js prints it, --write puts it there.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -32,7 +32,7 @@ export const FLOORS = {
       ['core', 'the C library as objects and numbers; its module, memory, threads, device'],
     ],
     [['files', 'from an address to bytes: downloads that are resumed, the cache, checksums']],
-    [['node', 'what only Node has, and the one door to it']],
+    [['node', 'what only Node has']],
     [
       ['webgpu', 'towers on a GPU'],
       ['base', 'errors, limits, platform, addresses, progress'],

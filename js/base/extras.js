@@ -11,7 +11,7 @@ export const WANTED = Symbol('extras are wanted');
 /** @type {() => Promise<typeof import('../extras.js')>} */
 let bring = async () => {
   if (!isNode) throw WANTED;
-  const specifier = '../extras.js'; // which no bundler follows, as in node/door.js
+  const specifier = '../extras.js'; // which no bundler follows, as in node-part.js
   return import(/* webpackIgnore: true */ /* turbopackIgnore: true */ /* @vite-ignore */ specifier);
 };
 

@@ -1,4 +1,4 @@
-/** What differs between Node and browsers, in one place; what only Node has is behind node/door.js. */
+/** What differs between Node and browsers, in one place; what only Node has is behind node-part.js. */
 
 /**
  * True in Node, false in browsers and their workers: those of Electron have a `process`, too, and bundlers make one up.

@@ -4,9 +4,9 @@
  * stack put aside (JSPI), when every answer is a promise. Whatever goes wrong there, the answer is that
  * WebAssembly shall compute, with everything as it was: a run goes on where it is, after one line in the console.
  */
+import { nodePart } from '../base/node-part.js';
 import { canSleep, foreignFolder, hasStackSwitching, hasThreads, isNode } from '../base/platform.js';
 import { makeWorker, workerFrom } from '../base/workers.js';
-import { nodePart } from '../node/door.js';
 import { ANSWER, CALL, MODE, TOWER, TOWER_WORDS } from '../webgpu/layout.js';
 import { LAYOUT, STATE } from '../webgpu/mailbox.js';
 

@@ -2,8 +2,8 @@
  * What this engine can do, asked of the engine itself: modules of a few bytes that are valid only where the feature is,
  * written out with what each byte says.
  */
+import { nodePart } from '../base/node-part.js';
 import { hasThreads, isNode } from '../base/platform.js';
-import { nodePart } from '../node/door.js';
 
 // prettier-ignore
 const RELAXED_SIMD = Uint8Array.of(

@@ -1,7 +1,7 @@
 /** Reads a WebAssembly module's file. What a page's server does wrong with these files is recognised here. */
 import { MudptError, reasonOf } from '../base/errors.js';
+import { nodePart } from '../base/node-part.js';
 import { isNode } from '../base/platform.js';
-import { nodePart } from '../node/door.js';
 
 /** What WebAssembly begins with: "\0asm". */
 const MAGIC = [0, 0x61, 0x73, 0x6d];

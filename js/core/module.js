@@ -3,9 +3,9 @@
  */
 import { MudptError, megabytes, reasonOf } from '../base/errors.js';
 import { MOST_BYTES } from '../base/limits.js';
+import { nodePart } from '../base/node-part.js';
 import { canSleep, foreignFolder, hasStackSwitching, isNode, threadWatch } from '../base/platform.js';
 import { makeWorker, workerFrom } from '../base/workers.js';
-import { nodePart } from '../node/door.js';
 import createModule from '../wasm/mudpt.mjs';
 import { readModule } from './module-file.js';
 

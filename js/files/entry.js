@@ -8,8 +8,8 @@
  * first and then the rest. So whatever comes first, nothing stays that no description belongs to.
  */
 import { keptAddress } from '../base/address.js';
+import { nodePart } from '../base/node-part.js';
 import { isNode } from '../base/platform.js';
-import { nodePart } from '../node/door.js';
 import { browserStores } from './stores.js';
 
 const META = 'meta.json';

@@ -6,9 +6,9 @@ import { addressOf, bareRepository, isWeights, modelAddress } from '../base/addr
 import { MudptError, reasonOf } from '../base/errors.js';
 import { isA, isBlob } from '../base/kinds.js';
 import { LARGEST_TEXT } from '../base/limits.js';
+import { nodePart } from '../base/node-part.js';
 import { isNode } from '../base/platform.js';
 import { TIMEOUT } from '../base/within.js';
-import { nodePart } from '../node/door.js';
 import { afterFailure, newVisit, openKept } from './cache.js';
 import { RETRY_DELAYS } from './download.js';
 import { blobSource, droppedFiles, folderSource, onlyWeightsOf } from './files.js';

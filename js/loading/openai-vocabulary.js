@@ -4,8 +4,8 @@
  * bytes, the same at a word's end, what each merge makes of its two, and the two marks around a text.
  */
 import { MudptError, reasonOf } from '../base/errors.js';
+import { nodePart } from '../base/node-part.js';
 import { foreignFolder, isNode } from '../base/platform.js';
-import { nodePart } from '../node/door.js';
 import { BYTES, WORD_END } from './tokenizer.js';
 import { clipDocument } from './vocabulary.js';
 

@@ -5,10 +5,10 @@
 import { MudptError, reasonOf } from '../base/errors.js';
 import { Stranger, bytesOfPixels, isA, isBlob, isBuffer, isBytes, summaryOf } from '../base/kinds.js';
 import { LARGEST_DOWNLOAD } from '../base/limits.js';
+import { nodePart } from '../base/node-part.js';
 import { isNode, pageAddress } from '../base/platform.js';
 import { TIMEOUT, within } from '../base/within.js';
 import { readWhole } from '../files/download.js';
-import { nodePart } from '../node/door.js';
 import { AS_STORED, foreign } from './bitmaps.js';
 import { whatInsteadOf } from './no-address.js';
 

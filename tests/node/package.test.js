@@ -143,7 +143,7 @@ test('each part that only Node loads stays within a budget of its own', async (t
     t.diagnostic(`only in Node, ${what}: ${bytes} bytes of ${NODE_BUDGETS[what]}`);
     assert.ok(bytes > 1000 && bytes <= NODE_BUDGETS[what], `${what}: ${bytes} bytes, of ${NODE_BUDGETS[what]}`);
   }
-  // And no page loads them: but for the door, which a page does not open.
+  // And no page loads them.
   const page = { contents: "export * from './js/index.js'; export * from './js/worker/worker.js';", resolveDir: ROOT };
   const { metafile } = await build({
     ...{ stdin: page, platform: 'browser', format: 'esm', outdir: ROOT, logLevel: 'error' },
@@ -153,7 +153,7 @@ test('each part that only Node loads stays within a budget of its own', async (t
   const inPage = Object.values(parts)
     .flat()
     .filter((file) => metafile.inputs[file]);
-  assert.deepEqual(inPage, ['js/node/door.js']);
+  assert.deepEqual(inPage, []);
 });
 
 test('the worker and the threads are one piece each, which every bundler can make a classic script of', async () => {
