@@ -33,7 +33,7 @@ async function runNode(args) {
 
 /** A model with the precision that is asked for, whatever would be chosen here. @param {object} [more] options */
 async function open(more) {
-  const core = await createCore({ variant, threads });
+  const core = await createCore({ variant, threads, wideVectors: true });
   core.fastGain = () => Infinity;
   return { core, ...(await loadModel(core, await openSource(folder), { dtype, precision, ...more })) };
 }
@@ -182,7 +182,7 @@ const CASES = {
     const { loadDataset } = await import('../js/node/datasets.js');
     const given = (list) => list.map(({ path, label }) => ({ image: path, label }));
     const once = async () => {
-      const clip = await loadClip(folder, { threads, precision, variant });
+      const clip = await loadClip(folder, { threads, precision, variant, wideVectors: true });
       const { classes, train, test } = await loadDataset(settings.data, {});
       const { epochs } = settings;
       const classifier = await clip.tune({ classes, examples: given(train), shots: 16, epochs }).finished;
@@ -196,7 +196,7 @@ const CASES = {
   /** One epoch over so many pictures, as often as needed the same ones. */
   async tune() {
     const { loadDataset } = await import('../js/node/datasets.js');
-    const clip = await loadClip(folder, { threads, precision, variant, worker: false });
+    const clip = await loadClip(folder, { threads, precision, variant, wideVectors: true, worker: false });
     const { classes, train } = await loadDataset(settings.data, {});
     const examples = Array.from({ length: settings.images }, (_, i) => train[i % train.length]);
     const given = examples.map(({ path, label }) => ({ image: path, label }));
@@ -212,7 +212,7 @@ const CASES = {
   },
 
   async classify() {
-    const clip = await loadClip(folder, { threads, precision, variant });
+    const clip = await loadClip(folder, { threads, precision, variant, wideVectors: true });
     const classifier = await clip.zeroShot(classNames(40));
     const saved = await clip.import(await classifier.export());
     const picture = await bytesOf(settings.picture);

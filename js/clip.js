@@ -27,7 +27,7 @@ import { checkPlan, planTraining, requireMemory } from './training/memory-plan.j
 import { TuneJob } from './training/tune.js';
 
 const OPTIONS = [
-  ...['device', 'dtype', 'precision', 'towers', 'tokens', 'threads', 'variant', 'upright', 'convention'],
+  ...['device', 'dtype', 'precision', 'towers', 'tokens', 'threads', 'variant', 'wideVectors', 'upright', 'convention'],
   ...['cache', 'timeout', 'assetsUrl', 'worker', 'integrity', 'onProgress', 'signal'],
 ];
 
@@ -49,13 +49,13 @@ const forgotten = new FinalizationRegistry((/** @type {{ core: any, name: string
  */
 export async function loadClip(from, options = {}) {
   checkOptions(options, OPTIONS);
-  const { device = 'wasm', threads, variant, upright = false, cache, timeout, assetsUrl, signal } = options;
+  const { device = 'wasm', upright = false, cache, timeout, assetsUrl, signal } = options;
   if (!DEVICES.includes(device)) {
     throw new MudptError('argument', `device must be one of ${DEVICES.join(', ')}, not ${device}`);
   }
   signal?.throwIfAborted();
   const source = await openSource(from, { signal, cache, timeout });
-  const core = await createCore({ variant, threads, assetsUrl });
+  const core = await createCore(options);
   try {
     const gpu = device === 'wasm' ? null : await extras();
     const notStarted = gpu && (await gpu.startDevice(core, assetsUrl));

@@ -83,6 +83,14 @@ export interface LoadOptions {
   assetsUrl?: string | URL;
   /** Which WebAssembly module to use. Default `'auto'`: relaxed SIMD where the platform has it. */
   variant?: 'auto' | 'plain' | 'relaxed';
+  /**
+   * Node 24 or later on x86 with AVX2: whether V8 may join pairs of 128-bit operations into 256-bit ones. What it makes
+   * of the kernels is compared first, bit for bit, with what they give without, in some 0.3 s once a process; where it
+   * differs, the module is compiled without. The flag is V8's, experimental, and the whole process's: other code is
+   * compiled with it, too. Results do not depend on it. `MUDPT_WIDE_VECTORS=0` in the environment forbids it.
+   * Elsewhere it does nothing. Default `false`; commands of `mudpt` that compute for long set it.
+   */
+  wideVectors?: boolean;
   /** Whether to turn pictures as their EXIF orientation says, as browsers do. Default `false`, as Python's CLIP. */
   upright?: boolean;
   /** Half a pixel in a crop's place goes to the even one as in OpenAI's code (default), or down as in transformers. */

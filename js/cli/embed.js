@@ -9,7 +9,7 @@ import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';
 import { npyOf } from './npy.js';
-import { given, linesIn, withModel, withOutput, withPictures } from './options.js';
+import { given, linesIn, withLongWork, withOutput, withPictures } from './options.js';
 import { BrokenFiles, listPictures, withSkip } from './pictures.js';
 import { openTerminal, plural, size } from './terminal.js';
 
@@ -32,7 +32,7 @@ export function embedCommand() {
     .option('--no-unit', 'rows as they leave the tower (default: of length one)')
     .option('--no-projected', "rows before the tower's projection")
     .option('--truncate', 'cut texts that the model cannot read whole');
-  return withOutput(withSkip(withPictures(withModel(command)))).action(run);
+  return withOutput(withSkip(withPictures(withLongWork(command)))).action(run);
 }
 
 const someTexts = (text, before = []) => [...before, given(text)];

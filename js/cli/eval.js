@@ -13,7 +13,7 @@ import { rowsOf } from '../protocol/other-classes.js';
 import { heatMap, mapWidth, paintMap, SHADES_KEY } from './heatmap.js';
 import { onInterrupt } from './interrupt.js';
 import { evaluate, openClassifier, openModel } from './model.js';
-import { given, templateOption, withData, withModel, withOutput, withPictures } from './options.js';
+import { given, templateOption, withData, withLongWork, withOutput, withPictures } from './options.js';
 import { wholePictures, withSkip } from './pictures.js';
 import { apart, count, cut, cutMiddle, openTerminal, percent, plural, table, width, wrap } from './terminal.js';
 
@@ -32,7 +32,7 @@ export function evalCommand() {
     .addOption(new Option('--classifier <file>', 'a file that mudpt train saved (default: zero-shot)').argParser(given))
     .addOption(templateOption().conflicts('classifier'))
     .addOption(new Option('--confusion <file>', 'save the confusion matrix as .svg or .json').argParser(chartFile));
-  return withOutput(withSkip(withPictures(withModel(command)))).action(run);
+  return withOutput(withSkip(withPictures(withLongWork(command)))).action(run);
 }
 
 const chartFile = (text) => {

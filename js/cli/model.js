@@ -8,7 +8,8 @@ const LARGEST_CLASSIFIER = 2 ** 30;
 
 /**
  * @typedef {import('../index.js').LoadOptions} LoadOptions
- * @typedef {'integrity' | 'dtype' | 'precision' | 'device' | 'threads' | 'variant' | 'upright' | 'convention'} Key
+ * @typedef {'integrity' | 'dtype' | 'precision' | 'device' | 'threads' | 'variant' | 'wideVectors'} Computing
+ * @typedef {Computing | 'upright' | 'convention'} Key
  * @typedef {Pick<LoadOptions, Key>} Runtime
  *
  * @param {{ model: string } & Runtime} options  as parsed
@@ -16,7 +17,7 @@ const LARGEST_CLASSIFIER = 2 ** 30;
  * @param {AbortSignal} signal
  */
 export async function openModel({ model, ...runtime }, terminal, signal) {
-  const { integrity, dtype, precision, device, threads, variant, upright, convention } = runtime;
+  const { integrity, dtype, precision, device, threads, variant, wideVectors, upright, convention } = runtime;
   try {
     return await loadClip(model, {
       integrity,
@@ -25,6 +26,7 @@ export async function openModel({ model, ...runtime }, terminal, signal) {
       device,
       threads,
       variant,
+      wideVectors,
       upright,
       convention,
       tokens: 'needed',

@@ -136,6 +136,15 @@ export function withModel(command) {
     );
 }
 
+/** Of commands that compute long enough for V8 to be told, and checked, first. */
+export const withLongWork = (command) =>
+  withModel(command).addOption(
+    new Option(
+      '--no-wide-vectors',
+      'leave V8 at vectors of 128 bits, where it could join them (Node 24 or later, AVX2)',
+    ),
+  );
+
 /** What training may take. */
 export const memoryOption = () =>
   new Option('--memory <MB>', 'refuse to train where it would take more, and say what would fit').argParser(

@@ -21,7 +21,7 @@ import { TimeLeft } from '../protocol/time-left.js';
 import { EXIT_INTERRUPTED } from './failures.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';
-import { DEFAULT_MODEL, given, whole, withModel, withOutput, withPictures } from './options.js';
+import { DEFAULT_MODEL, given, whole, withLongWork, withOutput, withPictures } from './options.js';
 import { wholePictures, withSkip } from './pictures.js';
 import { report } from './report.js';
 import { duration, openTerminal, percent, plural } from './terminal.js';
@@ -71,7 +71,7 @@ export function protocolCommand() {
     .addOption(new Option('--out <dir>', 'folder of logs, tables, plots (default: results/<name>)').argParser(given))
     .addOption(new Option('--plan', 'print the runs as lines of JSON, each with its command').conflicts('only'))
     .addOption(new Option('--only <id>', 'run this one alone, without tables').argParser(given));
-  return withOutput(withSkip(withPictures(withModel(command)))).action(run);
+  return withOutput(withSkip(withPictures(withLongWork(command)))).action(run);
 }
 
 async function run(protocol, options) {
@@ -274,6 +274,7 @@ function printPlan(jobs, sources, folder, options) {
     precision,
     device,
     variant,
+    wideVectors,
     upright,
     convention,
     skipBroken,
@@ -290,6 +291,7 @@ function printPlan(jobs, sources, folder, options) {
     ...(precision === undefined ? [] : ['--precision', precision]),
     ...(device === 'wasm' ? [] : ['--device', device]),
     ...(variant === 'auto' ? [] : ['--variant', variant]),
+    ...(wideVectors ? [] : ['--no-wide-vectors']),
     ...(upright ? ['--upright'] : []),
     ...(convention === 'openai' ? [] : ['--convention', convention]),
     ...(skipBroken ? ['--skip-broken'] : []),

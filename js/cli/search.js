@@ -7,7 +7,7 @@ import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { EXIT_FAILED } from './failures.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';
-import { decimal, given, whole, withModel, withOutput, withPictures } from './options.js';
+import { decimal, given, whole, withLongWork, withOutput, withPictures } from './options.js';
 import { listPictures, withSkip } from './pictures.js';
 import { openTerminal, plural, table } from './terminal.js';
 
@@ -27,7 +27,7 @@ export function searchCommand() {
     )
     .addOption(new Option('--top <n>', 'how many to show').argParser(whole(1, 1000000)).default(10))
     .addOption(new Option('--save <file>', 'keep the features, to search them again').argParser(given));
-  return withOutput(withSkip(withPictures(withModel(command)))).action(run);
+  return withOutput(withSkip(withPictures(withLongWork(command)))).action(run);
 }
 
 async function run(where, text, options) {

@@ -25,7 +25,7 @@ import {
   memoryOption,
   templateOption,
   withData,
-  withModel,
+  withLongWork,
   withOutput,
   withPictures,
   withSettings,
@@ -53,7 +53,7 @@ export function trainCommand() {
     .addOption(templateOption())
     .addOption(new Option('--out <file>', 'where to save (default: <data>-<method>.safetensors)').argParser(given))
     .option('--raw', 'save the trained parameters, too, as mudpt export needs them');
-  return withOutput(withSkip(withPictures(withModel(command)))).action(run);
+  return withOutput(withSkip(withPictures(withLongWork(command)))).action(run);
 }
 
 async function run(options, command) {

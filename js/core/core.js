@@ -7,8 +7,9 @@
  *   const clip = core.clipCreate(config);      // a handle: a number
  */
 import { MudptError, reasonOf } from '../base/errors.js';
+import { extras } from '../base/extras.js';
 import { MOST_THREADS } from '../base/limits.js';
-import { hasThreads } from '../base/platform.js';
+import { hasThreads, isNode } from '../base/platform.js';
 import { Classifiers } from './classifiers.js';
 import { hardwareThreads, hasRelaxedSimd } from './features.js';
 import { startModule } from './module.js';
@@ -43,9 +44,11 @@ export const VARIANTS = Object.freeze(['plain', 'relaxed']);
  * @param {'auto' | 'plain' | 'relaxed'} [options.variant] `auto` takes relaxed SIMD where there is
  * @param {number} [options.threads] 1 ... 64, by default one per core, at most 8; always 1 where the platform has none
  * @param {string | URL} [options.assetsUrl] as in index.d.ts
+ * @param {boolean} [options.wideVectors] as in index.d.ts
  * @returns {Promise<Core>}
  */
-export async function createCore({ variant = 'auto', threads, assetsUrl } = {}) {
+export async function createCore({ variant = 'auto', threads, assetsUrl, wideVectors } = {}) {
+  if (wideVectors && isNode) return (await extras()).wideCore(() => createCore({ variant, threads }));
   if (variant !== 'auto' && !VARIANTS.includes(variant)) {
     throw new MudptError('argument', `variant must be auto, ${VARIANTS.join(' or ')}, not ${variant}`);
   }

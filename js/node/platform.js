@@ -13,9 +13,32 @@ export function allowRelaxedSimd() {
   setFlagsFromString('--experimental-wasm-relaxed-simd');
 }
 
+/** A section of a module that says nothing: id, bytes, the length of its name. */
+const NO_SECTION = Uint8Array.of(0, 1, 0);
+let wideRefused = false;
+
+/**
+ * Lets V8 join pairs of 128-bit operations of modules that it compiles from now on, all of this process. Node has the
+ * flag since 23.5, and V8 no use for it but on x86.
+ * @param {boolean} wide
+ * @returns {boolean} whether it can be had
+ */
+export function allowWideVectors(wide) {
+  const { arch, env, release, versions } = process;
+  // Bun and Deno have a process, too.
+  if (arch !== 'x64' || release.name !== 'node' || versions.bun || Number.parseInt(versions.node, 10) < 24)
+    return false;
+  if (wide && (wideRefused || env.MUDPT_WIDE_VECTORS === '0')) return false;
+  setFlagsFromString(`--${wide ? '' : 'no-'}experimental-wasm-revectorize`);
+  wideRefused ||= !wide;
+  return true;
+}
+
 /** A file of this package. @param {URL} url */
-export function readAsset(url) {
-  return readFile(url);
+export async function readAsset(url) {
+  const bytes = await readFile(url);
+  // V8 keeps what it has compiled by the bytes of a module: other bytes are compiled anew, without the flag.
+  return wideRefused ? Buffer.concat([bytes, NO_SECTION]) : bytes;
 }
 
 /** Node's own options, as --input-type, are not for our threads. */

@@ -7,6 +7,8 @@
  */
 #include "gemm.h"
 
+#include <string.h>
+
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/parallel.h"
@@ -52,17 +54,27 @@ static struct {
 typedef void tile_function(float *c, ptrdiff_t ldc, const float *bias, int accumulate, const float *a, const float *b,
                            ptrdiff_t b_panel, int depth);
 
+/* Row after row, the two halves of a panel one after the other, and nothing between these two stores: so an engine that
+ * can join pairs of vectors into longer ones (V8 with revectorization) joins those of the whole tile. */
 ALWAYS_INLINE void store_tile(const v128_t *sum, float *c, ptrdiff_t ldc, const float *bias, int accumulate,
                               const int rows, const int panels) {
-#pragma GCC unroll 8
-    for (int j = 0; j < panels * 2; j++) {
-        v128_t add = bias ? wasm_v128_load(bias + j * 4) : wasm_f32x4_splat(0);
 #pragma GCC unroll 4
-        for (int r = 0; r < rows; r++) {
-            float *target = c + r * ldc + j * 4;
-            v128_t x = sum[r * panels * 2 + j];
-            if (bias) x = wasm_f32x4_add(x, add);
-            wasm_v128_store(target, accumulate ? wasm_f32x4_add(wasm_v128_load(target), x) : x);
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 4
+        for (int q = 0; q < panels; q++) {
+            float *target = c + r * ldc + q * PANEL;
+            v128_t low = sum[(r * panels + q) * 2], high = sum[(r * panels + q) * 2 + 1];
+            if (bias) {
+                low = wasm_f32x4_add(low, wasm_v128_load(bias + q * PANEL));
+                high = wasm_f32x4_add(high, wasm_v128_load(bias + q * PANEL + 4));
+            }
+            if (accumulate) {
+                v128_t before_low = wasm_v128_load(target), before_high = wasm_v128_load(target + 4);
+                low = wasm_f32x4_add(before_low, low);
+                high = wasm_f32x4_add(before_high, high);
+            }
+            wasm_v128_store(target, low);
+            wasm_v128_store(target + 4, high);
         }
     }
 }
@@ -305,6 +317,10 @@ size_t gemm_scratch_bytes(void) {
 }
 
 int gemm_reserve(int depth) {
+    if (gemm_packed_bytes(depth) > packed_a.bytes) { /* what smaller products found out is forgotten */
+        gemm_tile_panels = 0;
+        memset(&trial, 0, sizeof trial);
+    }
     int code = reserve(&packed_a.memory, &packed_a.bytes, gemm_packed_bytes(depth), "a matrix product's left side");
     return code ? code : parallel_reserve(gemm_scratch_bytes());
 }

