@@ -248,6 +248,12 @@ export class Clip {
     return new Classifier(this.#model, handle, details);
   }
 
+  /** What rows of embedImages() before the projection are multiplied by. Not for others. */
+  async projection() {
+    const { core, clip, config } = this.#model;
+    return { data: core.clipProjection(clip), dims: [config.visionWidth, config.embed] };
+  }
+
   /** Frees the model and everything made from it, and ends its threads. */
   async dispose() {
     this.#model.core.dispose();

@@ -8,6 +8,7 @@
 import type { Classifier, OfficialOptions } from './classifier/types.js';
 import type { EmbedImagesOptions, EmbedTextsOptions, Features, IndexOptions, PictureIndex } from './features/types.js';
 import type { ModelSource } from './files/types.js';
+import type { InstantClassifier, InstantJob, InstantOptions } from './instant/types.js';
 import type { MethodInfo } from './methods/types.js';
 import type { ImageInput } from './pictures/types.js';
 import type { PlanOptions, TrainingPlan, TuneJob, TuneOptions } from './training/types.js';
@@ -19,6 +20,7 @@ export * from './features/types.js';
 export * from './methods/types.js';
 export * from './classifier/types.js';
 export * from './training/types.js';
+export * from './instant/types.js';
 
 export interface LoadOptions {
   /**
@@ -172,10 +174,13 @@ export interface Clip {
    * @throws {MudptError} `argument`, `tokenizer`, `memory`, `network`, `state` (no text tower)
    */
   plan(options: PlanOptions): Promise<TrainingPlan>;
+  /** An answer within seconds: a head on features. What is wrong is said by the job. */
+  tune(options: InstantOptions): InstantJob;
   /** Starts to tune prompts to some pictures of each class. What is wrong is said by the job. */
   tune(options: TuneOptions): TuneJob;
   /**
-   * A classifier from what {@link Classifier.export} gave; its predictions are the same to the bit.
+   * A classifier from what {@link Classifier.export} gave; its predictions are the same to the bit. Of an instant one
+   * an {@link InstantClassifier}, which can go on learning.
    *
    * @param options.name of the file, for messages
    * @param options.integrity `sha256-` and the digest in base64 of the file to accept; any by default
@@ -184,7 +189,7 @@ export interface Clip {
   import(
     bytes: Uint8Array | ArrayBuffer,
     options?: { name?: string; integrity?: string; signal?: AbortSignal },
-  ): Promise<Classifier>;
+  ): Promise<Classifier | InstantClassifier>;
   /**
    * A classifier from what the authors' PyTorch code has trained: their checkpoint, or a `.safetensors` file with the
    * names of its state dictionary (docs/exchange.md), of the prompts alone or of the whole model. F32, F16 and BF16

@@ -14,6 +14,7 @@ export const FLOORS = {
     [['cli', 'a line typed becomes calls']],
     [['index', "the package's face"]],
     [['worker', "the page's end and the worker's end of one wire: a click becomes a call"]],
+    [['instant', 'an answer in a second: heads on features of a loaded model, which learn while one looks']],
     [
       ['clip', 'the object that people hold'],
       ['extras', 'what only some models and pages need, and only these download'],

@@ -8,7 +8,6 @@
  * the parameters beside the text features, for classes that are added later.
  */
 import { MudptError, checkOptions, reasonOf } from '../base/errors.js';
-import { MOST_MEASURED } from '../base/limits.js';
 import { nextTurn } from '../base/platform.js';
 import { seldom } from '../base/progress.js';
 import { PICTURES_AT_ONCE, answersFor, pixelsOf } from '../features/pixels.js';
@@ -19,6 +18,7 @@ import { promptSentences } from '../methods/sentences.js';
 import { BrokenPictures } from '../pictures/broken.js';
 import { addClasses } from './add-classes.js';
 import { attentionOf, firstPrompts, nearestWords, savedPrompts } from './inside.js';
+import { checkMeasured, checkTopK, labelsOf } from './labels.js';
 import { argmax, measure, softmax } from './metrics.js';
 import { CLASSIFIER, SavedFile, describe, idsTensor, rawTensors } from './saved.js';
 
@@ -45,50 +45,6 @@ import { CLASSIFIER, SavedFile, describe, idsTensor, rawTensors } from './saved.
  *   at most
  * @property {{ pictures: number, least: number, most: number }} [trainedOn] in all, and of a class
  */
-
-/** How names are compared where they are not written alike: without spaces around, accents in one form. */
-const plain = (name) => (typeof name === 'string' ? name.normalize('NFC').trim() : name);
-
-/**
- * Labels of examples as indices. A name that two classes have says neither.
- * @param {string[]} classes
- * @param {unknown} examples
- * @returns {number[]}
- */
-export function labelsOf(classes, examples) {
-  if (!Array.isArray(examples)) throw new MudptError('argument', 'examples must be an array of { image, label }');
-  /** @type {Map<unknown, number>} */
-  const indices = new Map();
-  classes.forEach((name, i) => indices.set(plain(name), i));
-  classes.forEach((name, i) => indices.set(name, i)); // as it is written goes first
-  const repeated = new Set(classes.filter((name, i) => indices.get(name) !== i));
-  return examples.map((example, i) => {
-    const label = example?.label;
-    if (Number.isInteger(label) && label >= 0 && label < classes.length) return label;
-    const index = indices.get(label) ?? indices.get(plain(label));
-    if (index !== undefined && repeated.has(classes[index])) {
-      const places = classes.flatMap((name, at) => (name === classes[index] ? [at] : []));
-      const all = `classes ${places.join(' and ')} are called`;
-      throw new MudptError('argument', `the label of example ${i} is "${label}", as ${all}`, 'give the index');
-    }
-    if (index !== undefined) return index;
-    const some =
-      classes
-        .slice(0, 5)
-        .map((name) => `"${name}"`)
-        .join(', ') + (classes.length > 5 ? ', …' : '');
-    throw new MudptError(
-      'argument',
-      `the label of example ${i} is ${JSON.stringify(label)}, expected a class (${some}) or 0 to ${classes.length - 1}`,
-    );
-  });
-}
-
-/** @param {unknown} topK */
-function checkTopK(topK) {
-  if (topK === Infinity || (Number.isInteger(topK) && Number(topK) >= 1)) return;
-  throw new MudptError('argument', `topK is ${topK}, expected a whole number from 1, or Infinity for all`);
-}
 
 /** Frees what classifiers own that nobody has any more. Handles are addresses: each is freed once, as others get it. */
 const forgotten = new FinalizationRegistry(free);
@@ -201,13 +157,7 @@ export class Classifier {
     const broken = new BrokenPictures(onBroken);
     const { classes } = this.#details;
     const labels = labelsOf(classes, examples);
-    if (classes.length > MOST_MEASURED) {
-      throw new MudptError(
-        'argument',
-        `the classifier has ${classes.length} classes; a confusion matrix of more than ${MOST_MEASURED} is too large`,
-        'classify the pictures and count',
-      );
-    }
+    checkMeasured(classes);
     const tell = seldom(onProgress);
     const kind = 'the picture of example';
     const measured = [];

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { MudptError } from '../base/errors.js';
 import { EXCHANGE_FORMATS, exportOfficial } from '../classifier/exchange.js';
+import { openInstant } from '../instant/saved.js';
 import { headerOf } from '../loading/safetensors.js';
 import { TRAINABLE } from '../methods/methods.js';
 import { loadDataset } from '../node/datasets.js';
@@ -24,7 +25,9 @@ export function exportCommand() {
 async function runExport(file, { format, out, ...options }) {
   const terminal = openTerminal(options);
   await checkTarget(out);
-  const bytes = exportOfficial(await read(file), { format, name: file });
+  const saved = await read(file);
+  // Of prompts with a head the prompts, as nobody else knows its head.
+  const bytes = exportOfficial(openInstant(saved, file)?.base ?? saved, { format, name: file });
   await writeWhole(out, bytes);
   const { tensors } = headerOf(bytes, out);
   const count = plural(tensors.length, 'tensor');

@@ -69,10 +69,12 @@ async function describeSaved(name) {
   const shapes = Object.fromEntries(tensors.map((tensor) => [tensor.name, tensor.shape]));
   const trained = phrase !== undefined;
   const trainedOn = read('trained_on');
+  const head = read('head');
   return {
     rows: [
       [kind, `${name}, ${size(header.end)}`],
       ['method', method],
+      ['head', head && `${head.name}, with ${plural(shapes.pictures?.[0] ?? 0, 'picture')}`],
       ['stands', kind === 'checkpoint' ? placeOf(metadata, settings) : undefined],
       ['classes', `${count(classes.length)}: ${classes.join(', ')}`],
       ['templates', read('templates')?.join(' | ')],
@@ -101,6 +103,7 @@ async function describeSaved(name) {
       ...{ file: name, bytes: header.end, method, classes, fingerprint, library, tensors: shapes },
       ...(trained && { settings }),
       ...(trainedOn && { trainedOn }),
+      ...(head && { head }),
     },
   };
 }

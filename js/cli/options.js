@@ -174,7 +174,7 @@ export function withOutput(command) {
 }
 
 /** Options of tune() by their flags. */
-const FLAGS = {
+export const FLAGS = {
   preset: '--preset',
   shots: '--shots',
   epochs: '--epochs',
@@ -214,14 +214,15 @@ function explained(key, text) {
   return `${few ? `${having.join(', ')}: ` : ''}${text} (default: ${about})`;
 }
 
-/** Options of commands that tune: a method and its settings. */
-export function withSettings(command) {
+/** Options of commands that tune: a method and its settings. @param {string[]} [presets] others than of prompts */
+export function withSettings(command, presets = []) {
   const option = (key, argument, text) => new Option(`${FLAGS[key]} ${argument}`, explained(key, text));
   return command
     .addOption(
-      new Option('--preset <name>', "settings by name; single ones can still be given (default: the paper's)").choices(
-        Object.keys(PRESETS),
-      ),
+      new Option('--preset <name>', "settings by name; single ones can still be given (default: the paper's)").choices([
+        ...presets,
+        ...Object.keys(PRESETS),
+      ]),
     )
     .addOption(option('shots', '<n>', 'pictures a class to train on').argParser(whole(1, 1000000)))
     .addOption(option('epochs', '<n>', 'passes over them').argParser(whole(1, 100000)))

@@ -1,7 +1,8 @@
 /**
- * mudpt train: from a folder of pictures to a tuned classifier, with what tuning gained.
+ * mudpt train: from a folder of pictures to a tuned classifier, with what tuning gained. On the way, seconds after the
+ * start, there is an answer of a head on features (instant.js); with --preset instant it is all there is.
  *
- * The classifier is saved before it is measured. Where the run is interrupted, or its numbers stop being finite, what
+ * Classifiers are saved before they are measured. Where the run is interrupted, or its numbers stop being finite, what
  * was trained until then is saved all the same.
  */
 import path from 'node:path';
@@ -18,6 +19,7 @@ import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { countEach, drawShots } from '../training/shots.js';
 import { keeper, openRun, requireSameRun, withCheckpoint } from './checkpoint.js';
 import { EXIT_INTERRUPTED } from './failures.js';
+import { checkInstant, instantAnswer, withHead } from './instant.js';
 import { onInterrupt } from './interrupt.js';
 import { evaluate, openModel } from './model.js';
 import {
@@ -35,6 +37,7 @@ import { sampleTask } from './sample.js';
 import { apart, change, clock, count, cut, duration, openTerminal, percent, plural, size, table } from './terminal.js';
 
 const MOST_ROWS = 8; // classes shown
+const INSTANT = 'instant'; // a preset that trains no prompts
 
 export function trainCommand() {
   const command = new Command('train')
@@ -46,12 +49,17 @@ export function trainCommand() {
   withData(command).addOption(
     new Option('--method <name>', 'how to tune; see mudpt methods').choices(TRAINABLE).default('mudpt'),
   );
-  withCheckpoint(withSettings(command))
+  withCheckpoint(withHead(withSettings(command, [INSTANT])))
     .option('--recompute', 'keep less in memory and compute it again: slower, the same numbers')
     .addOption(memoryOption())
     .option('--val', 'also hold out min(shots, 4) pictures a class, and measure on them')
     .addOption(templateOption())
-    .addOption(new Option('--out <file>', 'where to save (default: <data>-<method>.safetensors)').argParser(given))
+    .addOption(
+      new Option(
+        '--out <file>',
+        'where to save (default: <data>-<method>.safetensors; the instant answer beside it)',
+      ).argParser(given),
+    )
     .option('--raw', 'save the trained parameters, too, as mudpt export needs them');
   return withOutput(withSkip(withPictures(withLongWork(command)))).action(run);
 }
@@ -59,7 +67,8 @@ export function trainCommand() {
 async function run(options, command) {
   const begun = performance.now();
   const terminal = openTerminal(options);
-  const { method, asked, before, resume, target } = await openRun(options, command);
+  const only = options.preset === INSTANT ? checkInstant(options, command) : null;
+  const { method, asked, before, resume, target } = only ? NO_RUN : await openRun(options, command);
   let job;
   const interrupt = onInterrupt(() => {
     terminal.note('Stopping; press Ctrl-C again to end at once.');
@@ -75,56 +84,76 @@ async function run(options, command) {
       throw new MudptError('dataset', what, 'give a folder with a folder of pictures for each of two classes or more');
     }
     const output = options.out ?? `${fileName(read.name)}-${method}.safetensors`;
-    await checkTarget(output);
-    if (target && path.resolve(target) === path.resolve(output)) {
+    const instantOutput = only ? output : `${output.replace(/\.safetensors$/i, '')}-${INSTANT}.safetensors`;
+    const hasInstant = only || options.head !== 'none';
+    for (const file of hasInstant ? [output, instantOutput] : [output]) await checkTarget(file);
+    for (const file of [output, instantOutput]) {
+      if (!target || path.resolve(target) !== path.resolve(file)) continue;
       throw new MudptError('argument', `${target} is to be the checkpoint and the result`, 'give --out another name');
     }
     clip = await openModel(options, terminal, signal);
     requireSameRun(resume, clip, { classes: read.classes, ...asked });
-    const { settings } = resolveSettings({ method, ...before, ...asked }, clip.info.architecture);
+    /** @type {any} */
+    const settings = only ?? resolveSettings({ method, ...before, ...asked }, clip.info.architecture).settings;
     const parts = /** @type {const} */ (['train', 'test', ...(options.val ? ['val'] : [])]);
     const data = await wholePictures(read, { ...options, parts: [...parts] }, terminal, signal);
-    const used = await checkRun(clip, data, settings, options);
+    const used = await checkRun(clip, data, settings, only ? null : options);
     introduce(terminal, clip, data, settings, options);
 
     const templates = options.template ?? [data.template ?? DEFAULT_TEMPLATE];
-    const plain = await clip.zeroShot(data.classes, { templates });
-    const zeroShot = await evaluate(plain, data.test, 'zero-shot', terminal, signal);
+    const plain = await timed(clip.zeroShot(data.classes, { templates }));
+    const zeroShot = { ...plain, ...(await evaluate(plain.classifier, data.test, 'zero-shot', terminal, signal)) };
     const named = `${percent(zeroShot.accuracy)} of the test pictures are named rightly`;
     terminal.note(`${terminal.colors.dim('zero-shot')}    ${named}`);
 
-    const examples = toExamples(data.train);
-    const validation = options.val && (data.val?.length ? toExamples(data.val) : true);
-    const { recompute, memory: memoryLimit } = options;
-    const room = { recompute, memoryLimit };
     const skip = options.skipBroken && { onBroken: (broken) => terminal.warn(`left out: ${broken.message}`) };
-    job = clip.tune({ method, ...asked, ...room, ...skip, classes: data.classes, examples, validation, resume });
+    /** @type {any} */
+    let instant = null;
+    if (hasInstant) {
+      const { head, goal } = options;
+      const { shots, seed } = settings;
+      const more = { head, goal, shots, seed, templates, ...skip, output: instantOutput };
+      instant = await instantAnswer(clip, data, more, terminal, signal);
+    }
+
     const losses = [];
     const validated = [];
-    const classifier = await follow(job, settings, losses, validated, keeper(job, target), terminal).catch(
-      async (error) => {
-        if (!job.classifier || !losses.length) throw error;
-        await writeWhole(output, await job.classifier.export());
-        throw error.named ? error.named(`what was trained before is saved in ${output}, but`) : error;
-      },
-    );
-    if (!losses.length) signal.throwIfAborted();
-    const bytes = await classifier.export({ raw: options.raw });
-    await writeWhole(output, bytes);
-
-    const tuned = signal.aborted
-      ? undefined
-      : await evaluate(classifier, data.test, 'tuned', terminal, signal).catch(stopped);
+    /** @type {any} */
+    let tuned = null;
+    let bytes = instant?.bytes;
+    if (!only) {
+      const validation = options.val && (data.val?.length ? toExamples(data.val) : true);
+      const { recompute, memory: memoryLimit } = options;
+      const more = { method, ...asked, recompute, memoryLimit, ...skip, validation, resume };
+      job = clip.tune({ ...more, classes: data.classes, examples: toExamples(data.train) });
+      const run = await timed(
+        follow(job, settings, losses, validated, keeper(job, target), terminal).catch(async (error) => {
+          if (!job.classifier || !losses.length) throw error;
+          await writeWhole(output, await job.classifier.export());
+          throw error.named ? error.named(`what was trained before is saved in ${output}, but`) : error;
+        }),
+      );
+      if (!losses.length) signal.throwIfAborted();
+      bytes = await run.classifier.export({ raw: options.raw });
+      await writeWhole(output, bytes);
+      const measured = signal.aborted
+        ? undefined
+        : await evaluate(run.classifier, data.test, 'tuned', terminal, signal).catch(stopped);
+      tuned = measured ? { ...run, ...measured } : null;
+    }
     if (signal.aborted) process.exitCode = EXIT_INTERRUPTED;
     const seconds = (performance.now() - begun) / 1000;
     const peakBytes = process.resourceUsage().maxRSS * 1024;
-    if (tuned && !options.json) compare(terminal, data.classes, zeroShot, tuned);
+    const answers = { 'zero-shot': zeroShot, ...(instant && { instant }), ...(tuned && { tuned }) };
+    const last = only ? instant : tuned;
+    if (last && !options.json) compare(terminal, data.classes, answers);
     if (tuned && validated.length) {
-      const last = `${percent(validated.at(-1))} of the pictures held out to validate on are named rightly`;
+      const share = `${percent(validated.at(-1))} of the pictures held out to validate on are named rightly`;
       terminal.print();
-      terminal.print(`  ${last}`);
+      terminal.print(`  ${share}`);
     }
-    conclude(terminal, { output, target, bytes, seconds, peakBytes, sample, interrupted: signal.aborted });
+    const saved = { output, bytes, instantOutput: !only && instant && instantOutput };
+    conclude(terminal, { ...saved, target, seconds, peakBytes, sample, interrupted: signal.aborted });
     if (options.json) {
       const result = {
         task: data.name,
@@ -135,9 +164,10 @@ async function run(options, command) {
         classes: data.classes,
         pictures: { train: data.train.length, test: data.test.length, used: used.pictures },
         shots: { asked: settings.shots, least: used.least, most: used.most },
-        zeroShot: { accuracy: zeroShot.accuracy, macroF1: zeroShot.macroF1, ece: zeroShot.ece },
-        tuned: tuned ? { accuracy: tuned.accuracy, macroF1: tuned.macroF1, ece: tuned.ece } : null,
-        perClass: tuned ? pairs(data.classes, zeroShot, tuned) : null,
+        zeroShot: said(zeroShot),
+        instant: instant && { ...said(instant), heldOut: instant.classifier.heldOut, output: instantOutput },
+        tuned: tuned && said(tuned),
+        perClass: last && pairs(data.classes, zeroShot, last),
         lossPerEpoch: losses.map(mean),
         ...(options.val && { validationPerEpoch: validated }),
         ...(data.broken.length && {
@@ -159,21 +189,40 @@ async function run(options, command) {
   }
 }
 
+/** What is asked for where no prompts are trained. */
+const NO_RUN = { method: INSTANT, asked: {}, before: {}, resume: undefined, target: undefined };
+
+/** A classifier, and the seconds that it took. @param {Promise<any>} making @returns {Promise<any>} */
+async function timed(making) {
+  const begun = performance.now();
+  const classifier = await making;
+  return { classifier, seconds: (performance.now() - begun) / 1000 };
+}
+
+/** An answer as JSON has it: seconds until it could be asked, from when it was begun. */
+const said = ({ classifier, accuracy, macroF1, ece, seconds }) => ({
+  method: classifier.method,
+  ...{ accuracy, macroF1, ece, seconds },
+});
+
 /**
  * What tune() would refuse, before zero-shot is measured: too few pictures, names that do not fit a sentence, more
  * memory than there is or than is allowed.
  * @param {any} clip
  * @param {import('../node/datasets.js').Dataset} data
- * @param {import('../methods/method.js').Settings} settings
- * @param {Record<string, any>} options
+ * @param {any} settings
+ * @param {Record<string, any> | null} options null: no prompts are trained
  */
-async function checkRun(clip, { classes, train, val }, settings, { method, val: validates, recompute, memory }) {
+async function checkRun(clip, { classes, train, val }, settings, options) {
   const core = await createCore({ threads: 1 });
   try {
     const labels = train.map(({ label }) => label);
-    const drawn = drawShots(core, classes, labels, { ...settings, validation: Boolean(validates && !val?.length) });
-    const room = { recompute: Boolean(recompute), memoryLimit: memory ?? Infinity };
-    await clip.plan({ method, ...settings, classes, pictures: drawn.train.length, ...room });
+    const validation = Boolean(options?.val && !val?.length);
+    const drawn = drawShots(core, classes, labels, { ...settings, validation });
+    if (options) {
+      const room = { recompute: Boolean(options.recompute), memoryLimit: options.memory ?? Infinity };
+      await clip.plan({ method: options.method, ...settings, classes, pictures: drawn.train.length, ...room });
+    }
     return countEach(
       classes.length,
       drawn.train.map((index) => labels[index]),
@@ -263,29 +312,44 @@ function introduce(terminal, clip, { name, classes, train, test, val, notes }, {
     terminal.note(`${count(val.length)} pictures to validate on are used with --val alone.`);
 }
 
-/** Zero-shot and tuned side by side, then the classes that differ most. */
-function compare(terminal, classes, zeroShot, tuned) {
+/**
+ * The answers side by side, with what the last of them gained, then the classes that it changed most.
+ * @param {any} terminal
+ * @param {string[]} classes
+ * @param {Record<string, any>} answers by name; the first is zero-shot
+ */
+function compare(terminal, classes, answers) {
   const { bold, green, red, dim } = terminal.colors;
-  const row = (name, before, after) => [name, percent(before), percent(after), change(after - before)];
+  const all = Object.values(answers);
+  const [zeroShot, last] = [all[0], all[all.length - 1]];
+  const row = (name, values) => [name, ...values.map(percent), change(values[values.length - 1] - values[0])];
   const rows = [
-    ['', 'zero-shot', 'tuned', 'change'],
-    row('accuracy', zeroShot.accuracy, tuned.accuracy),
-    row('macro-F1', zeroShot.macroF1, tuned.macroF1),
+    ['', ...Object.keys(answers), 'change'],
+    row(
+      'accuracy',
+      all.map(({ accuracy }) => accuracy),
+    ),
+    row(
+      'macro-F1',
+      all.map(({ macroF1 }) => macroF1),
+    ),
   ];
-  const ranked = pairs(apart(classes), zeroShot, tuned)
-    .filter((pair) => pair.tuned !== null && pair.tuned !== pair.zeroShot)
-    .sort((a, b) => Math.abs(b.tuned - b.zeroShot) - Math.abs(a.tuned - a.zeroShot));
-  const shown = ranked.slice(0, MOST_ROWS).sort((a, b) => b.tuned - b.zeroShot - (a.tuned - a.zeroShot));
-  const room = terminal.columns() - 40;
-  for (const pair of shown) rows.push(row(cut(pair.label, room), pair.zeroShot, pair.tuned));
+  const ranked = apart(classes)
+    .map((label, i) => [label, all.map(({ perClass }) => perClass[i].accuracy)])
+    .map(([label, values]) => ({ label, values, gain: values[values.length - 1] - values[0] }))
+    .filter(({ values, gain }) => values[0] !== null && gain !== 0)
+    .sort((a, b) => Math.abs(b.gain) - Math.abs(a.gain));
+  const shown = ranked.slice(0, MOST_ROWS).sort((a, b) => b.gain - a.gain);
+  const room = terminal.columns() - 20 - 10 * all.length;
+  for (const { label, values } of shown) rows.push(row(cut(label, room), values));
 
   const paint = (text, y, x) => {
     if (y === 0) return dim(text);
-    if (x === 3 && text.includes('+')) return green(text);
-    if (x === 3 && text.includes('−')) return red(text);
+    if (x === all.length + 1 && text.includes('+')) return green(text);
+    if (x === all.length + 1 && text.includes('−')) return red(text);
     return y < 3 ? bold(text) : text;
   };
-  const lines = table(rows, 'lrrr', { paint });
+  const lines = table(rows, `lr${'r'.repeat(all.length)}`, { paint });
   terminal.note();
   for (const line of lines.slice(0, 3)) terminal.print(line);
   if (!shown.length) return;
@@ -294,11 +358,12 @@ function compare(terminal, classes, zeroShot, tuned) {
   for (const line of lines.slice(3)) terminal.print(line);
 }
 
-function conclude(terminal, { output, target, bytes, seconds, peakBytes, sample, interrupted }) {
+function conclude(terminal, { output, instantOutput, target, bytes, seconds, peakBytes, sample, interrupted }) {
   const { bold, dim } = terminal.colors;
   terminal.print();
   const how = interrupted ? 'Stopped early; saved what was trained in' : 'Saved in';
   terminal.print(`${how} ${bold(output)} (${size(bytes.length)})`);
+  if (instantOutput) terminal.print(`The instant answer is in ${bold(instantOutput)}`);
   terminal.print(dim(`${duration(seconds * 1000)}, at most ${size(peakBytes)} of memory`));
   if (interrupted && target) terminal.print(`Go on: mudpt train ... --resume ${target}`);
   if (interrupted) return;

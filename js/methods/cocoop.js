@@ -1,6 +1,5 @@
 /** CoCoOp: context words that every picture shifts. */
 import { FIRST_LAYER, promptWords } from './method.js';
-import { pair } from './official-names.js';
 
 /** @type {import('./method.js').MethodRow} */
 export const cocoop = {
@@ -12,13 +11,4 @@ export const cocoop = {
   perPicture: true,
   sizes: ({ promptLength }) => ({ textLength: promptLength, textDepth: 1 }),
   lead: promptWords,
-  exports: {
-    cocoop: {
-      official: {
-        context: 'ctx',
-        ...pair('meta_net.0', 'meta_net.linear1'),
-        ...pair('meta_net.1', 'meta_net.linear2'),
-      },
-    },
-  },
 };

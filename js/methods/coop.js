@@ -22,5 +22,4 @@ export const coop = {
     classSpecific,
   }),
   lead: promptWords,
-  exports: { coop: { official: { context: 'ctx' } } },
 };

@@ -1,8 +1,103 @@
-/** How the methods' tensors are called in other code: what each method's file says of it, as one table. */
-import { METHODS } from './methods.js';
+/**
+ * How the methods' tensors are called in other code, as one table: apart from what the methods are, since only an
+ * exchange needs it.
+ */
+import { MOST_LAYERS } from './maple.js';
+import {
+  FROM_ZERO,
+  block,
+  lightOfText,
+  lightOfVision,
+  mapleImage,
+  pair,
+  textPrompts,
+  visualPrompts,
+} from './official-names.js';
+
+/** Their code always injects at layer 0. */
+export const LAYER0 = pair('inject.layer0', 'mudpt_prompt_learner.embed_projection');
+
+const mapleIvlp = {
+  'text_prompts.0': 'prompt_learner.ctx',
+  'text_prompts.deep': block('text', 'VPT_shallow'),
+  ...mapleImage,
+};
 
 /** By the library's names of methods. @type {Record<string, import('./method.js').OfficialNames>} */
-const EXPORTS = Object.assign({}, ...Object.values(METHODS).map((row) => row.exports));
+const EXPORTS = {
+  coop: { official: { context: 'ctx' } },
+  cocoop: {
+    official: {
+      context: 'ctx',
+      ...pair('meta_net.0', 'meta_net.linear1'),
+      ...pair('meta_net.1', 'meta_net.linear2'),
+    },
+  },
+  vpt: {
+    official: {
+      'visual_prompts.0': 'image_encoder.visual_ctx',
+      'visual_prompts.deep': block('image', 'visual_ctx'),
+    },
+    maple: mapleImage,
+  },
+  ivlp: {
+    official: {
+      'text_prompts.0': 'text_prompt_learner.visual_ctx',
+      'text_prompts.deep': block('text', 'visual_ctx'),
+      'visual_prompts.0': 'image_encoder.visual_ctx',
+      'visual_prompts.deep': block('image', 'visual_ctx'),
+    },
+    maple: mapleIvlp,
+  },
+  mudpt: {
+    official: {
+      ...textPrompts('mudpt_prompt_learner'),
+      ...visualPrompts,
+      ...LAYER0,
+      ...pair('inject.text_to_visual', 'mudpt_prompt_learner.deep_projections'),
+      ...pair('inject.visual_to_text', 'image_encoder.visual_ctx_deep_projections'),
+    },
+  },
+  uumudpt: {
+    official: {
+      ...textPrompts('uumudpt_prompt_learner'),
+      ...visualPrompts,
+      ...lightOfText('uumudpt_prompt_learner'),
+      ...lightOfVision,
+    },
+  },
+  umudpt: { official: { ...textPrompts('umudpt_prompt_learner'), ...lightOfText('umudpt_prompt_learner') } },
+  maple: {
+    official: {
+      'text_prompts.0': 'prompt_learner.ctx',
+      'text_prompts.deep': `prompt_learner.compound_prompts_text.${FROM_ZERO}`,
+      ...pair('project.0', 'prompt_learner.proj'),
+      ...Object.assign(
+        {},
+        ...Array.from({ length: MOST_LAYERS - 1 }, (_, i) =>
+          pair(`project.${i + 1}`, `prompt_learner.compound_prompt_projections.${i}`),
+        ),
+      ),
+    },
+  },
+  kgcoop: {
+    official: { context: 'ctx' },
+    // In their prompt learner, and never used.
+    unused: /^(prompt_learner\.)?(meta_net|bias_vectors)\b/,
+  },
+  promptsrc: {
+    official: mapleIvlp,
+    // The frozen image tower, which lies in their prompt learner.
+    unused: /^prompt_learner\.ZS_image_encoder\./,
+  },
+  tcp: {
+    official: {
+      context: 'ctx',
+      ...pair('meta_net.0', 'meta_net.linear1'),
+      ...pair('meta_net.1', 'meta_net.linear2'),
+    },
+  },
+};
 
 const namesIn = (code) =>
   Object.fromEntries(

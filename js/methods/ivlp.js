@@ -1,6 +1,5 @@
 /** IVLP: prompts of both sides, independent of each other. */
 import { MUDPT, UNHELD } from './method.js';
-import { block, mapleImage } from './official-names.js';
 import { CLIP_TEMPLATES } from './templates.js';
 
 /** @type {import('./method.js').MethodRow} */
@@ -19,19 +18,4 @@ export const ivlp = {
     visualDepth: Math.min(depth, model.visionLayers),
   }),
   lead: (words) => words,
-  exports: {
-    ivlp: {
-      official: {
-        'text_prompts.0': 'text_prompt_learner.visual_ctx',
-        'text_prompts.deep': block('text', 'visual_ctx'),
-        'visual_prompts.0': 'image_encoder.visual_ctx',
-        'visual_prompts.deep': block('image', 'visual_ctx'),
-      },
-      maple: {
-        'text_prompts.0': 'prompt_learner.ctx',
-        'text_prompts.deep': block('text', 'VPT_shallow'),
-        ...mapleImage,
-      },
-    },
-  },
 };

@@ -10,11 +10,4 @@ export const kgcoop = {
   textPrompts: true,
   sizes: ({ promptLength }) => ({ textLength: promptLength, textDepth: 1 }),
   lead: promptWords,
-  exports: {
-    kgcoop: {
-      official: { context: 'ctx' },
-      // In their prompt learner, and never used.
-      unused: /^(prompt_learner\.)?(meta_net|bias_vectors)\b/,
-    },
-  },
 };

@@ -1,9 +1,8 @@
 /** MaPLe: text prompts in every layer, and a layer each that makes the image prompts of them. */
 import { MUDPT, bothSides } from './method.js';
-import { FROM_ZERO, pair } from './official-names.js';
 
 /** The library has no more (src/methods/method.h). */
-const MOST_LAYERS = 64;
+export const MOST_LAYERS = 64;
 
 /** @type {import('./method.js').MethodRow} */
 export const maple = {
@@ -16,19 +15,4 @@ export const maple = {
   sizes: ({ promptLength, depth = 1 }, model) =>
     bothSides({ promptLength, depth: Math.min(depth, MOST_LAYERS, Math.max(model.textLayers, model.visionLayers)) }),
   lead: (words) => words,
-  exports: {
-    maple: {
-      official: {
-        'text_prompts.0': 'prompt_learner.ctx',
-        'text_prompts.deep': `prompt_learner.compound_prompts_text.${FROM_ZERO}`,
-        ...pair('project.0', 'prompt_learner.proj'),
-        ...Object.assign(
-          {},
-          ...Array.from({ length: MOST_LAYERS - 1 }, (_, i) =>
-            pair(`project.${i + 1}`, `prompt_learner.compound_prompt_projections.${i}`),
-          ),
-        ),
-      },
-    },
-  },
 };

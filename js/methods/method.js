@@ -39,8 +39,6 @@
  * @property {readonly string[]} [teacher] what the frozen model says of a class, where the loss compares with that;
  *   absent: DEFAULT_TEMPLATE
  * @property {(words: string[], n: number) => string[]} lead the phrase's words in a sentence, prompts included
- * @property {Record<string, OfficialNames>} [exports] names of its tensors in the authors' state dictionaries, by the
- *   library's name of the method
  *
  * @typedef {Record<string, string>} Names the library's names of tensors to those of somebody's code
  * @typedef {{ official: Names, maple?: Names, unused?: RegExp }} OfficialNames in the methods' own authors' code

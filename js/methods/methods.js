@@ -1,7 +1,7 @@
 /**
  * The methods as one table: what each trains, its defaults, which options and sizes it has, and what its sentences
- * begin with. The mathematics are the library's (src/methods); adding a method is a file here, a row in this table, and
- * a file and a row there.
+ * begin with. The mathematics are the library's (src/methods); adding a method is a file here, a row in this table (and
+ * in exports.js, where its authors' code has names), and a file and a row there.
  */
 import { cocoop } from './cocoop.js';
 import { coop } from './coop.js';

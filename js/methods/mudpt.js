@@ -1,12 +1,8 @@
 /** MuDPT: prompts of both sides, each injected into the other, by one layer or by a light transformer (UUMuDPT). */
 import { MUDPT, UNHELD, bothSides, promptWords } from './method.js';
-import { lightOfText, lightOfVision, pair, textPrompts, visualPrompts } from './official-names.js';
 import { CLIP_TEMPLATES } from './templates.js';
 
 export const INJECTIONS = ['linear', 'transformer'];
-
-/** Their code always injects at layer 0. */
-export const LAYER0 = pair('inject.layer0', 'mudpt_prompt_learner.embed_projection');
 
 /** @type {import('./method.js').MethodRow} */
 export const mudpt = {
@@ -21,23 +17,4 @@ export const mudpt = {
       ? { method: 'uumudpt', ...bothSides(settings) }
       : { ...bothSides(settings), layer0Fusion },
   lead: promptWords,
-  exports: {
-    mudpt: {
-      official: {
-        ...textPrompts('mudpt_prompt_learner'),
-        ...visualPrompts,
-        ...LAYER0,
-        ...pair('inject.text_to_visual', 'mudpt_prompt_learner.deep_projections'),
-        ...pair('inject.visual_to_text', 'image_encoder.visual_ctx_deep_projections'),
-      },
-    },
-    uumudpt: {
-      official: {
-        ...textPrompts('uumudpt_prompt_learner'),
-        ...visualPrompts,
-        ...lightOfText('uumudpt_prompt_learner'),
-        ...lightOfVision,
-      },
-    },
-  },
 };

@@ -1,6 +1,6 @@
 /**
- * What names of trained tensors in the authors' state dictionaries have in common; each method's own are in its file
- * (exports). Shapes and orders of values are the same on both sides. docs/exchange.md has the whole table.
+ * What names of trained tensors in the authors' state dictionaries have in common; exports.js has each method's. Shapes
+ * and orders of values are the same on both sides. docs/exchange.md has the whole table.
  */
 
 /** `{layer}` stands for 1, 2, …: there the rows of our one tensor of deep prompts are tensors of their own. */

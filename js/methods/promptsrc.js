@@ -12,11 +12,4 @@ export const promptsrc = {
     ...MUDPT,
     ...{ depth: 9, epochs: 20, textWeight: 25, imageWeight: 10, klWeight: 1, averageMean: 15, averageDeviation: 1 },
   },
-  exports: {
-    promptsrc: {
-      official: /** @type {any} */ (ivlp.exports?.ivlp.maple),
-      // The frozen image tower, which lies in their prompt learner.
-      unused: /^prompt_learner\.ZS_image_encoder\./,
-    },
-  },
 };

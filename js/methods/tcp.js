@@ -1,6 +1,5 @@
 /** TCP: context words, which in the middle of the text tower give way to rows made of the frozen class features. */
 import { FIRST_LAYER, promptWords } from './method.js';
-import { pair } from './official-names.js';
 
 /** @type {import('./method.js').MethodRow} */
 export const tcp = {
@@ -15,13 +14,4 @@ export const tcp = {
   classAware: true,
   sizes: ({ promptLength, layer }) => ({ textLength: promptLength, textDepth: 1, layer }),
   lead: promptWords,
-  exports: {
-    tcp: {
-      official: {
-        context: 'ctx',
-        ...pair('meta_net.0', 'meta_net.linear1'),
-        ...pair('meta_net.1', 'meta_net.linear2'),
-      },
-    },
-  },
 };

@@ -1,6 +1,5 @@
 /** UMuDPT: text prompts, and a light transformer that makes the image prompts of them. */
 import { MUDPT, bothSides, promptWords } from './method.js';
-import { lightOfText, textPrompts } from './official-names.js';
 
 /** @type {import('./method.js').MethodRow} */
 export const umudpt = {
@@ -11,7 +10,4 @@ export const umudpt = {
   textPrompts: true,
   sizes: bothSides,
   lead: promptWords,
-  exports: {
-    umudpt: { official: { ...textPrompts('umudpt_prompt_learner'), ...lightOfText('umudpt_prompt_learner') } },
-  },
 };

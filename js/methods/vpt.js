@@ -1,6 +1,5 @@
 /** VPT: prompts of the image side. */
 import { MUDPT } from './method.js';
-import { block, mapleImage } from './official-names.js';
 
 /** @type {import('./method.js').MethodRow} */
 export const vpt = {
@@ -16,13 +15,4 @@ export const vpt = {
     visualDepth: Math.min(depth, model.visionLayers),
   }),
   lead: (words) => words,
-  exports: {
-    vpt: {
-      official: {
-        'visual_prompts.0': 'image_encoder.visual_ctx',
-        'visual_prompts.deep': block('image', 'visual_ctx'),
-      },
-      maple: mapleImage,
-    },
-  },
 };

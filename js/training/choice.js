@@ -2,7 +2,7 @@
  * The pictures of a run: drawn among those that can be read. All are read before the first step, so that whatever is
  * wrong with them is told together.
  */
-import { labelsOf } from '../classifier/classifier.js';
+import { labelsOf } from '../classifier/labels.js';
 import { BrokenPictures } from '../pictures/broken.js';
 import { countEach, drawShots, drawValidation } from './shots.js';
 

@@ -77,7 +77,7 @@ export async function loadClip(from, options = {}) {
       rest.timeout > 0 ? rest.timeout : undefined,
     );
     const { answer } = connection.call(0, 'load', [from, rest, pageAddress()]);
-    return searching(new RemoteClip(connection, await answer));
+    return widened(new RemoteClip(connection, await answer), rest.assetsUrl);
   } catch (thrown) {
     const error = /** @type {any} */ (thrown);
     const isMissing = !connection || connection.notStarted;
@@ -100,16 +100,52 @@ export async function loadClip(from, options = {}) {
 }
 
 /**
- * A model that searches, which is done here and fetched when it is used: a worker has no part in it.
- * @template T
- * @param {T} clip
+ * A model with what is done here, on features, and fetched when it is used: a worker has no part in it.
+ * @param {any} clip
+ * @param {string | URL} [assetsUrl]
  */
-function searching(clip) {
-  const part = () => import('../features/search.js');
-  return Object.assign(/** @type {any} */ (clip), {
-    index: async (pictures, options) => (await part()).indexPictures(clip, pictures, options),
-    importIndex: async (bytes, options) => (await part()).openIndex(clip, bytes, options),
+function widened(clip, assetsUrl) {
+  const search = () => import('../features/search.js');
+  const instant = () => import('../instant/job.js');
+  const [tune, restore] = [clip.tune.bind(clip), clip.import.bind(clip)];
+  return Object.assign(clip, {
+    index: async (pictures, options) => (await search()).indexPictures(clip, pictures, options),
+    importIndex: async (bytes, options) => (await search()).openIndex(clip, bytes, options),
+    tune: (options) =>
+      options?.preset === 'instant'
+        ? new LaterJob(instant().then(({ InstantJob }) => new InstantJob(clip, options, assetsUrl)))
+        : tune(options),
+    import: (bytes, options) =>
+      restore(bytes, options).catch(async (error) => {
+        if (error.code !== 'classifier') throw error;
+        return (await instant()).importInstant(clip, bytes, options, error, assetsUrl);
+      }),
   });
+}
+
+/** A run whose code is on its way. */
+class LaterJob {
+  #job;
+
+  /** @param {Promise<any>} job */
+  constructor(job) {
+    this.#job = job;
+    this.classifier = null;
+    this.finished = job.then(({ finished }) => finished).then((made) => (this.classifier = made));
+    this.finished.catch(() => {});
+  }
+
+  stop() {
+    this.#job.then((job) => job.stop());
+  }
+
+  async checkpoint() {
+    return (await this.#job).checkpoint();
+  }
+
+  async *[Symbol.asyncIterator]() {
+    yield* await this.#job;
+  }
 }
 
 /** In this thread nothing keeps from importing what is needed. */
@@ -128,7 +164,7 @@ async function loadHere(from, options) {
   });
   Object.assign(drawing, { isDrawable, bitmapOf, noPicture });
   bringHere();
-  return searching(await load(from, options));
+  return widened(await load(from, options), options.assetsUrl);
 }
 
 /** Methods whose first argument may be an address, or a list of them. */
@@ -163,7 +199,7 @@ class RemoteObject {
         // What has gone already, perhaps with its model, need not be disposed of.
         return local(owner, await (name === 'dispose' ? answer.catch(passOverGone) : answer));
       };
-      Object.defineProperty(this, name, { value: call });
+      Object.defineProperty(this, name, { value: call, writable: true });
     }
   }
 }

@@ -34,7 +34,16 @@ export const NOTE = 'mudpt note';
 export const MEMBERS = {
   Clip: {
     values: ['info'],
-    methods: ['zeroShot', 'embedImages', 'embedTexts', 'forgetFeatures', 'plan', 'import', 'restoreOfficial'],
+    methods: [
+      'zeroShot',
+      'embedImages',
+      'embedTexts',
+      'forgetFeatures',
+      'plan',
+      'import',
+      'restoreOfficial',
+      'projection',
+    ],
   },
   Classifier: {
     values: ['classes', 'method', 'settings'],

@@ -9,6 +9,7 @@ import { torchSave } from '/tests/node/pickled.js';
 import { near, ok, rejection, rejectsWith, same } from './checks.js';
 import { elementCases, loadedImage } from './elements.js';
 import { featureCases } from './features.js';
+import { instantCases } from './instant.js';
 import { CLASSES, EXAMPLES, FACE, MODEL, TESTS, TUNING, runTask, scoresOf } from './task.js';
 
 // ---------------------------------------------------------------------------------------------------- the console
@@ -151,6 +152,11 @@ const cases = {
   },
 
   ...featureCases(() => clip),
+
+  ...instantCases(
+    () => clip,
+    () => expected,
+  ),
 
   ...elementCases({ model: () => clip, classifier: () => zeroShot }),
 

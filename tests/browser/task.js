@@ -51,12 +51,14 @@ export async function runTask(clip, image) {
   const losses = [];
   for await (const { loss } of job) losses.push(loss);
   const tuned = await job.finished;
+  const instant = clip.tune({ preset: 'instant', classes: CLASSES, examples: at(EXAMPLES), head: 'tip-f' });
   return {
     architecture: clip.info.architecture,
     zeroShot: await scoresOf(zeroShot, images),
     formats: await scoresOf(zeroShot, FORMATS.map(image)),
     losses,
     tuned: await scoresOf(tuned, images),
+    instant: await scoresOf(await instant.finished, images),
     features: Array.from((await clip.embedImages(images)).data),
     texts: Array.from((await clip.embedTexts(CLASSES, { projected: false })).data),
     evaluation: await tuned.evaluate(tests),

@@ -104,6 +104,7 @@ for (const [words, message] of wrongWords) {
 
 // ------------------------------------------------------------------------------------------ the way through
 
+const TUNED_INSTANT = 'tuned-instant.safetensors';
 /** One run that several tests look at. */
 let trained;
 before(async () => {
@@ -115,20 +116,24 @@ test('train --json tells everything that a program needs', () => {
   assert.equal(trained.task, 'faces3');
   assert.equal(trained.method, 'mudpt');
   assert.equal(trained.lossPerEpoch.length, 2);
-  for (const part of [trained.zeroShot, trained.tuned]) {
+  for (const part of [trained.zeroShot, trained.instant, trained.tuned]) {
     assert.ok(part.accuracy > 1 / 3 && part.accuracy <= 1, 'better than chance');
     assert.ok(part.macroF1 > 0 && part.macroF1 <= 1);
+    assert.ok(part.ece >= 0 && part.seconds > 0 && part.seconds < trained.seconds);
   }
+  const { heldOut, output, method } = trained.instant;
+  assert.deepEqual([trained.zeroShot.method, trained.tuned.method, output], ['zeroshot', 'mudpt', TUNED_INSTANT]);
+  assert.ok(heldOut.some(({ head, accuracy }) => head === method && accuracy > 1 / 3));
   assert.ok(trained.lossPerEpoch.every((loss) => loss > 0 && loss < 2));
-  assert.ok(trained.seconds > 0 && trained.seconds < 600);
-  assert.ok(trained.peakBytes > 10e6 && trained.peakBytes < 4e9);
+  assert.ok(trained.seconds < 600 && trained.peakBytes > 10e6 && trained.peakBytes < 4e9);
   assert.equal(trained.settings.shots, 4);
   assert.equal(trained.settings.seed, 7);
   assert.equal(trained.output, 'tuned.safetensors');
   assert.equal(trained.interrupted, false);
 });
 
-const numbers = ({ seconds, peakBytes, output, ...rest }) => rest;
+const TIMES = ['seconds', 'peakBytes', 'output'];
+const numbers = (run) => JSON.parse(JSON.stringify(run, (key, value) => (TIMES.includes(key) ? undefined : value)));
 
 test('the same seed gives the same numbers and file, whatever the threads; another seed does not', async () => {
   const run = async (seed, threads) =>
@@ -149,6 +154,7 @@ test('the same seed gives the same numbers and file, whatever the threads; anoth
   assert.deepEqual(numbers(single), numbers(trained));
   for (const file of ['s7-t2.safetensors', 's7-t1.safetensors']) {
     assert.deepEqual(readFileSync(at(file)), readFileSync(at('tuned.safetensors')));
+    assert.deepEqual(readFileSync(at(file.replace('.', '-instant.'))), readFileSync(at(TUNED_INSTANT)));
   }
   assert.notDeepEqual(other.lossPerEpoch, trained.lossPerEpoch);
 });
@@ -160,8 +166,10 @@ test('train for people: plain lines, both accuracies, where it was saved', async
   assert.doesNotMatch(stdout, /[\x1b\r]/, 'no colours and no moving line without a terminal');
   assert.match(stdout, /^epoch 1\/2 {2}loss \d\.\d{3} {2}rate 1\.0e-5 {2}[\d.]+ pictures\/s {2}\d+:\d\d left$/m);
   assert.match(stdout, /^epoch 2\/2 {2}loss /m);
-  assert.match(stdout, /^ +zero-shot +tuned +change$/m);
-  assert.match(stdout, /^ {2}accuracy +\d+\.\d % +\d+\.\d % +[+−]?\d+\.\d$/m);
+  assert.match(stdout, /^ +zero-shot +instant +tuned +change$/m);
+  assert.match(stdout, /^ {2}accuracy +\d+\.\d % +\d+\.\d % +\d+\.\d % +[+−]?\d+\.\d$/m);
+  assert.match(stdout, /^instant +\d+\.\d %, \d+\.\d s later, by [\w-]+$/m);
+  assert.match(stdout, /^The instant answer is in faces3-ivlp-instant\.safetensors$/m);
   assert.match(stdout, /^ {2}macro-F1 +\d/m);
   assert.match(stdout, /^Saved in faces3-ivlp\.safetensors \(\d+ kB\)$/m);
   assert.ok(existsSync(at('faces3-ivlp.safetensors')));

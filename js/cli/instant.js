@@ -1,0 +1,91 @@
+/** The instant answer of mudpt train: pictures go through the tower once, and a head learns from their features. */
+import { Option } from 'commander';
+import { MudptError } from '../base/errors.js';
+import { HEADS } from '../heads/heads.js';
+import { writeWhole } from '../node/whole-files.js';
+import { evaluate } from './model.js';
+import { FLAGS, settingsOf } from './options.js';
+import { percent } from './terminal.js';
+
+/** @param {import('commander').Command} command */
+export const withHead = (command) =>
+  command
+    .addOption(
+      new Option('--head <name>', 'head of the instant answer; none: no such answer')
+        .choices(['auto', 'none', ...Object.keys(HEADS)])
+        .default('auto'),
+    )
+    .addOption(
+      new Option('--goal <name>', 'what auto chooses by: these classes, or names that are added later')
+        .choices(['accuracy', 'new-names'])
+        .default('accuracy'),
+    );
+
+/** What an instant answer has nothing to do with, by its flag. */
+const FOREIGN = {
+  checkpoint: '--checkpoint',
+  resume: '--resume',
+  val: '--val',
+  recompute: '--recompute',
+  memory: '--memory',
+  raw: '--raw',
+};
+
+/**
+ * Refuses with --preset instant what belongs to prompts.
+ * @param {Record<string, any>} options of mudpt train
+ * @param {import('commander').Command} command
+ */
+export function checkInstant(options, command) {
+  const { preset: _, ...rest } = options;
+  const { shots = 16, seed = 1, ...others } = settingsOf('mudpt', rest);
+  const isGiven = (name) => command.getOptionValueSource(name) !== 'default' && command.getOptionValueSource(name);
+  const given = [
+    ...(isGiven('method') ? ['--method'] : []),
+    ...Object.keys(FOREIGN).flatMap((name) => (isGiven(name) ? [FOREIGN[name]] : [])),
+    ...Object.keys(others).map((name) => FLAGS[name]),
+  ];
+  if (given.length) {
+    throw new MudptError(
+      'argument',
+      `${given[0]} is of prompts that are trained, and --preset instant trains none`,
+      'leave it out, or take another preset',
+    );
+  }
+  return { shots, seed };
+}
+
+/**
+ * @param {any} clip
+ * @param {import('../node/datasets.js').Dataset} data
+ * @param {object} options
+ * @param {string} options.output where it is saved
+ * @param {string} options.head
+ * @param {string} options.goal
+ * @param {number} options.shots
+ * @param {number} options.seed
+ * @param {string[]} options.templates
+ * @param {(broken: any) => void} [options.onBroken]
+ * @param {ReturnType<typeof import('./terminal.js').openTerminal>} terminal
+ * @param {AbortSignal} signal
+ */
+export async function instantAnswer(clip, { classes, train, test }, { output, ...options }, terminal, signal) {
+  const begun = performance.now();
+  const examples = train.map(({ path: image, label }) => ({ image, label }));
+  const onProgress = ({ done, total }) => terminal.progress(done / total, `features, ${done} of ${total} pictures`);
+  try {
+    const job = clip.tune({ preset: 'instant', ...options, classes, examples, onProgress, signal });
+    for await (const { step, steps, loss } of job)
+      terminal.progress(step / steps, `head, step ${step} of ${steps}, loss ${loss.toFixed(3)}`);
+    const classifier = await job.finished;
+    const seconds = (performance.now() - begun) / 1000;
+    const bytes = await classifier.export();
+    await writeWhole(output, bytes);
+    const measured = await evaluate(classifier, test, 'instant', terminal, signal);
+    const named = `${percent(measured.accuracy)}, ${seconds.toFixed(1)} s later, by ${classifier.method}`;
+    terminal.note(`${terminal.colors.dim('instant')}      ${named}`);
+    return { classifier, seconds, bytes, ...measured };
+  } finally {
+    terminal.wipe();
+  }
+}

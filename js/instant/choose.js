@@ -1,0 +1,76 @@
+/**
+ * Which head: by pictures that are held out in turn. Each candidate is made without a part of every class's pictures,
+ * and names those; the first candidate is taken unless a later one names more of them rightly.
+ */
+import { nextTurn } from '../base/platform.js';
+import { argmax, softmax } from '../classifier/metrics.js';
+import { fit } from './fit.js';
+import { packed } from './source.js';
+
+/** Parts that the pictures of a class are held out in, at most: of many fewer, as a head's work grows faster. */
+const PARTS = { few: 4, many: 2 };
+const MANY = 400;
+
+/** What each goal chooses from; the first is what is taken where nothing can be held out. */
+export const CANDIDATES = {
+  accuracy: ['tip-f', 'clap', 'none'],
+  'new-names': ['prolip', 'none'],
+};
+
+/**
+ * @typedef {object} HeldOut
+ * @property {string} head
+ * @property {number} accuracy share of the pictures held out that it names rightly
+ * @property {number} loss mean cross-entropy of them
+ */
+
+/** The part that each picture is held out in: its place among those of its class. @param {number[]} labels */
+function partsOf(labels) {
+  const counts = new Map();
+  const places = labels.map((label) => {
+    const place = counts.get(label) ?? 0;
+    counts.set(label, place + 1);
+    return place;
+  });
+  const most = labels.length > MANY ? PARTS.many : PARTS.few;
+  const parts = Math.min(most, Math.max(0, ...counts.values()));
+  return { parts, part: places.map((place) => place % Math.max(parts, 1)) };
+}
+
+/**
+ * @param {import('../core/library.js').Library} library
+ * @param {(head: string) => import('./fit.js').Facts} factsFor
+ * @param {string[]} candidates
+ * @param {{ seed: number, settings?: Record<string, number>, signal?: AbortSignal }} options
+ * @returns {Promise<{ head: string, heldOut: HeldOut[] }>}
+ */
+export async function chooseHead(library, factsFor, candidates, { seed, settings, signal }) {
+  const { labels } = factsFor(candidates[0]);
+  const { parts, part } = partsOf(labels);
+  if (parts < 2 || candidates.length < 2) return { head: candidates[0], heldOut: [] };
+  const heldOut = [];
+  for (const head of candidates) {
+    let right = 0;
+    let loss = 0;
+    for (let now = 0; now < parts; now++) {
+      const facts = factsFor(head);
+      const some = (list, isHeld) => list.filter((_, i) => (part[i] === now) === isHeld);
+      const rest = { ...facts, rows: some(facts.rows, false), labels: some(labels, false) };
+      const made = await fit(library, rest, { head, settings, seed }, { signal });
+      const held = some(labels, true);
+      const logits = made.logits(packed(some(facts.rows, true)));
+      made.dispose();
+      const count = facts.texts.length;
+      held.forEach((label, i) => {
+        const row = logits.subarray(i * count, (i + 1) * count);
+        right += Number(argmax(row) === label);
+        loss -= Math.log(Math.max(softmax(row)[label], Number.MIN_VALUE));
+      });
+      await nextTurn();
+      signal?.throwIfAborted();
+    }
+    heldOut.push({ head, accuracy: right / labels.length, loss: loss / labels.length });
+  }
+  const best = heldOut.reduce((a, b) => (b.accuracy > a.accuracy ? b : a));
+  return { head: best.head, heldOut };
+}

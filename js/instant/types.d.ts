@@ -1,0 +1,92 @@
+/** The instant answer: heads on features that were computed once. */
+import type { Classifier } from '../classifier/types.js';
+import type { BrokenPicture, Example, ImageInput } from '../pictures/types.js';
+import type { TuneJob } from '../training/types.js';
+
+/** A classifier of features (docs/methods.md); `mudpt help train` lists them. */
+export type Head = 'sstext' | 'sstext+' | 'gda' | 'tip' | 'tip-f' | 'lp++' | 'clap' | 'prolip' | 'ridge' | 'logistic';
+
+/** What an instant answer is made of: pictures go through the tower once, and a head learns from their features. */
+export interface InstantOptions {
+  preset: 'instant';
+  /** Class names; `_` is read as a space. */
+  classes: string[];
+  /**
+   * At least one per class, or none at all: then names alone answer until {@link InstantClassifier.add} has brought
+   * pictures. They must stay as they are until the run has read them.
+   */
+  examples: Example[];
+  /**
+   * `'auto'` (default): the first of `tip-f`, `clap` and `none` that names most pictures rightly when they are held out
+   * in turn: each class's in up to four parts, of more than 400 pictures in two; with one picture a class the first.
+   * {@link InstantClassifier.heldOut} says what was found. `'none'`: the names alone, as zero-shot.
+   */
+  head?: 'auto' | 'none' | Head;
+  /**
+   * What `'auto'` chooses from: `'accuracy'` (default) as above; `'new-names'` what helps names that are added later
+   * ({@link Classifier.withClasses}), too: `prolip` and `none`.
+   */
+  goal?: 'accuracy' | 'new-names';
+  /** Settings of a head that is named, over its defaults (docs/methods.md). */
+  headSettings?: Record<string, number>;
+  /** Pictures a class, at most; the same are drawn as by every method. `Infinity` for all. Default 16. */
+  shots?: number;
+  /** Of everything random. Default 1. */
+  seed?: number;
+  /** Sentence of a class, `{}` stands for its name. Default `'a photo of a {}.'` */
+  template?: string;
+  /** Several sentences. */
+  templates?: string[];
+  /** Told at most 10 times a second, and at the end: pictures whose features are there. */
+  onProgress?: (progress: { done: number; total: number }) => void;
+  /** As in {@link TuneOptions}. */
+  onBroken?: (broken: BrokenPicture) => void;
+  transfer?: boolean;
+  /** Ends the run; it then has no result. */
+  signal?: AbortSignal;
+}
+
+/** Its steps are those of the head's training; a head in closed form has none. There is no checkpoint of it. */
+export interface InstantJob extends Omit<TuneJob, 'finished' | 'classifier'> {
+  readonly finished: Promise<InstantClassifier>;
+  readonly classifier: InstantClassifier | null;
+}
+
+/**
+ * A classifier that keeps the features of the pictures that it learned from, also in its file, and can so learn more:
+ * a change costs one pass of a tower at most, and the head is made anew when it is asked the next time. It works where
+ * the library was called; pictures go through the tower in the model's worker.
+ */
+export interface InstantClassifier extends Classifier {
+  /** What answers; `null` where it is the names alone. */
+  readonly head: Head | null;
+  /** Of the head, but for those that follow from the pictures. */
+  readonly headSettings: Record<string, number> | null;
+  /**
+   * Of each candidate of `head: 'auto'`: share of the pictures named rightly when they were held out, and their mean
+   * cross-entropy. Empty where nothing was chosen, and in a classifier from a file.
+   */
+  readonly heldOut: { head: string; accuracy: number; loss: number }[];
+  /** What it learns from: a label for each picture. */
+  readonly labels: string[];
+  /**
+   * Learns a picture.
+   *
+   * @param label a class or its index
+   * @returns its place in `labels`
+   * @throws {MudptError} as `classify`
+   */
+  add(
+    image: ImageInput,
+    label: string | number,
+    options?: { transfer?: boolean; signal?: AbortSignal },
+  ): Promise<number>;
+  /** Forgets the picture at this place in `labels`; those behind it move up. */
+  remove(index: number): Promise<void>;
+  /** Gives the picture at this place another label. */
+  correct(index: number, label: string | number): Promise<void>;
+  /** Calls a class something else, which the text tower reads. */
+  rename(label: string | number, name: string): Promise<void>;
+  /** Further classes in this classifier, which learn from pictures to come. */
+  addClasses(names: string[]): Promise<void>;
+}
