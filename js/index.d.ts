@@ -19,6 +19,7 @@ export * from './pictures/types.js';
 export * from './features/types.js';
 export * from './methods/types.js';
 export * from './classifier/types.js';
+export * from './heads/types.js';
 export * from './training/types.js';
 export * from './instant/types.js';
 

@@ -10,6 +10,7 @@
 import { MudptError, checkOptions, reasonOf } from '../base/errors.js';
 import { nextTurn } from '../base/platform.js';
 import { seldom } from '../base/progress.js';
+import { embedImages } from '../features/embed.js';
 import { PICTURES_AT_ONCE, answersFor, pixelsOf } from '../features/pixels.js';
 import { rowsOf } from '../features/store.js';
 import { writeSafetensors } from '../loading/safetensors.js';
@@ -215,6 +216,15 @@ export class Classifier {
     signal?.throwIfAborted();
     const file = new SavedFile(await this.export(), 'the classifier', [CLASSIFIER]);
     return importClassifier(this.#model, await addClasses(this.#model, file, names, signal), 'the classifier');
+  }
+
+  /**
+   * Features of pictures as the tuned tower makes them. What the options mean is in index.d.ts.
+   * @param {Iterable<any>} pictures
+   * @param {Record<string, any>} [options]
+   */
+  async embedImages(pictures, options) {
+    return embedImages(this.#model, pictures, options, this.#handle || -1);
   }
 
   /**

@@ -1,4 +1,5 @@
 /** Classifiers, what they say and how they are measured, saved and exchanged. */
+import type { EmbedImagesOptions, Features } from '../features/types.js';
 import type { FileBytes } from '../files/types.js';
 import type { TunableMethod, UsedSettings } from '../methods/types.js';
 import type { BrokenPicture, Example, ImageInput } from '../pictures/types.js';
@@ -71,6 +72,8 @@ export interface Classifier {
       signal?: AbortSignal;
     },
   ): Promise<Evaluation>;
+  /** Features of pictures, as {@link Clip.embedImages} of the tuned tower. */
+  embedImages(pictures: Iterable<ImageInput>, options?: EmbedImagesOptions): Promise<Features>;
   /**
    * The classifier as a small `.safetensors` file: prompts and text features, no model. CoCoOp, whose prompts depend on
    * the picture, saves its parameters and the classes' sentences instead.

@@ -11,7 +11,10 @@ import { percent } from './terminal.js';
 export const withHead = (command) =>
   command
     .addOption(
-      new Option('--head <name>', 'head of the instant answer; none: no such answer')
+      new Option(
+        '--head <name>',
+        'head of the instant answer (none: no such answer); where it is given, on tuned prompts as well',
+      )
         .choices(['auto', 'none', ...Object.keys(HEADS)])
         .default('auto'),
     )

@@ -124,7 +124,9 @@ async function run(options, command) {
     if (!only) {
       const validation = options.val && (data.val?.length ? toExamples(data.val) : true);
       const { recompute, memory: memoryLimit } = options;
-      const more = { method, ...asked, recompute, memoryLimit, ...skip, validation, resume };
+      // Where a head is named, also on the prompts.
+      const head = command.getOptionValueSource('head') === 'cli' ? options.head : 'none';
+      const more = { method, ...asked, head, recompute, memoryLimit, ...skip, validation, resume };
       job = clip.tune({ ...more, classes: data.classes, examples: toExamples(data.train) });
       const run = await timed(
         follow(job, settings, losses, validated, keeper(job, target), terminal).catch(async (error) => {
@@ -166,7 +168,7 @@ async function run(options, command) {
         shots: { asked: settings.shots, least: used.least, most: used.most },
         zeroShot: said(zeroShot),
         instant: instant && { ...said(instant), heldOut: instant.classifier.heldOut, output: instantOutput },
-        tuned: tuned && said(tuned),
+        tuned: tuned && { ...said(tuned), ...headOf(tuned.classifier) },
         perClass: last && pairs(data.classes, zeroShot, last),
         lossPerEpoch: losses.map(mean),
         ...(options.val && { validationPerEpoch: validated }),
@@ -188,6 +190,9 @@ async function run(options, command) {
     await clip?.dispose();
   }
 }
+
+/** What stands on the prompts, where something does. @param {any} classifier */
+const headOf = ({ head, weight, heldOut }) => (heldOut ? { head, weight, heldOut } : {});
 
 /** What is asked for where no prompts are trained. */
 const NO_RUN = { method: INSTANT, asked: {}, before: {}, resume: undefined, target: undefined };

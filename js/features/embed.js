@@ -6,7 +6,7 @@ import { nextTurn } from '../base/platform.js';
 import { seldom } from '../base/progress.js';
 import { BrokenPictures } from '../pictures/broken.js';
 import { PICTURES_AT_ONCE, answersFor } from './pixels.js';
-import { rowsOf as storedRows } from './store.js';
+import { FeatureStore, rowsOf as storedRows } from './store.js';
 import { toUnit } from './unit.js';
 
 /** Texts that are encoded without a turn for anything else. */
@@ -102,9 +102,10 @@ export async function embedTexts(model, given, options = {}) {
  * @param {Model} model
  * @param {Iterable<any>} given
  * @param {Record<string, any>} [options] see index.d.ts
+ * @param {number} [tuned] the library's classifier whose tower it is
  * @returns {Promise<Features>}
  */
-export async function embedImages(model, given, options = {}) {
+export async function embedImages(model, given, options = {}, tuned = 0) {
   checkOptions(options, ['projected', 'unit', 'transfer', 'onProgress', 'onBroken', 'signal']);
   const { projected = true, unit = true, onProgress, onBroken, signal } = options;
   for (const [name, value] of Object.entries({ projected, unit })) checkSwitch(name, value);
@@ -115,11 +116,13 @@ export async function embedImages(model, given, options = {}) {
   const data = new Float32Array(pictures.length * width);
   const tell = seldom(onProgress);
   let rows = 0;
-  const handle = core.classifierCreate(clip, { method: 'zeroshot' }, null, 1);
+  const handle = tuned || core.classifierCreate(clip, { method: 'zeroshot' }, null, 1);
   const size = 3 * config.image ** 2;
   const kind = projected ? 'after' : 'before';
   const compute = (pixels) => core.classifierImageFeatures(handle, pixels, projected);
-  const encode = (pixels) => storedRows(model.features, kind, pixels, size, compute);
+  // What is kept is of the untuned tower.
+  const store = core.shapeOf(handle).prompts ? new FeatureStore(0) : model.features;
+  const encode = (pixels) => storedRows(store, kind, pixels, size, compute);
   try {
     for (let done = 0; done < pictures.length;) {
       signal?.throwIfAborted();
@@ -131,7 +134,7 @@ export async function embedImages(model, given, options = {}) {
       await nextTurn();
     }
   } finally {
-    core.classifierFree(handle);
+    if (!tuned) core.classifierFree(handle);
   }
   return rowsOf(rows === pictures.length ? data : data.slice(0, rows * width), width, unit);
 }

@@ -1,6 +1,8 @@
 /**
  * Which head: by pictures that are held out in turn. Each candidate is made without a part of every class's pictures,
- * and names those; the first candidate is taken unless a later one names more of them rightly.
+ * and names those. The first candidate did best on the tasks that were measured (docs/methods.md), and what few
+ * pictures say is noise for the most part: another one takes its place where a sign test finds that it is better,
+ * among the pictures that only one of the two names rightly.
  */
 import { nextTurn } from '../base/platform.js';
 import { argmax, softmax } from '../classifier/metrics.js';
@@ -10,6 +12,8 @@ import { packed } from './source.js';
 /** Parts that the pictures of a class are held out in, at most: of many fewer, as a head's work grows faster. */
 const PARTS = { few: 4, many: 2 };
 const MANY = 400;
+/** Deviations by which the better one must be better. */
+const SURE = 2;
 
 /** What each goal chooses from; the first is what is taken where nothing can be held out. */
 export const CANDIDATES = {
@@ -21,7 +25,10 @@ export const CANDIDATES = {
  * @typedef {object} HeldOut
  * @property {string} head
  * @property {number} accuracy share of the pictures held out that it names rightly
- * @property {number} loss mean cross-entropy of them
+ * @property {number} [loss] mean cross-entropy of them
+ * @property {string} [method] what its prompts were tuned with, 'zeroshot' where there are none; where a run of prompts
+ *   was to choose
+ * @property {number} [weight] the head's share, there
  */
 
 /** The part that each picture is held out in: its place among those of its class. @param {number[]} labels */
@@ -49,8 +56,10 @@ export async function chooseHead(library, factsFor, candidates, { seed, settings
   const { parts, part } = partsOf(labels);
   if (parts < 2 || candidates.length < 2) return { head: candidates[0], heldOut: [] };
   const heldOut = [];
+  let best = { head: candidates[0], right: /** @type {boolean[]} */ ([]) };
   for (const head of candidates) {
-    let right = 0;
+    /** Which pictures it names rightly, part by part. @type {boolean[]} */
+    const right = [];
     let loss = 0;
     for (let now = 0; now < parts; now++) {
       const facts = factsFor(head);
@@ -63,14 +72,20 @@ export async function chooseHead(library, factsFor, candidates, { seed, settings
       const count = facts.texts.length;
       held.forEach((label, i) => {
         const row = logits.subarray(i * count, (i + 1) * count);
-        right += Number(argmax(row) === label);
+        right.push(argmax(row) === label);
         loss -= Math.log(Math.max(softmax(row)[label], Number.MIN_VALUE));
       });
       await nextTurn();
       signal?.throwIfAborted();
     }
-    heldOut.push({ head, accuracy: right / labels.length, loss: loss / labels.length });
+    if (head === candidates[0] || isBetter(right, best.right)) best = { head, right };
+    heldOut.push({ head, accuracy: right.filter(Boolean).length / labels.length, loss: loss / labels.length });
   }
-  const best = heldOut.reduce((a, b) => (b.accuracy > a.accuracy ? b : a));
   return { head: best.head, heldOut };
+}
+
+/** Whether the first surely names more. @param {boolean[]} ours @param {boolean[]} theirs */
+export function isBetter(ours, theirs) {
+  const [won, lost] = [true, false].map((is) => ours.filter((each, i) => each === is && theirs[i] === !is).length);
+  return won - lost > SURE * Math.sqrt(won + lost);
 }

@@ -10,7 +10,7 @@ import { checkMeasured, checkTopK, labelsOf } from '../classifier/labels.js';
 import { argmax, measure, softmax } from '../classifier/metrics.js';
 import { HEADS } from '../heads/heads.js';
 import { checkClasses, requireDistinct } from '../methods/classes.js';
-import { Beside, Cosine, classValues, fit, refit } from './fit.js';
+import { Beside, Cosine, Mixed, classValues, fit, refit } from './fit.js';
 import { writeInstant } from './saved.js';
 import { packed } from './source.js';
 
@@ -75,6 +75,11 @@ export class InstantClassifier {
 
   get head() {
     return this.#recipe.head === 'none' ? null : this.#recipe.head;
+  }
+
+  /** The head's share beside what the names say. */
+  get weight() {
+    return this.head ? (this.#recipe.weight ?? 1) : 0;
   }
 
   /** But for those that follow from the pictures. */
@@ -188,6 +193,25 @@ export class InstantClassifier {
     const best = logits.map(argmax);
     const scores = logits.map((each, i) => softmax(each)[best[i]]);
     return measure(this.#classes, measured, best, scores);
+  }
+
+  /**
+   * Logits of pictures, null for those that cannot be read. Not for others.
+   * @param {any[]} images
+   * @param {{ signal?: AbortSignal }} options
+   */
+  async logitsOf(images, options) {
+    const gone = new Set();
+    const onBroken = ({ index }) => gone.add(index);
+    const rows = await this.#source.rows(images, this.#before, { ...options, onBroken });
+    const found = await this.#logits(rows);
+    return images.map((_, i) => (gone.has(i) ? null : found.splice(0, 1)[0]));
+  }
+
+  /** Lets go of the head; what it is made of stays with others. Not for others. */
+  async forget() {
+    this.#disposed = true;
+    this.#made?.then(release, () => {});
   }
 
   /**
@@ -315,6 +339,11 @@ export class InstantClassifier {
     });
   }
 
+  /** @param {Iterable<any>} pictures @param {Record<string, any>} [options] as of clip.embedImages() */
+  async embedImages(pictures, options) {
+    return this.#source.base.embedImages(pictures, options);
+  }
+
   /** @param {any} image @param {{ transfer?: boolean, signal?: AbortSignal }} [options] */
   async attention(image, options) {
     return this.#source.base.attention(image, options);
@@ -352,7 +381,10 @@ export function besideNew({ library, classes, facts, recipe, trained }, tensors)
   if (!more) return old;
   const fresh = facts.texts.slice(trained);
   try {
-    const others = old instanceof Cosine ? new Cosine(fresh, facts.scale) : old.newClasses(classValues(fresh));
+    const others =
+      old instanceof Cosine
+        ? new Cosine(fresh, facts.scale)
+        : old.newClasses(old instanceof Mixed ? fresh : /** @type {any} */ (classValues(fresh)));
     return new Beside([old, others], [trained, more]);
   } catch (error) {
     old.dispose();

@@ -16,6 +16,7 @@ import { packed } from './source.js';
  * @typedef {object} Recipe
  * @property {string} head of HEADS, or 'none'
  * @property {Record<string, number>} [settings] over the head's defaults
+ * @property {number} [weight] of the head beside the names alone, 0 to 1; default 1
  * @property {number} seed
  *
  * @typedef {object} Answering
@@ -75,6 +76,39 @@ export class Cosine {
   dispose() {}
 }
 
+/** A head and the names alone, each with its share. @implements {Answering} */
+export class Mixed {
+  #scale;
+
+  /** @param {any} head @param {Cosine} names @param {number} weight of the head @param {number} scale */
+  constructor(head, names, weight, scale) {
+    this.head = head;
+    this.names = names;
+    this.weight = weight;
+    this.#scale = scale;
+  }
+
+  /** @param {Float32Array} features */
+  logits(features) {
+    const names = this.names.logits(features);
+    return this.head.logits(features).map((value, i) => this.weight * value + (1 - this.weight) * names[i]);
+  }
+
+  tensors() {
+    return this.head.tensors();
+  }
+
+  /** @param {Float32Array[][]} texts of other classes */
+  newClasses(texts) {
+    const others = this.head.newClasses(classValues(texts));
+    return new Mixed(others, new Cosine(texts, this.#scale), this.weight, this.#scale);
+  }
+
+  dispose() {
+    this.head.dispose();
+  }
+}
+
 /** Heads whose columns stand beside each other. @implements {Answering} */
 export class Beside {
   /** @param {Answering[]} heads @param {number[]} counts of columns */
@@ -123,10 +157,10 @@ export const beginHead = (library, facts, recipe) => createHead(library, options
  * @param {Facts} facts
  * @param {Recipe} recipe
  * @param {{ onStep?: (progress: any) => boolean | void, signal?: AbortSignal }} [options] onStep: true ends training
- * @returns {Promise<import('../heads/heads.js').Head | Cosine>}
+ * @returns {Promise<import('../heads/heads.js').Head | Mixed | Cosine>}
  */
 export async function fit(library, facts, recipe, { onStep, signal } = {}) {
-  if (recipe.head === 'none' || !facts.rows.length) return new Cosine(facts.texts, facts.scale);
+  if (isNames(facts, recipe)) return new Cosine(facts.texts, facts.scale);
   const head = beginHead(library, facts, recipe);
   try {
     for (const progress of head.train()) {
@@ -134,12 +168,19 @@ export async function fit(library, facts, recipe, { onStep, signal } = {}) {
       await nextTurn();
       signal?.throwIfAborted();
     }
-    return head;
+    return mixed(head, facts, recipe);
   } catch (error) {
     head.dispose();
     throw error;
   }
 }
+
+/** Whether the names answer alone. @param {Facts} facts @param {Recipe} recipe */
+const isNames = ({ rows }, { head, weight }) => head === 'none' || weight === 0 || !rows.length;
+
+/** @param {import('../heads/heads.js').Head} head @param {Facts} facts @param {Recipe} recipe */
+const mixed = (head, { texts, scale }, { weight = 1 }) =>
+  weight === 1 ? head : new Mixed(head, new Cosine(texts, scale), weight, scale);
 
 /**
  * The same head again, from what one has learned; a closed form is made anew, which gives the same bits.
@@ -149,12 +190,12 @@ export async function fit(library, facts, recipe, { onStep, signal } = {}) {
  * @param {Record<string, { data: Float32Array, dims: number[] }>} tensors
  */
 export function refit(library, facts, recipe, tensors) {
-  if (recipe.head === 'none' || !facts.rows.length) return new Cosine(facts.texts, facts.scale);
-  if (!HEADS[recipe.head].trained) return beginHead(library, facts, recipe);
+  if (isNames(facts, recipe)) return new Cosine(facts.texts, facts.scale);
+  if (!HEADS[recipe.head].trained) return mixed(beginHead(library, facts, recipe), facts, recipe);
   const { pictures, ...options } = optionsOf(facts, recipe);
   const head = restoreHead(library, { ...options, pictures: pictures.dims[1], tensors });
   const missing = Object.keys(head.tensors()).find((name) => !Object.hasOwn(tensors, name));
-  if (missing === undefined) return head;
+  if (missing === undefined) return mixed(head, facts, recipe);
   head.dispose();
   throw new MudptError('argument', `has no tensor head.${missing}`);
 }

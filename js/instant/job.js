@@ -16,7 +16,7 @@ import { InstantClassifier, besideNew } from './classifier.js';
 import { drawer } from './draw.js';
 import { fit } from './fit.js';
 import { asDamage, openInstant, readInstant } from './saved.js';
-import { Source, plainSource } from './source.js';
+import { Source, TunedSource, plainSource } from './source.js';
 
 const OPTIONS = [
   ...['preset', 'classes', 'examples', 'head', 'headSettings', 'goal', 'shots', 'seed', 'template', 'templates'],
@@ -30,7 +30,7 @@ const SHOTS = 16;
 let library = null;
 
 /** The module of heads, which all classifiers share. @param {string | URL} [assetsUrl] */
-function heads(assetsUrl) {
+export function heads(assetsUrl) {
   library ??= startHeads(assetsUrl).catch((error) => {
     library = null;
     throw error;
@@ -41,12 +41,17 @@ function heads(assetsUrl) {
 const refuse = (name, value, expected) =>
   new MudptError('argument', `${name} is ${typeof value === 'string' ? `"${value}"` : value}, expected ${expected}`);
 
+/** @param {unknown} head */
+export function checkHead(head) {
+  if (head === 'auto' || head === 'none' || (typeof head === 'string' && Object.hasOwn(HEADS, head))) return;
+  throw refuse('head', head, ['auto', 'none', ...Object.keys(HEADS)].join(', '));
+}
+
 /** @param {Record<string, any>} options */
 function checked(options) {
   checkOptions(options, OPTIONS);
   const { classes, examples, head = 'auto', headSettings, goal = 'accuracy', shots = SHOTS, seed = 1 } = options;
-  const isHead = head === 'auto' || head === 'none' || (typeof head === 'string' && Object.hasOwn(HEADS, head));
-  if (!isHead) throw refuse('head', head, ['auto', 'none', ...Object.keys(HEADS)].join(', '));
+  checkHead(head);
   if (typeof goal !== 'string' || !Object.hasOwn(CANDIDATES, goal))
     throw refuse('goal', goal, Object.keys(CANDIDATES).join(' or '));
   if (shots !== Infinity && !(Number.isInteger(shots) && shots >= 1))
@@ -108,7 +113,7 @@ export class InstantJob {
       const facts = new Map();
       for (const before of [false, true]) {
         if (!candidates.some((name) => Boolean(HEADS[name]?.before) === before)) continue;
-        const drawn = await readShots(source, before, names, labels, { ...options, examples, shots, seed });
+        const { places: _, ...drawn } = await readShots(source, before, names, labels, { ...options, shots, seed });
         const projection = before ? await source.projection() : undefined;
         facts.set(before, { texts, ...drawn, projection, scale: source.scale });
       }
@@ -141,9 +146,9 @@ export class InstantJob {
  * @param {number[]} labels of all examples
  * @param {Record<string, any>} options
  */
-async function readShots(source, before, classes, labels, options) {
+export async function readShots(source, before, classes, labels, options) {
   const { examples, shots, seed, onProgress, transfer, signal } = options;
-  if (!examples.length) return { rows: [], labels: [] };
+  if (!examples.length) return { rows: [], labels: [], places: [] };
   const broken = new BrokenPictures(options.onBroken);
   /** By their places among the examples; null: it cannot be read. @type {Map<number, Float32Array | null>} */
   const read = new Map();
@@ -156,7 +161,7 @@ async function readShots(source, before, classes, labels, options) {
     const fresh = chosen.filter((i) => !read.has(i));
     if (!fresh.length) {
       const rows = chosen.map((i) => /** @type {Float32Array} */ (read.get(i)));
-      return { rows, labels: chosen.map((i) => labels[i]) };
+      return { rows, labels: chosen.map((i) => labels[i]), places: chosen };
     }
     const onBroken = ({ index, code, message, hint }) => {
       const place = fresh[index];
@@ -192,7 +197,7 @@ export async function importInstant(clip, bytes, options = {}, refused, assetsUr
   const own = await clip.import(base, { name, signal });
   try {
     const { templates, recipe, trained, tensors, classes, ...known } = readInstant(file, head, clip.info);
-    const source = new Source(clip, own, templates);
+    const source = own.method === 'zeroshot' ? new Source(clip, own, templates) : new TunedSource(clip, own);
     const facts = { ...known, scale: source.scale };
     if (HEADS[recipe.head]?.before) Object.assign(facts, { projection: await source.projection() });
     const parts = { source, library: await heads(assetsUrl), classes, facts, recipe, trained };

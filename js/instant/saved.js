@@ -38,12 +38,12 @@ export function writeInstant(base, { classes, facts, recipe, trained, tensors = 
     for (const [name, values] of Object.entries(tensors))
       more.push(tensor(`${LEARNED}${name}`, values.dims, values.data));
   const kept = file.contents().filter(({ name }) => name !== 'text_features');
-  const { head, settings = {}, seed } = recipe;
+  const { head, settings = {}, seed, weight = 1 } = recipe;
   return writeSafetensors([...kept, ...more], {
     ...file.metadata,
     version: VERSION,
     classes: JSON.stringify(classes),
-    head: JSON.stringify({ name: head, settings, seed, trained }),
+    head: JSON.stringify({ name: head, settings, seed, trained, weight }),
   });
 }
 
@@ -91,12 +91,14 @@ export function openInstant(bytes, name) {
  */
 export function readInstant(file, head, { architecture: { embed, visionWidth } }) {
   const { classes, templates = [] } = file.details();
-  const { name, settings, seed, trained } = head ?? {};
+  const { name, settings, seed, trained, weight } = head ?? {};
   const isKnown = name === 'none' || (typeof name === 'string' && Object.hasOwn(HEADS, name));
   if (!isKnown) throw file.bad(`has the unknown head ${name}`, 'use a newer library');
   const isCount = Number.isInteger(trained) && trained >= 1 && trained <= classes.length;
   const isSettings = settings && typeof settings === 'object' && Object.values(settings).every(Number.isFinite);
-  if (!isCount || !isSettings || !Number.isInteger(seed)) throw file.bad('does not say how its head was made');
+  const isShare = typeof weight === 'number' && weight >= 0 && weight <= 1;
+  if (!isCount || !isSettings || !isShare || !Number.isInteger(seed))
+    throw file.bad('does not say how its head was made');
   const means = file.floats('text_features', [classes.length, embed]);
   if (!means) throw file.bad('has no tensor text_features');
   const each = file.floats('class_features', [-1, classes.length, embed]);
@@ -117,7 +119,7 @@ export function readInstant(file, head, { architecture: { embed, visionWidth } }
       { data: /** @type {any} */ (file.floats(full, shape)).values, dims: shape },
     ]),
   );
-  return { classes, templates, texts, rows, labels, recipe: { head: name, settings, seed }, trained, tensors };
+  return { classes, templates, texts, rows, labels, recipe: { head: name, settings, seed, weight }, trained, tensors };
 }
 
 /** What heads refuse of a file is its fault. @param {SavedFile} file @param {unknown} error */

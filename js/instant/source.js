@@ -2,6 +2,7 @@
  * Where an instant classifier's numbers come from: a model as loadClip() gives it, here or in a page's worker, of which
  * only the public interface is used.
  */
+import { MudptError } from '../base/errors.js';
 import { requireDistinct, spoken } from '../methods/classes.js';
 import { DEFAULT_TEMPLATE } from '../methods/sentences.js';
 import { floatsOf, headerOf } from '../loading/safetensors.js';
@@ -93,4 +94,52 @@ export async function plainSource(clip, classes, templates = [DEFAULT_TEMPLATE],
   // Of one class: what it says of the model is all that counts, and the templates are checked.
   const base = await clip.zeroShot(classes.slice(0, 1), { templates, signal });
   return new Source(clip, base, [...templates]);
+}
+
+/** @param {string} method */
+const withoutTexts = (method) =>
+  new MudptError(
+    'argument',
+    `a head needs features of the classes, and ${method} makes them anew for every picture`,
+    'leave out head, or take another method',
+  );
+
+/** Features by tuned prompts: of the tower that they are in, and of names in their sentences. */
+export class TunedSource extends Source {
+  /** @param {any} clip @param {any} base a tuned classifier, which this object owns */
+  constructor(clip, base) {
+    super(clip, base, []);
+  }
+
+  /**
+   * @param {any[]} pictures
+   * @param {boolean} before
+   * @param {Record<string, any>} [options]
+   */
+  async rows(pictures, before, options = {}) {
+    if (!pictures.length) return [];
+    const { data, dims } = await this.base.embedImages(pictures, { ...options, projected: !before, unit: false });
+    return rowsOf(data, dims[1]);
+  }
+
+  /** @param {string[]} classes @param {AbortSignal} [signal] @param {number} [from] */
+  async texts(classes, signal, from = 0) {
+    requireDistinct(classes, from);
+    const own = this.base.classes;
+    const isOwn = from === 0 && classes.length === own.length && classes.every((name, i) => name === own[i]);
+    const wider = isOwn ? this.base : await this.base.withClasses(classes.slice(from), { signal });
+    try {
+      const bytes = await wider.export();
+      const tensor = headerOf(bytes, 'the classifier').tensors.find(({ name }) => name === 'text_features');
+      if (!tensor) throw withoutTexts(this.base.method);
+      const rows = rowsOf(floatsOf(bytes, tensor), tensor.shape[1]);
+      return rows.slice(isOwn ? 0 : own.length).map((row) => [row]);
+    } finally {
+      if (!isOwn) await wider.dispose();
+    }
+  }
+
+  async again() {
+    return new TunedSource(this.clip, await this.clip.import(await this.base.export()));
+  }
 }

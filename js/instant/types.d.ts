@@ -1,10 +1,8 @@
 /** The instant answer: heads on features that were computed once. */
 import type { Classifier } from '../classifier/types.js';
+import type { Head } from '../heads/types.js';
 import type { BrokenPicture, Example, ImageInput } from '../pictures/types.js';
 import type { TuneJob } from '../training/types.js';
-
-/** A classifier of features (docs/methods.md); `mudpt help train` lists them. */
-export type Head = 'sstext' | 'sstext+' | 'gda' | 'tip' | 'tip-f' | 'lp++' | 'clap' | 'prolip' | 'ridge' | 'logistic';
 
 /** What an instant answer is made of: pictures go through the tower once, and a head learns from their features. */
 export interface InstantOptions {
@@ -17,14 +15,14 @@ export interface InstantOptions {
    */
   examples: Example[];
   /**
-   * `'auto'` (default): the first of `tip-f`, `clap` and `none` that names most pictures rightly when they are held out
-   * in turn: each class's in up to four parts, of more than 400 pictures in two; with one picture a class the first.
-   * {@link InstantClassifier.heldOut} says what was found. `'none'`: the names alone, as zero-shot.
+   * `'auto'` (default): `tip-f`, unless `clap` or `'none'` is found better on pictures that are held out in turn: each
+   * class's in up to four parts, of more than 400 pictures in two. Better is what a sign test is sure of (two
+   * deviations). {@link InstantClassifier.heldOut} says what was found. `'none'`: the names alone, as zero-shot.
    */
   head?: 'auto' | 'none' | Head;
   /**
    * What `'auto'` chooses from: `'accuracy'` (default) as above; `'new-names'` what helps names that are added later
-   * ({@link Classifier.withClasses}), too: `prolip` and `none`.
+   * ({@link Classifier.withClasses}), too: `prolip`, or `'none'` where that is better.
    */
   goal?: 'accuracy' | 'new-names';
   /** Settings of a head that is named, over its defaults (docs/methods.md). */
@@ -60,13 +58,17 @@ export interface InstantJob extends Omit<TuneJob, 'finished' | 'classifier'> {
 export interface InstantClassifier extends Classifier {
   /** What answers; `null` where it is the names alone. */
   readonly head: Head | null;
+  /** The head's share beside what the names say, 0 to 1: below 1 on tuned prompts. */
+  readonly weight: number;
   /** Of the head, but for those that follow from the pictures. */
   readonly headSettings: Record<string, number> | null;
   /**
    * Of each candidate of `head: 'auto'`: share of the pictures named rightly when they were held out, and their mean
-   * cross-entropy. Empty where nothing was chosen, and in a classifier from a file.
+   * cross-entropy. Of a run of prompts, shares of pictures that it has not seen, with the prompts' `method`
+   * (`'zeroshot'`: the instant answer) and the head's `weight`. Empty where nothing was chosen, and in a classifier
+   * from a file.
    */
-  readonly heldOut: { head: string; accuracy: number; loss: number }[];
+  readonly heldOut: { head: string; accuracy: number; loss?: number; method?: string; weight?: number }[];
   /** What it learns from: a label for each picture. */
   readonly labels: string[];
   /**

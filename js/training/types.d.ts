@@ -1,6 +1,7 @@
 /** Training runs and their plans. */
 import type { Classifier } from '../classifier/types.js';
 import type { FileBytes } from '../files/types.js';
+import type { Head } from '../heads/types.js';
 import type { Preset, TunableMethod, TuneSettings } from '../methods/types.js';
 import type { BrokenPicture, Example } from '../pictures/types.js';
 
@@ -30,6 +31,14 @@ export interface TuneOptions extends TuneSettings {
    * or twice, as the engine and the processor will have it. Where they differ, {@link TuneProgress.note} says so.
    */
   resume?: Uint8Array | ArrayBuffer;
+  /**
+   * A head on the features of the tuned tower, beside what the tuned prompts say of the classes: what `finished` gives
+   * is then an {@link InstantClassifier}. `'auto'`: pictures that the run has not trained on (`validation`, where it is
+   * an array, else of the examples that were not drawn) decide between both with the same share, the head, the
+   * prompts, and the instant answer, by the same sign test as among heads; {@link InstantClassifier.heldOut} says what
+   * was found. Without such pictures, or where a head is named, both count the same. Default `'none'`.
+   */
+  head?: 'auto' | 'none' | Head;
   /** Keeps little and computes it again: less memory ({@link Clip.plan}), the same bits, more time. Default `false`. */
   recompute?: boolean;
   /**

@@ -106,14 +106,14 @@ export async function loadClip(from, options = {}) {
  */
 function widened(clip, assetsUrl) {
   const search = () => import('../features/search.js');
-  const instant = () => import('../instant/job.js');
+  const instant = () => import('../instant/start.js');
   const [tune, restore] = [clip.tune.bind(clip), clip.import.bind(clip)];
   return Object.assign(clip, {
     index: async (pictures, options) => (await search()).indexPictures(clip, pictures, options),
     importIndex: async (bytes, options) => (await search()).openIndex(clip, bytes, options),
     tune: (options) =>
-      options?.preset === 'instant'
-        ? new LaterJob(instant().then(({ InstantJob }) => new InstantJob(clip, options, assetsUrl)))
+      options?.preset === 'instant' || options?.head
+        ? new LaterJob(instant().then(({ startJob }) => startJob(clip, tune, options, assetsUrl)))
         : tune(options),
     import: (bytes, options) =>
       restore(bytes, options).catch(async (error) => {
@@ -126,13 +126,18 @@ function widened(clip, assetsUrl) {
 /** A run whose code is on its way. */
 class LaterJob {
   #job;
+  /** @type {any} */
+  #here = null;
 
   /** @param {Promise<any>} job */
   constructor(job) {
     this.#job = job;
-    this.classifier = null;
-    this.finished = job.then(({ finished }) => finished).then((made) => (this.classifier = made));
+    this.finished = job.then((here) => (this.#here = here).finished);
     this.finished.catch(() => {});
+  }
+
+  get classifier() {
+    return this.#here?.classifier ?? null;
   }
 
   stop() {

@@ -47,7 +47,7 @@ export const MEMBERS = {
   },
   Classifier: {
     values: ['classes', 'method', 'settings'],
-    methods: ['classify', 'evaluate', 'export', 'withClasses', 'attention', 'nearestWords', 'dispose'],
+    methods: ['classify', 'evaluate', 'embedImages', 'export', 'withClasses', 'attention', 'nearestWords', 'dispose'],
   },
 };
 

@@ -106,16 +106,19 @@ describe('an instant answer', () => {
     assert.deepEqual(await scoresOf(second), await scoresOf(first));
   });
 
-  test('auto holds pictures out in turn and takes what names most of them', async () => {
+  test('auto holds pictures out in turn, and takes another head than the first where it is sure', async () => {
     const classifier = await made();
-    const { heldOut, head } = classifier;
     assert.deepEqual(
-      heldOut.map((each) => each.head),
+      classifier.heldOut.map((each) => each.head),
       ['tip-f', 'clap', 'none'],
     );
-    const best = heldOut.reduce((a, b) => (b.accuracy > a.accuracy ? b : a));
-    assert.equal(head ?? 'none', best.head);
-    assert.ok(heldOut.every(({ accuracy, loss }) => accuracy > 0 && accuracy <= 1 && loss > 0));
+    assert.ok(classifier.heldOut.every(({ accuracy, loss }) => accuracy > 0 && accuracy <= 1 && loss > 0));
+    assert.equal(classifier.head, 'tip-f');
+    // Where labels say nothing, names say more than any head.
+    const turned = EXAMPLE_FILES.map(({ image }, i) => ({ image, label: (i + Math.floor(i / 4)) % 3 }));
+    const { head, heldOut: found } = await made({ examples: [...turned, ...turned, ...turned] });
+    assert.ok(found.every(({ accuracy }) => accuracy > 0.1));
+    assert.ok(found.some((each) => each.head === (head ?? 'none')));
     const { head: newNames, heldOut: others } = await made({ goal: 'new-names' });
     assert.ok([null, 'prolip'].includes(newNames) && others.length === 2);
     const one = await made({ shots: 1 });

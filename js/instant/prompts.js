@@ -1,0 +1,163 @@
+/**
+ * Prompts, then a head: a run of a prompt method whose classifier gets a head on the features of its tuned tower, mixed
+ * with what the tuned prompts say of the classes. Pictures that the run has not seen decide what is taken: prompts
+ * alone, the head, both, or the instant answer, which needs no prompts.
+ */
+import { MudptError } from '../base/errors.js';
+import { labelsOf } from '../classifier/labels.js';
+import { argmax } from '../classifier/metrics.js';
+import { HEADS } from '../heads/heads.js';
+import { isBetter } from './choose.js';
+import { InstantClassifier } from './classifier.js';
+import { drawer } from './draw.js';
+import { fit } from './fit.js';
+import { InstantJob, checkHead, heads, readShots } from './job.js';
+import { TunedSource } from './source.js';
+
+/** Shares of the head that are tried; the first is what is taken where nothing else is surely better. */
+const WEIGHTS = [0.5, 1, 0];
+/** Of the head where it is not named. */
+const HEAD = 'tip-f';
+
+export class PromptsJob {
+  #job;
+
+  /**
+   * @param {any} clip
+   * @param {(options: any) => any} tune starts the run
+   * @param {Record<string, any>} options
+   * @param {string | URL} [assetsUrl]
+   */
+  constructor(clip, tune, options, assetsUrl) {
+    const { head, ...rest } = options;
+    checkHead(head);
+    if (options.transfer)
+      throw new MudptError('argument', 'transfer gives the pictures away, and a head reads them again', 'leave it out');
+    this.classifier = /** @type {any} */ (null);
+    this.#job = tune(rest);
+    this.finished = this.#finish(clip, options, assetsUrl);
+    this.finished.catch(() => {});
+  }
+
+  stop() {
+    this.#job.stop();
+  }
+
+  async checkpoint() {
+    return this.#job.checkpoint();
+  }
+
+  async *[Symbol.asyncIterator]() {
+    yield* this.#job;
+    await this.finished;
+  }
+
+  /** @param {any} clip @param {Record<string, any>} options @param {string | URL} [assetsUrl] */
+  async #finish(clip, options, assetsUrl) {
+    const tuned = await this.#job.finished.catch((error) => {
+      this.classifier = this.#job.classifier;
+      throw error;
+    });
+    try {
+      this.classifier = await withHead(clip, tuned, options, assetsUrl);
+      return this.classifier;
+    } catch (error) {
+      this.classifier = tuned; // what was trained is not lost
+      throw error;
+    }
+  }
+}
+
+/**
+ * @param {any} clip
+ * @param {any} tuned which the result owns
+ * @param {Record<string, any>} options of the run
+ * @param {string | URL} [assetsUrl]
+ */
+async function withHead(clip, tuned, options, assetsUrl) {
+  const { examples, validation, transfer: _, signal } = options;
+  const { classes, settings } = tuned;
+  const { shots, seed } = settings;
+  const labels = labelsOf(classes, examples);
+  const source = new TunedSource(clip, tuned);
+  const texts = await source.texts(classes, signal);
+  const head = options.head === 'auto' ? HEAD : options.head;
+  const before = Boolean(HEADS[head].before);
+  // Whatever cannot be read was told by the run.
+  const quiet = options.onBroken && { onBroken: () => {} };
+  const {
+    rows,
+    labels: seen,
+    places,
+  } = await readShots(source, before, classes, labels, {
+    ...{ examples, shots, seed, signal },
+    ...quiet,
+  });
+  const library = await heads(assetsUrl);
+  const projection = before ? await source.projection() : undefined;
+  const facts = { texts, rows, labels: seen, projection, scale: source.scale };
+  const recipe = { head, settings: {}, seed };
+  const held = heldOf({ examples, labels, places, validation, classes, shots, seed });
+  const made = (weight) => fit(library, facts, { ...recipe, weight }, { signal });
+  const parts = { source, library, classes, facts };
+  if (options.head !== 'auto' || !held.length)
+    return new InstantClassifier({ ...parts, recipe: { ...recipe, weight: WEIGHTS[0] } }, await made(WEIGHTS[0]));
+
+  /** @type {{ head: string, weight: number, right: boolean[], instant?: InstantClassifier }[]} */
+  const candidates = [];
+  for (const weight of WEIGHTS) {
+    const answering = new InstantClassifier({ ...parts, recipe: { ...recipe, weight } }, await made(weight));
+    candidates.push({ head: weight ? head : 'none', weight, right: await rightOf(answering, held, options) });
+    await answering.forget();
+  }
+  const named = { preset: 'instant', classes, examples, shots, seed, signal, ...quiet };
+  const instant = await new InstantJob(clip, named, assetsUrl).finished;
+  const own = { head: instant.head ?? 'none', weight: 1, instant };
+  candidates.push({ ...own, right: await rightOf(instant, held, options) });
+  const best = candidates.reduce((a, b) => (isBetter(b.right, a.right) ? b : a));
+  const heldOut = candidates.map((each) => ({
+    method: each.instant ? 'zeroshot' : tuned.method,
+    ...{ head: each.head, weight: each.weight },
+    accuracy: each.right.filter(Boolean).length / held.length,
+  }));
+  if (best.instant) {
+    await tuned.dispose();
+    return Object.assign(best.instant, { heldOut });
+  }
+  await instant.dispose();
+  const { weight } = best;
+  const taken = { ...recipe, head: weight ? head : 'none', weight: weight || 1 };
+  return new InstantClassifier({ ...parts, recipe: taken, heldOut }, await fit(library, facts, taken, { signal }));
+}
+
+/**
+ * Pictures to decide by: those that the run was given for it, else of those that it has not trained on as many a class.
+ * @returns {{ image: any, label: number }[]}
+ */
+function heldOf({ examples, labels, places, validation, classes, shots, seed }) {
+  if (Array.isArray(validation)) {
+    const given = labelsOf(classes, validation);
+    return validation.map(({ image }, i) => ({ image, label: given[i] }));
+  }
+  const seen = new Set(places);
+  const rest = labels.map((_, i) => i).filter((i) => !seen.has(i));
+  const some = drawer.sampleShots(
+    rest.map((i) => labels[i]),
+    classes.length,
+    shots,
+    seed,
+  );
+  return some.map((at) => ({ image: examples[rest[at]].image, label: labels[rest[at]] }));
+}
+
+/**
+ * Which of the pictures are named rightly; none that cannot be read is.
+ * @param {InstantClassifier} classifier
+ * @param {{ image: any, label: number }[]} held
+ * @param {Record<string, any>} options
+ */
+async function rightOf(classifier, held, { signal }) {
+  const images = held.map(({ image }) => image);
+  const logits = await classifier.logitsOf(images, { signal });
+  return held.map(({ label }, i) => logits[i] !== null && argmax(logits[i]) === label);
+}

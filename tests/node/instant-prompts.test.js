@@ -1,0 +1,109 @@
+/** Prompts, then a head: mixtures, what decides, files, what is refused. */
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+
+import { loadClip } from '../../js/index.js';
+import { CLASSES, EXAMPLES, TESTS } from '../browser/task.js';
+import { pictoclip } from './command.js';
+import { isError } from './models.js';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+const here = (list) => list.map(({ image, label }) => ({ image: path.join(ROOT, image), label }));
+const [EXAMPLE_FILES, TEST_FILES] = [here(EXAMPLES), here(TESTS)];
+const RUN = { classes: CLASSES, examples: EXAMPLE_FILES, shots: 2, epochs: 1, learningRate: 0.01 };
+
+/** @type {any} */
+let clip;
+before(async () => {
+  clip = await loadClip(pictoclip, { threads: 1 });
+});
+after(() => clip.dispose());
+
+const scoresOf = async (classifier) => {
+  const all = [];
+  for (const { image } of TEST_FILES) {
+    const best = await classifier.classify(image, { topK: Infinity });
+    all.push(classifier.classes.map((label) => best.find((each) => each.label === label).score));
+  }
+  return all;
+};
+const near = (a, b, most) => a.every((row, i) => row.every((value, k) => Math.abs(value - b[i][k]) < most));
+
+for (const method of ['mudpt', 'coop', 'tcp']) {
+  test(`${method}: the run is the same; prompts and head each have their share`, async () => {
+    const steps = async (job) => {
+      const losses = [];
+      for await (const { loss } of job) losses.push(loss);
+      return losses;
+    };
+    const [alone, job] = [clip.tune({ ...RUN, method }), clip.tune({ ...RUN, method, head: 'tip-f' })];
+    assert.deepEqual(await steps(job), await steps(alone));
+    const [tuned, both] = [await alone.finished, await job.finished];
+    assert.deepEqual([both.method, both.head, both.weight, both.heldOut], [method, 'tip-f', 0.5, []]);
+    assert.deepEqual([both.settings, both.labels.length], [tuned.settings, 6]);
+    const said = await scoresOf(both);
+    assert.ok(!near(said, await scoresOf(tuned), 1e-4), 'the head says nothing');
+    // Both softmaxes are of sums: half of what each says, but for a constant.
+    const logs = (rows) => rows.map((row) => row.map((value) => Math.log(value) - Math.log(row[0])));
+    const features = await tuned.embedImages(TEST_FILES.map(({ image }) => image));
+    assert.deepEqual(features.dims[0], TEST_FILES.length);
+    const again = await clip.import(await both.export());
+    assert.deepEqual(await scoresOf(again), said);
+    assert.deepEqual([again.method, again.head, again.weight], [method, 'tip-f', 0.5]);
+    const wider = await again.withClasses(['robot face']);
+    const widened = await scoresOf(wider);
+    assert.ok(
+      near(
+        logs(widened).map((row) => row.slice(0, 3)),
+        logs(said),
+        2e-2,
+      ),
+    );
+    for (const each of [both, again]) await each.add(TEST_FILES[0].image, TEST_FILES[0].label);
+    assert.deepEqual(await scoresOf(again), await scoresOf(both));
+    await again.rename(0, 'red face');
+    assert.equal((await again.classify(TEST_FILES[0].image, { topK: 1 })).length, 1);
+  });
+}
+
+test('what pictures that were not trained on say decides, and is told', async () => {
+  const { heldOut, method, head, weight } = await clip.tune({ ...RUN, head: 'auto' }).finished;
+  assert.deepEqual(
+    heldOut.map((each) => [each.method, each.head, each.weight]),
+    [
+      ['mudpt', 'tip-f', 0.5],
+      ['mudpt', 'tip-f', 1],
+      ['mudpt', 'none', 0],
+      ['zeroshot', 'tip-f', 1],
+    ],
+  );
+  assert.ok(heldOut.every(({ accuracy }) => accuracy >= 0 && accuracy <= 1));
+  assert.deepEqual([method, head, weight], ['mudpt', 'tip-f', 0.5], 'six pictures are no proof');
+  // Labels to decide by that only the names can have: the prompts' own answers.
+  const tuned = await clip.tune({ ...RUN, epochs: 3 }).finished;
+  const validation = [];
+  for (const { image } of [...TEST_FILES, ...EXAMPLE_FILES])
+    validation.push({ image, label: (await tuned.classify(image, { topK: 1 }))[0].label });
+  const given = await clip.tune({ ...RUN, epochs: 3, head: 'auto', validation }).finished;
+  assert.equal(given.heldOut[2].accuracy, 1);
+  const all = await clip.tune({ ...RUN, shots: 16, head: 'auto' }).finished;
+  assert.deepEqual([all.heldOut, all.weight], [[], 0.5], 'nothing is left to decide by');
+});
+
+test('what cannot have a head is refused by name, and what was trained is not lost', async () => {
+  const refused = (more, code, message) =>
+    assert.rejects(clip.tune({ ...RUN, ...more }).finished, isError(code, message));
+  await refused({ head: 'lora' }, 'argument', /head is "lora", expected auto, none/);
+  await refused({ head: 'tip', transfer: true }, 'argument', /transfer gives the pictures away/);
+  const job = clip.tune({ ...RUN, method: 'cocoop', batchSize: 1, head: 'tip' });
+  await assert.rejects(job.finished, isError('argument', /cocoop makes them anew for every picture; leave out head/));
+  assert.equal((await job.classifier.classify(TEST_FILES[0].image)).length, 3);
+  const stopped = clip.tune({ ...RUN, epochs: 1000, head: 'tip' });
+  let steps = 0;
+  for await (const _ of stopped) if (++steps === 2) stopped.stop();
+  assert.equal((await stopped.finished).head, 'tip');
+  assert.ok((await stopped.checkpoint()).length > 1000);
+  const plain = await clip.tune({ ...RUN, head: 'none' }).finished;
+  assert.equal(plain.head, undefined);
+});
