@@ -135,7 +135,8 @@ class GoldenCase {
   }
 
   tolerance(kind) {
-    return Math.max(this.json.tolerance[kind] ?? 0, this.fast ? FAST_TOLERANCE[kind] : 0);
+    const { tolerance, block_integers: times = 1 } = this.json;
+    return Math.max(tolerance[kind] ?? 0, this.fast ? times * FAST_TOLERANCE[kind] : 0);
   }
 
   batch(index) {

@@ -103,6 +103,7 @@ export const casesOf = (at, tiles, options = {}) => {
   return {
     'golden cases, f32': golden('tiny-a', tiles[0]),
     'golden cases, f16': golden('tiny-b', tiles[1]),
+    'golden cases, exact GELU': golden('tiny-gelu', tiles[0]),
 
     'every storage type and kind of tiles trains as in WebAssembly, also with recompute': async () => {
       for (const [dtype, recompute, tilesWanted] of /** @type {[string, boolean, string][]} */ ([
