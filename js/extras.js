@@ -6,5 +6,7 @@ export { chooseDevice, startDevice } from './core/device-check.js';
 export { wideCore } from './core/wide.js';
 export { architectureFromModelCfg, eosId, fromPreprocessCfg } from './loading/open-clip.js';
 export { knownDocument } from './loading/known-names.js';
+export { joinPositions } from './loading/long-clip.js';
 export { trunkOf } from './loading/timm.js';
 export { readOfficial } from './classifier/exchange.js';
+export * as siglip from './loading/siglip.js';

@@ -45,7 +45,7 @@ export async function convertWeights(files, headers, target, { to, names, archit
   );
   for (const tensor of found.values()) {
     await checkPlace(tensor.file, tensor);
-    if (tensor.strides) found.set(tensor.name, straightened(tensor));
+    if (tensor.strides || tensor.front) found.set(tensor.name, straightened(tensor));
   }
   const from = familyOf(found.keys());
   if (!from) {
@@ -92,13 +92,13 @@ export async function convertWeights(files, headers, target, { to, names, archit
   return { from, names: names ?? from, tensors: tensors.length, bytes: size };
 }
 
-/** A tensor that does not lie row by row in its file, in one of memory where it does; it is read when it is wanted. */
+/** A tensor that does not lie as it is in its file, in one of memory where it does; it is read when it is wanted. */
 /** @param {import('../loading/safetensors.js').Tensor & { file: import('../files/source.js').SourceFile }} tensor */
 function straightened(tensor) {
   const { file } = tensor;
   const whole = () => readTensor(file, tensor);
   const read = async (begin, length) => (await whole()).subarray(begin, begin + length);
-  return { ...tensor, begin: 0, strides: undefined, file: { ...file, read } };
+  return { ...tensor, begin: 0, strides: undefined, front: undefined, file: { ...file, read } };
 }
 
 /**

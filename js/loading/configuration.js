@@ -7,7 +7,7 @@ import { ACTIVATIONS } from '../core/core.js';
 import { extras } from '../base/extras.js';
 import { readJson } from '../files/source.js';
 import { unsupported } from './keys.js';
-import { CLIP_PREPROCESSING, SIGLIP_PREPROCESSING, fromImageProcessor } from './preprocessing.js';
+import { CLIP_PREPROCESSING, fromImageProcessor } from './preprocessing.js';
 import { isOpenAi, readShapes } from './shapes.js';
 import { architectureFromConfig, isClipConfig } from './transformers.js';
 
@@ -15,10 +15,6 @@ import { architectureFromConfig, isClipConfig } from './transformers.js';
  * @typedef {Record<string, number>} Architecture sizes and traits of a model, as structs.js has them of a ClipConfig;
  *   what is absent is as in OpenAI's CLIP
  */
-
-/** Ids of what SigLIP's tokenizers fill sentences up with. */
-const PADS = { '<pad>': 0, '</s>': 1 };
-const GEMMA_VOCABULARY = 256000;
 
 /**
  * @typedef {object} Description
@@ -49,6 +45,8 @@ export async function describeModel(source, headers, weights) {
   let end;
   /** @type {any} */
   let config = null;
+  /** @type {typeof import('./siglip.js') | undefined} */
+  let siglip;
   if (openClip) {
     const name = `${source.name}: open_clip_config.json`;
     architecture = await fromModelCfg(openClip.model_cfg, name, shapes);
@@ -56,7 +54,8 @@ export async function describeModel(source, headers, weights) {
   } else if (document && (isClip || !source.weights)) {
     // Beside weights that were named themselves, a config.json may belong to something else.
     config = document;
-    architecture = architectureFromConfig(document, `${source.name}: config.json`);
+    if (document.model_type === 'siglip') ({ siglip } = await extras());
+    architecture = architectureFromConfig(document, `${source.name}: config.json`, siglip);
   } else {
     const names = [weights, source.name].map(lastOf);
     const isKnown = !theirs && !isTold && names.some((name) => /ViT-|PE-Core-/.test(name));
@@ -65,6 +64,7 @@ export async function describeModel(source, headers, weights) {
       openClip = { model_cfg: known.model_cfg, preprocess_cfg: known.preprocess_cfg };
       const { visionMlp, textMlp } = shapes.whole();
       architecture = { ...(await fromModelCfg(known.model_cfg, weights, shapes)), visionMlp, textMlp };
+      end = (await extras()).eosId(known.model_cfg);
       assumed.push(`open_clip’s ${known.name} in all that its tensors do not tell`);
     } else {
       architecture = shapes.plain();
@@ -72,12 +72,11 @@ export async function describeModel(source, headers, weights) {
       if (!isTold) assumed.push('QuickGELU as the activation (open_clip’s own models have another)', heads);
     }
   }
-  const isSiglip = config?.model_type === 'siglip';
-  if (isSiglip) architecture.pad = await padOf(source, architecture.vocab, assumed);
+  if (siglip) architecture.pad = await siglip.padOf(source, architecture.vocab, assumed);
   // open_clip's files do not always tell of one that training has added.
   architecture.logitBias ||= shapes.has('logit_bias');
   const { preprocessing, processor } = await readPreprocessing(source, theirs, openClip, architecture.image);
-  const [usual, whose] = isSiglip ? [SIGLIP_PREPROCESSING, 'SigLIP'] : [CLIP_PREPROCESSING, 'CLIP'];
+  const [usual, whose] = siglip ? [siglip.PREPROCESSING, 'SigLIP'] : [CLIP_PREPROCESSING, 'CLIP'];
   if (!preprocessing && !isTold) assumed.push(`${whose}’s own mean, deviation and resizing of pictures`);
   const eos = config?.text_config_dict?.eos_token_id ?? config?.text_config?.eos_token_id;
   return {
@@ -86,7 +85,7 @@ export async function describeModel(source, headers, weights) {
     assumed,
     // Of SigLIP's sentences the last row is read; its files have CLIP's number there. 2: older files' way to say "the
     // largest id".
-    end: end ?? (isSiglip || (eos === 2 && config?.model_type === 'clip') ? undefined : eos),
+    end: end ?? (siglip || (eos === 2 && config?.model_type === 'clip') ? undefined : eos),
     documents: { config, openClip, processor },
   };
 }
@@ -100,18 +99,6 @@ async function fromModelCfg(document, name, shapes) {
 
 /** The last part of a path or an address. @param {string} name */
 const lastOf = (name) => name.split(/[\\/]/).filter(Boolean).at(-1) ?? '';
-
-/** What SigLIP's sentences are filled up with, which its tokenizer's settings say: each of the two has its own. */
-async function padOf(source, vocab, assumed) {
-  const settings = await readJson(source, 'tokenizer_config.json');
-  const token = settings?.pad_token?.content ?? settings?.pad_token;
-  if (Object.hasOwn(PADS, token)) return PADS[token];
-  if (token !== undefined)
-    throw unsupported(`${source.name}: tokenizer_config.json`, 'pad_token', token, Object.keys(PADS).join(', '));
-  const pad = vocab === GEMMA_VOCABULARY ? 0 : 1;
-  assumed.push(`${pad} as the token that sentences are filled up with`);
-  return pad;
-}
 
 /** Transformers' file goes before open_clip's where the weights have transformers' names, and the other way round. */
 async function readPreprocessing(source, theirs, openClip, image) {

@@ -16,15 +16,20 @@ const CLIPA = {
     resize_mode: 'squash',
   },
 };
+/** MetaCLIP 2. */
+const WORLDWIDE = { pool_type: 'eos', eos_id: 2, hf_tokenizer_name: 'xlm-v' };
 /** Sizes as open_clip's and as timm's names have them. */
-const SIZES = { B: 'base', L: 'large', SO400M: 'so400m', gopt: 'giantopt', T: 'tiny', S: 'small', bigG: 'gigantic' };
+const SIZES = {
+  ...{ B: 'base', L: 'large', SO400M: 'so400m', gopt: 'giantopt', T: 'tiny', S: 'small', bigG: 'gigantic' },
+  G: 'gigantic', // as Meta's own files have it
+};
 
 /**
  * @param {string} name
  * @returns {{ quick?: boolean, vision?: object, text?: object, pictures?: object, mostHeads?: number } | null}
  */
 function traitsOf(name) {
-  const siglip = /ViT-(B|L|SO400M|gopt)-(\d+)-SigLIP(2?)(?:-(\d+))?(?![\w-])/.exec(name);
+  const siglip = /ViT-(B|L|SO400M|gopt)-(\d+)-SigLIP(2?)(?:-i18n)?(?:-(\d+))?(?![\w-])/.exec(name);
   if (siglip) {
     const [, size, patch, second, image = 224] = siglip;
     const trunk = `vit_${SIZES[size]}_patch${patch}_siglip_${image}`;
@@ -36,7 +41,7 @@ function traitsOf(name) {
       mostHeads: 16,
     };
   }
-  const pe = /PE-Core-(T|S|B|L|bigG)-?(\d+)(?:-(\d+))?(?![\w-])/.exec(name);
+  const pe = /PE-Core-(T|S|B|L|bigG|G)-?(\d+)(?:-(\d+))?(?![\w-])/.exec(name);
   if (pe) {
     const [, size, patch, image = 224] = pe;
     const trunk = `vit_pe_core_${SIZES[size]}_patch${patch}_${image}`;
@@ -46,8 +51,8 @@ function traitsOf(name) {
     };
   }
   if (/ViT-(L|H|bigG)-14-CLIPA/.test(name)) return CLIPA;
-  if (/(^|\W)ViT-(S|M|B|L|H|g|e|bigG)-(14|16|32)(?!\d)/.test(name)) return { quick: name.includes('quickgelu') };
-  return null;
+  if (!/(^|[\W_])ViT-(S|M|B|L|H|g|e|bigG)-(14|16|32)(?!\d)/.test(name)) return null;
+  return { quick: name.includes('quickgelu'), ...(name.includes('worldwide') && { text: WORLDWIDE }) };
 }
 
 /**

@@ -14,7 +14,7 @@ import { describeModel } from './configuration.js';
 import { canonicalName } from './names.js';
 import { checkPlace, inOrder } from './places.js';
 import { narrower, planRuns, streamTensors } from './safetensors.js';
-import { foreignTensor, isNoWeight, isTokenTable } from './shapes.js';
+import { foreignTensor, isNoWeight, isOpenAi, isTokenTable } from './shapes.js';
 import { refusingTokenizer, tokenReader } from './token-rows.js';
 import { ClipTokenizer } from './tokenizer.js';
 import { readVocabulary } from './vocabulary.js';
@@ -178,8 +178,7 @@ async function findTokens(files, headers) {
  */
 export function vocabularyOf(source, { architecture, documents }, headers, assetsUrl) {
   const { config, openClip } = documents;
-  const names = headers.flatMap(({ tensors }) => tensors.map(({ name }) => name));
-  const isArchive = names.some((name) => /^(input_resolution|context_length|vocab_size)$/.test(name));
+  const isArchive = headers.some(({ tensors }) => tensors.some(({ name }) => isOpenAi(name)));
   const text = openClip?.model_cfg?.text_cfg;
   return readVocabulary(source, {
     vocab: architecture.vocab,

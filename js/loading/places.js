@@ -73,8 +73,21 @@ export async function checkPlace(file, { header }) {
  */
 export async function readTensor(file, tensor) {
   await checkPlace(file, tensor);
-  const bytes = await readExactly(file, tensor.begin, tensor.bytes);
+  const bytes = withFront(tensor, 0, await readExactly(file, tensor.begin, tensor.bytes));
   return tensor.strides ? inOrder(tensor, bytes) : bytes;
+}
+
+/**
+ * Bytes of a tensor, of which the first may be others than the file has there.
+ * @param {Tensor} tensor
+ * @param {number} from where they begin in it
+ * @param {Uint8Array} bytes
+ */
+export function withFront({ front }, from, bytes) {
+  if (!front || from >= front.length) return bytes;
+  const own = new Uint8Array(bytes);
+  own.set(front.subarray(from, from + bytes.length));
+  return own;
 }
 
 /**

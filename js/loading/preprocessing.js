@@ -51,7 +51,7 @@ export function colours(name, key, value) {
 // ------------------------------------------------------------------------------------------ transformers
 
 /** Kinds of image processors: whether a size without a name is that of both sides, and their other defaults. */
-const HALVES = [0.5, 0.5, 0.5];
+export const HALVES = [0.5, 0.5, 0.5];
 const PROCESSORS = {
   CLIP: { square: false, crop: true, resample: 3, mean: CLIP_MEAN, std: CLIP_STD },
   Bit: { square: false, crop: true, resample: 3, mean: CLIP_MEAN, std: CLIP_STD },
@@ -140,6 +140,3 @@ export function fromImageProcessor(document, image, name) {
     },
   };
 }
-
-/** @type {Preprocessing} */
-export const SIGLIP_PREPROCESSING = { mean: HALVES, std: HALVES, transform: { fit: FITS.exact } };

@@ -5,7 +5,7 @@
  */
 import { MudptError, reasonOf } from '../base/errors.js';
 import { LARGEST_HEADER, MOST_DIMENSIONS, MOST_TENSORS } from '../base/limits.js';
-import { checkHeader } from './places.js';
+import { checkHeader, withFront } from './places.js';
 import { TYPE_BYTES } from './types.js';
 
 /** Bytes between two tensors that are rather read along than skipped. */
@@ -23,6 +23,7 @@ const AT_ONCE = 6;
  * @property {number} bytes how many there are
  * @property {number[]} [strides] of what PyTorch has saved and does not lie row by row: values between two along each
  *   dimension; its bytes are all from its first to its last
+ * @property {Uint8Array} [front] what stands in the place of its first bytes (long-clip.js)
  * @property {Tensor} [header] what lies in front of the storage that it is in, and must be checked when it is read
  * @property {{ least?: number, count?: number }} [expected] of such a header: as places.js checks it
  *
@@ -247,7 +248,7 @@ export async function streamTensors(file, runs, to) {
       const isBefore = at < tensor.begin;
       const part = rest.subarray(0, (isBefore ? tensor.begin : tensor.begin + tensor.bytes) - at);
       if (tensor.expected && !isBefore) checked.push(...part);
-      else if (!isBefore) to.bytes(part);
+      else if (!isBefore) to.bytes(withFront(tensor, at - tensor.begin, part));
       at += part.length;
       rest = rest.subarray(part.length);
       advance();

@@ -22,8 +22,11 @@ const TEXT_LAYER = /^(?:text_model\.encoder\.layers|(?:text\.)?transformer\.resb
 /** Whether it is the token embedding's name. @param {string} name */
 export const isTokenTable = (name) => TELLING.tokens.includes(canonicalName(name).replace(/^text\./, ''));
 
-/** What OpenAI's archives hold beside the weights, and nobody else's: all of OpenAI's code follows then. */
-export const isOpenAi = (/** @type {string} */ name) => /^(input_resolution|context_length|vocab_size)$/.test(name);
+/** Positions of Long-CLIP's own files, which are joined where the file is opened. */
+export const MORE_POSITIONS = 'positional_embedding_res';
+/** What OpenAI's archives hold beside the weights, or Long-CLIP's, and nobody else's: OpenAI's code follows then. */
+export const isOpenAi = (/** @type {string} */ name) =>
+  /^(input_resolution|context_length|vocab_size)$/.test(name) || name === MORE_POSITIONS;
 /** Buffers and settings that some programs store beside the weights. */
 export const isNoWeight = (/** @type {string} */ name) =>
   isOpenAi(name) || /(^|\.)(position_ids|attn_mask)$/.test(name);
@@ -103,7 +106,8 @@ export function readShapes(tensors, name) {
   /** The same of a model that is like OpenAI's. @returns {import('./configuration.js').Architecture} */
   const plain = () => {
     const sizes = whole();
-    if (!hasOne(TELLING.cls) || sizes.poolMlp || shapes.has('text_projection.bias')) throw untold();
+    const isTimm = tensors.some((tensor) => tensor.name.includes('visual.trunk.'));
+    if (!hasOne(TELLING.cls) || sizes.poolMlp || shapes.has('text_projection.bias') || isTimm) throw untold();
     return sizes;
   };
   return { has, vision, whole, plain };

@@ -35,7 +35,7 @@ export function trunkOf(read, shapes) {
   // null: timm's own head
   const none = read.value('vision_cfg.timm_proj') === null;
   const bias = none
-    ? 1
+    ? 0
     : read.choice('vision_cfg.timm_proj', { linear: read.flag('vision_cfg.timm_proj_bias'), none: 0 });
   const sizes = shapes.vision();
   const gelu = TANH.test(model) ? ACTIVATIONS.gelu_tanh : ACTIVATIONS.gelu;
@@ -45,6 +45,7 @@ export function trunkOf(read, shapes) {
     ...(traits.visionPooling && { poolHeads: sizes.visionHeads, poolActivation: gelu }),
     ...traits,
     visionNoProjection: Number(read.value('vision_cfg.timm_proj') === 'none'),
-    visionProjectionBias: bias,
+    // Meta's own files have none.
+    visionProjectionBias: none ? shapes.has('visual_projection.bias') : bias,
   };
 }

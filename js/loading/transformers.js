@@ -1,28 +1,21 @@
 /** What a config.json of transformers says of a model: CLIPModel, SiglipModel and MetaClip2Model. */
 import { MudptError } from '../base/errors.js';
-import { ACTIVATIONS, POOLING } from '../core/core.js';
+import { ACTIVATIONS } from '../core/core.js';
 import { checkKeys, named, readerOf, words } from './keys.js';
 
 /** Transformers' configurations: what keys that are absent stand for. */
-const SIZES = { hidden_size: 768, intermediate_size: 3072, num_hidden_layers: 12, num_attention_heads: 12 };
-const PICTURES = { num_channels: 3, image_size: 224 };
-const CLIP = { hidden_act: 'quick_gelu', layer_norm_eps: 1e-5 };
-const SIGLIP = { hidden_act: 'gelu_pytorch_tanh', layer_norm_eps: 1e-6 };
-const DEFAULTS = {
-  clip: {
-    text_config: {
-      ...{ ...CLIP, vocab_size: 49408, max_position_embeddings: 77 },
-      ...{ hidden_size: 512, intermediate_size: 2048, num_hidden_layers: 12, num_attention_heads: 8 },
-    },
-    vision_config: { ...SIZES, ...PICTURES, ...CLIP, patch_size: 32 },
+export const SIZES = { hidden_size: 768, intermediate_size: 3072, num_hidden_layers: 12, num_attention_heads: 12 };
+export const PICTURES = { num_channels: 3, image_size: 224 };
+const TOWER = { hidden_act: 'quick_gelu', layer_norm_eps: 1e-5 };
+const CLIP = {
+  text_config: {
+    ...{ ...TOWER, vocab_size: 49408, max_position_embeddings: 77 },
+    ...{ hidden_size: 512, intermediate_size: 2048, num_hidden_layers: 12, num_attention_heads: 8 },
   },
-  siglip: {
-    text_config: { ...SIZES, ...SIGLIP, vocab_size: 32000, max_position_embeddings: 64 },
-    vision_config: { ...SIZES, ...PICTURES, ...SIGLIP, patch_size: 16 },
-  },
+  vision_config: { ...SIZES, ...PICTURES, ...TOWER, patch_size: 32 },
 };
-/** Kinds of models, by their model_type: whose defaults they have. */
-const KINDS = { clip: DEFAULTS.clip, siglip: DEFAULTS.siglip, metaclip_2: DEFAULTS.clip };
+/** Kinds of models, by their model_type. */
+const KINDS = ['clip', 'siglip', 'metaclip_2'];
 /** Of every configuration that transformers has written: how it was made, trained, or is to be run or printed. */
 const HARMLESS = words(`architectures dtype torch_dtype transformers_version _name_or_path name_or_path _commit_hash
   initializer_factor initializer_range logit_scale_init_value projection_dim attention_dropout dropout
@@ -51,39 +44,37 @@ const ACTS = {
 
 /** @param {any} document */
 export const isClipConfig = (document) =>
-  Object.hasOwn(KINDS, document.model_type) || Boolean(document.text_config && document.vision_config);
+  KINDS.includes(document.model_type) || Boolean(document.text_config && document.vision_config);
 
 /**
  * Sizes from a config.json of transformers.
  * @param {any} document
  * @param {string} name
+ * @param {typeof import('./siglip.js')} [siglip] where it is one
  * @returns {import('./configuration.js').Architecture}
  */
-export function architectureFromConfig(document, name) {
+export function architectureFromConfig(document, name, siglip) {
   const kind = document.model_type ?? 'clip';
-  if (!isClipConfig(document) || !Object.hasOwn(KINDS, kind)) {
-    throw new MudptError(
-      'model',
-      `${name} describes a model of type ${JSON.stringify(document.model_type)}, expected ${listed(KINDS)}`,
-      'only CLIP with an image and a text tower is supported',
-    );
+  if (!isClipConfig(document) || !KINDS.includes(kind)) {
+    const what = `${name} describes a model of type ${JSON.stringify(document.model_type)}`;
+    const hint = 'only CLIP with an image and a text tower is supported';
+    throw new MudptError('model', `${what}, expected "${KINDS.join('", "')}"`, hint);
   }
-  const isSiglip = kind === 'siglip';
   const used = ['model_type', ...PARTS, ...PARTS.map((part) => `${part}_dict`)];
   const neutral = { is_decoder: [false], is_encoder_decoder: [false], add_cross_attention: [false] };
   checkKeys(name, '', document, { used, harmless: [...HARMLESS, 'eos_token_id'], neutral });
   const all = { projection_dim: document.projection_dim ?? 512 };
-  for (const [part, defaults] of Object.entries(KINDS[kind])) {
+  for (const [part, defaults] of Object.entries(siglip ? siglip.DEFAULTS : CLIP)) {
     // Where older files repeat a part, transformers fills the repetition up with defaults and lets it go before.
     const repeated = document[`${part}_dict`];
     all[part] = { ...defaults, ...document[part], ...(repeated && { ...defaults, ...repeated }) };
     checkKeys(name, `${part}.`, all[part], {
-      used: [...Object.keys(defaults), 'eos_token_id', ...(isSiglip ? ['projection_size'] : [])],
+      used: [...Object.keys(defaults), 'eos_token_id', ...(siglip ? ['projection_size'] : [])],
       harmless: HARMLESS,
       neutral: {
         ...ONE_TOWER,
         model_type: [`${kind}_${part.replace('config', 'model')}`],
-        ...(isSiglip && { vision_use_head: [true] }),
+        ...(siglip && { vision_use_head: [true] }),
       },
     });
   }
@@ -103,25 +94,8 @@ export function architectureFromConfig(document, name) {
     patch: read.size('vision_config.patch_size'),
     ...named('vision', vision),
     ...named('text', text),
-    embed: isSiglip ? vision.width : read.size('projection_dim'),
     context: read.size('text_config.max_position_embeddings'),
     vocab: read.size('text_config.vocab_size'),
-    ...(isSiglip && siglip(read, vision)),
+    ...(siglip ? siglip.traitsOf(read, vision) : { embed: read.size('projection_dim') }),
   };
 }
-
-/** What SigLIP has that CLIP has not. @param {import('./keys.js').Reader} read */
-function siglip(read, { width, heads, mlp, activation }) {
-  const projected = read.value('text_config.projection_size') ?? read.size('text_config.hidden_size');
-  if (projected !== width) throw read.refuse('text_config.projection_size', `${width}, vision_config.hidden_size`);
-  return {
-    ...{ visionPooling: POOLING.attention, visionNoProjection: 1, poolHeads: heads, poolMlp: mlp },
-    ...{ poolActivation: activation, noClass: 1, noPreNorm: 1, patchBias: 1, noMask: 1, noStart: 1, logitBias: 1 },
-    ...{ textPooling: POOLING.last, textProjectionBias: 1 },
-  };
-}
-
-const listed = (kinds) =>
-  Object.keys(kinds)
-    .map((kind) => JSON.stringify(kind))
-    .join(', ');

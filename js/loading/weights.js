@@ -4,7 +4,7 @@ import { MudptError } from '../base/errors.js';
 import { extras } from '../base/extras.js';
 import { pyTorchKind } from '../base/kinds.js';
 import { absenceOf, readJson } from '../files/source.js';
-import { isTokenTable } from './shapes.js';
+import { MORE_POSITIONS, isTokenTable } from './shapes.js';
 import { readHeader } from './safetensors.js';
 
 /** Transformers' and open_clip's. */
@@ -42,11 +42,18 @@ async function lengthOf(file) {
 export async function readAnyHeader(file) {
   const first = await file.read(0, 8);
   const kind = pyTorchKind(first);
-  if (!kind) return readHeader(file, first);
+  if (!kind) return joined(file, await readHeader(file, first));
   const { readPyTorch } = await extras();
   await file.allowAnyOrder?.();
   const size = await lengthOf(file);
-  return readPyTorch((offset, length) => file.read(offset, length), file.name, size, kind);
+  return joined(file, await readPyTorch((offset, length) => file.read(offset, length), file.name, size, kind));
+}
+
+/** @param {SourceFile} file @param {import('./safetensors.js').Header} header */
+async function joined(file, header) {
+  if (!header.tensors.some(({ name }) => name === MORE_POSITIONS)) return header;
+  await file.allowAnyOrder?.();
+  return (await extras()).joinPositions(file, header);
 }
 
 /**

@@ -76,7 +76,11 @@ async function main(pattern = '') {
   console.log(`${'model'.padEnd(36)}${'layout'.padEnd(14)}${'file'.padEnd(17)}    image      text    logits`);
   for await (const line of createInterface({ input: python.stdout })) {
     const model = JSON.parse(line);
-    const row = `${model.family.padEnd(36)}${model.layout.padEnd(14)}${[model.dtype, model.kind].join(' ').padEnd(17)}`;
+    const row = [
+      model.family.padEnd(36),
+      model.layout.padEnd(14),
+      `${model.dtype ?? ''} ${model.kind ?? ''}`.padEnd(17),
+    ].join('');
     let result;
     try {
       const differences = await compare(model);
@@ -85,8 +89,9 @@ async function main(pattern = '') {
       if (!isRight) faults++;
     } catch (error) {
       const isRefusal = error instanceof MudptError;
-      result = `${isRefusal ? 'refused' : 'FAILED'}: ${error.message}`;
-      if (!model.refused || !isRefusal) faults++;
+      const isRight = isRefusal && model.refused && error.message.includes(model.refused);
+      result = `${isRefusal ? 'refused' : 'FAILED'}: ${error.message}${isRight ? '' : '  WRONG'}`;
+      if (!isRight) faults++;
     }
     console.log(row + result);
     python.stdin.write('\n');

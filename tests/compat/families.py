@@ -4,11 +4,12 @@ A row's model is made as open_clip has it and, where `hugging_face` says so, as 
 vocabularies and resolutions are the published ones; layers are two a tower.
 """
 CLIP, SIGLIP, METACLIP_2 = 'CLIPModel', 'SiglipModel', 'MetaClip2Model'
+LAYERS = 2
 
 
-def family(name, base, hugging_face=None, vision=None, text=None, end=None, **top):
+def family(name, base, hugging_face=None, vision=None, text=None, end=None, meta=None, **top):
     return {'name': name, 'base': base, 'hugging_face': hugging_face, 'vision': vision or {}, 'text': text or {},
-            'top': top, 'end': end}
+            'top': top, 'end': end, 'meta': meta}
 
 
 def tiny_clip(name, width, patch, text_width):
@@ -30,6 +31,7 @@ FAMILIES = [
     family('DataComp B/32-256', 'ViT-B-32-256', CLIP),
     family('MetaCLIP B/32', 'ViT-B-32-quickgelu', CLIP),
     family('MetaCLIP H/14', 'ViT-H-14-quickgelu', CLIP),
+    family('MetaCLIP bigG/14', 'ViT-bigG-14-quickgelu', CLIP),
     family('DFN B/16', 'ViT-B-16-quickgelu', CLIP),
     family('DFN L/14', 'ViT-L-14-quickgelu', CLIP),
     family('DFN H/14-378', 'ViT-H-14-378-quickgelu', CLIP),
@@ -42,28 +44,23 @@ FAMILIES = [
     family('CLIPA L/14', 'ViT-L-14-CLIPA'),
     family('CLIPA H/14-336', 'ViT-H-14-CLIPA-336'),
     family('SigLIP B/16', 'ViT-B-16-SigLIP', SIGLIP),
+    family('SigLIP B/16-512', 'ViT-B-16-SigLIP-512', SIGLIP),
     family('SigLIP L/16-256', 'ViT-L-16-SigLIP-256', SIGLIP),
+    family('SigLIP L/16-384', 'ViT-L-16-SigLIP-384', SIGLIP),
     family('SigLIP SO400M/14', 'ViT-SO400M-14-SigLIP', SIGLIP),
     family('SigLIP SO400M/14-384', 'ViT-SO400M-14-SigLIP-384', SIGLIP),
-    family('SigLIP SO400M/16-i18n', 'ViT-SO400M-16-SigLIP-i18n-256'),
+    family('SigLIP SO400M/16-i18n', 'ViT-SO400M-16-SigLIP-i18n-256', SIGLIP),
     family('SigLIP 2 B/16', 'ViT-B-16-SigLIP2', SIGLIP),
     family('SigLIP 2 B/32-256', 'ViT-B-32-SigLIP2-256', SIGLIP),
     family('SigLIP 2 SO400M/16-256', 'ViT-SO400M-16-SigLIP2-256', SIGLIP),
     family('SigLIP 2 gopt/16-256', 'ViT-gopt-16-SigLIP2-256', SIGLIP),
-    family('PE-Core T/16-384', 'PE-Core-T-16-384'),
-    family('PE-Core S/16-384', 'PE-Core-S-16-384'),
-    family('PE-Core B/16', 'PE-Core-B-16'),
-    family('PE-Core L/14-336', 'PE-Core-L-14-336'),
-    family('PE-Core bigG/14-448', 'PE-Core-bigG-14-448'),
+    family('PE-Core T/16-384', 'PE-Core-T-16-384', meta='PE-Core-T16-384'),
+    family('PE-Core S/16-384', 'PE-Core-S-16-384', meta='PE-Core-S16-384'),
+    family('PE-Core B/16', 'PE-Core-B-16', meta='PE-Core-B16-224'),
+    family('PE-Core L/14-336', 'PE-Core-L-14-336', meta='PE-Core-L14-336'),
+    family('PE-Core bigG/14-448', 'PE-Core-bigG-14-448', meta='PE-Core-G14-448'),
     family('MobileCLIP2 L/14', 'MobileCLIP2-L-14'),
     family('LayerScale M/16', 'ViT-M-16-alt'),
     # Its vocabulary of 901,629 tokens is 3.7 GB of numbers.
     family('MetaCLIP 2 H/14', 'ViT-H-14-worldwide-quickgelu', METACLIP_2, text={'vocab_size': 32000}, end=2),
 ]
-
-# What cannot be computed: its configuration alone, which must be refused by the name of a key.
-REFUSED = ['RN50', 'convnext_base', 'MobileCLIP-S1', 'MobileCLIP-B', 'ViTamin-B', 'EVA02-B-16', 'EVA01-g-14',
-           'coca_ViT-B-32', 'roberta-ViT-B-32', 'xlm-roberta-base-ViT-B-32', 'nllb-clip-base-siglip',
-           'swin_base_patch4_window7_224', 'vit_relpos_medium_patch16_cls_224', 'vit_medium_patch16_gap_256']
-# The same of transformers: model types.
-REFUSED_TYPES = ['siglip2', 'altclip', 'chinese_clip', 'clipseg', 'blip', 'align', 'owlvit', 'xclip', 'aimv2']

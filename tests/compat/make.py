@@ -3,10 +3,10 @@
   python make.py [PATTERN]      for tests/compat/compat.js, which reads a line of JSON for each model on standard
                                 output, uses the folder, and answers with an empty line on standard input
 
-The folder is emptied before the next model is made. The pattern is of a row's first columns: 'SigLIP.*f32'.
+The folder is emptied before the next model is made. The pattern is of a row's first columns: 'SigLIP.*f32'. What is
+computed is computed in f32, of the weights as they are stored.
 """
 import contextlib
-import itertools
 import json
 import os
 import re
@@ -21,9 +21,10 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
-from families import CLIP, FAMILIES, METACLIP_2, REFUSED, REFUSED_TYPES, SIGLIP
+from families import FAMILIES, LAYERS, SIGLIP
+from kinds import KINDS, kinds_of, write
+from refused import refused_models
 
-LAYERS = 2
 TORCH = {'f32': torch.float32, 'f16': torch.float16}
 
 
@@ -45,6 +46,8 @@ def fill(model, seed):
         for name, value in sorted(model.named_parameters()):
             if name.endswith('logit_scale'):
                 value.fill_(3)
+            elif name.endswith('trunk.head.bias'):
+                value.zero_()  # Perception Encoder's, which Meta's own files do not have
             elif name.endswith('logit_bias'):
                 value.fill_(-5)
             else:
@@ -53,17 +56,6 @@ def fill(model, seed):
                 value.normal_(0, deviation, generator=generator)
                 value.add_(1.0 if is_gain or name.endswith('gamma') else 0.0)
     return model.eval()
-
-
-def rounded(model, dtype):
-    """The same model with weights that the type has, still computed in f32."""
-    return model.to(TORCH[dtype]).float()
-
-
-def stored(model, dtype):
-    state = {name: value.to(TORCH[dtype]).contiguous().clone() for name, value in model.state_dict().items()
-             if value.is_floating_point()}
-    return state
 
 
 def picture(side):
@@ -94,11 +86,6 @@ def sentence(text, end):
     return ids, torch.tensor([ids + [pad] * (context - len(ids))]), pad
 
 
-def write(folder, name, document):
-    with open(os.path.join(folder, name), 'w') as file:
-        json.dump(document, file, indent=2)
-
-
 def statistics(base):
     """What the published models of this kind do with pictures."""
     half = [0.5, 0.5, 0.5]
@@ -124,36 +111,48 @@ def config_of(family):
     return config
 
 
-def results(image, text, logits):
-    return {'image': image.flatten().tolist(), 'text': text.flatten().tolist(), 'logits': logits.flatten().tolist()}
+class Made:
+    """A model with what its program computes of a picture and a sentence, and with the files that describe it."""
+
+    def __init__(self, model, family, files, side, ids, compute):
+        self.model, self.family, self.files, self.side, self.ids = model, family, files, side, ids
+        self.compute = compute
+
+    def state(self, dtype):
+        """Weights as they are stored. From now on the model has these."""
+        self.model.to(TORCH[dtype]).float()
+        return {name: value.to(TORCH[dtype]).contiguous().clone() for name, value in self.model.state_dict().items()
+                if value.is_floating_point()}
+
+    def results(self):
+        with torch.no_grad():
+            return {name: value.flatten().tolist() for name, value in self.compute().items()}
 
 
-def with_open_clip(family, dtype, seed):
+def with_open_clip(family, seed):
     config = config_of(family)
     arguments = {key: value for key, value in config.items() if key != 'custom_text'}
     kind = open_clip.CustomTextCLIP if config.get('custom_text') else open_clip.CLIP
     with two_layers():
-        model = kind(**arguments)
-    model = rounded(fill(model, seed), dtype)
+        model = fill(kind(**arguments), seed)
     preprocess = statistics(family['base'])
     side = config['vision_cfg']['image_size']
     ids, filled_up, _ = sentence(config['text_cfg'], family['end'])
     values = pixels(picture(side), preprocess['mean'], preprocess['std'])
-    with torch.no_grad():
-        image, text = model.encode_image(values), model.encode_text(filled_up)
-        logits, _ = model.get_logits(values, filled_up)
     files = {'open_clip_config.json': {'model_cfg': config, 'preprocess_cfg': {'size': side, 'mode': 'RGB', **preprocess}}}
-    return model, files, 'open_clip_model.safetensors', 'open_clip_pytorch_model.bin', side, ids, results(image, text, logits)
+    return Made(model, family, files, side, ids, lambda: {
+        'image': model.encode_image(values), 'text': model.encode_text(filled_up),
+        'logits': model.get_logits(values, filled_up)[0]})
 
 
-def with_transformers(family, dtype, seed):
+def with_transformers(family, seed):
     config = config_of(family)
     vision, text = config['vision_cfg'], config['text_cfg']
     kind = getattr(transformers, family['hugging_face'])
-    quick = 'quick_gelu' if config.get('quick_gelu') else 'gelu'
+    is_siglip = family['hugging_face'] == SIGLIP
     ids, filled_up, pad = sentence(text, family['end'])
-    tower = {'layer_norm_eps': 1e-5, 'hidden_act': quick}
-    if kind.__name__ == SIGLIP:
+    tower = {'layer_norm_eps': 1e-5, 'hidden_act': 'quick_gelu' if config.get('quick_gelu') else 'gelu'}
+    if is_siglip:
         tower = {'layer_norm_eps': 1e-6, 'hidden_act': 'gelu_pytorch_tanh'}
         trunk = timm.create_model(vision['timm_model_name'], depth=1, num_classes=0)
         vision.update(width=trunk.embed_dim, head_width=trunk.embed_dim // trunk.blocks[0].attn.num_heads,
@@ -168,32 +167,31 @@ def with_transformers(family, dtype, seed):
         text_config={**tower, **ends, 'hidden_size': text['width'], 'num_hidden_layers': LAYERS,
                      'num_attention_heads': text['heads'], 'vocab_size': text['vocab_size'],
                      'intermediate_size': int(text['width'] * text.get('mlp_ratio', 4)),
-                     'max_position_embeddings': text['context_length'], 'projection_size': config['embed_dim']}
-        if kind.__name__ == SIGLIP else
-        {**tower, **ends, 'hidden_size': text['width'], 'num_hidden_layers': LAYERS,
-         'num_attention_heads': text['heads'], 'vocab_size': text['vocab_size'],
-         'intermediate_size': int(text['width'] * text.get('mlp_ratio', 4)),
-         'max_position_embeddings': text['context_length']},
-        **({} if kind.__name__ == SIGLIP else {'projection_dim': config['embed_dim']}))
-    model = rounded(fill(kind(configuration), seed), dtype)
+                     'max_position_embeddings': text['context_length'],
+                     **({'projection_size': config['embed_dim']} if is_siglip else {})},
+        **({} if is_siglip else {'projection_dim': config['embed_dim']}))
+    model = fill(kind(configuration), seed)
     preprocess = statistics(family['base'])
     side = vision['image_size']
     values = pixels(picture(side), preprocess['mean'], preprocess['std'])
-    with torch.no_grad():
-        image, written = model.vision_model(pixel_values=values), model.text_model(input_ids=filled_up)
-        image, written = image.pooler_output, written.pooler_output
-        if kind.__name__ != SIGLIP:
+
+    def compute():
+        image = model.vision_model(pixel_values=values).pooler_output
+        written = model.text_model(input_ids=filled_up).pooler_output
+        if not is_siglip:
             image, written = model.visual_projection(image), model.text_projection(written)
         logits = model(input_ids=filled_up, pixel_values=values).logits_per_image
+        return {'image': image, 'text': written, 'logits': logits}
+
     squash = preprocess['resize_mode'] == 'squash'
-    processor = {'image_processor_type': 'SiglipImageProcessor' if kind.__name__ == SIGLIP else 'CLIPImageProcessor',
+    processor = {'image_processor_type': 'SiglipImageProcessor' if is_siglip else 'CLIPImageProcessor',
                  'size': {'height': side, 'width': side} if squash else {'shortest_edge': side}, 'resample': 3,
                  'image_mean': preprocess['mean'], 'image_std': preprocess['std'],
                  **({} if squash else {'crop_size': {'height': side, 'width': side}})}
     files = {'config.json': json.loads(model.config.to_json_string()), 'preprocessor_config.json': processor}
-    if kind.__name__ == SIGLIP:
+    if is_siglip:
         files['tokenizer_config.json'] = {'pad_token': '</s>' if pad else '<pad>'}
-    return model, files, 'model.safetensors', 'pytorch_model.bin', side, ids, results(image, written, logits)
+    return Made(model, family, files, side, ids, compute)
 
 
 def tell(folder, message):
@@ -208,38 +206,33 @@ def main(pattern=''):
     root = tempfile.mkdtemp(prefix='mudpt-compat-')
     try:
         for seed, family in enumerate(FAMILIES):
-            makers = {'open_clip': with_open_clip}
-            if family['hugging_face']:
-                makers['transformers'] = with_transformers
-            for layout, dtype in itertools.product(makers, TORCH):
-                kinds = [kind for kind in ('safetensors', 'pickled') if wanted(family['name'], layout, dtype, kind)]
-                if kinds:
-                    tell_kinds(root, kinds, family, layout, dtype, makers[layout](family, dtype, seed))
-        for name in filter(wanted, REFUSED):
-            write(root, 'open_clip_config.json', {'model_cfg': open_clip.get_model_config(name)})
-            save_file({'token_embedding.weight': torch.zeros(8, 8)}, os.path.join(root, 'open_clip_model.safetensors'))
-            tell(root, {'family': name, 'layout': 'open_clip', 'refused': True})
-        for name in filter(wanted, REFUSED_TYPES):
-            write(root, 'config.json', {'model_type': name, 'text_config': {}, 'vision_config': {}})
+            for layout, make in {'open_clip': with_open_clip, 'transformers': with_transformers}.items():
+                rows = [(dtype, kind) for dtype, kind in kinds_of(family, layout)
+                        if wanted(family['name'], layout, dtype, kind)]
+                if rows:
+                    tell_all(root, rows, layout, make(family, seed))
+        for name, layout, files, key in refused_models():
+            if not wanted(name, layout):
+                continue
+            for file, document in files.items():
+                write(root, file, document)
             save_file({'token_embedding.weight': torch.zeros(8, 8)}, os.path.join(root, 'model.safetensors'))
-            tell(root, {'family': name, 'layout': 'transformers', 'refused': True})
+            tell(root, {'family': name, 'layout': layout, 'refused': key})
     finally:
         shutil.rmtree(root)
 
 
-def tell_kinds(root, kinds, family, layout, dtype, made):
-    model, files, safe, pickled, side, ids, expected = made
-    state = stored(model, dtype)
-    del model, made
-    for kind in kinds:
-        for name, document in files.items():
-            write(root, name, document)
-        if kind == 'pickled':
-            torch.save(state, os.path.join(root, pickled))
-        else:
-            save_file(state, os.path.join(root, safe), metadata={'format': 'pt'})
-        tell(root, {'family': family['name'], 'layout': layout, 'dtype': dtype, 'kind': kind, 'ids': ids, 'side': side,
-                    'picture': picture(side).flatten().tolist(), **expected})
+def tell_all(root, rows, layout, made):
+    """The same model in each way, f32 first: f16 changes its weights."""
+    for dtype in TORCH:
+        kinds = [kind for one, kind in rows if one == dtype]
+        if not kinds:
+            continue
+        state, expected = made.state(dtype), made.results()
+        for kind in kinds:
+            more = KINDS[kind](root, layout, made, state) or {}
+            tell(root, {'family': made.family['name'], 'layout': layout, 'dtype': dtype, 'kind': kind, 'ids': made.ids,
+                        'side': made.side, 'picture': picture(made.side).flatten().tolist(), **expected, **more})
 
 
 if __name__ == '__main__':

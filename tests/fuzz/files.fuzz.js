@@ -11,6 +11,7 @@ import { loadClip } from '../../js/clip.js';
 import { architectureFromModelCfg, fromPreprocessCfg } from '../../js/loading/open-clip.js';
 import { fromImageProcessor } from '../../js/loading/preprocessing.js';
 import { readShapes } from '../../js/loading/shapes.js';
+import * as siglip from '../../js/loading/siglip.js';
 import { architectureFromConfig } from '../../js/loading/transformers.js';
 import { loadDataset } from '../../js/node/datasets.js';
 import { headerOf, parseHeader, writeSafetensors } from '../../js/loading/safetensors.js';
@@ -101,7 +102,8 @@ test('config.json: sizes are whole numbers above 0, or the file is refused', () 
   always(fc.oneof(twisted(CONFIG), fc.jsonValue()), (document) =>
     answersOrRefuses(() => {
       if (document === null || typeof document !== 'object') return;
-      const sizes = architectureFromConfig(document, 'config.json');
+      const its = document.model_type === 'siglip' ? siglip : undefined;
+      const sizes = architectureFromConfig(document, 'config.json', its);
       for (const [key, value] of Object.entries(sizes))
         assert.ok(key.endsWith('Epsilon') ? value >= 0 && value < 1 : Number.isInteger(value) && value >= 0);
     }),
