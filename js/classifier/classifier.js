@@ -20,7 +20,7 @@ import { BrokenPictures } from '../pictures/broken.js';
 import { addClasses } from './add-classes.js';
 import { attentionOf, firstPrompts, nearestWords, savedPrompts } from './inside.js';
 import { checkMeasured, checkTopK, labelsOf } from './labels.js';
-import { argmax, measure, softmax } from './metrics.js';
+import { argmax, measure, sigmoid, softmax } from './metrics.js';
 import { CLASSIFIER, SavedFile, describe, idsTensor, rawTensors } from './saved.js';
 
 /**
@@ -132,15 +132,20 @@ export class Classifier {
 
   /**
    * @param {any} image
-   * @param {{ topK?: number, transfer?: boolean, signal?: AbortSignal }} [options]
+   * @param {{ topK?: number, scores?: 'softmax' | 'sigmoid', transfer?: boolean, signal?: AbortSignal }} [options]
    */
   async classify(image, options = {}) {
-    checkOptions(options, ['topK', 'transfer', 'signal']);
-    const { topK = 5, signal } = options;
+    checkOptions(options, ['topK', 'scores', 'transfer', 'signal']);
+    const { topK = 5, scores: kind = 'softmax', signal } = options;
     checkTopK(topK);
+    const { core, clip, config } = this.#model;
+    if (kind !== 'softmax' && (kind !== 'sigmoid' || !config.logitBias)) {
+      const hint = "leave it out; 'sigmoid' is for models with a logit bias, as SigLIP";
+      throw new MudptError('argument', `scores cannot be ${kind} with this model`, hint);
+    }
     signal?.throwIfAborted();
     const [logits] = await this.#logits(await pixelsOf(this.#model, [image], ['the picture'], signal));
-    const scores = softmax(logits);
+    const scores = kind === 'softmax' ? softmax(logits) : sigmoid(logits, core.clipLogitBias(clip));
     return this.#details.classes
       .map((label, index) => ({ label, score: scores[index], index }))
       .sort((a, b) => b.score - a.score)

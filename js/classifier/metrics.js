@@ -96,3 +96,6 @@ export function softmax(logits) {
   const total = sum(powers);
   return powers.map((value) => value / total);
 }
+
+/** 1 / (1 + exp(-x)) of each by itself. @param {ArrayLike<number>} logits @param {number} bias is added first */
+export const sigmoid = (logits, bias) => Array.from(logits, (value) => 1 / (1 + Math.exp(-value - bias)));

@@ -42,7 +42,10 @@ export interface Classifier {
   /** How it was trained, as far as is known (see {@link Clip.importOfficial}); `null` where nothing was. */
   readonly settings: Partial<UsedSettings> | null;
   /**
-   * The most likely classes, best first; scores of all classes add up to 1.
+   * The most likely classes, best first. With `scores: 'softmax'`, the default, those of all classes add up to 1: they
+   * say which class fits best. With `'sigmoid'`, which models with a logit bias have (`architecture.logitBias`, as
+   * SigLIP's), each stands by itself, and all are low where the picture shows none of the classes. Tuning, whose losses
+   * are of softmax, does not keep how high they are.
    *
    * @param options.topK how many; `Infinity`: all. Default 5.
    * @param options.transfer as in {@link TuneOptions}
@@ -51,7 +54,7 @@ export interface Classifier {
    */
   classify(
     image: ImageInput,
-    options?: { topK?: number; transfer?: boolean; signal?: AbortSignal },
+    options?: { topK?: number; scores?: 'softmax' | 'sigmoid'; transfer?: boolean; signal?: AbortSignal },
   ): Promise<{ label: string; score: number; /** Of the class, in `classes`. */ index: number }[]>;
   /**
    * Measures it on examples, a few pictures at a time. Of no examples at all it is measured as 0. Files of up to 8 MiB

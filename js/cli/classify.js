@@ -25,9 +25,20 @@ export function classifyCommand() {
     .addOption(new Option('--classifier <file>', 'a file that mudpt train saved').argParser(given));
   withClasses(command, 'without --classifier: zero-shot names', { least: 2, conflicts: 'classifier' })
     .addOption(templateOption().conflicts('classifier'))
-    .addOption(new Option('--top <n>', 'names a picture, or all').argParser(top).default(5));
+    .addOption(new Option('--top <n>', 'names a picture, or all').argParser(top).default(5))
+    .addOption(
+      new Option(
+        '--scores <kind>',
+        'softmax: which name fits best; sigmoid, of SigLIP’s kind: whether each of them fits',
+      )
+        .choices(['softmax', 'sigmoid'])
+        .default('softmax'),
+    );
   return withOutput(withSkip(withPictures(withModel(command)))).action(run);
 }
+
+/** A sigmoid score below which something is rather not there than there. */
+const EVEN = 0.5;
 
 const top = (text) => (text === 'all' ? Infinity : whole(1, 100000)(text));
 
@@ -52,7 +63,7 @@ async function run(given, options) {
     const results = [];
     for (const file of pictures) {
       if (signal.aborted) break;
-      results.push(await classifyOne(classifier, file, options.top, terminal));
+      results.push(await classifyOne(classifier, file, options, terminal));
     }
     if (results.some((result) => result.error) && !options.skipBroken) process.exitCode = EXIT_FAILED;
     if (signal.aborted) process.exitCode = EXIT_INTERRUPTED;
@@ -64,10 +75,10 @@ async function run(given, options) {
 }
 
 /** @param {any} classifier @param {{ path: string, error?: MudptError }} picture */
-async function classifyOne(classifier, { path: file, error: known }, topK, terminal) {
+async function classifyOne(classifier, { path: file, error: known }, { top: topK, scores }, terminal) {
   try {
     if (known) throw known;
-    const top = await classifier.classify(file, { topK });
+    const top = await classifier.classify(file, { topK, ...(scores === 'sigmoid' && { scores }) });
     terminal.print(terminal.colors.bold(printable(file)));
     const names = apart(classifier.classes);
     const room = Math.min(terminal.columns() - 40, Math.max(...names.map(width)));
@@ -78,6 +89,7 @@ async function classifyOne(classifier, { path: file, error: known }, topK, termi
     ]);
     const paint = (text, y, x) => (x === 2 ? terminal.colors.cyan(text) : y ? text : terminal.colors.bold(text));
     for (const line of table(rows, 'rll', { paint })) terminal.print(line);
+    if (scores === 'sigmoid' && top[0].score < EVEN) terminal.print(terminal.colors.dim('  probably none of these'));
     return { file, top };
   } catch (error) {
     if (!(error instanceof MudptError)) throw error;

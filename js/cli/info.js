@@ -143,7 +143,7 @@ async function describeModel(name, terminal, options) {
             traits.text,
         ],
         ['pictures', tellPictures(clip.info)],
-        ['joint space', `${a.embed} numbers, logit scale ${logitScale.toFixed(1)}`],
+        ['joint space', `${a.embed} numbers, logit scale ${logitScale.toFixed(1)}${traits.bias}`],
         ['parameters', count(parameters)],
         ['stored as', `${dtypes.join(', ')}, names of ${names}, ${size(bytes)}`],
         ['in memory', size(weightBytes)],
@@ -178,6 +178,7 @@ function traitsOf(a) {
   const poolings = ['', 'mean of the patches', 'attention pooling', 'last row'];
   const told = (list) => list.map((one) => (one ? `, ${one}` : '')).join('');
   return {
+    bias: a.logitBias ? ' and a bias, which sigmoid scores need' : '',
     image: told([
       activations[a.visionActivation ?? 0],
       poolings[a.visionPooling ?? 0],

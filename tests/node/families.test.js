@@ -4,31 +4,28 @@
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { cp, mkdir, rm } from 'node:fs/promises';
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 
+import { ACTIVATIONS } from '../../js/core/core.js';
 import { loadClip } from '../../js/index.js';
 import { describeModel } from '../../js/loading/configuration.js';
+import { canonicalName } from '../../js/loading/names.js';
 import { architectureFromModelCfg } from '../../js/loading/open-clip.js';
-import { headerOf } from '../../js/loading/safetensors.js';
+import { headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
 import { readShapes } from '../../js/loading/shapes.js';
 import { trunkOf } from '../../js/loading/timm.js';
-import { METHODS, TRAINABLE } from '../../js/methods/methods.js';
+import { TRAINABLE } from '../../js/methods/methods.js';
 import { mudpt } from './command.js';
-import { PICTURES, isError, openCore, temporaryFolder } from './models.js';
-import { featuresOf, golden, makeSmall, tensorsOf } from './small-models.js';
+import { GOLDEN, PICTURES, isError, openCore, temporaryFolder } from './models.js';
+import { featuresOf, golden, longer, makeSmall, tensorsOf } from './small-models.js';
 
 const FAMILIES = [
   ...['transformers-gelu', 'siglip', 'siglip-2', 'open-clip-gelu', 'clipa', 'open-clip-average', 'open-clip-siglip'],
   ...['open-clip-siglip-2', 'pe-core', 'pe-core-without-class', 'timm-clip'],
 ];
 const small = async (name, changes) => makeSmall(await temporaryFolder(), golden(name), changes);
-/** Methods that ask the frozen model for sentences of classes. */
-const COMPARING = TRAINABLE.filter((name) => {
-  const { defaults, classAware } = METHODS[name];
-  return classAware || defaults?.textWeight || defaults?.klWeight;
-});
 const SHORT = {
   classes: ['be', 'cd'],
   examples: PICTURES.slice(0, 4).map((image, i) => ({ image, label: i < 2 ? 'be' : 'cd' })),
@@ -47,31 +44,43 @@ async function withClip(folder, use, options) {
 describe('every method is trained on every family', () => {
   for (const name of FAMILIES) {
     test(name, async () => {
-      const folder = await small(name);
-      await withClip(folder, async (clip) => {
-        assert.deepEqual(clip.info.assumed, []);
-        for (const method of TRAINABLE) {
-          const losses = [];
-          const job = clip.tune({ ...SHORT, method });
-          if (COMPARING.includes(method)) {
-            // These models read few tokens, and what a frozen model is asked for are whole sentences.
-            await assert.rejects(job.finished, /needs \d+ tokens, the model reads at most|enter text layer 1/);
-            continue;
-          }
-          for await (const { loss } of job) losses.push(loss);
-          const classifier = await job.finished;
-          assert.ok(losses.length === 4 && losses.every(Number.isFinite), `${method}: ${losses}`);
-          // It learns: after a few steps of a small rate the loss of the same pictures is below that at the start.
-          assert.ok(losses.at(-1) < losses[0], `${method}: ${losses}`);
-          const [before] = await classifier.classify(PICTURES[0]);
-          const again = await clip.import(await classifier.export());
-          const [after] = await again.classify(PICTURES[0]);
-          assert.deepEqual([after.label, after.score], [before.label, before.score], method);
-        }
-      });
+      const folder = await makeSmall(await temporaryFolder(), longer(golden(name)));
+      const runs = [];
+      for (const threads of [1, 2]) {
+        await withClip(
+          folder,
+          async (clip) => {
+            assert.deepEqual(clip.info.assumed, []);
+            for (const method of TRAINABLE) runs.push([method, threads, await trained(clip, method)]);
+          },
+          { threads },
+        );
+      }
+      for (const method of TRAINABLE) {
+        const [one, two] = runs.filter(([its]) => its === method).map(([, , run]) => run);
+        assert.deepEqual(two, one, `${method}: other numbers on two threads`);
+        const { losses } = one;
+        assert.ok(losses.length === 4 && losses.every(Number.isFinite), `${method}: ${losses}`);
+        // It learns: after a few steps of a small rate the loss of the same pictures is below that at the start.
+        assert.ok(losses.at(-1) < losses[0], `${method}: ${losses}`);
+      }
     });
   }
 });
+
+/** Losses of a short run, and what its classifier says, which a saved one says, too. */
+async function trained(clip, method) {
+  const losses = [];
+  // One token of the first layer moves long sentences little.
+  const rate = method.endsWith('coop') ? { learningRate: 0.05 } : {};
+  const job = clip.tune({ ...SHORT, ...rate, method });
+  for await (const { loss } of job) losses.push(loss);
+  const classifier = await job.finished;
+  const top = await classifier.classify(PICTURES[0]);
+  const again = await clip.import(await classifier.export());
+  assert.deepEqual(await again.classify(PICTURES[0]), top, method);
+  return { losses, top };
+}
 
 describe('convert', () => {
   const convert = async (folder, ...args) => {
@@ -297,6 +306,30 @@ describe('weights alone are what open_clip has under their name', () => {
     });
   }
 
+  test('the same of names that are others’', async () => {
+    const h14 = KNOWN['CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors'];
+    const b32 = KNOWN['ViT-B-32-quickgelu.safetensors'];
+    const worldwide = tellingTensors({ ...h14, text_cfg: { ...h14.text_cfg, vocab_size: 901629 } });
+    const { architecture, end } = await describeAlone('ViT-H-14-worldwide-quickgelu.pt', worldwide);
+    assert.deepEqual([end, architecture.pad, architecture.visionActivation], [2, 1, undefined]);
+    const remote = await describeAlone('RS5M_ViT-B-32.pt', tellingTensors(b32));
+    assert.equal(remote.architecture.visionActivation, ACTIVATIONS.gelu);
+    const siglip = KNOWN['ViT-SO400M-14-SigLIP2-378.safetensors'];
+    const i18n = await describeAlone('ViT-SO400M-14-SigLIP-i18n-378.safetensors', tellingTensors(siglip));
+    assert.deepEqual([i18n.architecture.pad, i18n.architecture.noMask], [1, 1]);
+    // Perception Encoder as timm has it, with a bias behind its projection, and as Meta has it, without.
+    const timms = tellingTensors(KNOWN['PE-Core-S-16-384.safetensors']);
+    const theirs = await describeAlone('PE-Core-S-16-384.pt', [
+      ...timms,
+      { name: 'visual.trunk.head.weight', shape: [512, 384] },
+      { name: 'visual.trunk.head.bias', shape: [512] },
+    ]);
+    const ours = timms.map(({ name, shape }) => ({ name: canonicalName(name).replace(/^text\./, ''), shape }));
+    const metas = await describeAlone('PE-Core-S16-384.pt', ours);
+    assert.equal(theirs.architecture.visionProjectionBias, 1);
+    assert.deepEqual({ ...metas.architecture, visionProjectionBias: 1 }, theirs.architecture);
+  });
+
   test('without a name that is known, what is like OpenAI’s is taken for it, and others are refused', async () => {
     const plain = tellingTensors(KNOWN['ViT-B-32-quickgelu.safetensors']);
     const { architecture, assumed } = await describeAlone('epoch_32.safetensors', plain);
@@ -307,5 +340,104 @@ describe('weights alone are what open_clip has under their name', () => {
         describeAlone('weights.safetensors', tellingTensors(KNOWN[name])),
         isError('model', /what weights\.safetensors is cannot be told from its tensors alone; add/),
       );
+    // A tower of timm's is none of OpenAI's, even where it is a ViT of CLIP's.
+    const trunk = plain.map(({ name, shape }) => ({
+      name: name.replace(/^visual\.class_e.*/, 'visual.trunk.cls_token'),
+      shape,
+    }));
+    await assert.rejects(
+      describeAlone('weights.bin', trunk),
+      isError('model', /cannot be told from its tensors alone/),
+    );
+  });
+});
+
+test('Long-CLIP’s own files: two tensors of positions are one', async () => {
+  const folder = await temporaryFolder();
+  const bytes = readFileSync(path.join(GOLDEN, 'tiny-a/openai.safetensors'));
+  const all = headerOf(bytes, 'it').tensors.map((tensor) => {
+    return { ...tensor, data: new Uint8Array(bytes.subarray(tensor.begin, tensor.begin + tensor.bytes)) };
+  });
+  const plain = all.filter(({ name }) => name !== 'positional_embedding');
+  const [positions] = all.filter(({ name }) => name === 'positional_embedding');
+  const kept = (positions.bytes / positions.shape[0]) * 20;
+  const [first, more] = [new Uint8Array(positions.data), new Uint8Array(positions.data)];
+  first.fill(0x11, kept);
+  more.fill(0x22, 0, kept);
+  const both = [
+    { ...positions, name: 'positional_embedding_res', data: more },
+    ...plain,
+    { ...positions, data: first },
+  ];
+  await cp(path.join(GOLDEN, 'tiny-a/model/tokenizer.json'), path.join(folder, 'tokenizer.json'));
+  const write = (name, tensors) => writeFile(path.join(folder, name), writeSafetensors(tensors));
+  await write('plain.safetensors', all);
+  await write('long.safetensors', both);
+  const info = (name) => withClip(path.join(folder, name), (clip) => clip.info);
+  const [wanted, found] = [await info('plain.safetensors'), await info('long.safetensors')];
+  assert.equal(found.fingerprint, wanted.fingerprint);
+  assert.deepEqual(found.assumed, [], 'Long-CLIP has all else from OpenAI');
+  const { code, stderr } = await mudpt(['convert', 'long.safetensors', '--dtype', 'f32', '--out', 'out'], {
+    cwd: folder,
+  });
+  assert.equal(code, 0, stderr);
+  assert.equal((await info('out')).fingerprint, wanted.fingerprint);
+  const odd = [{ ...positions, name: 'positional_embedding_res', dtype: 'I16', data: more }, ...plain, positions];
+  await write('odd.safetensors', odd);
+  await assert.rejects(
+    info('odd.safetensors'),
+    isError('model', /positional_embedding_res is not of the type and shape/),
+  );
+});
+
+test('sigmoid scores: of each class by itself, with the model’s bias', async () => {
+  const document = golden('siglip');
+  const bias = tensorsOf(document).find(({ name }) => name === 'logit_bias').data[0];
+  for (const added of [0, -20]) {
+    const weights = (list) =>
+      list.map((one) => (one.name === 'logit_bias' ? { ...one, data: Float32Array.of(bias + added) } : one));
+    const folder = await makeSmall(await temporaryFolder(), longer(document), { weights });
+    const classes = ['be', 'cd'];
+    const saved = await withClip(folder, async (clip) => {
+      const [pictures, texts] = await Promise.all([
+        clip.embedImages([PICTURES[0]], { unit: true }),
+        clip.embedTexts(
+          classes.map((name) => `a photo of a ${name}.`),
+          { unit: true },
+        ),
+      ]);
+      const classifier = await clip.zeroShot(classes);
+      const found = await classifier.classify(PICTURES[0], { scores: 'sigmoid' });
+      const width = pictures.dims[1];
+      for (const { index, score } of found) {
+        const cosine = pictures.data.reduce((sum, value, i) => sum + value * texts.data[index * width + i], 0);
+        const wanted = 1 / (1 + Math.exp(-(clip.info.logitScale * cosine + bias + added)));
+        assert.ok(Math.abs(score - wanted) < 1e-5 && (score < 0.5 || !added), `${score}, ${wanted} is right`);
+      }
+      await assert.rejects(
+        classifier.classify(PICTURES[0], { scores: 'other' }),
+        isError('argument', /scores cannot be/),
+      );
+      return { found, file: await classifier.export() };
+    });
+    // A saved classifier needs no text tower for it.
+    const again = await withClip(
+      folder,
+      async (clip) => (await clip.import(saved.file)).classify(PICTURES[0], { scores: 'sigmoid' }),
+      { towers: 'image' },
+    );
+    assert.deepEqual(again, saved.found);
+    const { stdout } = await mudpt(
+      ['classify', PICTURES[0], '--classes', 'be,cd', '--scores', 'sigmoid', '--model', folder],
+      {
+        cwd: folder,
+      },
+    );
+    assert.equal(stdout.includes('probably none of these'), saved.found[0].score < 0.5);
+  }
+  await withClip(path.join(GOLDEN, 'tiny-a/model'), async (clip) => {
+    const classifier = await clip.zeroShot(['cat', 'dog']);
+    const refused = isError('argument', /scores cannot be sigmoid with this model; .*logit bias/);
+    await assert.rejects(classifier.classify(PICTURES[0], { scores: 'sigmoid' }), refused);
   });
 });

@@ -29,9 +29,33 @@ export const tensorsOf = (document) =>
     data: filled(shape, factor, offset, t),
   }));
 
+/** Enough for every sentence that a method asks for, where each letter is a token. */
+const LONG = 48;
+
+/**
+ * The same model with longer sentences and two text layers, which some methods need: further positions and layers are
+ * filled as the others.
+ */
+export function longer(document) {
+  const changed = structuredClone(document);
+  const { 'config.json': config, 'open_clip_config.json': openClip } = changed.files;
+  const text = config ? config.text_config : openClip.model_cfg.text_cfg;
+  text[config ? 'max_position_embeddings' : 'context_length'] = LONG;
+  text[config ? 'num_hidden_layers' : 'layers'] = 2;
+  const layer = /^(text_model\.encoder\.layers|(?:text\.)?transformer\.resblocks)\.0\./;
+  const names = changed.tensors.map(([name]) => name);
+  for (const tensor of [...changed.tensors]) {
+    const [name, shape, ...filling] = tensor;
+    if (/^(text\.)?positional_embedding$|^text_model.*position_embedding/.test(name)) shape[0] = LONG;
+    const second = name.replace(layer, '$1.1.');
+    if (!names.includes(second)) changed.tensors.push([second, shape, ...filling]);
+  }
+  return changed;
+}
+
 /** 38 letters and signs, and the two tokens around every text. */
 function tokenizer() {
-  const tokens = [...'abcdefghijklmnopqrstuvwxyz0123456789.,'].map((letter) => `${letter}</w>`);
+  const tokens = [...'abcdefghijklmnopqrstuvwxyz012345678-.,'].map((letter) => `${letter}</w>`);
   return {
     model: {
       ...{ type: 'BPE', merges: [], end_of_word_suffix: '</w>' },
@@ -49,7 +73,7 @@ function tokenizer() {
 
 /** The same letters, and a token behind every text alone: SentencePiece's kind. */
 function pieces() {
-  const letters = ['<pad>', '</s>', '<unk>', ...'abcdefghijklmnopqrstuvwxyz0123456789.'];
+  const letters = ['<pad>', '</s>', '<unk>', ...'abcdefghijklmnopqrstuvwxyz01234567,-.'];
   return {
     model: { type: 'Unigram', unk_id: 2, vocab: letters.map((letter) => [letter, letter.length > 1 ? 0 : -1]) },
     normalizer: { type: 'Replace', pattern: { String: ' ' }, content: '' },
