@@ -232,7 +232,7 @@ for (const engine of wanted) {
     });
 
     await step('says what the built-in model is not made for, and where to go', async () => {
-      assert.match(await evaluate(`return hands.text('.world')`), /knows pictograms only.*Load CLIP ViT-B\/32/);
+      assert.match(await evaluate(`return hands.text('.world')`), /knows pictograms only.*Load TinyCLIP 8M\/16/);
     });
 
     await step('takes a drawing; what is removed comes back with undo', async () => {

@@ -10,12 +10,15 @@ import path from 'node:path';
 import { before, describe, test } from 'node:test';
 
 import { modelAddress } from '../../js/base/address.js';
+import { MODELS } from '../../js/cli/models.js';
 import { createCore, DTYPES, TEXT } from '../../js/core/core.js';
 import { droppedFiles } from '../../js/files/files.js';
 import { loadClip } from '../../js/index.js';
 import { loadModel } from '../../js/loading/model.js';
 import { headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
 import { openSource } from '../../js/files/source.js';
+import { OFFERS } from '../../web-demo/src/offers.js';
+import { makeClip } from '../make-clip.js';
 import { CLASSES, OTHERS, VOCAB, WIDTH, answer, load, makeModel, scoresOf, serving } from './downloads.js';
 import { PICTURES, isError, temporaryFolder } from './models.js';
 
@@ -52,6 +55,24 @@ describe('servers with ranges', () => {
       assert.ok(server.requests.every(({ status }) => [200, 206, 404].includes(status)));
       await clip.dispose();
     }));
+
+  test('the photo model that the demo page proposes: the smallest, and as many bytes as are said', async () => {
+    const [smallest] = [...MODELS].sort((a, b) => a.millions - b.millions);
+    assert.equal(OFFERS[0].from, smallest.model.replace('hf:', 'https://huggingface.co/'));
+    const root = await temporaryFolder();
+    const sizes = { visionWidth: 256, visionLayers: 10, textWidth: 256, textLayers: 3 }; // TinyCLIP-ViT-8M-16-Text-3M
+    await makeClip(root, { preset: 'vit-b-16', ...sizes });
+    const { size: bytes } = statSync(path.join(root, 'model.safetensors'));
+    assert.equal(Math.round(bytes / 4e6), smallest.millions);
+    await withServer({ root }, async (server) => {
+      let read = 0;
+      const clip = await loadClip(server.url, { dtype: 'f16', onProgress: ({ total }) => (read = total) });
+      assert.ok(Math.abs(read - OFFERS[0].bytes) < 0.02 * read, `${read} bytes, the page says ${OFFERS[0].bytes}`);
+      const classifier = await clip.zeroShot(['cat', 'dog']);
+      assert.equal((await classifier.classify(PICTURES[0])).length, 2);
+      await clip.dispose();
+    });
+  });
 
   test('a run of training and an import need their rows too', () =>
     withServer({}, async (server) => {

@@ -2,17 +2,12 @@
 import { batch, signal } from '@preact/signals';
 import { cache, loadClip } from 'mudpt';
 
-/** Weights of OpenAI's models as Hugging Face has them; sizes are what is downloaded, without the token embedding. */
+import { OFFERS } from './offers.js';
+
+/** The built-in one, and those for photographs; the first of these is what the page proposes. */
 export const MODELS = [
   { id: 'pictoclip', from: new URL('model/', document.baseURI).href, bytes: 5.9e6, photos: false },
-  {
-    id: 'vit-b-32',
-    // The repository's own branch has no .safetensors; this request to add it does.
-    from: 'https://huggingface.co/openai/clip-vit-base-patch32/resolve/refs%2Fpr%2F15/',
-    bytes: 504e6,
-    photos: true,
-  },
-  { id: 'vit-b-16', from: 'https://huggingface.co/openai/clip-vit-base-patch16', bytes: 499e6, photos: true },
+  ...OFFERS,
 ];
 export const BUILT_IN = MODELS[0];
 const BUILT_IN_MODEL = /** @type {any} */ (BUILT_IN);

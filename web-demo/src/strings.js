@@ -61,12 +61,15 @@ export const text = {
     intro: 'What knows the world before you teach it anything. Everything runs on this device.',
     names: {
       pictoclip: 'pictoclip',
+      'tiny-clip': 'TinyCLIP 8M/16',
       'vit-b-32': 'CLIP ViT-B/32',
       'vit-b-16': 'CLIP ViT-B/16',
     },
     about: {
       pictoclip: 'Built in. Knows pictograms such as emoji and icons, nothing else. Made to train in seconds.',
-      'vit-b-32': "OpenAI's CLIP. Knows photographs, drawings, nearly everything. The faster of the two.",
+      'tiny-clip':
+        'A small CLIP of Microsoft’s. Knows photographs of everyday things, and is soon here and soon trained.',
+      'vit-b-32': "OpenAI's CLIP. Knows photographs, drawings, nearly everything. The faster of its two.",
       'vit-b-16': "OpenAI's CLIP. Sees finer detail and takes about four times as long.",
     },
     custom: 'Your model',
@@ -102,8 +105,8 @@ export const text = {
 
   world: {
     title: 'The built-in model knows pictograms only',
-    body: 'Photos and doodles are outside its world, so expect poor guesses. A real CLIP knows them.',
-    action: 'Load CLIP ViT-B/32',
+    body: 'Photos and doodles are outside its world, so expect poor guesses. A CLIP of photographs knows them.',
+    action: 'Load TinyCLIP 8M/16',
   },
 
   samples: {
