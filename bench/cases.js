@@ -32,6 +32,8 @@ async function noisyClip(name, changes) {
 }
 export const MODELS = {
   b16: () => noisyClip('b-16', {}),
+  'b16-gelu': () => noisyClip('b-16-gelu', { act: 'gelu' }),
+  tinyclip: () => noisyClip('8m-16', { preset: 'tinyclip-8m-16' }),
   b32: () => noisyClip('b-32', { patch: 32 }),
   pictoclip: async () => path.join(root, 'models/pictoclip'),
 };
@@ -113,7 +115,7 @@ async function stepSettings(folder, names) {
  * @property {{ name: string, kind: string, settings: object, against?: string }[]} cases `against`: another case of the
  *   group, whose time this one's is compared with
  * @property {(folder: string) => Promise<object[]> | object[]} [peers] programs
- * @property {string} [model] one of MODELS; its folder is every case's
+ * @property {string} [model] one of MODELS; its folder is every case's whose settings name no other
  * @property {number} rounds
  * @property {boolean} [spinner] every turn twice, the second while another program keeps one core busy
  * @property {boolean} [onlyNode] not in a browser
@@ -246,6 +248,24 @@ function wholeGroups() {
   ];
 }
 
+/** Others of CLIP's family beside a ViT-B/16 of OpenAI's: the smallest that knows photographs, and exact GELU. */
+function familyGroups() {
+  const beside = (name, kind, settings, models) => ({
+    model: 'b16',
+    cases: ['b16', ...models].map((model, i) => ({
+      name: `family/${name}/${model}`,
+      kind,
+      settings: { ...settings, model },
+      ...(i && { against: `family/${name}/b16` }),
+    })),
+    rounds: 9,
+  });
+  return [
+    beside('image', 'image', { batch: 1 }, ['tinyclip']),
+    beside('step', 'step', { classes: 10 }, ['tinyclip', 'b16-gelu']),
+  ];
+}
+
 /** Twice the classes, twice the pictures. */
 function linearGroups() {
   const data = () => task('animals');
@@ -345,6 +365,7 @@ export const allGroups = () => [
   ...towerGroups(),
   ...stepGroups(),
   ...wholeGroups(),
+  ...familyGroups(),
   ...linearGroups(),
   ...threadGroups(),
   ...savingGroups(),

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
  * Memory while a ViT-B/16 of full size (600 MB of f32, random weights) is loaded from a web server: WebAssembly memory,
- * JavaScript's (heap and buffers, sampled), and the peak of the process. Every row is a process of its own; the server
- * is another.
+ * JavaScript's (heap and buffers, sampled), the peak of the process, and the seconds that it took. Every row is a
+ * process of its own; the server is another. The same weights as PyTorch pickles them are served beside.
  *
  *   ./run bench loading [--json] [--peer FOLDER]
  *
@@ -11,23 +11,28 @@
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
-import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import { headerOf } from '../js/loading/safetensors.js';
 import { makeClip } from '../tests/make-clip.js';
 import { startServer } from '../tests/node/http-servers.js';
+import { torchSave } from '../tests/node/pickled.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const model = path.join(root, 'build/bench/vit-b-16-f32');
+const pickled = `${model}-pickled`;
 const CLASSES = ['cat', 'dog', 'bird', 'fish', 'horse', 'violin', 'tractor', 'lighthouse', 'teapot', 'glacier'];
 const SAMPLE_MS = 2;
 
 const ROWS = [
   { name: 'mudpt, f16', options: { dtype: 'f16' } },
+  { name: 'mudpt, f16, again', options: { dtype: 'f16', cache: false } },
+  { name: 'mudpt, f16, pickled', options: { dtype: 'f16', cache: false }, pickled: true },
   { name: 'mudpt, f16, from its cache', options: { dtype: 'f16' } },
   { name: 'mudpt, int8', options: { dtype: 'int8', cache: false } },
   { name: "mudpt, f16, towers: 'image'", options: { dtype: 'f16', towers: 'image', cache: false } },
@@ -112,13 +117,28 @@ const COLUMNS = {
   'of it, weights': 'streamingBytes',
   'JS buffers': 'bufferBytes',
   process: 'peakBytes',
+  time: 'seconds',
 };
 
 function print(name, row) {
   if (values.json) return console.log(JSON.stringify({ name, ...row }));
-  const cells = Object.values(COLUMNS).map((key) => (row ? mb(row[key]) : ''));
+  const told = (key) => (key === 'seconds' ? `${row[key].toFixed(2)} s` : mb(row[key]));
+  const cells = Object.values(COLUMNS).map((key) => (row ? told(key) : ''));
   const heads = Object.keys(COLUMNS);
   return console.log(name.padEnd(30) + heads.map((head, i) => (row ? cells[i] : head).padStart(16)).join(''));
+}
+
+/** The same model with its weights as torch.save writes them. */
+async function pickle() {
+  const bytes = await readFile(path.join(model, 'model.safetensors'));
+  const { tensors } = headerOf(bytes, 'the model');
+  const whole = tensors.map((one) => ({ ...one, data: bytes.subarray(one.begin, one.begin + one.bytes) }));
+  await rm(`${pickled}.part`, { recursive: true, force: true });
+  await mkdir(`${pickled}.part`, { recursive: true });
+  for (const name of ['config.json', 'preprocessor_config.json', 'tokenizer.json'])
+    await copyFile(path.join(model, name), path.join(`${pickled}.part`, name));
+  await writeFile(path.join(`${pickled}.part`, 'pytorch_model.bin'), torchSave(whole));
+  await rename(`${pickled}.part`, pickled);
 }
 
 async function main() {
@@ -133,11 +153,13 @@ async function main() {
     await makeClip(`${model}.part`, { preset: 'vit-b-16', dtype: 'f32' });
     await rename(`${model}.part`, model);
   }
+  if (!existsSync(pickled)) await pickle();
   const cache = await mkdtemp(path.join(tmpdir(), 'mudpt-bench-'));
-  const server = await startServer({ root: model });
+  const servers = [await startServer({ root: model }), await startServer({ root: pickled })];
   try {
     if (!values.json) print('ViT-B/16, 600 MB of f32');
     for (const row of ROWS) {
+      const server = servers[Number(Boolean(row.pickled))];
       const before = server.sent;
       const measured = await inChild({ ...row, url: server.url }, { MUDPT_CACHE: cache });
       print(row.name, { sentBytes: server.sent - before, ...measured });
@@ -148,7 +170,7 @@ async function main() {
       print(`transformers.js ${version}, fp32`, measured);
     }
   } finally {
-    await server.close();
+    for (const server of servers) await server.close();
     await rm(cache, { recursive: true, force: true });
   }
 }

@@ -74,9 +74,11 @@ async function runGroup(group) {
   const chosen = group.cases.filter(({ name }) => wanted(name));
   if (!chosen.length) return [];
   const folder = group.model && (await MODELS[group.model]());
+  const folders = [];
+  for (const { settings } of chosen) folders.push(settings.model ? await MODELS[settings.model]() : folder);
   const peers = ((await group.peers?.(folder)) ?? []).filter((peer) => !browser || browser.knows(peer));
   const programs = [
-    ...chosen.map(({ name, kind, settings }) => ours(name, kind, { folder, ...resolved(settings) })),
+    ...chosen.map(({ name, kind, settings }, i) => ours(name, kind, { folder: folders[i], ...resolved(settings) })),
     ...peers,
   ];
   const { spinner } = group;

@@ -16,7 +16,7 @@ import { writeHeader } from '../js/loading/safetensors.js';
 const golden = fileURLToPath(new URL('./golden/', import.meta.url));
 const PIECE = 1 << 16; // values at a time
 
-/** Sizes; heads are width / 64, MLPs 4 x width. The tokenizer belongs to the vocabulary. */
+/** Sizes; heads are width / 64, MLPs 4 x width, QuickGELU. The tokenizer belongs to the vocabulary. */
 const PRESETS = {
   tiny: {
     ...{ image: 32, patch: 8, visionWidth: 128, visionLayers: 3, textWidth: 64, textLayers: 3, embed: 48 },
@@ -25,6 +25,10 @@ const PRESETS = {
   'vit-b-16': {
     ...{ image: 224, patch: 16, visionWidth: 768, visionLayers: 12, textWidth: 512, textLayers: 12, embed: 512 },
     ...{ context: 77, vocab: 49408, tokenizer: path.join(golden, 'tokenizer/tokenizer.json') },
+  },
+  'tinyclip-8m-16': {
+    ...{ image: 224, patch: 16, visionWidth: 256, visionLayers: 10, textWidth: 256, textLayers: 3, embed: 512 },
+    ...{ context: 77, vocab: 49408, act: 'gelu', tokenizer: path.join(golden, 'tokenizer/tokenizer.json') },
   },
 };
 
@@ -101,7 +105,7 @@ export async function makeClip(folder, { preset = 'tiny', dtype = 'f32', seed = 
   await copyFile(s.tokenizer, path.join(folder, 'tokenizer.json'));
   const tower = (width, layers) => ({
     ...{ hidden_size: width, intermediate_size: 4 * width, num_attention_heads: width / 64, num_hidden_layers: layers },
-    ...{ hidden_act: 'quick_gelu', layer_norm_eps: 1e-5 },
+    ...{ hidden_act: s.act ?? 'quick_gelu', layer_norm_eps: 1e-5 },
   });
   const config = {
     architectures: ['CLIPModel'],

@@ -60,8 +60,7 @@ describe('servers with ranges', () => {
     const [smallest] = [...MODELS].sort((a, b) => a.millions - b.millions);
     assert.equal(OFFERS[0].from, smallest.model.replace('hf:', 'https://huggingface.co/'));
     const root = await temporaryFolder();
-    const sizes = { visionWidth: 256, visionLayers: 10, textWidth: 256, textLayers: 3 }; // TinyCLIP-ViT-8M-16-Text-3M
-    await makeClip(root, { preset: 'vit-b-16', ...sizes });
+    await makeClip(root, { preset: 'tinyclip-8m-16' });
     const { size: bytes } = statSync(path.join(root, 'model.safetensors'));
     assert.equal(Math.round(bytes / 4e6), smallest.millions);
     await withServer({ root }, async (server) => {
