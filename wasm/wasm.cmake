@@ -48,7 +48,7 @@ set_source_files_properties(${small} PROPERTIES COMPILE_OPTIONS -Oz)
 set_source_files_properties(src/image/inflate.c src/image/jpeg_huffman.c src/image/png.c src/kernels/layernorm.c
     src/kernels/activation.c
     PROPERTIES COMPILE_OPTIONS -Os)
-set_source_files_properties(src/image/jpeg_pixels.c PROPERTIES COMPILE_OPTIONS -O2)
+set_source_files_properties(src/image/jpeg_pixels.c src/kernels/attention.c PROPERTIES COMPILE_OPTIONS -O2)
 
 add_variant(plain)
 add_variant(relaxed -mrelaxed-simd)

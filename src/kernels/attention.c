@@ -15,6 +15,7 @@
 #include "base/parallel.h"
 #include "base/work.h"
 #include "exp.h"
+#include "gemm.h"
 #include "microkernel.h"
 
 enum {
@@ -38,7 +39,7 @@ typedef struct {
     float *queries, *gradients;        /* [columns / 8, head width, 8] panels of q, scaled, and of dout */
     float *query_rows, *gradient_rows; /* [BLOCK, head width] q and dout as they are */
     float *p, *ds;                     /* [L, columns] */
-    float *keys;                       /* [head width / 4, L, 4] values (forward) or keys (backward) */
+    float *keys;                       /* [L, head width] values (forward) or keys (backward) */
 } scratch;
 
 static scratch cut_scratch(float *memory, int keys, int head_width) {
@@ -67,18 +68,20 @@ typedef struct {
 
 /* ------------------------------------------------------------------------------------------------ products */
 
-/* to [rows, 8] (rows `columns` apart) = a's rows times a panel [depth, 8] */
-#define TIMES_PANEL(name, rows)                                                                                        \
+/* to [rows, panels * 8] (rows `columns` apart) = a's rows times panels [depth, 8] */
+#define TIMES_PANEL(name, rows, panels)                                                                                \
     static void name(float *to, int columns, const float *a, ptrdiff_t a_row, const float *panel, int depth) {         \
-        v128_t sum[8];                                                                                                 \
-        for (int i = 0; i < 2 * rows; i++) sum[i] = wasm_f32x4_splat(0);                                               \
-        micro_add(sum, rows, 2, depth, a, a_row, 1, panel, 0, PANEL);                                                  \
-        for (int i = 0; i < 2 * rows; i++) wasm_v128_store(to + i / 2 * columns + i % 2 * 4, sum[i]);                  \
+        v128_t sum[16];                                                                                                \
+        for (int i = 0; i < 2 * panels * rows; i++) sum[i] = wasm_f32x4_splat(0);                                      \
+        micro_add(sum, rows, 2 * panels, depth, a, a_row, 1, panel, depth * PANEL, PANEL);                             \
+        for (int r = 0; r < rows; r++)                                                                                 \
+            for (int j = 0; j < 2 * panels; j++) wasm_v128_store(to + r * columns + j * 4, sum[r * 2 * panels + j]);   \
     }
-TIMES_PANEL(times_panel_4, 4)
-TIMES_PANEL(times_panel_3, 3)
-TIMES_PANEL(times_panel_2, 2)
-TIMES_PANEL(times_panel_1, 1)
+TIMES_PANEL(times_panels_4, 4, 2)
+TIMES_PANEL(times_panel_4, 4, 1)
+TIMES_PANEL(times_panel_3, 3, 1)
+TIMES_PANEL(times_panel_2, 2, 1)
+TIMES_PANEL(times_panel_1, 1, 1)
 
 /* to [rows, columns] = a's rows times panels [columns / 8, depth, 8] */
 static void times_panels(float *to, int columns, const float *a, ptrdiff_t a_row, int rows, const float *panels,
@@ -91,7 +94,11 @@ static void times_panels(float *to, int columns, const float *a, ptrdiff_t a_row
             case 1: times_panel_1(target, columns, source, a_row, panel, depth); break;
             case 2: times_panel_2(target, columns, source, a_row, panel, depth); break;
             case 3: times_panel_3(target, columns, source, a_row, panel, depth); break;
-            default: times_panel_4(target, columns, source, a_row, panel, depth);
+            default:
+                if (gemm_tile_panels == 2 && column + PANEL < columns) {
+                    times_panels_4(target, columns, source, a_row, panel, depth);
+                    column += PANEL;
+                } else times_panel_4(target, columns, source, a_row, panel, depth);
             }
         }
     }
@@ -105,27 +112,43 @@ static void times_keys(float *to, const block *b, const attention *a, const floa
     times_panels(to + before * b->columns, b->columns, own, a->kv_stride, b->seen - before, panels, depth);
 }
 
-/* to [queries, head width] (rows `width` apart) = scores [keys, columns], turned over, times keys [head width / 4,
- * keys, 4]; query i's row is then multiplied by factor[i] (NULL: not). */
+/* Columns of a tile, of those that are left: 16 where two panels at a time are faster. */
+static int tile_columns(int left) {
+    return gemm_tile_panels == 2 && left >= 2 * PANEL ? 2 * PANEL : left >= PANEL ? PANEL : 4;
+}
+
+/* to [4, vectors * 4] (rows `stride` apart) = 4 columns of scores [seen, columns], turned over, times keys [seen,
+ * width]; the first `rows` are written, row i times factor[i] (NULL: not). */
+#define TURNED_TIMES(name, vectors)                                                                                    \
+    static void name(float *to, ptrdiff_t stride, const float *scores, int columns, int seen, const float *keys,       \
+                     int width, const float *factor, int rows) {                                                       \
+        v128_t sum[16];                                                                                                \
+        for (int i = 0; i < 4 * vectors; i++) sum[i] = wasm_f32x4_splat(0);                                            \
+        micro_add(sum, 4, vectors, seen, scores, 1, columns, keys, PANEL, width);                                      \
+        for (int i = 0; i < 4; i++) {                                                                                  \
+            if (i == rows) return;                                                                                     \
+            v128_t scale = factor ? wasm_v128_load32_splat(factor + i) : wasm_f32x4_splat(1);                          \
+            for (int j = 0; j < vectors; j++) sum[i * vectors + j] = wasm_f32x4_mul(sum[i * vectors + j], scale);      \
+            for (int j = 0; j < vectors; j++) wasm_v128_store(to + i * stride + j * 4, sum[i * vectors + j]);          \
+        }                                                                                                              \
+    }
+TURNED_TIMES(turned_times_16, 4)
+TURNED_TIMES(turned_times_8, 2)
+TURNED_TIMES(turned_times_4, 1)
+
+/* to [queries, head width] (rows `width` apart) = scores [keys, columns], turned over, times keys [keys, head width];
+ * query i's row is then multiplied by factor[i] (NULL: not). */
 static void turned_times_keys(float *to, const block *b, const attention *a, const float *scores, const float *keys,
                               const float *factor) {
-    for (int query = 0; query < b->queries; query += PANEL) {
-        int valid = b->queries - query < PANEL ? b->queries - query : PANEL;
-        v128_t one = wasm_f32x4_splat(1), scale[2] = {one, one};
-        if (factor)
-            for (int j = 0; j < 2; j++) scale[j] = wasm_v128_load(factor + query + j * 4);
-        for (int column = 0; column < a->shape->head_width; column += 4) {
-            v128_t sum[8], low[4], high[4];
-            for (int i = 0; i < 8; i++) sum[i] = wasm_f32x4_splat(0);
-            micro_add(sum, 4, 2, b->seen, keys + (size_t)column * (size_t)b->keys, 1, 4, scores + query, 0, b->columns);
-            for (int i = 0; i < 4; i++) {
-                low[i] = wasm_f32x4_mul(sum[2 * i], scale[0]);
-                high[i] = wasm_f32x4_mul(sum[2 * i + 1], scale[1]);
-            }
-            transpose_4x4(low);
-            transpose_4x4(high);
-            float *row = to + query * a->width + column;
-            for (int i = 0; i < valid; i++) wasm_v128_store(row + i * a->width, i < 4 ? low[i] : high[i - 4]);
+    int width = a->shape->head_width;
+    for (int query = 0; query < b->queries; query += 4) {
+        int rows = b->queries - query < 4 ? b->queries - query : 4;
+        for (int column = 0, step; column < width; column += step) {
+            step = tile_columns(width - column);
+            (step > PANEL    ? turned_times_16
+             : step == PANEL ? turned_times_8
+                             : turned_times_4)(to + query * a->width + column, a->width, scores + query, b->columns,
+                                               b->seen, keys + column, width, factor ? factor + query : NULL, rows);
         }
     }
 }
@@ -134,13 +157,14 @@ static void turned_times_keys(float *to, const block *b, const attention *a, con
 #define ADD_ROWS(name, rows, vectors)                                                                                  \
     static void name(float *to, ptrdiff_t stride, const float *scores, int columns, int queries, const float *b,       \
                      int width) {                                                                                      \
-        v128_t sum[8];                                                                                                 \
+        v128_t sum[16];                                                                                                \
         for (int r = 0; r < rows; r++)                                                                                 \
             for (int j = 0; j < vectors; j++) sum[r * vectors + j] = wasm_v128_load(to + r * stride + j * 4);          \
-        micro_add(sum, rows, vectors, queries, scores, columns, 1, b, 0, width);                                       \
+        micro_add(sum, rows, vectors, queries, scores, columns, 1, b, PANEL, width);                                   \
         for (int r = 0; r < rows; r++)                                                                                 \
             for (int j = 0; j < vectors; j++) wasm_v128_store(to + r * stride + j * 4, sum[r * vectors + j]);          \
     }
+ADD_ROWS(add_rows_4x16, 4, 4)
 ADD_ROWS(add_rows_4x8, 4, 2)
 ADD_ROWS(add_rows_4x4, 4, 1)
 ADD_ROWS(add_rows_1x8, 1, 2)
@@ -153,23 +177,23 @@ static void add_rows(float *to, const block *b, const attention *a, const float 
     for (int r = 0; r < rows;) {
         int four = rows - r >= 4;
         const float *score = scores + (from + r) * b->columns;
-        for (int column = 0; column < width; column += PANEL) {
-            int wide = width - column >= PANEL;
-            (four   ? wide ? add_rows_4x8 : add_rows_4x4
-             : wide ? add_rows_1x8
-                    : add_rows_1x4)(to + r * a->kv_stride + column, a->kv_stride, score, b->columns, b->queries,
-                                    source + column, width);
+        for (int column = 0, step; column < width; column += step) {
+            step = tile_columns(width - column);
+            if (!four && step > PANEL) step = PANEL;
+            (four            ? step > PANEL    ? add_rows_4x16
+                               : step == PANEL ? add_rows_4x8
+                                               : add_rows_4x4
+             : step == PANEL ? add_rows_1x8
+                             : add_rows_1x4)(to + r * a->kv_stride + column, a->kv_stride, score, b->columns,
+                                             b->queries, source + column, width);
         }
         r += four ? 4 : 1;
     }
 }
 
-/* Rows into [head width / 4, keys, 4], from key `at` on. */
-static void pack_keys(float *to, int keys, int at, const float *rows, ptrdiff_t stride, int count, int head_width) {
-    for (int r = 0; r < count; r++)
-        for (int i = 0; i < head_width; i += 4)
-            wasm_v128_store(to + (size_t)i * (size_t)keys + (size_t)(at + r) * 4,
-                            wasm_v128_load(rows + r * stride + i));
+/* Rows side by side: as they lie, a head's are so far apart that they drive each other out of the cache. */
+static void copy_rows(float *to, const float *rows, ptrdiff_t stride, int count, int head_width) {
+    for (int r = 0; r < count; r++) memcpy(to + r * head_width, rows + r * stride, (size_t)head_width * sizeof *to);
 }
 
 /* Rows of the block's queries into panels [columns / 8, head width, 8], times scale. */
@@ -183,13 +207,6 @@ static void pack_queries(float *panels, const block *b, const attention *a, cons
         for (int i = 0; scale != 1 && i < width * PANEL; i += 4)
             wasm_v128_store(panel + i, wasm_f32x4_mul(wasm_v128_load(panel + i), factor));
     }
-}
-
-/* The same rows side by side: as they lie, `width` apart, they would drive each other out of the cache. */
-static void copy_queries(float *to, const block *b, const attention *a, const float *rows) {
-    int width = a->shape->head_width;
-    for (int query = 0; query < b->queries; query++)
-        memcpy(to + query * width, rows + query * a->width, (size_t)width * sizeof *to);
 }
 
 /* ------------------------------------------------------------------------------------------------ softmax */
@@ -225,20 +242,24 @@ static void exp_columns(float *s, float *inverse, const block *b, const attentio
             max[j] = wasm_f32x4_pmax(max[j], wasm_v128_bitselect(wasm_v128_load(row + j * 4), max[j], visible));
         }
     }
+    /* Loads, sums and stores of both halves together, here and below: engines join them (gemm.c's store_tile). */
     for (key = 0, row = s; key < least; key++, row += b->columns) {
-        for (int j = 0; j < 2; j++) {
-            v128_t x = exp_f32x4(wasm_f32x4_sub(wasm_v128_load(row + j * 4), max[j]));
-            sum[j] = wasm_f32x4_add(sum[j], x);
-            wasm_v128_store(row + j * 4, x);
-        }
+        v128_t low = exp_f32x4(wasm_f32x4_sub(wasm_v128_load(row), max[0]));
+        v128_t high = exp_f32x4(wasm_f32x4_sub(wasm_v128_load(row + 4), max[1]));
+        sum[0] = wasm_f32x4_add(sum[0], low);
+        sum[1] = wasm_f32x4_add(sum[1], high);
+        wasm_v128_store(row, low);
+        wasm_v128_store(row + 4, high);
     }
     for (; row != end; key++, row += b->columns) {
-        for (int j = 0; j < 2; j++) {
-            v128_t x = exp_f32x4(wasm_f32x4_sub(wasm_v128_load(row + j * 4), max[j]));
-            x = wasm_v128_and(x, wasm_i32x4_lt(wasm_i32x4_splat(key), count[j]));
-            sum[j] = wasm_f32x4_add(sum[j], x);
-            wasm_v128_store(row + j * 4, x);
-        }
+        v128_t low = exp_f32x4(wasm_f32x4_sub(wasm_v128_load(row), max[0]));
+        v128_t high = exp_f32x4(wasm_f32x4_sub(wasm_v128_load(row + 4), max[1]));
+        low = wasm_v128_and(low, wasm_i32x4_lt(wasm_i32x4_splat(key), count[0]));
+        high = wasm_v128_and(high, wasm_i32x4_lt(wasm_i32x4_splat(key), count[1]));
+        sum[0] = wasm_f32x4_add(sum[0], low);
+        sum[1] = wasm_f32x4_add(sum[1], high);
+        wasm_v128_store(row, low);
+        wasm_v128_store(row + 4, high);
     }
     for (int j = 0; j < 2; j++) {
         v128_t factor = wasm_f32x4_div(wasm_f32x4_splat(1), sum[j]);
@@ -249,20 +270,23 @@ static void exp_columns(float *s, float *inverse, const block *b, const attentio
 /* 8 columns: p becomes the probabilities, ds (which holds dP) the gradient of the scores before they were scaled. */
 static void backward_columns(float *p, float *ds, const float *inverse, const block *b, float scale) {
     v128_t mean[2] = {wasm_f32x4_splat(0), wasm_f32x4_splat(0)}, scales = wasm_f32x4_splat(scale);
+    v128_t factor[2] = {wasm_v128_load(inverse), wasm_v128_load(inverse + 4)};
     int end = b->seen * b->columns;
     for (int i = 0; i < end; i += b->columns) {
-        for (int j = 0; j < 8; j += 4) {
-            v128_t probability = wasm_f32x4_mul(wasm_v128_load(p + i + j), wasm_v128_load(inverse + j));
-            mean[j / 4] = SIMD_MADD(probability, wasm_v128_load(ds + i + j), mean[j / 4]);
-            wasm_v128_store(p + i + j, probability);
-        }
+        v128_t low = wasm_f32x4_mul(wasm_v128_load(p + i), factor[0]);
+        v128_t high = wasm_f32x4_mul(wasm_v128_load(p + i + 4), factor[1]);
+        mean[0] = SIMD_MADD(low, wasm_v128_load(ds + i), mean[0]);
+        mean[1] = SIMD_MADD(high, wasm_v128_load(ds + i + 4), mean[1]);
+        wasm_v128_store(p + i, low);
+        wasm_v128_store(p + i + 4, high);
     }
     for (int i = 0; i < end; i += b->columns) {
-        for (int j = 0; j < 8; j += 4) {
-            v128_t probability = wasm_f32x4_mul(wasm_v128_load(p + i + j), scales);
-            wasm_v128_store(ds + i + j,
-                            wasm_f32x4_mul(probability, wasm_f32x4_sub(wasm_v128_load(ds + i + j), mean[j / 4])));
-        }
+        v128_t low = wasm_f32x4_sub(wasm_v128_load(ds + i), mean[0]);
+        v128_t high = wasm_f32x4_sub(wasm_v128_load(ds + i + 4), mean[1]);
+        low = wasm_f32x4_mul(wasm_f32x4_mul(wasm_v128_load(p + i), scales), low);
+        high = wasm_f32x4_mul(wasm_f32x4_mul(wasm_v128_load(p + i + 4), scales), high);
+        wasm_v128_store(ds + i, low);
+        wasm_v128_store(ds + i + 4, high);
     }
 }
 
@@ -293,8 +317,8 @@ static void forward_sequence(const attention *a, int sequence, int head, float *
     const float *prefix_k = prefix ? a->prefix_k + column : NULL;
     block b = sequence_block(a, sequence);
     scratch s = cut_scratch(memory, b.keys, width);
-    if (prefix) pack_keys(s.keys, b.keys, 0, a->prefix_v + column, a->kv_stride, prefix, width);
-    pack_keys(s.keys, b.keys, prefix, a->v + own, a->kv_stride, b.own, width);
+    if (prefix) copy_rows(s.keys, a->prefix_v + column, a->kv_stride, prefix, width);
+    copy_rows(s.keys + prefix * width, a->v + own, a->kv_stride, b.own, width);
     for (int query = a->shape->query_start[sequence]; query < end; query += BLOCK) {
         float inverse[BLOCK];
         ptrdiff_t row = query * a->width + column;
@@ -314,8 +338,8 @@ static void backward_sequence(const attention *a, int sequence, int head, float 
     if (!a->dq && !prefix && a->first_key >= b.own) return;
     scratch s = cut_scratch(memory, b.keys, width);
     if (a->dq) {
-        if (prefix) pack_keys(s.keys, b.keys, 0, prefix_k, a->kv_stride, prefix, width);
-        pack_keys(s.keys, b.keys, prefix, a->k + own, a->kv_stride, b.own, width);
+        if (prefix) copy_rows(s.keys, prefix_k, a->kv_stride, prefix, width);
+        copy_rows(s.keys + prefix * width, a->k + own, a->kv_stride, b.own, width);
     }
     for (int query = a->shape->query_start[sequence]; query < end; query += BLOCK) {
         float inverse[PANEL];
@@ -323,8 +347,8 @@ static void backward_sequence(const attention *a, int sequence, int head, float 
         next_block(&b, a, query, end);
         pack_queries(s.queries, &b, a, a->q + row, a->scale);
         pack_queries(s.gradients, &b, a, a->dout + row, 1);
-        copy_queries(s.query_rows, &b, a, a->q + row);
-        copy_queries(s.gradient_rows, &b, a, a->dout + row);
+        copy_rows(s.query_rows, a->q + row, a->width, b.queries, width);
+        copy_rows(s.gradient_rows, a->dout + row, a->width, b.queries, width);
         times_keys(s.p, &b, a, prefix_k, a->k + own, s.queries);
         times_keys(s.ds, &b, a, prefix_v, a->v + own, s.gradients);
         for (int i = 0; i < b.columns; i += PANEL) {

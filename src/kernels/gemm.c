@@ -185,15 +185,17 @@ int gemm_tile_panels;
 
 /* What the calling thread's tiles took by one panel and by two: half of a tile each, over the same rows. */
 static struct {
-    double seconds[2];
-    int ticks; /* times that the clock was seen to go on: browsers make it coarse */
-    int warm;  /* engines compile anew what runs often: what came before does not count */
+    double seconds[2], least[2]; /* of all; of the fastest half, a multiplication, which a busy machine spoils least */
+    int ticks;                   /* halves in which the clock was seen to go on: browsers make it coarse */
+    int warm;                    /* engines compile anew what runs often: what came before does not count */
     int halves;
 } trial;
 
 enum { TRIAL_MS = 50, TRIAL_TICKS = 200 };
 
-static void count_trial(int two, double seconds) {
+static void count_trial(int two, double seconds, double multiplications) {
+    double each = seconds / multiplications;
+    if (trial.least[two] == 0 || each < trial.least[two]) trial.least[two] = each;
     trial.seconds[two] += seconds;
     trial.ticks += seconds > 0;
     trial.halves++;
@@ -202,9 +204,9 @@ static void count_trial(int two, double seconds) {
 static void conclude_trial(void) {
     double seconds = trial.seconds[0] + trial.seconds[1];
     if (gemm_tile_panels || seconds < 1e-3 * TRIAL_MS || (trial.warm && trial.ticks < TRIAL_TICKS)) return;
-    if (trial.warm) gemm_tile_panels = trial.seconds[1] < 0.95 * trial.seconds[0] ? 2 : 1;
-    trial.seconds[0] = trial.seconds[1] = 0;
-    trial.ticks = 0;
+    const double *compared = trial.ticks == trial.halves ? trial.least : trial.seconds;
+    if (trial.warm) gemm_tile_panels = compared[1] < 0.95 * compared[0] ? 2 : 1;
+    memset(&trial, 0, sizeof trial);
     trial.warm = 1;
 }
 
@@ -215,7 +217,8 @@ static void run_tile(void *context, int index, int thread) {
     float *scratch = parallel_scratch(thread);
     ptrdiff_t b_panel = p->panels ? (ptrdiff_t)p->depth * PANEL : PANELS_APART;
     if (panels > TILE_PANELS) panels = TILE_PANELS;
-    int trying = !gemm_tile_panels && thread == 0 && panels == TILE_PANELS, each = trying ? 2 : panels, k = 0;
+    int trying = !gemm_tile_panels && thread == 0 && panels == TILE_PANELS && even && p->depth,
+        each = trying ? 2 : panels, k = 0;
     do { /* a sum over nothing is zero, but still written */
         int depth = p->depth - k < CHUNK ? p->depth - k : CHUNK;
         const float *b = p->panels ? p->panels + panel * b_panel + k * PANEL : scratch;
@@ -234,7 +237,7 @@ static void run_tile(void *context, int index, int thread) {
             double start = trying ? clock_seconds() : 0;
             int done = two ? by_two(p, panel + q, each, b + q * b_panel, b_panel, k, depth) : 0;
             by_one(p, panel + q + done, each - done, b + (q + done) * b_panel, b_panel, k, depth);
-            if (trying) count_trial(two, clock_seconds() - start);
+            if (trying) count_trial(two, clock_seconds() - start, (double)even * each * depth);
         }
         if (rest) rows_times_panels(p, even, rest, panel, panels, packed_rows(p, even, k, depth), b, b_panel, k, depth);
         k += depth;
