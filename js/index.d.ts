@@ -8,7 +8,7 @@
 import type { Classifier, OfficialOptions } from './classifier/types.js';
 import type { EmbedImagesOptions, EmbedTextsOptions, Features, IndexOptions, PictureIndex } from './features/types.js';
 import type { ModelSource } from './files/types.js';
-import type { InstantClassifier, InstantJob, InstantOptions } from './instant/types.js';
+import type { BudgetJob, BudgetOptions, InstantClassifier, InstantJob, InstantOptions } from './instant/types.js';
 import type { MethodInfo } from './methods/types.js';
 import type { ImageInput } from './pictures/types.js';
 import type { PlanOptions, TrainingPlan, TuneJob, TuneOptions } from './training/types.js';
@@ -177,6 +177,8 @@ export interface Clip {
   plan(options: PlanOptions): Promise<TrainingPlan>;
   /** An answer within seconds: a head on features. What is wrong is said by the job. */
   tune(options: InstantOptions): InstantJob;
+  /** The best answer that some seconds buy here. What is wrong is said by the job. */
+  tune(options: BudgetOptions): BudgetJob;
   /** Starts to tune prompts to some pictures of each class. What is wrong is said by the job. */
   tune(options: TuneOptions): TuneJob;
   /**

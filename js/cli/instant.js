@@ -1,5 +1,5 @@
 /** The instant answer of mudpt train: pictures go through the tower once, and a head learns from their features. */
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { MudptError } from '../base/errors.js';
 import { HEADS } from '../heads/heads.js';
 import { writeWhole } from '../node/whole-files.js';
@@ -22,10 +22,24 @@ export const withHead = (command) =>
       new Option('--goal <name>', 'what auto chooses by: these classes, or names that are added later')
         .choices(['accuracy', 'new-names'])
         .default('accuracy'),
+    )
+    .addOption(
+      new Option('--budget <seconds>', 'train what fits in this time here, as 30s or 2m; in place of a preset')
+        .argParser(secondsIn)
+        .conflicts(['preset', 'epochs', 'batch', 'smallestCrop', 'checkpoint', 'resume']),
     );
+
+/** @param {string} text */
+function secondsIn(text) {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)(s|m|h)?$/.exec(text.trim()) ?? [];
+  const seconds = Number(number) * { s: 1, m: 60, h: 3600 }[unit ?? 's'];
+  if (seconds > 0) return seconds;
+  throw new InvalidArgumentError('expected a time above 0, as 30s, 2m or 1h');
+}
 
 /** What an instant answer has nothing to do with, by its flag. */
 const FOREIGN = {
+  budget: '--budget',
   checkpoint: '--checkpoint',
   resume: '--resume',
   val: '--val',

@@ -93,8 +93,11 @@ async function run(options, command) {
     }
     clip = await openModel(options, terminal, signal);
     requireSameRun(resume, clip, { classes: read.classes, ...asked });
+    // What a budget takes differs from this in its length alone.
+    const longer = options.budget && { preset: 'balanced' };
     /** @type {any} */
-    const settings = only ?? resolveSettings({ method, ...before, ...asked }, clip.info.architecture).settings;
+    const settings =
+      only ?? resolveSettings({ method, ...longer, ...before, ...asked }, clip.info.architecture).settings;
     const parts = /** @type {const} */ (['train', 'test', ...(options.val ? ['val'] : [])]);
     const data = await wholePictures(read, { ...options, parts: [...parts] }, terminal, signal);
     const used = await checkRun(clip, data, settings, only ? null : options);
@@ -126,7 +129,10 @@ async function run(options, command) {
       const { recompute, memory: memoryLimit } = options;
       // Where a head is named, also on the prompts.
       const head = command.getOptionValueSource('head') === 'cli' ? options.head : 'none';
-      const more = { method, ...asked, head, recompute, memoryLimit, ...skip, validation, resume };
+      const wanted = options.budget
+        ? { head: options.head, goal: options.goal, budget: Math.max(options.budget - (instant?.seconds ?? 0), 1e-3) }
+        : { head, resume };
+      const more = { method, ...asked, ...wanted, recompute, memoryLimit, ...skip, validation };
       job = clip.tune({ ...more, classes: data.classes, examples: toExamples(data.train) });
       const run = await timed(
         follow(job, settings, losses, validated, keeper(job, target), terminal).catch(async (error) => {
@@ -136,6 +142,7 @@ async function run(options, command) {
         }),
       );
       if (!losses.length) signal.throwIfAborted();
+      if (run.classifier.recipe) terminal.note(boughtBy(run.classifier));
       bytes = await run.classifier.export({ raw: options.raw });
       await writeWhole(output, bytes);
       const measured = signal.aborted
@@ -160,7 +167,7 @@ async function run(options, command) {
       const result = {
         task: data.name,
         method,
-        settings,
+        settings: (options.budget && tuned?.classifier.settings) || settings,
         templates,
         model: { name: clip.info.name, fingerprint: clip.info.fingerprint },
         classes: data.classes,
@@ -192,7 +199,21 @@ async function run(options, command) {
 }
 
 /** What stands on the prompts, where something does. @param {any} classifier */
-const headOf = ({ head, weight, heldOut }) => (heldOut ? { head, weight, heldOut } : {});
+const headOf = ({ head, weight, heldOut, recipe }) => ({
+  ...(heldOut && { head, weight, heldOut }),
+  ...(recipe && { recipe }),
+});
+
+/** What a budget took. @param {any} classifier */
+function boughtBy({ recipe: { taken, seconds }, method, head }) {
+  const expected = seconds
+    ? Object.entries(seconds)
+        .map(([name, each]) => `${name} ${each.toFixed(1)} s`)
+        .join(', ')
+    : 'no time to look';
+  const answers = method === head ? head : [method, head].filter(Boolean).join(' and ');
+  return `the budget bought: ${taken} (${expected} expected); what answers: ${answers}`;
+}
 
 /** What is asked for where no prompts are trained. */
 const NO_RUN = { method: INSTANT, asked: {}, before: {}, resume: undefined, target: undefined };

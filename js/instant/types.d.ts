@@ -2,7 +2,7 @@
 import type { Classifier } from '../classifier/types.js';
 import type { Head } from '../heads/types.js';
 import type { BrokenPicture, Example, ImageInput } from '../pictures/types.js';
-import type { TuneJob } from '../training/types.js';
+import type { TuneJob, TuneOptions } from '../training/types.js';
 
 /** What an instant answer is made of: pictures go through the tower once, and a head learns from their features. */
 export interface InstantOptions {
@@ -42,6 +42,39 @@ export interface InstantOptions {
   transfer?: boolean;
   /** Ends the run; it then has no result. */
   signal?: AbortSignal;
+}
+
+/** The best answer that some seconds buy: method and settings as of a run, but for what the budget settles. */
+export interface BudgetOptions extends Omit<
+  TuneOptions,
+  'preset' | 'epochs' | 'batchSize' | 'smallestCrop' | 'resume' | 'transfer'
+> {
+  /**
+   * Seconds. The instant answer is made first, then a few steps are looked at to see what a run takes here, then the
+   * longest of `'thorough'`, `'balanced'` and `'quick'` that fits goes on, with a head (`'auto'` unless another is
+   * asked for) as in {@link TuneOptions.head}. Where none fits the instant answer is the result.
+   */
+  budget: number;
+  classes: string[];
+  goal?: InstantOptions['goal'];
+  template?: string;
+  templates?: string[];
+  onProgress?: InstantOptions['onProgress'];
+}
+
+/** What a budget bought. */
+export interface Recipe {
+  readonly budget: number;
+  readonly taken: 'instant' | 'quick' | 'balanced' | 'thorough';
+  /** What runs were expected to take; `null` where there was no time to look. */
+  readonly seconds: Readonly<Record<'quick' | 'balanced' | 'thorough', number>> | null;
+}
+
+/** A run within a budget: its steps are those of the prompts. */
+export interface BudgetJob extends Omit<TuneJob, 'finished' | 'classifier'> {
+  readonly finished: Promise<(Classifier | InstantClassifier) & { readonly recipe: Recipe }>;
+  /** The instant answer as soon as it is there, then the result. */
+  readonly classifier: Classifier | InstantClassifier | null;
 }
 
 /** Its steps are those of the head's training; a head in closed form has none. There is no checkpoint of it. */

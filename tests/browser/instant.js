@@ -1,7 +1,7 @@
 /** Cases of the browser tests (suite.js): the instant answer, with the model in its worker and in the page. */
 import { loadClip } from '/js/index.js';
 import { near, ok, rejectsWith, same } from './checks.js';
-import { CLASSES, EXAMPLES, FACE, MODEL, TESTS, scoresOf } from './task.js';
+import { CLASSES, EXAMPLES, FACE, MODEL, TESTS, TUNING, scoresOf } from './task.js';
 
 const TEST_IMAGES = TESTS.map(({ image }) => image);
 
@@ -43,6 +43,18 @@ export const instantCases = (model, expected) => ({
       ok((await more.attention(FACE)).grid > 1, 'attention');
       const auto = await clip.tune({ preset: 'instant', classes: CLASSES, examples: EXAMPLES }).finished;
       same(auto.heldOut.length > 1, true, 'candidates');
+      const run = clip.tune({ ...TUNING, examples: EXAMPLES, head: 'tip' });
+      let last;
+      for await (const step of run) last = step;
+      const both = await run.finished;
+      same([last.epoch, both.method, both.head, both.weight], [2, 'mudpt', 'tip', 0.5], 'prompts and a head');
+      same(
+        await scoresOf(await clip.import(await both.export()), TEST_IMAGES),
+        await scoresOf(both, TEST_IMAGES),
+        'both',
+      );
+      const bought = await clip.tune({ classes: CLASSES, examples: EXAMPLES, budget: 1e-6 }).finished;
+      same([bought.recipe.taken, bought.head], ['instant', 'tip-f'], 'a budget');
       await rejectsWith('state', job.checkpoint(), /no checkpoint/);
       await rejectsWith(
         'argument',

@@ -60,3 +60,19 @@ test('--preset instant is the instant answer alone, which classify, eval, add-cl
     /--head: "x" is not possible; choose auto, none, sstext/,
   );
 });
+
+test('--budget trains what fits, and says which', async () => {
+  const train = ['train', '--data', 'faces3', '--shots', '2', '--json'];
+  const tiny = json(await mudpt([...train, '--budget', '0.001s', '--out', 'tiny.safetensors']));
+  assert.deepEqual([tiny.tuned.recipe.taken, tiny.tuned.method, tiny.tuned.head], ['instant', 'tip-f', 'tip-f']);
+  const much = json(await mudpt([...train, '--budget', '5h', '--out', 'much.safetensors']));
+  assert.deepEqual([much.tuned.recipe.taken, much.lossPerEpoch.length], ['thorough', 30]);
+  assert.equal(much.tuned.heldOut.length, 4);
+  const measured = json(await mudpt(['eval', '--data', 'faces3', '--classifier', 'much.safetensors', '--json']));
+  assert.equal(measured.accuracy, much.tuned.accuracy);
+  refused(
+    await mudpt([...train.slice(0, -1), '--budget', 'soon']),
+    /--budget: "soon" is not possible; expected a time/,
+  );
+  refused(await mudpt([...train.slice(0, -1), '--budget', '9s', '--epochs', '3']), /'--epochs|--budget/);
+});

@@ -107,3 +107,37 @@ test('what cannot have a head is refused by name, and what was trained is not lo
   const plain = await clip.tune({ ...RUN, head: 'none' }).finished;
   assert.equal(plain.head, undefined);
 });
+
+test('a budget buys the longest recipe that fits, or the instant answer, and says which', async () => {
+  const { epochs: _, ...run } = RUN;
+  const none = clip.tune({ ...run, budget: 1e-6 });
+  const steps = [];
+  for await (const step of none) steps.push(step);
+  const instant = await none.finished;
+  assert.deepEqual([steps, instant.head], [[], 'tip-f']);
+  assert.deepEqual(instant.recipe, { budget: 1e-6, taken: 'instant', seconds: null });
+  await assert.rejects(none.checkpoint(), isError('state', /no run of prompts/));
+
+  const job = clip.tune({ ...run, budget: 1e6 });
+  for await (const step of job) {
+    steps.push(step);
+    if (step.step === 1) assert.equal(job.classifier.head, 'tip-f', 'the instant answer is there already');
+  }
+  const best = await job.finished;
+  const { taken, seconds } = best.recipe;
+  assert.deepEqual([taken, steps.at(-1).epochs, steps.length], ['thorough', 30, 30]);
+  assert.ok(seconds.quick > 0 && seconds.quick < seconds.balanced && seconds.balanced < seconds.thorough);
+  assert.equal(best.heldOut.length, 4);
+
+  const prompts = clip.tune({ ...run, budget: 1e6, head: 'none' });
+  for await (const { step } of prompts) if (step === 2) prompts.stop();
+  assert.deepEqual([(await prompts.finished).method, (await prompts.finished).head], ['mudpt', undefined]);
+  for (const [more, message] of [
+    [{ budget: 0 }, /budget is 0, expected a number of seconds above 0/],
+    [{ budget: '30s' }, /budget is 30s, expected/],
+    [{ budget: 5, epochs: 3 }, /epochs is given, and budget settles it/],
+    [{ budget: 5, preset: 'quick' }, /preset is given, and budget settles it/],
+    [{ budget: 5, head: 'x' }, /head is "x"/],
+  ])
+    await assert.rejects(clip.tune({ ...run, ...more }).finished, isError('argument', message));
+});

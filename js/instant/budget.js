@@ -1,0 +1,121 @@
+/**
+ * The best answer that some seconds buy: the instant one first, then a few steps of prompts to see how long one takes
+ * here, then the longest recipe that fits; pictures that were not trained on decide what of it is taken (prompts.js).
+ */
+import { MudptError } from '../base/errors.js';
+import { nextTurn } from '../base/platform.js';
+import { Steps } from '../training/steps.js';
+import { InstantJob, checkHead } from './job.js';
+import { PromptsJob } from './prompts.js';
+
+/** Presets from the longest; they differ in epochs alone. */
+const RECIPES = ['thorough', 'balanced', 'quick'];
+/** Steps that are looked at; the first one warms up and is not counted. */
+const PROBED = 4;
+/** Share of what is left that looking may take, and by how much a run may turn out longer than was expected. */
+const LOOKING = 0.2;
+const LONGER = 1.25;
+/** What a budget settles by itself. */
+const SETTLED = ['preset', 'epochs', 'batchSize', 'smallestCrop', 'resume'];
+/** Options of an instant answer among those of a run. */
+const SHARED = ['classes', 'examples', 'shots', 'seed', 'goal', 'template', 'templates', 'onProgress', 'onBroken'];
+
+export class BudgetJob {
+  #stopped = false;
+  /** @type {any} the run that is going on */
+  #now = null;
+  /** @type {Steps<any>} */
+  #steps = new Steps();
+
+  /**
+   * @param {any} clip
+   * @param {(options: any) => any} tune
+   * @param {Record<string, any>} options
+   * @param {string | URL} [assetsUrl]
+   */
+  constructor(clip, tune, options, assetsUrl) {
+    this.classifier = /** @type {any} */ (null);
+    this.finished = this.#run(clip, tune, options, assetsUrl).finally(() => this.#steps.end());
+    this.finished.catch(() => {});
+  }
+
+  /** What there is answers. */
+  stop() {
+    this.#stopped = true;
+    this.#now?.stop();
+  }
+
+  async checkpoint() {
+    if (this.#now instanceof PromptsJob) return this.#now.checkpoint();
+    throw new MudptError('state', 'there is no run of prompts to be continued', 'it begins when it is known which');
+  }
+
+  async *[Symbol.asyncIterator]() {
+    yield* this.#steps;
+    await this.finished;
+  }
+
+  async #run(clip, tune, options, assetsUrl) {
+    const begun = performance.now();
+    await nextTurn();
+    const { budget, head = 'auto', ...run } = options;
+    if (!(typeof budget === 'number' && budget > 0))
+      throw new MudptError('argument', `budget is ${budget}, expected a number of seconds above 0`);
+    const settled = SETTLED.find((name) => options[name] !== undefined);
+    if (settled)
+      throw new MudptError('argument', `${settled} is given, and budget settles it`, 'leave out one of them');
+    checkHead(head);
+    const left = () => budget - (performance.now() - begun) / 1000;
+
+    const shared = Object.fromEntries(SHARED.flatMap((name) => (name in run ? [[name, run[name]]] : [])));
+    const { signal } = run;
+    this.#now = new InstantJob(clip, { preset: 'instant', ...shared, signal }, assetsUrl);
+    const instant = await this.#now.finished;
+    this.classifier = instant;
+    const { goal, template: _, templates: __, onProgress: ___, ...prompts } = run;
+    const seconds = this.#stopped || left() < 0 ? null : await this.#look(clip, tune, prompts, left() * LOOKING);
+    const preset = seconds && RECIPES.find((name) => seconds[name] * LONGER < left());
+    const recipe = { budget, taken: preset || 'instant', seconds };
+    if (!preset || this.#stopped) return Object.assign(instant, { recipe: { ...recipe, taken: 'instant' } });
+
+    const onPrompts = head === 'auto' && goal === 'new-names' ? 'prolip' : head;
+    this.#now = onPrompts === 'none' ? tune({ ...prompts, preset }) : undefined;
+    this.#now ??= new PromptsJob(clip, tune, { ...prompts, preset, head: onPrompts }, assetsUrl);
+    if (this.#stopped) this.#now.stop();
+    for await (const step of this.#now) this.#steps.push(step);
+    this.classifier = await this.#now.finished;
+    await instant.dispose();
+    return Object.assign(this.classifier, { recipe });
+  }
+
+  /**
+   * Seconds that each recipe would take, by the first steps of the shortest; null where not even those fit.
+   * @param {any} clip
+   * @param {(options: any) => any} tune
+   * @param {Record<string, any>} options
+   * @param {number} most seconds to look
+   * @returns {Promise<Record<string, number> | null>}
+   */
+  async #look(clip, tune, options, most) {
+    const job = (this.#now = tune({ ...options, preset: 'quick', onBroken: options.onBroken && (() => {}) }));
+    const begun = performance.now();
+    let start = 0;
+    let found = /** @type {{ each: number, ofEpoch: number } | null} */ (null);
+    for await (const { step, steps, epochs } of job) {
+      const now = performance.now();
+      if (step > 1) found = { each: (now - start) / (step - 1), ofEpoch: steps / epochs };
+      else start = now;
+      if (step === PROBED || now - begun > 1000 * most || this.#stopped) {
+        job.stop();
+        break;
+      }
+    }
+    await (await job.finished).dispose();
+    const { method = 'mudpt' } = options;
+    const { presets } = clip.methods().find((each) => each.method === method);
+    const reading = (start - begun) / 1000;
+    if (!found) return null;
+    const { each, ofEpoch } = found;
+    return Object.fromEntries(RECIPES.map((name) => [name, reading + (presets[name].epochs * ofEpoch * each) / 1000]));
+  }
+}
