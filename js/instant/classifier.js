@@ -150,12 +150,14 @@ export class InstantClassifier {
 
   /**
    * @param {any} image
-   * @param {{ topK?: number, transfer?: boolean, signal?: AbortSignal }} [options]
+   * @param {{ topK?: number, scores?: string, transfer?: boolean, signal?: AbortSignal }} [options]
    */
   async classify(image, options = {}) {
-    checkOptions(options, ['topK', 'transfer', 'signal']);
-    const { topK = 5, ...rest } = options;
+    checkOptions(options, ['topK', 'scores', 'transfer', 'signal']);
+    const { topK = 5, scores: kind = 'softmax', ...rest } = options;
     checkTopK(topK);
+    if (kind !== 'softmax')
+      throw new MudptError('argument', `scores cannot be ${kind} here`, 'leave it out: a model has no bias for heads');
     this.#requireThere();
     const rows = await this.#source.rows([image], this.#before, rest);
     await this.#last;

@@ -270,6 +270,7 @@ describe('learning while one looks', () => {
     await refused(classifier.addClasses([]), /there are no classes/);
     await refused(classifier.classify(PICTURE, { topK: 0 }), /topK is 0/);
     await refused(classifier.classify(PICTURE, { top: 1 }), /no option "top"/);
+    await refused(classifier.classify(PICTURE, { scores: 'sigmoid' }), /scores cannot be sigmoid here/);
     assert.deepEqual(await scoresOf(classifier), before);
     await (
       await made({ examples: [] })
