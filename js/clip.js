@@ -28,7 +28,7 @@ import { TuneJob } from './training/tune.js';
 
 const OPTIONS = [
   ...['device', 'dtype', 'precision', 'towers', 'tokens', 'threads', 'variant', 'wideVectors', 'upright', 'convention'],
-  ...['cache', 'timeout', 'assetsUrl', 'worker', 'integrity', 'onProgress', 'signal'],
+  ...['cache', 'keepFeatures', 'timeout', 'assetsUrl', 'worker', 'integrity', 'onProgress', 'signal'],
 ];
 
 /**
@@ -68,13 +68,27 @@ export async function loadClip(from, options = {}) {
       console.warn(
         `mudpt: no file beside the weights of ${source.name} says it, so this is assumed: ${assumed.join('; ')}`,
       );
-    const all = { core, ...model, fingerprint, features: new FeatureStore(), upright: Boolean(upright), timeout };
+    const features = await storeOf(core, model, fingerprint, options);
+    const all = { core, ...model, fingerprint, features, upright: Boolean(upright), timeout };
     forgotten.register(all, { core, name: source.name });
     return new Clip(all, source.name, whyWasm, assumed);
   } catch (error) {
     core.dispose();
     throw error;
   }
+}
+
+/**
+ * Where features are kept: in memory, beyond it, or nowhere.
+ * @param {import('./core/core.js').Core} core
+ * @param {any} model
+ * @param {string} fingerprint
+ * @param {Record<string, any>} options
+ */
+async function storeOf(core, { clip, config }, fingerprint, { keepFeatures: keep = 'memory', dtype }) {
+  if (keep === 'storage') return (await extras()).keptFor(core, clip, config, { fingerprint, dtype });
+  if (keep === 'memory' || keep === 'none') return new FeatureStore(keep === 'none' ? 0 : undefined);
+  throw new MudptError('argument', `keepFeatures must be memory, storage or none, not ${keep}`);
 }
 
 export class Clip {
@@ -256,6 +270,7 @@ export class Clip {
 
   /** Frees the model and everything made from it, and ends its threads. */
   async dispose() {
+    await this.#model.features.flush();
     this.#model.core.dispose();
   }
 }

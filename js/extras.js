@@ -10,3 +10,4 @@ export { joinPositions } from './loading/long-clip.js';
 export { trunkOf } from './loading/timm.js';
 export { readOfficial } from './classifier/exchange.js';
 export * as siglip from './loading/siglip.js';
+export { keptFor } from './features/kept.js';

@@ -65,6 +65,12 @@ export interface LoadOptions {
   integrity?: string | Record<string, string>;
   /** Whether downloaded files are kept for the next time, see {@link cache}. Default `true`. */
   cache?: boolean;
+  /**
+   * Where features that the untuned image tower has made of pictures are kept, so that it runs once for each:
+   * `'memory'`, 32 MB of them; `'storage'`, for the next program or visit as well, in Node on disk and in pages in the
+   * origin's storage, 64 MB a model (docs/features.md); `'none'`. Default `'memory'`.
+   */
+  keepFeatures?: 'memory' | 'storage' | 'none';
   /** Milliseconds that a server may be silent, and that an element may take to load, above 0. Default 30,000. */
   timeout?: number;
   /**
@@ -150,9 +156,9 @@ export interface Clip {
    */
   embedTexts(texts: Iterable<string>, options?: EmbedTextsOptions): Promise<Features>;
   /**
-   * Lets go of what is kept of pictures: their features as the untuned tower makes them, 32 MB at most, so that
-   * embedding, indexing, zero-shot and methods without visual prompts run the tower once for each picture. What is
-   * kept belongs to this model and goes with it.
+   * Lets go of what is kept of pictures: their features as the untuned tower makes them, so that embedding, indexing,
+   * zero-shot and methods without visual prompts run the tower once for each picture. What is kept belongs to this
+   * model and goes with it, unless {@link LoadOptions.keepFeatures} says otherwise; then it is removed there, too.
    */
   forgetFeatures(): Promise<void>;
   /**

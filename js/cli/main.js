@@ -6,6 +6,8 @@
 import { Command } from 'commander';
 import { readFileSync } from 'node:fs';
 import { addClassesCommand } from './add-classes.js';
+import { auditCommand } from './audit.js';
+import { cacheCommand } from './cache.js';
 import { classifyCommand } from './classify.js';
 import { convertCommand } from './convert.js';
 import { embedCommand } from './embed.js';
@@ -18,6 +20,7 @@ import { modelsCommand } from './models.js';
 import { protocolCommand } from './protocol.js';
 import { reportCommand } from './report.js';
 import { searchCommand } from './search.js';
+import { suggestCommand } from './suggest.js';
 import { trainCommand } from './train.js';
 
 const { version, description } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
@@ -33,6 +36,8 @@ for (const command of [
   evalCommand(),
   embedCommand(),
   searchCommand(),
+  auditCommand(),
+  suggestCommand(),
   methodsCommand(),
   modelsCommand(),
   infoCommand(),
@@ -42,6 +47,7 @@ for (const command of [
   addClassesCommand(),
   exportCommand(),
   importCommand(),
+  cacheCommand(),
 ]) {
   program.addCommand(command.helpOption('-h, --help', 'print this help'));
 }

@@ -12,11 +12,11 @@ const LARGEST_CLASSIFIER = 2 ** 30;
  * @typedef {Computing | 'upright' | 'convention'} Key
  * @typedef {Pick<LoadOptions, Key>} Runtime
  *
- * @param {{ model: string } & Runtime} options  as parsed
+ * @param {{ model: string, store?: boolean } & Runtime} options  as parsed
  * @param {ReturnType<typeof import('./terminal.js').openTerminal>} terminal
  * @param {AbortSignal} signal
  */
-export async function openModel({ model, ...runtime }, terminal, signal) {
+export async function openModel({ model, store = true, ...runtime }, terminal, signal) {
   const { integrity, dtype, precision, device, threads, variant, wideVectors, upright, convention } = runtime;
   try {
     return await loadClip(model, {
@@ -30,6 +30,7 @@ export async function openModel({ model, ...runtime }, terminal, signal) {
       upright,
       convention,
       tokens: 'needed',
+      keepFeatures: store ? 'storage' : 'memory',
       signal,
       onProgress({ loaded, total }) {
         terminal.progress(loaded / total, `model ${size(loaded)} of ${size(total)}`);
@@ -51,6 +52,24 @@ export async function evaluate(classifier, examples, title, terminal, signal) {
         onProgress: ({ done, total }) => terminal.progress(done / total, `${title}, ${done} of ${total} pictures`),
       },
     );
+  } finally {
+    terminal.wipe();
+  }
+}
+
+/**
+ * Features of picture files, of length one.
+ * @param {any} clip
+ * @param {string[]} files
+ * @param {ReturnType<typeof import('./terminal.js').openTerminal>} terminal
+ * @param {AbortSignal} signal
+ * @param {(broken: any) => void} [onBroken]
+ * @returns {Promise<{ data: Float32Array, dims: [number, number] }>}
+ */
+export async function embedFiles(clip, files, terminal, signal, onBroken) {
+  try {
+    const onProgress = ({ done, total }) => terminal.progress(done / total, `${done} of ${total} pictures`);
+    return await clip.embedImages(files, { signal, onProgress, onBroken });
   } finally {
     terminal.wipe();
   }

@@ -133,7 +133,8 @@ export function withModel(command) {
     .addOption(new Option('--threads <n>', 'threads (default: one a core, at most 8)').argParser(whole(1, 64)))
     .addOption(
       new Option('--variant <name>', 'WebAssembly build').choices(['auto', 'plain', 'relaxed']).default('auto'),
-    );
+    )
+    .option('--no-store', 'keep no features of pictures for later runs (mudpt cache)');
 }
 
 /** Of commands that compute long enough for V8 to be told, and checked, first. */

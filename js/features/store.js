@@ -2,7 +2,7 @@
  * Features that were computed once: a second classifier, head, index or sweep over the same pictures does not run the
  * image tower again. They belong to one loaded model, so its weights, their type and the arithmetic need no key; a key
  * is the hash of what the model sees of a picture, so preprocessing and view are in it. What was used longest ago is
- * dropped first.
+ * dropped first. kept.js has one that outlives the model.
  */
 import { digestOf } from '../files/sha256.js';
 
@@ -51,6 +51,17 @@ export class FeatureStore {
     }
   }
 
+  /** All of them, what was used longest ago first. @returns {IterableIterator<[string, Float32Array]>} */
+  rows() {
+    return this.#rows.entries();
+  }
+
+  /** Must be awaited before rows are asked for. @returns {Promise<void> | void} */
+  ready() {}
+
+  /** What is new is safe then. @returns {Promise<void> | void} */
+  flush() {}
+
   clear() {
     this.#rows.clear();
     this.#bytes = 0;
@@ -71,6 +82,7 @@ export async function rowsOf(store, kind, pixels, size, compute) {
   const bytes = ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength);
   const digests = await Promise.all(views.map((view) => digestOf(/** @type {any} */ (bytes(view)))));
   const keys = digests.map((digest) => `${kind} ${digest}`);
+  await store.ready();
   const rows = keys.map((key) => store.get(key));
   const missing = [...new Set(keys)].filter((key) => !rows[keys.indexOf(key)]);
   if (missing.length) {
