@@ -10,11 +10,11 @@ import path from 'node:path';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { MudptError } from '../base/errors.js';
 import { createCore } from '../core/core.js';
-import { METHODS } from '../methods/methods.js';
 import { findDatasets, stylesOf } from '../node/datasets.js';
 import { printable } from '../node/names.js';
 import { checkTogether, logFile, readLogs, writeLog } from '../protocol/logs.js';
-import { appliesTo, planJobs, PROTOCOLS } from '../protocol/plan.js';
+import { SweepFeatures } from '../protocol/heads.js';
+import { appliesTo, planJobs, PROTOCOLS, TITLES } from '../protocol/plan.js';
 import { runJob } from '../protocol/run.js';
 import { openSet } from '../protocol/sets.js';
 import { TimeLeft } from '../protocol/time-left.js';
@@ -51,7 +51,7 @@ export function protocolCommand() {
       new Option('--targets <path...>', 'domain-generalization: folders with the same classes').argParser(several),
     )
     .addOption(
-      new Option('--methods <a,b>', `of ${Object.keys(METHODS).join(', ')}`)
+      new Option('--methods <a,b>', `of ${Object.keys(TITLES).join(', ')}`)
         .argParser(listOf(methodName))
         .default(DEFAULT_METHODS, DEFAULT_METHODS.join(',')),
     )
@@ -136,6 +136,7 @@ const OF_A_RUN = ['not-finite', 'argument', 'tokenizer', 'image', 'file'];
  */
 async function runAll(jobs, { clip, core, logs, folder, terminal, stopped }) {
   const time = new TimeLeft(logs);
+  const features = new SweepFeatures(clip);
   /** @type {Map<string, MudptError>} */
   const unreadable = new Map();
   const failed = [];
@@ -163,7 +164,7 @@ async function runAll(jobs, { clip, core, logs, folder, terminal, stopped }) {
       testing = now.testing;
       terminal.progress(i / jobs.length, `run ${number}  ${name}  ${printable(now.stage)}${left()}`);
     };
-    const log = await runJob(clip, job, { core, onProgress }).catch((error) => {
+    const log = await runJob(clip, job, { core, features, onProgress }).catch((error) => {
       if (!(error instanceof MudptError)) throw error;
       if (!OF_A_RUN.includes(error.code)) throw error.named(job.id);
       if (testing && ['image', 'file'].includes(error.code)) unreadable.set(job.identity.data, error);
@@ -348,13 +349,13 @@ function several(text, before = []) {
 const listOf = (check) => (text) => [...new Set(text.split(',').map((each) => check(each.trim())))];
 
 function methodName(text) {
-  if (Object.hasOwn(METHODS, text)) return text;
-  throw new InvalidArgumentError(`choose from ${Object.keys(METHODS).join(', ')}`);
+  if (Object.hasOwn(TITLES, text)) return text;
+  throw new InvalidArgumentError(`choose from ${Object.keys(TITLES).join(', ')}`);
 }
 
 /** NAME=VALUE or METHOD.NAME=VALUE; names are those of tune(), or the same with dashes. */
 function changes(text, before = []) {
-  const parts = /^(?:(\w+)\.)?([\w-]+)=(.*)$/s.exec(text);
+  const parts = /^(?:([\w+-]+)\.)?([\w-]+)=(.*)$/s.exec(text);
   if (!parts) throw new InvalidArgumentError('expected NAME=VALUE or METHOD.NAME=VALUE, for instance epochs=5');
   const [, method, name, word] = parts;
   const key = name.replace(/-(\w)/g, (_, letter) => letter.toUpperCase());

@@ -8,7 +8,8 @@
  */
 import { createHash } from 'node:crypto';
 import { MudptError } from '../base/errors.js';
-import { TRAINABLE } from '../methods/methods.js';
+import { HEADS } from '../heads/heads.js';
+import { METHODS, TRAINABLE } from '../methods/methods.js';
 import { DEFAULT_TEMPLATE } from '../methods/sentences.js';
 import { checkOption, hasOption, resolveSettings } from '../methods/settings.js';
 import { fileName } from '../node/names.js';
@@ -25,6 +26,13 @@ export const PROTOCOLS = {
   'cross-dataset': { title: 'Cross-data-set transfer', shots: [16] },
   'domain-generalization': { title: 'Domain generalization', shots: [16] },
 };
+
+/** Titles of all that can be run: methods of prompts, then heads. @type {Record<string, string>} */
+export const TITLES = Object.fromEntries(
+  [...Object.entries(METHODS), ...Object.entries(HEADS)].map(([name, { title }]) => [name, title]),
+);
+const isHead = (method) => Object.hasOwn(HEADS, method);
+const isTrained = (method) => TRAINABLE.includes(method) || isHead(method);
 
 /**
  * @typedef {import('./sets.js').DataSet} DataSet
@@ -89,29 +97,27 @@ export function planJobs(sweep, context, model) {
     const base = { context, protocol, data: set.name };
     const job = (method, settings) => {
       const trained = settings !== null;
-      if (settings?.classSpecific) checkTransfer(method, train, tests);
+      if (settings?.classSpecific) checkTransfer(`${method} with class-specific context`, train, tests);
+      if (isHead(method) && !HEADS[method].newNames) checkTransfer(`the head ${method}`, train, tests);
       /** @type {Identity} */
       const identity = {
         ...{ ...base, method, shots: settings?.shots ?? null, seed: settings?.seed ?? null, settings },
         train: trained ? { hash: train.set.hash, part: train.part } : null,
         tests: tests.map(({ name, set: { hash }, part, template }) => {
-          return { name, hash, part, ...(!trained && { template }) };
+          return { name, hash, part, ...((!trained || isHead(method)) && { template }) };
         }),
       };
       return { id: idOf(identity), identity, train: trained ? train : null, tests };
     };
     const settingsOf = (method, shot, seed) => {
       const own = changes.filter((change) => appliesTo(change, method)).map(({ key, value }) => [key, value]);
+      if (isHead(method)) return { shots: shot, seed, ...headSettings(method), ...Object.fromEntries(own) };
       return resolveSettings({ ...Object.fromEntries(own), method, shots: shot, seed }, model).settings;
     };
     return [
-      ...methods.filter((method) => !TRAINABLE.includes(method)).map((method) => job(method, null)),
+      ...methods.filter((method) => !isTrained(method)).map((method) => job(method, null)),
       ...shots.flatMap((shot) =>
-        seeds.flatMap((seed) =>
-          methods
-            .filter((method) => TRAINABLE.includes(method))
-            .map((method) => job(method, settingsOf(method, shot, seed))),
-        ),
+        seeds.flatMap((seed) => methods.filter(isTrained).map((method) => job(method, settingsOf(method, shot, seed)))),
       ),
     ];
   });
@@ -173,15 +179,17 @@ function requireDifferent(sets) {
   }
 }
 
-/** Context of its own for every class says nothing of classes that were not trained. */
-function checkTransfer(method, train, tests) {
+/**
+ * Context of its own for every class says nothing of classes that were not trained, nor does a weight for each class.
+ */
+function checkTransfer(what, train, tests) {
   const own = classesOf(train.set, train.part);
   const foreign = tests.find(({ set, part }) => !sameNames(own, classesOf(set, part)));
   if (!foreign) return;
   throw new MudptError(
     'argument',
-    `${method} with class-specific context cannot be tested on ${foreign.name}, whose classes were not trained`,
-    'leave out classSpecific, or use the protocol few-shot',
+    `${what} cannot be tested on ${foreign.name}, whose classes were not trained`,
+    'leave it out, or use the protocol few-shot',
   );
 }
 
@@ -189,21 +197,41 @@ function checkTransfer(method, train, tests) {
 
 /** Whether a method's default is changed. @param {Change} change @param {string} method */
 export const appliesTo = ({ method: only, key }, method) =>
-  only === undefined ? hasOption(method, key) : only === method;
+  only === undefined ? hasSetting(method, key) : only === method;
+
+const hasSetting = (method, key) =>
+  isHead(method) ? Object.hasOwn(HEADS[method].defaults, key) : hasOption(method, key);
+
+/** A head's defaults, but for those that follow from the pictures. @param {string} head */
+const headSettings = (head) =>
+  Object.fromEntries(Object.entries(HEADS[head].defaults).filter(([, value]) => Number.isFinite(value)));
+
+/** @param {string} head @param {string} key @param {unknown} value */
+function checkHeadSetting(head, key, value) {
+  const names = Object.keys(HEADS[head].defaults).join(', ') || 'none';
+  if (!hasSetting(head, key))
+    throw new MudptError('argument', `there is no setting "${key}" of ${head}`, `settings of ${head}: ${names}`);
+  if (typeof value !== 'number') throw new MudptError('argument', `${key} of ${head} is ${value}, expected a number`);
+}
 
 /** Every change must be one that some method of the sweep takes. */
 function checkChanges(methods, changes) {
-  const trained = methods.filter((method) => TRAINABLE.includes(method));
-  for (const { method, key } of changes) {
+  const trained = methods.filter(isTrained);
+  for (const { method, key, value } of changes) {
+    for (const each of trained)
+      if (isHead(each) && appliesTo({ method, key, value }, each)) checkHeadSetting(each, key, value);
     if (key === 'shots' || key === 'seed') {
       throw new MudptError('argument', `${key} cannot be set for a method`, `use --${key === 'seed' ? 'seeds' : key}`);
     }
     if (method === undefined) {
-      if (!trained.some((each) => appliesTo({ key, value: undefined }, each))) checkOption(trained[0] ?? 'mudpt', key);
+      const known = trained.some((each) => appliesTo({ key, value }, each));
+      const [first = 'mudpt'] = trained;
+      if (!known && isHead(first)) checkHeadSetting(first, key, value);
+      else if (!known) checkOption(first, key);
     } else if (!trained.includes(method)) {
       const valid = trained.join(', ') || 'none of this sweep';
       throw new MudptError('argument', `there is nothing to set for ${method}`, `methods that train: ${valid}`);
-    } else checkOption(method, key);
+    } else if (!isHead(method)) checkOption(method, key);
   }
 }
 

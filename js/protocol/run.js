@@ -8,6 +8,7 @@ import os from 'node:os';
 import { mean } from '../classifier/metrics.js';
 import { onDisk } from '../node/paths.js';
 import { countEach, drawShots } from '../training/shots.js';
+import { isHead, testHead, trainHead } from './heads.js';
 import { withOtherClasses } from './other-classes.js';
 import { classesOf, examplesOf, insidePath, sameNames } from './sets.js';
 
@@ -37,33 +38,44 @@ import { classesOf, examplesOf, insidePath, sameNames } from './sets.js';
 /**
  * @param {Clip} clip
  * @param {Job} job
- * @param {{ core: import('../core/core.js').Core, onProgress?: OnProgress, signal?: AbortSignal }} options  core: any
- *   instance of the library; it says which pictures are drawn
+ * @param {{ core: import('../core/core.js').Core, features: import('./heads.js').SweepFeatures,
+ *   onProgress?: OnProgress, signal?: AbortSignal }} options  core: any instance of the library; it says which pictures
+ *   are drawn. features: of the sweep
  * @returns {Promise<Log>}
  */
-export async function runJob(clip, job, { core, onProgress = () => {}, signal }) {
+export async function runJob(clip, job, { core, features, onProgress = () => {}, signal }) {
   const begun = performance.now();
-  const trained = job.train && (await train(clip, core, job, onProgress, signal));
+  const ofFeatures = isHead(job.identity.method);
+  const learn = () =>
+    ofFeatures ? trainOnFeatures(features, core, job, onProgress, signal) : train(clip, core, job, onProgress, signal);
+  /** @type {any} */
+  const trained = job.train && (await learn());
   const middle = performance.now();
   const results = [];
   try {
     for (const test of job.tests) {
       const { name, set, part } = test;
+      if (ofFeatures) {
+        const list = examplesOf(set, part, 'test');
+        const tell = () => onProgress({ stage: `testing ${name}`, testing: true });
+        tell();
+        const { head, names } = trained;
+        results.push(resultOf(name, await testHead(features, head, names, test, list, { signal, onProgress: tell })));
+        continue;
+      }
       const classifier = await classifierOf(clip, trained?.classifier, test);
       try {
         const examples = examplesOf(set, part, 'test').map(({ path, label }) => ({ image: path, label }));
         const tell = () => onProgress({ stage: `testing ${name}`, testing: true });
         tell();
         const measured = await classifier.evaluate(examples, { signal, onProgress: tell });
-        const { accuracy, macroF1, ece, count, confusion } = measured;
-        const right = confusion.reduce((sum, row, i) => sum + row[i], 0);
-        results.push({ name, classes: classifier.classes.length, pictures: count, right, accuracy, macroF1, ece });
+        results.push(resultOf(name, { classes: classifier.classes, ...measured }));
       } finally {
         if (classifier !== trained?.classifier) await classifier.dispose();
       }
     }
   } finally {
-    await trained?.classifier.dispose();
+    await (trained?.classifier ?? trained?.head)?.dispose();
   }
   const seconds = (from, to) => Math.round(to - from) / 1000;
   return {
@@ -77,6 +89,12 @@ export async function runJob(clip, job, { core, onProgress = () => {}, signal })
       ...{ processor: os.cpus()[0]?.model ?? 'unknown', threads: clip.info.threads },
     },
   };
+}
+
+/** @param {string} name @param {{ classes: string[] } & import('../index.js').Evaluation} measured */
+function resultOf(name, { classes, count, confusion, accuracy, macroF1, ece }) {
+  const right = confusion.reduce((sum, row, i) => sum + row[i], 0);
+  return { name, classes: classes.length, pictures: count, right, accuracy, macroF1, ece };
 }
 
 /**
@@ -106,20 +124,53 @@ async function train(clip, core, { identity, train }, onProgress, signal) {
   }
   const classifier = await tuning.finished;
   // What tune() draws, as it depends on these alone.
+  const { drawn } = await drawnFrom(core, set, classes, list, settings);
+  return { classifier, lossPerEpoch: losses.map(mean), drawn };
+}
+
+/**
+ * The shots of a run, and what its log says of them.
+ * @param {import('../core/core.js').Core} core
+ * @param {import('./sets.js').DataSet} set
+ * @param {string[]} classes
+ * @param {{ path: string, label: number }[]} list
+ * @param {any} settings
+ */
+async function drawnFrom(core, set, classes, list, settings) {
   const labels = list.map(({ label }) => label);
-  const indices = drawShots(core, classes, labels, settings).train;
+  const shots = drawShots(core, classes, labels, settings).train.map((index) => list[index]);
   const { least, most } = countEach(
     classes.length,
-    indices.map((index) => labels[index]),
+    shots.map(({ label }) => label),
   );
-  const drawn = indices.map((index) => list[index].path);
   const hash = createHash('sha256');
-  for (const file of drawn) hash.update(`${insidePath(set.root, file)}\0`).update(await readFile(onDisk(file)));
-  return {
-    classifier,
-    lossPerEpoch: losses.map(mean),
-    drawn: { count: drawn.length, least, most, hash: hash.digest('hex') },
-  };
+  for (const { path: file } of shots)
+    hash.update(`${insidePath(set.root, file)}\0`).update(await readFile(onDisk(file)));
+  return { shots, drawn: { count: shots.length, least, most, hash: hash.digest('hex') } };
+}
+
+/**
+ * @param {import('./heads.js').SweepFeatures} features
+ * @param {import('../core/core.js').Core} core
+ * @param {Job} job
+ * @param {OnProgress} onProgress
+ * @param {AbortSignal} [signal]
+ */
+async function trainOnFeatures(features, core, job, onProgress, signal) {
+  const { set, part } = /** @type {NonNullable<Job['train']>} */ (job.train);
+  const names = classesOf(set, part);
+  const { shots, drawn } = await drawnFrom(core, set, names, examplesOf(set, part, 'train'), job.identity.settings);
+  const told = (done, total) => onProgress({ stage: `${done} of ${total} pictures`, testing: false });
+  const [{ template }] = job.tests;
+  const { head, losses } = await trainHead(features, job, shots, template, { signal, onProgress: told });
+  // A mean for each epoch, of those that have as many steps.
+  const epochs = /** @type {any} */ (job.identity.settings)?.epochs ?? 1;
+  const each = losses.length / epochs;
+  const lossPerEpoch =
+    Number.isInteger(each) && each
+      ? Array.from({ length: epochs }, (_, i) => mean(losses.slice(i * each, (i + 1) * each)))
+      : losses;
+  return { head, names, drawn, lossPerEpoch };
 }
 
 /**

@@ -3,8 +3,7 @@
  * computed for each seed first; a cell is the mean and the sample standard deviation of that over the seeds.
  */
 import { mean } from '../classifier/metrics.js';
-import { METHODS } from '../methods/methods.js';
-import { AVERAGE, OTHERS, PROTOCOLS } from './plan.js';
+import { AVERAGE, OTHERS, PROTOCOLS, TITLES } from './plan.js';
 
 /**
  * @typedef {import('./run.js').Log} Log
@@ -75,7 +74,7 @@ function summarizeProtocol(protocol, logs) {
   const seeds = distinct(logs.map((log) => log.identity.seed)).sort((a, b) => a - b);
   const trained = distinct(logs.map((log) => log.identity.shots)).sort((a, b) => a - b);
   const shots = trained.length ? trained : [null];
-  const methods = Object.keys(METHODS).filter((method) => logs.some((log) => log.identity.method === method));
+  const methods = Object.keys(TITLES).filter((method) => logs.some((log) => log.identity.method === method));
   const data = distinct(logs.map((log) => log.identity.data)).sort();
 
   const rowsOf = (own, shot) => {
@@ -203,7 +202,7 @@ function toTable(data, shots, rows, seeds) {
     ...{ data, shots, columns },
     rows: rows.flatMap(({ method, columns: own }) => {
       const cells = columns.map((column) => cell(own.get(column)));
-      return cells.some(Boolean) ? [{ method, title: METHODS[method].title, cells }] : [];
+      return cells.some(Boolean) ? [{ method, title: TITLES[method], cells }] : [];
     }),
   };
 }
@@ -232,7 +231,7 @@ function plotsOf(tables, shots) {
         return shotsOf({ shots: shot, fewer: table?.fewer ?? null });
       }),
       series: methods.map((method) => {
-        return { method, title: METHODS[method].title, cells: shots.map((shot) => at(method, shot)) };
+        return { method, title: TITLES[method], cells: shots.map((shot) => at(method, shot)) };
       }),
     };
   });
@@ -245,7 +244,7 @@ function plotsOf(tables, shots) {
  */
 function describe(method, logs) {
   const all = logs.filter(({ identity }) => identity.method === method).map(({ identity }) => identity.settings);
-  const { title } = METHODS[method];
+  const title = TITLES[method];
   if (!all[0]) return { method, title, settings: null, varying: [] };
   const { shots: _, seed: __, ...rest } = all[0];
   const isSame = ([key, value]) => all.every((each) => each?.[key] === value);

@@ -1,5 +1,6 @@
 /** How long the runs of a sweep that are still to come will take, judged by those that are finished. */
 import { METHODS } from '../methods/methods.js';
+import { isHead } from './heads.js';
 import { classesOf, examplesOf } from './sets.js';
 
 /** A training step goes forward and backward. */
@@ -21,7 +22,7 @@ export class TimeLeft {
     const sum = this.#methods.get(method) ?? { seconds: 0, pictures: 0 };
     const tested = results.reduce((total, { pictures }) => total + pictures, 0);
     sum.seconds += seconds.train + seconds.test;
-    sum.pictures += tested + TRAINING * (settings?.epochs ?? 0) * (drawn?.count ?? 0);
+    sum.pictures += tested + TRAINING * passes(method, settings) * (drawn?.count ?? 0);
     this.#methods.set(method, sum);
   }
 
@@ -45,16 +46,19 @@ export class TimeLeft {
 
   /** Of a method that has not run yet: as those that have, of which the ones that train tell more. */
   #closest() {
-    const all = [...this.#methods].filter(([method]) => METHODS[method].defaults);
+    const all = [...this.#methods].filter(([method]) => !isHead(method) && METHODS[method].defaults);
     const some = all.length ? all : [...this.#methods];
     const add = (key) => some.reduce((sum, [, each]) => sum + each[key], 0);
     return { seconds: add('seconds'), pictures: add('pictures') };
   }
 }
 
+/** How often a run's pictures go through the model while it trains: a head's epochs are of features. */
+const passes = (method, settings) => (isHead(method) ? 0 : (settings?.epochs ?? 0));
+
 /** Pictures that a job passes through the model. @param {import('./plan.js').Job} job */
-function workOf({ identity: { settings }, train, tests }) {
+function workOf({ identity: { method, settings }, train, tests }) {
   const tested = tests.reduce((sum, { set, part }) => sum + examplesOf(set, part, 'test').length, 0);
   const drawn = train ? classesOf(train.set, train.part).length * (settings?.shots ?? 0) : 0;
-  return tested + TRAINING * (settings?.epochs ?? 0) * drawn;
+  return tested + TRAINING * passes(method, settings) * drawn;
 }

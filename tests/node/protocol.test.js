@@ -6,10 +6,15 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesS
 import path from 'node:path';
 import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { Classifiers } from '../../js/core/classifiers.js';
+import { createCore } from '../../js/core/core.js';
 import { loadClip } from '../../js/index.js';
-import { idOf } from '../../js/protocol/plan.js';
+import { SweepFeatures } from '../../js/protocol/heads.js';
+import { idOf, planJobs } from '../../js/protocol/plan.js';
 import { withOtherClasses } from '../../js/protocol/other-classes.js';
 import { cellText } from '../../js/protocol/report.js';
+import { runJob } from '../../js/protocol/run.js';
+import { openSet } from '../../js/protocol/sets.js';
 import { harmonicMean, standardDeviation, summarize } from '../../js/protocol/tables.js';
 import { makeClip } from '../make-clip.js';
 import { mudpt as spawnMudpt, workFolder } from './command.js';
@@ -523,4 +528,72 @@ test('runs that do not belong in one table are refused, and logs that were chang
   }
   const empty = await mudpt('report sets');
   assert.match(empty.stderr, /sets: holds no logs of finished runs; give the --out of mudpt protocol/);
+});
+
+test('heads are methods of a sweep: shots of prompts, new names, settings of their own', async () => {
+  const heads = `${model} --seeds 1,2 --shots 2 --methods zeroshot,kgcoop,tip,prolip,sstext+ --set kgcoop.epochs=1`;
+  const args = `protocol base-to-new --data sets/five ${heads} --set prolip.epochs=3 --set alpha=4 --out heads`;
+  await succeeds(args);
+  const logs = logsIn('heads');
+  assert.equal(logs.length, 1 + 4 * 2);
+  const of = (method) => logs.filter(({ identity }) => identity.method === method);
+  for (const seed of [1, 2]) {
+    const hashes = logs.filter(({ identity }) => identity.seed === seed).map(({ drawn }) => drawn.hash);
+    assert.equal(new Set(hashes).size, 1, 'the same pictures');
+  }
+  assert.deepEqual(of('tip')[0].identity.settings, { shots: 2, seed: 1, alpha: 4, beta: 5.5 });
+  assert.deepEqual([of('prolip')[0].lossPerEpoch.length, of('tip')[0].lossPerEpoch], [3, []]);
+  for (const { results } of logs) {
+    assert.deepEqual(
+      results.map(({ name, pictures, classes }) => [name, pictures, classes]),
+      [
+        ['base', 12, 3],
+        ['new', 8, 2],
+      ],
+    );
+  }
+  // Of new names Tip-Adapter has their text alone.
+  const [zero] = of('zeroshot');
+  for (const { results } of of('tip')) assert.equal(results[1].accuracy, zero.results[1].accuracy);
+  assert.match(reports('heads')['base-to-new.md'], /\| Tip-Adapter \|/);
+  const written = reports('heads');
+  await succeeds(args);
+  assert.deepEqual(reports('heads'), written);
+
+  for (const [more, message] of /** @type {[string, RegExp][]} */ ([
+    ['base-to-new --methods lp++', /the head lp\+\+ cannot be tested on new, whose classes were not trained/],
+    ['few-shot --methods tip --set tip.gamma=1', /there is no setting "gamma" of tip; settings of tip: alpha, beta/],
+    ['few-shot --methods tip --set alpha=much', /alpha of tip is much, expected a number/],
+    ['few-shot --methods tip --set epochs=1', /there is no setting "epochs" of tip/],
+  ])) {
+    const { code, stderr } = await mudpt(`protocol ${more} --data sets/five ${model} --out refused`);
+    assert.equal(code, 1);
+    assert.match(stderr, message);
+  }
+});
+
+test('in a sweep of heads each picture goes through the image tower once', async () => {
+  let encoded = 0;
+  const { classifierImageFeatures } = Classifiers.prototype;
+  Classifiers.prototype.classifierImageFeatures = function (handle, pixels, ...rest) {
+    encoded += pixels.length / (3 * this.shapeOf(handle).config.image ** 2);
+    return classifierImageFeatures.call(this, handle, pixels, ...rest);
+  };
+  const clip = await loadClip(at('tiny'), { threads: 1 });
+  const core = await createCore({ threads: 1 });
+  try {
+    const set = await openSet(at('sets/five'));
+    const sweep = { protocol: 'few-shot', sources: [{ set, targets: [] }], shots: [1, 3], seeds: [1, 2], changes: [] };
+    const methods = ['zeroshot', 'sstext', 'gda', 'tip', 'tip-f', 'lp++', 'clap'];
+    const jobs = planJobs({ ...sweep, methods }, /** @type {any} */ ({}), /** @type {any} */ (clip.info.architecture));
+    assert.equal(jobs.length, 1 + 6 * 4);
+    const features = new SweepFeatures(clip);
+    const run = jobs.filter(({ identity }) => identity.method !== 'gda' || identity.shots > 1);
+    for (const job of run) await runJob(clip, job, { core, features });
+    assert.equal(encoded, 5 * (3 + 4));
+  } finally {
+    Classifiers.prototype.classifierImageFeatures = classifierImageFeatures;
+    core.dispose();
+    await clip.dispose();
+  }
 });
