@@ -390,6 +390,22 @@ describe('in a file', () => {
     await other.dispose();
   });
 
+  test('without a text tower it answers and learns pictures; what needs names is refused', async () => {
+    const classifier = await made({ head: 'tip-f' });
+    const images = await loadClip(pictoclip, { threads: 1, towers: 'image' });
+    const again = await images.import(await classifier.export());
+    const [ours, theirs] = [await scoresOf(again), await scoresOf(classifier)];
+    assert.deepEqual(ours, theirs);
+    await again.add(PICTURE, LABEL);
+    assert.equal((await again.classify(PICTURE))[0].label, LABEL);
+    for (const refused of [again.rename(0, 'x'), again.addClasses(['x']), again.withClasses(['x'])])
+      await assert.rejects(refused, isError('state', /text tower/));
+    const tune = images.tune({ preset: 'instant', classes: CLASSES, examples: EXAMPLE_FILES });
+    await assert.rejects(tune.finished, isError('state', /text tower/));
+    await images.dispose();
+    await assert.rejects(again.classify(PICTURE), isError('state', /./));
+  });
+
   test('files without a head are what they were', async () => {
     const plain = await clip.zeroShot(CLASSES);
     const bytes = await plain.export();
