@@ -30,6 +30,8 @@ import { packed } from './source.js';
  * @property {HeldOut[]} [heldOut] what chose the head
  */
 
+const looking = () => import('./looking.js');
+
 /** Heads that nobody has any more. */
 const forgotten = new FinalizationRegistry((/** @type {Answering} */ head) => head.dispose());
 
@@ -42,6 +44,8 @@ export class InstantClassifier {
   #trained;
   /** What answers, once it is made; null where something has changed. @type {Promise<Answering> | null} */
   #made;
+  /** How surely a picture shows none of the classes. @type {((row: Float32Array) => number) | null} */
+  #unknown = null;
   /** Changes are made one after the other, in the order they were asked for. @type {Promise<unknown>} */
   #last = Promise.resolve();
   #disposed = false;
@@ -126,6 +130,7 @@ export class InstantClassifier {
     // Whoever waits for it now comes first.
     this.#made?.then(release, () => {});
     this.#made = null;
+    this.#unknown = null;
     this.#trained = this.#classes.length;
   }
 
@@ -150,23 +155,65 @@ export class InstantClassifier {
 
   /**
    * @param {any} image
-   * @param {{ topK?: number, scores?: string, transfer?: boolean, signal?: AbortSignal }} [options]
+   * @param {{ topK?: number, scores?: string, none?: boolean, transfer?: boolean, signal?: AbortSignal }} [options]
    */
   async classify(image, options = {}) {
-    checkOptions(options, ['topK', 'scores', 'transfer', 'signal']);
-    const { topK = 5, scores: kind = 'softmax', ...rest } = options;
+    checkOptions(options, ['topK', 'scores', 'none', 'transfer', 'signal']);
+    const { topK = 5, scores: kind = 'softmax', none = false, ...rest } = options;
     checkTopK(topK);
     if (kind !== 'softmax')
       throw new MudptError('argument', `scores cannot be ${kind} here`, 'leave it out: a model has no bias for heads');
     this.#requireThere();
     const rows = await this.#source.rows([image], this.#before, rest);
     await this.#last;
+    const part = none ? await looking() : null;
     const [logits] = await this.#logits(rows);
     const scores = softmax(logits);
-    return this.#classes
+    const answers = this.#classes
       .map((label, index) => ({ label, score: scores[index], index }))
       .sort((a, b) => b.score - a.score)
       .slice(0, topK);
+    if (!part) return answers;
+    this.#unknown ??= part.unknownOf(this.#facts);
+    return Object.assign(answers, { none: this.#unknown(rows[0]) });
+  }
+
+  /**
+   * Which pictures to label next: unsure ones, that differ from each other and from what is known, and stand for many.
+   * @param {any[]} pictures
+   * @param {number} [count]
+   * @param {Record<string, any>} [options] of embedImages
+   */
+  async suggest(pictures, count = 1, options = {}) {
+    checkOptions(options, ['onProgress', 'onBroken', 'transfer', 'signal']);
+    this.#requireThere();
+    if (!(Number.isInteger(count) && count >= 1))
+      throw new MudptError('argument', `count is ${count}, expected a whole number from 1`);
+    const { onBroken } = options;
+    const gone = new Set();
+    const told = (broken) => {
+      gone.add(broken.index);
+      onBroken(broken);
+    };
+    const list = Array.isArray(pictures) ? pictures : [...pictures];
+    const rows = await this.#source.rows(list, this.#before, {
+      ...options,
+      onBroken: typeof onBroken === 'function' ? told : onBroken,
+    });
+    await this.#last;
+    const { suggestAmong } = await looking();
+    const scores = (await this.#logits(rows)).map(softmax);
+    const places = list.map((_, i) => i).filter((i) => !gone.has(i));
+    return suggestAmong(this.#facts, rows, scores, count).map(({ at, unsure }) => ({ index: places[at], unsure }));
+  }
+
+  /**
+   * Which labels look wrong, the likeliest first.
+   * @param {Record<string, any>} [options]
+   */
+  async audit(options = {}) {
+    checkOptions(options, ['onProgress', 'signal']);
+    return this.#inTurn(async () => (await looking()).auditOf(this.#facts, this.#classes, options));
   }
 
   /**

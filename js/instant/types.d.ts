@@ -88,7 +88,7 @@ export interface InstantJob extends Omit<TuneJob, 'finished' | 'classifier'> {
  * a change costs one pass of a tower at most, and the head is made anew when it is asked the next time. It works where
  * the library was called; pictures go through the tower in the model's worker.
  */
-export interface InstantClassifier extends Classifier {
+export interface InstantClassifier extends Omit<Classifier, 'classify'> {
   /** What answers; `null` where it is the names alone. */
   readonly head: Head | null;
   /** The head's share beside what the names say, 0 to 1: below 1 on tuned prompts. */
@@ -104,6 +104,43 @@ export interface InstantClassifier extends Classifier {
   readonly heldOut: { head: string; accuracy: number; loss?: number; method?: string; weight?: number }[];
   /** What it learns from: a label for each picture. */
   readonly labels: string[];
+  /**
+   * As of every classifier. With `none: true` the answer has a property `none`, 0 to 1: the share of the pictures it
+   * learned from that fit its classes better than this one (docs/features.md), so a high one says that the picture
+   * shows none of them. Needs two pictures.
+   */
+  classify(
+    image: ImageInput,
+    options: { none: true; topK?: number; transfer?: boolean; signal?: AbortSignal },
+  ): Promise<{ label: string; score: number; index: number }[] & { none: number }>;
+  classify(
+    image: ImageInput,
+    options?: { topK?: number; none?: false; scores?: 'softmax'; transfer?: boolean; signal?: AbortSignal },
+  ): Promise<{ label: string; score: number; index: number }[]>;
+  /**
+   * Which of these pictures to label next: unsure ones that differ from each other and from what is known, and stand
+   * for many. Best first, with their places and how unsure the classifier is, 0 to 1.
+   *
+   * @param count how many, at most. Default 1.
+   */
+  suggest(
+    pictures: ImageInput[],
+    count?: number,
+    options?: {
+      onProgress?: (progress: { done: number; total: number }) => void;
+      onBroken?: (broken: BrokenPicture) => void;
+      transfer?: boolean;
+      signal?: AbortSignal;
+    },
+  ): Promise<{ index: number; unsure: number }[]>;
+  /**
+   * Which labels look wrong, the likeliest first: places in `labels`, what they look like instead, and the chance that
+   * they are wrong; `noise` is the share of labels that is. Needs three pictures.
+   */
+  audit(options?: {
+    onProgress?: (progress: { done: number; total: number }) => void;
+    signal?: AbortSignal;
+  }): Promise<{ noise: number; suspects: { index: number; label: string; like: string; wrong: number }[] }>;
   /**
    * Learns a picture.
    *

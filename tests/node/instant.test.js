@@ -280,6 +280,48 @@ describe('learning while one looks', () => {
   });
 });
 
+describe('what its features tell besides', () => {
+  const OTHER = path.join(ROOT, 'tests/golden/preprocess/images/noise.png');
+
+  test('none of these: a share of the known pictures, high for what is none, renewed with every change', async () => {
+    const classifier = await made({ head: 'tip-f' });
+    const answers = await classifier.classify(PICTURE, { none: true, topK: 2 });
+    assert.deepEqual([...answers], await classifier.classify(PICTURE, { topK: 2 }));
+    assert.ok(answers.none >= 0 && answers.none < 0.9, String(answers.none));
+    const { none } = await classifier.classify(OTHER, { none: true });
+    assert.ok(none > 0.9 && none <= 1, String(none));
+    for (let i = 0; i < 2; i++) await classifier.add(OTHER, 0);
+    assert.ok((await classifier.classify(OTHER, { none: true })).none < none);
+    const empty = await made({ examples: [] });
+    await assert.rejects(empty.classify(OTHER, { none: true }), isError('state', /'none' needs 2 pictures/));
+    const before = await made({ head: 'prolip' });
+    assert.ok((await before.classify(OTHER, { none: true })).none > 0.5);
+  });
+
+  test('which picture next: those that are unsure and new, without those that cannot be read', async () => {
+    const classifier = await made({ head: 'tip-f', shots: 1 });
+    const pool = [new Uint8Array(3), ...TEST_FILES.map(({ image }) => image), TEST_FILES[0].image];
+    const told = [];
+    const chosen = await classifier.suggest(pool, 3, { onBroken: ({ index }) => told.push(index) });
+    assert.deepEqual([told, chosen.length, new Set(chosen.map(({ index }) => index)).size], [[0], 3, 3]);
+    assert.ok(chosen.every(({ index, unsure }) => index > 0 && unsure >= 0 && unsure <= 1));
+    assert.ok(!chosen.some(({ index }) => index === 1) || !chosen.some(({ index }) => index === 7), 'one of two alike');
+    assert.deepEqual(await classifier.suggest([], 3), []);
+    await assert.rejects(classifier.suggest(pool.slice(1), 0), isError('argument', /count is 0/));
+  });
+
+  test('which label looks wrong', async () => {
+    const classifier = await made();
+    await classifier.correct(5, 2);
+    const { noise, suspects } = await classifier.audit();
+    assert.equal(suspects.length, EXAMPLES.length);
+    assert.ok(noise > 0 && noise < 0.5);
+    assert.ok(suspects.slice(0, 3).some(({ index, label }) => index === 5 && label === CLASSES[2]));
+    assert.ok(suspects.every(({ wrong, label, like }) => wrong >= 0 && wrong <= 1 && label !== like));
+    await assert.rejects((await made({ examples: [] })).audit(), isError('state', /audit\(\) needs 3 pictures/));
+  });
+});
+
 describe('in a file', () => {
   for (const head of ['none', ...Object.keys(HEADS)]) {
     test(`${head} answers the same to the bit, and goes on learning`, async () => {
