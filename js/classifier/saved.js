@@ -122,7 +122,8 @@ export class SavedFile {
     }
     this.format = format;
     if (version !== VERSION) {
-      throw this.bad(`has the format version ${version}, expected ${VERSION}`, 'use the library that wrote it');
+      const hint = metadata.head ? 'it has a head, which only import() reads' : 'use the library that wrote it';
+      throw this.bad(`has the format version ${version}, expected ${VERSION}`, hint);
     }
   }
 

@@ -42,6 +42,10 @@ test('--preset instant is the instant answer alone, which classify, eval, add-cl
   const { head } = json(await mudpt(['info', output, '--json']));
   assert.equal(head.name, instant.method);
   refused(await mudpt(['export', output, '--out', 'x.safetensors']), /nothing is trained in zeroshot/);
+  refused(
+    await mudpt(['export', output, '--format', 'onnx', '--out', 'x.onnx']),
+    /its head, tip-f, cannot be written as ONNX/,
+  );
 
   const named = json(await mudpt([...alone, '--head', 'tip', '--out', 'tip.safetensors']));
   assert.deepEqual([named.instant.method, named.instant.heldOut], ['tip', []]);

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { createCore } from '../../js/core/core.js';
-import { loadClip } from '../../js/index.js';
+import { exportOfficial, loadClip } from '../../js/index.js';
 import { drawer } from '../../js/instant/draw.js';
 import { headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
 import { HEADS } from '../../js/heads/heads.js';
@@ -399,6 +399,7 @@ describe('in a file', () => {
     const refused = (file, message) =>
       assert.rejects(clip.import(file, { name: 'mine' }), isError('classifier', message));
     assert.ok(await clip.import(edited(same)));
+    assert.throws(() => exportOfficial(bytes), isError('classifier', /it has a head, which only import\(\) reads/));
     await refused(without('text_features'), /mine: has no tensor text_features/);
     await refused(without('picture_labels'), /mine: has no tensor picture_labels/);
     await refused(without('head.keys'), /mine: /);
