@@ -232,7 +232,6 @@ async function audit(data) {
           labels: given,
           texts: featuresOf(texts),
           classes: texts.length,
-          scale,
         };
         const { wrong } = await auditLabels(what);
         judge(

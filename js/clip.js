@@ -26,6 +26,8 @@ import { countTrained, resolveSettings, trainedSizes } from './methods/settings.
 import { checkPlan, planTraining, requireMemory } from './training/memory-plan.js';
 import { TuneJob } from './training/tune.js';
 
+export { Classifier };
+
 const OPTIONS = [
   ...['device', 'dtype', 'precision', 'towers', 'tokens', 'threads', 'variant', 'wideVectors', 'upright', 'convention'],
   ...['cache', 'keepFeatures', 'timeout', 'assetsUrl', 'worker', 'integrity', 'onProgress', 'signal'],

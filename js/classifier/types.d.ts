@@ -34,6 +34,14 @@ export function exportOfficial(
   options?: { format?: 'official' | 'maple'; name?: string },
 ): FileBytes;
 
+/** A class, and how well a picture fits it. */
+export interface Answer {
+  label: string;
+  score: number;
+  /** Of the class, in `classes`. */
+  index: number;
+}
+
 /** Names classes of pictures. */
 export interface Classifier {
   readonly classes: string[];
@@ -55,7 +63,73 @@ export interface Classifier {
   classify(
     image: ImageInput,
     options?: { topK?: number; scores?: 'softmax' | 'sigmoid'; transfer?: boolean; signal?: AbortSignal },
-  ): Promise<{ label: string; score: number; /** Of the class, in `classes`. */ index: number }[]>;
+  ): Promise<Answer[]>;
+  /**
+   * The same with a property `none`, 0 to 1: the share of the examples of {@link Classifier.calibrate} that fit the
+   * classes better than this picture, so a high one says that it shows none of them. Above 1 - r there is a share r of
+   * the pictures that do fit, where those to come are like the examples (docs/methods.md).
+   *
+   * @param options.calibrated scores at the temperature of `calibrate`
+   * @throws {MudptError} as above; `state`: no examples were seen
+   */
+  classify(
+    image: ImageInput,
+    options: { none: true; calibrated?: boolean; topK?: number; transfer?: boolean; signal?: AbortSignal },
+  ): Promise<Answer[] & { none: number }>;
+  classify(
+    image: ImageInput,
+    options: { calibrated: true; topK?: number; transfer?: boolean; signal?: AbortSignal },
+  ): Promise<Answer[]>;
+  /**
+   * Looks at examples, so that `classify` can tell `none` and give `calibrated` scores. Temperatures are right where it
+   * was not trained on these examples; for `none` any will do. It holds until the next call.
+   *
+   * @param options as of `evaluate`
+   * @returns how many could be read, the temperature that scores are softened by, and the calibration error before it
+   *   and with it (of each half of the examples at the temperature of the other)
+   * @throws {MudptError} as `evaluate`, and `argument` for fewer than two examples
+   */
+  calibrate(
+    examples: Example[],
+    options?: {
+      onProgress?: (progress: { done: number; total: number }) => void;
+      onBroken?: (broken: BrokenPicture) => void;
+      signal?: AbortSignal;
+    },
+  ): Promise<{ pictures: number; temperature: number; ece: { before: number; after: number } }>;
+  /**
+   * Which pictures to label next: those it is unsure of, that differ from each other and from the examples of
+   * {@link Classifier.calibrate}, and that stand for many.
+   *
+   * @param count how many. Default 10.
+   * @returns in the order in which they help: place in `unlabelled`, and how unsure (1 less the margin of its two best
+   *   classes)
+   * @throws {MudptError} as `classify`
+   */
+  suggest(
+    unlabelled: ImageInput[],
+    count?: number,
+    options?: {
+      onProgress?: (progress: { done: number; total: number }) => void;
+      onBroken?: (broken: BrokenPicture) => void;
+      signal?: AbortSignal;
+    },
+  ): Promise<{ index: number; unsure: number }[]>;
+  /**
+   * Which labels look wrong, the likeliest first, by what the other examples and the classes' texts say: places in
+   * `examples`, what they look like instead, and the chance that they are wrong; `noise` is the share of labels that
+   * is.
+   *
+   * @throws {MudptError} as `evaluate`, and `argument` for fewer than three examples or two classes
+   */
+  audit(
+    examples: Example[],
+    options?: {
+      onProgress?: (progress: { done: number; total: number }) => void;
+      onBroken?: (broken: BrokenPicture) => void;
+      signal?: AbortSignal;
+    },
+  ): Promise<{ noise: number; suspects: { index: number; label: string; like: string; wrong: number }[] }>;
   /**
    * Measures it on examples, a few pictures at a time. Of no examples at all it is measured as 0. Files of up to 8 MiB
    * in all are decoded at once, one on each thread; an `<img>` is drawn when its turn comes, a canvas and what else may

@@ -53,7 +53,7 @@ async function run(options) {
       signal,
     );
     const labels = examples.map(({ label }) => label);
-    const what = { pictures, labels, texts, classes, scale: clip.info.logitScale };
+    const what = { pictures, labels, texts, classes };
     const onProgress = ({ done, total }) => terminal.progress(done / total, `comparing, ${done} of ${total}`);
     const { wrong, noise } = await auditLabels(what, { onProgress, signal });
     terminal.wipe();

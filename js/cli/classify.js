@@ -15,6 +15,7 @@ import {
   withOutput,
   withPictures,
 } from './options.js';
+import { learnKnown, withNone } from './none.js';
 import { listPictures, withSkip } from './pictures.js';
 import { apart, cut, openTerminal, pad, percent, table, width } from './terminal.js';
 
@@ -32,8 +33,11 @@ export function classifyCommand() {
         'softmax: which name fits best; sigmoid, of SigLIP’s kind: whether each of them fits',
       )
         .choices(['softmax', 'sigmoid'])
-        .default('softmax'),
-    );
+        .default('softmax')
+        .conflicts('none'),
+    )
+    .addOption(new Option('--data <path>', 'with --none: labelled pictures of the classes').argParser(given));
+  withNone(command, 'whether each picture fits none of the classes');
   return withOutput(withSkip(withPictures(withModel(command)))).action(run);
 }
 
@@ -60,6 +64,7 @@ async function run(given, options) {
     const classifier = options.classifier
       ? await openClassifier(clip, options.classifier)
       : await clip.zeroShot(classes, options.template && { templates: options.template });
+    if (options.none) await learnKnown(classifier, options.data, terminal, signal);
     const results = [];
     for (const file of pictures) {
       if (signal.aborted) break;
@@ -75,10 +80,11 @@ async function run(given, options) {
 }
 
 /** @param {any} classifier @param {{ path: string, error?: MudptError }} picture */
-async function classifyOne(classifier, { path: file, error: known }, { top: topK, scores }, terminal) {
+async function classifyOne(classifier, { path: file, error: known }, { top: topK, scores, ...how }, terminal) {
   try {
     if (known) throw known;
-    const top = await classifier.classify(file, { topK, ...(scores === 'sigmoid' && { scores }) });
+    const more = how.none ? { none: true } : scores === 'sigmoid' ? { scores } : {};
+    const top = await classifier.classify(file, { topK, ...more });
     terminal.print(terminal.colors.bold(printable(file)));
     const names = apart(classifier.classes);
     const room = Math.min(terminal.columns() - 40, Math.max(...names.map(width)));
@@ -90,7 +96,10 @@ async function classifyOne(classifier, { path: file, error: known }, { top: topK
     const paint = (text, y, x) => (x === 2 ? terminal.colors.cyan(text) : y ? text : terminal.colors.bold(text));
     for (const line of table(rows, 'rll', { paint })) terminal.print(line);
     if (scores === 'sigmoid' && top[0].score < EVEN) terminal.print(terminal.colors.dim('  probably none of these'));
-    return { file, top };
+    if (!how.none) return { file, top };
+    const isNone = top.none > 1 - how.falseAlarms;
+    if (isNone) terminal.print(terminal.colors.bold('  none of these'));
+    return { file, top, none: top.none, isNone };
   } catch (error) {
     if (!(error instanceof MudptError)) throw error;
     terminal.warn(`mudpt: ${printable(error.message)}`);

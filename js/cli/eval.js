@@ -13,6 +13,7 @@ import { rowsOf } from '../protocol/other-classes.js';
 import { heatMap, mapWidth, paintMap, SHADES_KEY } from './heatmap.js';
 import { onInterrupt } from './interrupt.js';
 import { evaluate, openClassifier, openModel } from './model.js';
+import { apartNone, measureNone, showNone, withNone } from './none.js';
 import { given, templateOption, withData, withLongWork, withOutput, withPictures } from './options.js';
 import { wholePictures, withSkip } from './pictures.js';
 import { apart, count, cut, cutMiddle, openTerminal, percent, plural, table, width, wrap } from './terminal.js';
@@ -32,6 +33,10 @@ export function evalCommand() {
     .addOption(new Option('--classifier <file>', 'a file that mudpt train saved (default: zero-shot)').argParser(given))
     .addOption(templateOption().conflicts('classifier'))
     .addOption(new Option('--confusion <file>', 'save the confusion matrix as .svg or .json').argParser(chartFile));
+  withNone(
+    command,
+    'pictures of classes that it does not know (zero-shot: of the second half) fit none: how well it tells',
+  );
   return withOutput(withSkip(withPictures(withLongWork(command)))).action(run);
 }
 
@@ -49,23 +54,31 @@ async function run(options) {
     partOf(read, options);
     if (options.confusion) await checkTarget(options.confusion, '--confusion');
     clip = await openModel(options, terminal, signal);
-    const data = await wholePictures(read, { ...options, parts: [options.part] }, terminal, signal);
+    const parts = [options.part, ...(options.none ? ['train'] : [])];
+    const whole = await wholePictures(read, { ...options, parts }, terminal, signal);
+    const opened = options.classifier ? await openClassifier(clip, options.classifier) : null;
+    const { data, others } = options.none ? apartNone(whole, opened, options) : { data: whole, others: [] };
     const examples = partOf(data, options);
-    const classifier = options.classifier
-      ? await openClassifier(clip, options.classifier)
-      : await clip.zeroShot(data.classes, { templates: options.template ?? [data.template ?? DEFAULT_TEMPLATE] });
+    const classifier =
+      opened ??
+      (await clip.zeroShot(data.classes, { templates: options.template ?? [data.template ?? DEFAULT_TEMPLATE] }));
     const named = byName(examples, data.classes, classifier.classes, options);
     for (const note of data.notes) terminal.note(note);
 
     const result = await evaluate(classifier, named, options.part, terminal, signal);
     const { method, classes } = classifier;
     const about = { task: data.name, part: options.part, method, classifier: options.classifier ?? null, classes };
+    const learned = options.none && byName(data.train, data.classes, classifier.classes, options);
+    const files = examples.map(({ path }) => path);
+    const none = learned && (await measureNone(classifier, learned, files, others, options, terminal, signal));
     if (options.confusion) await writeWhole(options.confusion, chart(options.confusion, about, result), '--confusion');
     show(terminal, about, result, data);
+    if (none) showNone(terminal, none);
     if (options.confusion) terminal.print(`\nConfusion matrix saved in ${options.confusion}`);
     const leftOut = data.broken.map(({ path: file, error }) => ({ file, message: error.message }));
     const more = leftOut.length ? { leftOut } : {};
-    if (options.json) process.stdout.write(`${JSON.stringify({ ...about, ...result, ...more })}\n`);
+    if (options.json)
+      process.stdout.write(`${JSON.stringify({ ...about, ...result, ...(none && { none }), ...more })}\n`);
   } finally {
     release();
     await clip?.dispose();

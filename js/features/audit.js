@@ -4,7 +4,7 @@
  *
  * A class speaks by its pictures, weighted by how alike they are (seen from the pictures' middle), and by its text:
  *
- *     logit of c = (log sum over its other pictures of exp(15 (cosine - 1)) + w * scale * cosine with its text) / T
+ *     logit of c = (log sum over its other pictures of exp(15 (cosine - 1)) + w * cosine with its text) / T
  *
  * Not every picture that is mistaken has a wrong label, and how many have is what one wants to know. So labels are
  * taken as a mixture: with the chance e a label is any other class's, otherwise it is right. e, T and w are those under
@@ -22,7 +22,7 @@ const LEAST = 1e-6;
 /** Pictures that e, T and w are found on. */
 const MOST_FITTED = 2000;
 const TEMPERATURES = Array.from({ length: 21 }, (_, k) => 2 ** (k / 4 - 2));
-const WEIGHTS = [0, 0.25, 0.5, 1, 2];
+const WEIGHTS = [0, 4, 8, 15, 30, 60, 120];
 /** What is believed of e before: a label in twenty, with the weight of ten pictures. */
 const [EXPECTED, WEIGHT] = [0.05, 10];
 const ROUNDS = 50;
@@ -85,12 +85,11 @@ function mixture(said, labels, weights) {
  * @param {number[]} what.labels of them
  * @param {{ data: Float32Array, dims: readonly number[] } | null} what.texts of the classes, of length one
  * @param {number} what.classes two at least
- * @param {number} what.scale of cosines of pictures and texts
  * @param {{ onProgress?: (progress: { done: number, total: number }) => void, signal?: AbortSignal }} [options]
  * @returns {Promise<{ wrong: Suspect[], noise: number }>} all pictures, the likeliest to be wrong first; noise: the
  *   share of labels that is wrong
  */
-export async function auditLabels({ pictures, labels, texts, classes, scale }, { onProgress, signal } = {}) {
+export async function auditLabels({ pictures, labels, texts, classes }, { onProgress, signal } = {}) {
   const all = new Centred(pictures.data, pictures.dims[1]);
   const tell = seldom(onProgress);
   let products = 0;
@@ -108,7 +107,7 @@ export async function auditLabels({ pictures, labels, texts, classes, scale }, {
     said.pictures = said.pictures.map(Math.log);
     const row = all.row(i);
     for (let c = 0; texts && c < classes; c++) {
-      for (let k = 0; k < row.length; k++) said.texts[c] += scale * row[k] * texts.data[c * row.length + k];
+      for (let k = 0; k < row.length; k++) said.texts[c] += row[k] * texts.data[c * row.length + k];
     }
     return said;
   };

@@ -6,6 +6,7 @@
  * It lives where the library was called, and works on the public interface of a model, which may be in a worker.
  */
 import { MudptError, checkOptions } from '../base/errors.js';
+import { judging } from '../classifier/judging.js';
 import { checkMeasured, checkTopK, labelsOf } from '../classifier/labels.js';
 import { argmax, measure, softmax } from '../classifier/metrics.js';
 import { HEADS } from '../heads/heads.js';
@@ -410,6 +411,8 @@ export class InstantClassifier {
     await this.#source.dispose();
   }
 }
+
+judging(InstantClassifier.prototype);
 
 /** @param {Answering} head */
 function release(head) {

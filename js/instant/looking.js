@@ -59,7 +59,7 @@ export function suggestAmong({ rows: known }, rows, scores, count) {
 export async function auditOf(facts, classes, options) {
   requirePictures(facts.rows.length, 3, 'audit()');
   const what = { pictures: valuesOf(facts.rows), labels: facts.labels, texts: textsOf(facts) };
-  const { wrong, noise } = await auditLabels({ ...what, classes: classes.length, scale: facts.scale }, options);
+  const { wrong, noise } = await auditLabels({ ...what, classes: classes.length }, options);
   const named = wrong.map(({ index, label, like, wrong: chance }) => {
     return { index, label: classes[label], like: classes[like], wrong: chance };
   });

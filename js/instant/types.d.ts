@@ -88,7 +88,7 @@ export interface InstantJob extends Omit<TuneJob, 'finished' | 'classifier'> {
  * a change costs one pass of a tower at most, and the head is made anew when it is asked the next time. It works where
  * the library was called; pictures go through the tower in the model's worker.
  */
-export interface InstantClassifier extends Omit<Classifier, 'classify'> {
+export interface InstantClassifier extends Omit<Classifier, 'classify' | 'audit'> {
   /** What answers; `null` where it is the names alone. */
   readonly head: Head | null;
   /** The head's share beside what the names say, 0 to 1: below 1 on tuned prompts. */
@@ -111,11 +111,18 @@ export interface InstantClassifier extends Omit<Classifier, 'classify'> {
    */
   classify(
     image: ImageInput,
-    options: { none: true; topK?: number; transfer?: boolean; signal?: AbortSignal },
+    options: { none: true; calibrated?: boolean; topK?: number; transfer?: boolean; signal?: AbortSignal },
   ): Promise<{ label: string; score: number; index: number }[] & { none: number }>;
   classify(
     image: ImageInput,
-    options?: { topK?: number; none?: false; scores?: 'softmax'; transfer?: boolean; signal?: AbortSignal },
+    options?: {
+      topK?: number;
+      none?: false;
+      scores?: 'softmax';
+      calibrated?: boolean;
+      transfer?: boolean;
+      signal?: AbortSignal;
+    },
   ): Promise<{ label: string; score: number; index: number }[]>;
   /**
    * Which of these pictures to label next: unsure ones that differ from each other and from what is known, and stand
@@ -135,8 +142,10 @@ export interface InstantClassifier extends Omit<Classifier, 'classify'> {
   ): Promise<{ index: number; unsure: number }[]>;
   /**
    * Which labels look wrong, the likeliest first: places in `labels`, what they look like instead, and the chance that
-   * they are wrong; `noise` is the share of labels that is. Needs three pictures.
+   * they are wrong; `noise` is the share of labels that is. Needs three pictures. Of examples that are given it audits
+   * these, as every classifier.
    */
+  audit(examples: Example[], options?: Parameters<Classifier['audit']>[1]): ReturnType<Classifier['audit']>;
   audit(options?: {
     onProgress?: (progress: { done: number; total: number }) => void;
     signal?: AbortSignal;

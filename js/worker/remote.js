@@ -7,6 +7,7 @@ import { bringExtras } from '../base/extras.js';
 import { tellOfForgotten } from '../base/forgotten.js';
 import { foreignFolder, hasThreads, isNode, pageAddress } from '../base/platform.js';
 import { makeWorker, workerFrom } from '../base/workers.js';
+import { judging } from '../classifier/judging.js';
 import { bitmapOf, isDrawable } from '../pictures/elements.js';
 import { absoluteAddress } from '../pictures/no-address.js';
 import { Steps } from '../training/steps.js';
@@ -163,11 +164,12 @@ async function loadHere(from, options) {
     import('../pictures/images.js'),
     import('../pictures/no-picture.js'),
   ]);
-  const [{ loadClip: load }, { drawing }, { noPicture }] = await parts.catch((cause) => {
+  const [{ loadClip: load, Classifier }, { drawing }, { noPicture }] = await parts.catch((cause) => {
     const what = `the library cannot be loaded in this thread: ${reasonOf(cause)}`;
     throw new MudptError('environment', what, 'call it in a page or a worker of it', { cause });
   });
   Object.assign(drawing, { isDrawable, bitmapOf, noPicture });
+  if (!('suggest' in Classifier.prototype)) judging(Classifier.prototype);
   bringHere();
   return widened(await load(from, options), options.assetsUrl);
 }
@@ -216,7 +218,7 @@ class RemoteObject {
  */
 function local(owner, result) {
   if (result?.type !== 'Classifier') return result;
-  const classifier = new RemoteObject(owner, 'Classifier', result);
+  const classifier = judging(/** @type {any} */ (new RemoteObject(owner, 'Classifier', result)));
   owner.connection.tie(classifier, result.number);
   return classifier;
 }

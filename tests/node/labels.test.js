@@ -125,7 +125,7 @@ describe('none of these', () => {
 describe('labels that look wrong', () => {
   const { rows, labels: truth, texts } = clusters(6, 12, 7);
   const audit = (labels, more = {}, options = {}) =>
-    auditLabels({ pictures: packed(rows), labels, texts: packed(texts), classes: 6, scale: 10, ...more }, options);
+    auditLabels({ pictures: packed(rows), labels, texts: packed(texts), classes: 6, ...more }, options);
   const told = ({ wrong }) => wrong.filter((each) => each.wrong > 0.5);
 
   test('planted ones are found, with what they look like; of right ones none', async () => {
@@ -166,7 +166,7 @@ describe('labels that look wrong', () => {
   test('it can be ended', async () => {
     const { rows: many, labels } = clusters(4, 300, 8);
     const signal = AbortSignal.abort();
-    const what = { pictures: packed(many), labels, texts: null, classes: 4, scale: 1 };
+    const what = { pictures: packed(many), labels, texts: null, classes: 4 };
     await assert.rejects(auditLabels(what, { signal }), { name: 'AbortError' });
   });
 });
