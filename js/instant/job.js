@@ -118,8 +118,11 @@ export class InstantJob {
         facts.set(before, { texts, ...drawn, projection, scale: source.scale });
       }
       const factsFor = (name) => facts.get(Boolean(HEADS[name]?.before));
-      const heads = await making;
-      const { head, heldOut } = await chooseHead(heads, factsFor, candidates, { seed, settings: headSettings, signal });
+      const module = await making;
+      const { head, heldOut } = await chooseHead(module, factsFor, candidates, {
+        ...{ seed, settings: headSettings, signal },
+        isStopped: () => this.#stopped,
+      });
       const recipe = { head, settings: headSettings ?? {}, seed };
       const begun = performance.now();
       const onStep = ({ epoch, epochs, step, steps, loss, rate }) => {
@@ -127,8 +130,8 @@ export class InstantJob {
         this.#steps.push({ epoch: epoch + 1, epochs, step, steps, loss, learningRate: rate, etaMs });
         return this.#stopped;
       };
-      const made = await fit(heads, factsFor(head), recipe, { onStep, signal });
-      const parts = { source, library: heads, classes: names, facts: factsFor(head), recipe, heldOut };
+      const made = await fit(module, factsFor(head), recipe, { onStep, signal });
+      const parts = { source, library: module, classes: names, facts: factsFor(head), recipe, heldOut };
       this.classifier = new InstantClassifier(parts, made);
       return this.classifier;
     } catch (error) {

@@ -15,7 +15,7 @@ import { InstantJob, checkHead, heads, readShots } from './job.js';
 import { TunedSource } from './source.js';
 
 /** Shares of the head that are tried; the first is what is taken where nothing else is surely better. */
-const WEIGHTS = [0.5, 1, 0];
+const WEIGHTS = [1, 0.5, 0];
 /** Of the head where it is not named. */
 const HEAD = 'tip-f';
 

@@ -32,11 +32,11 @@ export interface TuneOptions extends TuneSettings {
    */
   resume?: Uint8Array | ArrayBuffer;
   /**
-   * A head on the features of the tuned tower, beside what the tuned prompts say of the classes: what `finished` gives
-   * is then an {@link InstantClassifier}. `'auto'`: pictures that the run has not trained on (`validation`, where it is
-   * an array, else of the examples that were not drawn) decide between both with the same share, the head, the
-   * prompts, and the instant answer, by the same sign test as among heads; {@link InstantClassifier.heldOut} says what
-   * was found. Without such pictures, or where a head is named, both count the same. Default `'none'`.
+   * A head on the features of the tuned tower, made with what the tuned prompts say of the classes: what `finished`
+   * gives is then an {@link InstantClassifier}. `'auto'`: `tip-f`, unless pictures that the run has not trained on
+   * (`validation`, where it is an array, else of the examples that were not drawn) are surely better named by half of
+   * it and half of the prompts, by the prompts alone, or by the instant answer (the same sign test as among heads);
+   * {@link InstantClassifier.heldOut} says what was found. Default `'none'`.
    */
   head?: 'auto' | 'none' | Head;
   /** Keeps little and computes it again: less memory ({@link Clip.plan}), the same bits, more time. Default `false`. */

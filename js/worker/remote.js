@@ -142,7 +142,10 @@ class LaterJob {
   }
 
   stop() {
-    this.#job.then((job) => job.stop());
+    this.#job.then(
+      (job) => job.stop(),
+      () => {},
+    );
   }
 
   async checkpoint() {

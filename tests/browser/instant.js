@@ -47,7 +47,7 @@ export const instantCases = (model, expected) => ({
       let last;
       for await (const step of run) last = step;
       const both = await run.finished;
-      same([last.epoch, both.method, both.head, both.weight], [2, 'mudpt', 'tip', 0.5], 'prompts and a head');
+      same([last.epoch, both.method, both.head, both.weight], [2, 'mudpt', 'tip', 1], 'prompts and a head');
       same(
         await scoresOf(await clip.import(await both.export()), TEST_IMAGES),
         await scoresOf(both, TEST_IMAGES),

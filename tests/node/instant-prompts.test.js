@@ -4,6 +4,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 
 import { loadClip } from '../../js/index.js';
+import { headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
 import { CLASSES, EXAMPLES, TESTS } from '../browser/task.js';
 import { pictoclip } from './command.js';
 import { isError } from './models.js';
@@ -31,7 +32,7 @@ const scoresOf = async (classifier) => {
 const near = (a, b, most) => a.every((row, i) => row.every((value, k) => Math.abs(value - b[i][k]) < most));
 
 for (const method of ['mudpt', 'coop', 'tcp']) {
-  test(`${method}: the run is the same; prompts and head each have their share`, async () => {
+  test(`${method}: the run is the same; its classifier has a head`, async () => {
     const steps = async (job) => {
       const losses = [];
       for await (const { loss } of job) losses.push(loss);
@@ -40,17 +41,17 @@ for (const method of ['mudpt', 'coop', 'tcp']) {
     const [alone, job] = [clip.tune({ ...RUN, method }), clip.tune({ ...RUN, method, head: 'tip-f' })];
     assert.deepEqual(await steps(job), await steps(alone));
     const [tuned, both] = [await alone.finished, await job.finished];
-    assert.deepEqual([both.method, both.head, both.weight, both.heldOut], [method, 'tip-f', 0.5, []]);
+    assert.deepEqual([both.method, both.head, both.weight, both.heldOut], [method, 'tip-f', 1, []]);
     assert.deepEqual([both.settings, both.labels.length], [tuned.settings, 6]);
     const said = await scoresOf(both);
     assert.ok(!near(said, await scoresOf(tuned), 1e-4), 'the head says nothing');
-    // Both softmaxes are of sums: half of what each says, but for a constant.
+    // Softmax over more classes keeps the differences of logits.
     const logs = (rows) => rows.map((row) => row.map((value) => Math.log(value) - Math.log(row[0])));
     const features = await tuned.embedImages(TEST_FILES.map(({ image }) => image));
     assert.deepEqual(features.dims[0], TEST_FILES.length);
     const again = await clip.import(await both.export());
     assert.deepEqual(await scoresOf(again), said);
-    assert.deepEqual([again.method, again.head, again.weight], [method, 'tip-f', 0.5]);
+    assert.deepEqual([again.method, again.head, again.weight], [method, 'tip-f', 1]);
     const wider = await again.withClasses(['robot face']);
     const widened = await scoresOf(wider);
     assert.ok(
@@ -67,19 +68,53 @@ for (const method of ['mudpt', 'coop', 'tcp']) {
   });
 }
 
+test('half of each: the mean of what both say, in a file, with further classes, and after a change', async () => {
+  const whole = await clip.tune({ ...RUN, head: 'clap' }).finished;
+  const bytes = await whole.export();
+  const withWeight = (weight) => {
+    const { tensors, metadata } = headerOf(bytes, 'x');
+    const contents = tensors.map(({ begin, bytes: size, ...each }) => {
+      return { ...each, data: bytes.slice(begin, begin + size) };
+    });
+    const head = JSON.stringify({ ...JSON.parse(metadata.head), weight });
+    return clip.import(writeSafetensors(contents, { ...metadata, head }));
+  };
+  const [half, none] = [await withWeight(0.5), await withWeight(0)];
+  assert.equal(half.weight, 0.5);
+  const odds = async (classifier) =>
+    (await scoresOf(classifier)).map((row) => row.slice(1).map((value) => Math.log(value / row[0])));
+  const [all, half2, names] = [await odds(whole), await odds(half), await odds(none)];
+  assert.ok(
+    near(
+      half2,
+      all.map((row, i) => row.map((value, k) => (value + names[i][k]) / 2)),
+      1e-3,
+    ),
+  );
+  const again = await clip.import(await half.export());
+  assert.deepEqual(await scoresOf(again), await scoresOf(half));
+  const wider = await half.withClasses(['robot face']);
+  const widened = (await odds(wider)).map((row) => row.slice(0, 2));
+  assert.ok(near(widened, half2, 1e-3));
+  for (const each of [half, again]) await each.add(TEST_FILES[0].image, TEST_FILES[0].label);
+  assert.deepEqual(await scoresOf(again), await scoresOf(half));
+  for (const weight of [-1, 2, 'x', null])
+    await assert.rejects(withWeight(weight), isError('classifier', /does not say how its head was made/));
+});
+
 test('what pictures that were not trained on say decides, and is told', async () => {
   const { heldOut, method, head, weight } = await clip.tune({ ...RUN, head: 'auto' }).finished;
   assert.deepEqual(
     heldOut.map((each) => [each.method, each.head, each.weight]),
     [
-      ['mudpt', 'tip-f', 0.5],
       ['mudpt', 'tip-f', 1],
+      ['mudpt', 'tip-f', 0.5],
       ['mudpt', 'none', 0],
       ['zeroshot', 'tip-f', 1],
     ],
   );
   assert.ok(heldOut.every(({ accuracy }) => accuracy >= 0 && accuracy <= 1));
-  assert.deepEqual([method, head, weight], ['mudpt', 'tip-f', 0.5], 'six pictures are no proof');
+  assert.deepEqual([method, head, weight], ['mudpt', 'tip-f', 1], 'six pictures are no proof');
   // Labels to decide by that only the names can have: the prompts' own answers.
   const tuned = await clip.tune({ ...RUN, epochs: 3 }).finished;
   const validation = [];
@@ -88,7 +123,7 @@ test('what pictures that were not trained on say decides, and is told', async ()
   const given = await clip.tune({ ...RUN, epochs: 3, head: 'auto', validation }).finished;
   assert.equal(given.heldOut[2].accuracy, 1);
   const all = await clip.tune({ ...RUN, shots: 16, head: 'auto' }).finished;
-  assert.deepEqual([all.heldOut, all.weight], [[], 0.5], 'nothing is left to decide by');
+  assert.deepEqual([all.heldOut, all.weight], [[], 1], 'nothing is left to decide by');
 });
 
 test('what cannot have a head is refused by name, and what was trained is not lost', async () => {

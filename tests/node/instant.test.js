@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { createCore } from '../../js/core/core.js';
 import { exportOfficial, loadClip } from '../../js/index.js';
+import { chooseHead } from '../../js/instant/choose.js';
 import { drawer } from '../../js/instant/draw.js';
 import { headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
 import { HEADS } from '../../js/heads/heads.js';
@@ -55,6 +56,14 @@ test('the pictures that are drawn are those of the library, to the last one', as
     assert.deepEqual(drawer.sampleShots(labels, classes, shots, seed), theirs);
   }
   core.dispose();
+});
+
+test('of very many pictures none is held out, and what trains for long gives way', async () => {
+  const facts = () => ({ labels: new Array(5001).fill(0) });
+  const choose = (heads) => chooseHead(/** @type {any} */ (null), /** @type {any} */ (facts), heads, { seed: 1 });
+  assert.deepEqual(await choose(['tip-f', 'clap', 'none']), { head: 'tip', heldOut: [] });
+  assert.deepEqual(await choose(['prolip', 'none']), { head: 'prolip', heldOut: [] });
+  assert.deepEqual(await choose(['tip-f']), { head: 'tip-f', heldOut: [] });
 });
 
 describe('an instant answer', () => {
