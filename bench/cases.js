@@ -240,10 +240,12 @@ function wholeGroups() {
     onlyNode: true,
   }));
   const classify = { name: 'classify/pictoclip', kind: 'classify', settings: { picture } };
+  const search = { name: 'search/10000x512', kind: 'search', settings: { count: 10_000, width: 512 } };
   const startup = { name: 'startup/pictoclip', kind: 'startup', settings: { picture } };
   return [
     ...runs,
     { model: 'pictoclip', cases: [classify], rounds: 10 },
+    { cases: [search], rounds: 10 },
     { model: 'pictoclip', cases: [startup], rounds: 10, onlyNode: true },
   ];
 }

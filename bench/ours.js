@@ -3,6 +3,7 @@
  * Addresses in the settings are paths there and URLs here.
  */
 import { DTYPES, PRECISIONS, createCore } from '../js/core/core.js';
+import { PictureIndex } from '../js/features/search.js';
 import { openSource } from '../js/files/source.js';
 import { loadClip } from '../js/index.js';
 import { loadModel } from '../js/loading/model.js';
@@ -217,6 +218,17 @@ const CASES = {
     const saved = await clip.import(await classifier.export());
     const picture = await bytesOf(settings.picture);
     return { once: () => saved.classify(picture), warm: 20 };
+  },
+
+  /** The ten nearest of features that are there. */
+  async search() {
+    const { count, width } = settings;
+    let state = 1;
+    const next = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 31 - 1;
+    const data = Float32Array.from({ length: count * width }, next);
+    const index = new PictureIndex(null, { data, dims: [count, width] }, Array(count).fill('picture'));
+    const query = Float32Array.from({ length: width }, next);
+    return { once: () => index.search(query, { topK: 10 }), warm: 20 };
   },
 
   /** From nothing to the first answer, in a process each. */

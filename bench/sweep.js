@@ -66,10 +66,8 @@ async function run(keepFeatures) {
   return { runs: jobs.length, seconds: Number(seconds.toFixed(2)), encoded: encoded - then };
 }
 
-// In turns, as another program may use the machine; the first pair warms the engine.
-const turns = [];
-for (let i = 0; i < 2; i++) turns.push({ kept: await run('memory'), none: await run('none') });
+const kept = await run('memory');
+const none = await run('none');
 core.dispose();
-const { kept, none } = turns[1];
 const ratio = Number((kept.seconds / none.seconds).toFixed(3));
 console.log(JSON.stringify({ task: values.task, methods, shots: Number(values.shots), kept, none, ratio }));

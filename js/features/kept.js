@@ -98,22 +98,25 @@ export class KeptFeatures extends FeatureStore {
 
   async #load() {
     this.#entry = await digestDigits(new TextEncoder().encode(JSON.stringify(this.#about)));
-    this.#store = (await allStores()).find(({ writable }) => writable) ?? null;
-    if (!this.#store) return;
-    for (const segment of await segmentsOf(this.#store, this.#entry)) {
-      const bytes = await this.#read(segment);
-      if (!bytes) continue;
-      for (const [key, row] of unpack(bytes, segment)) super.put(key, row);
-      this.#known.push(segment.name);
+    const stores = await allStores();
+    this.#store = stores.find(({ writable }) => writable) ?? null;
+    // What a worker keeps a page may read, also where it could not write it.
+    for (const store of stores) {
+      for (const segment of await segmentsOf(store, this.#entry)) {
+        const bytes = await this.#read(store, segment);
+        if (!bytes) continue;
+        for (const [key, row] of unpack(bytes, segment)) super.put(key, row);
+        if (store === this.#store) this.#known.push(segment.name);
+      }
     }
   }
 
   /**
+   * @param {Store} store
    * @param {Segment} segment
    * @returns {Promise<Uint8Array<ArrayBuffer> | null>} null: somebody has removed it, or it is damaged
    */
-  async #read({ name, bytes: size, digest }) {
-    const store = /** @type {Store} */ (this.#store);
+  async #read(store, { name, bytes: size, digest }) {
     try {
       const file = await store.open(this.#entry, name);
       const bytes = /** @type {Uint8Array<ArrayBuffer>} */ (await file?.read(0, size));

@@ -10,6 +10,7 @@ import { near, ok, rejection, rejectsWith, same } from './checks.js';
 import { elementCases, loadedImage } from './elements.js';
 import { featureCases } from './features.js';
 import { instantCases } from './instant.js';
+import { judgeCases } from './judge.js';
 import { CLASSES, EXAMPLES, FACE, MODEL, TESTS, TUNING, runTask, scoresOf } from './task.js';
 
 // ---------------------------------------------------------------------------------------------------- the console
@@ -46,6 +47,7 @@ async function canvasOf(path) {
 const tuning = (more) => ({ ...TUNING, examples: EXAMPLES, ...more });
 
 let expected, clip, zeroShot;
+const [model, wanted] = [() => clip, () => expected];
 
 // ---------------------------------------------------------------------------------------------------- cases
 
@@ -153,10 +155,8 @@ const cases = {
 
   ...featureCases(() => clip),
 
-  ...instantCases(
-    () => clip,
-    () => expected,
-  ),
+  ...instantCases(model, wanted),
+  ...judgeCases(model, wanted),
 
   ...elementCases({ model: () => clip, classifier: () => zeroShot }),
 

@@ -37,6 +37,30 @@ export async function scoresOf(classifier, images) {
   return rows;
 }
 
+/** What a zero-shot classifier says beyond the class. @param {any} clip @param {(path: string) => any} image */
+export async function judgedBy(clip, image) {
+  const at = (examples) => examples.map((example) => ({ ...example, image: image(example.image) }));
+  const classifier = await clip.zeroShot(CLASSES);
+  const wrong = at(EXAMPLES).map((example, i) => (i === 5 ? { ...example, label: CLASSES[2] } : example));
+  const { noise, suspects } = await classifier.audit(wrong);
+  const { temperature, ece } = await classifier.calibrate(at(EXAMPLES));
+  const [numbers, places] = [
+    [noise, temperature, ece.before, ece.after],
+    suspects.map(({ index }) => index).slice(0, 1),
+  ];
+  for (const { image: test } of at(TESTS)) {
+    const answers = await classifier.classify(test, { none: true, calibrated: true });
+    numbers.push(answers.none, answers[0].score);
+    places.push(answers[0].index);
+  }
+  const next = await classifier.suggest(
+    at(TESTS).map((example) => example.image),
+    2,
+  );
+  await classifier.dispose();
+  return { numbers, places: [...places, ...next.map(({ index }) => index)] };
+}
+
 /**
  * The whole task.
  * @param {any} clip
@@ -61,6 +85,7 @@ export async function runTask(clip, image) {
     instant: await scoresOf(await instant.finished, images),
     features: Array.from((await clip.embedImages(images)).data),
     texts: Array.from((await clip.embedTexts(CLASSES, { projected: false })).data),
+    judged: await judgedBy(clip, image),
     evaluation: await tuned.evaluate(tests),
     file: Array.from(await tuned.export()),
   };
