@@ -279,6 +279,7 @@ function printPlan(jobs, sources, folder, options) {
     upright,
     convention,
     skipBroken,
+    store,
   } = options;
   const repeated = (flag, values) => (values?.length ? [flag, ...values] : []);
   const needed = new Map(sources.map((each) => [each.set.name, source === undefined ? [each.set.source] : data]));
@@ -296,6 +297,7 @@ function printPlan(jobs, sources, folder, options) {
     ...(upright ? ['--upright'] : []),
     ...(convention === 'openai' ? [] : ['--convention', convention]),
     ...(skipBroken ? ['--skip-broken'] : []),
+    ...(store ? [] : ['--no-store']),
     ...['--out', folder],
   ];
   for (const { id, identity } of jobs) {

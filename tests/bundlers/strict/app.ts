@@ -73,6 +73,16 @@ export async function instant(clip: Clip, examples: Example[], picture: ImageInp
   return restored;
 }
 
+export async function judge(classifier: Classifier, examples: Example[], picture: ImageInput): Promise<number> {
+  const { temperature, ece } = await classifier.calibrate(examples, { onBroken: ({ index }) => console.log(index) });
+  const found = await classifier.classify(picture, { none: true, calibrated: true });
+  const [best] = await classifier.classify(picture, { calibrated: true, topK: 1 });
+  const [next] = await classifier.suggest([picture], 3);
+  const { noise, suspects } = await classifier.audit(examples);
+  console.log(ece.before, ece.after, found[0]?.label, next?.index, suspects[0]?.like);
+  return found.none + noise + temperature + (best?.score ?? 0);
+}
+
 export async function tune(clip: Clip, examples: Example[]): Promise<Classifier> {
   const job: TuneJob = clip.tune({
     classes: ['owl', 'fox'],
