@@ -106,3 +106,24 @@ export async function instantAnswer(clip, { classes, train, test }, { output, ..
     terminal.wipe();
   }
 }
+
+/**
+ * What was taken, of a budget or of prompts with a head, and by which figures.
+ * @param {any} classifier
+ * @returns {string[]} lines
+ */
+export function whyOf({ recipe, heldOut, method, head }) {
+  const answers = !head || method === head ? method : `${method} and ${head}`;
+  const lines = [];
+  if (recipe) {
+    const { taken, seconds } = recipe;
+    const expected = Object.entries(seconds ?? {}).map(([name, each]) => `${name} ${each.toFixed(1)} s`);
+    lines.push(`the budget bought: ${taken} (${expected.join(', ') || 'no time to look'})`);
+  }
+  if (!heldOut) return lines;
+  const named = (each) =>
+    each.method === 'zeroshot' ? 'instant' : each.head === 'none' ? each.method : `${each.weight} ${each.head}`;
+  const found = heldOut.filter((each) => each.method).map((each) => `${named(each)} ${percent(each.accuracy)}`);
+  lines.push(`what answers: ${answers}${found.length ? ` (of pictures not trained on: ${found.join(', ')})` : ''}`);
+  return lines;
+}

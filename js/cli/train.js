@@ -19,7 +19,7 @@ import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { countEach, drawShots } from '../training/shots.js';
 import { keeper, openRun, requireSameRun, withCheckpoint } from './checkpoint.js';
 import { EXIT_INTERRUPTED } from './failures.js';
-import { checkInstant, instantAnswer, withHead } from './instant.js';
+import { checkInstant, instantAnswer, whyOf, withHead } from './instant.js';
 import { onInterrupt } from './interrupt.js';
 import { evaluate, openModel } from './model.js';
 import {
@@ -34,7 +34,20 @@ import {
 } from './options.js';
 import { wholePictures, withSkip } from './pictures.js';
 import { sampleTask } from './sample.js';
-import { apart, change, clock, count, cut, duration, openTerminal, percent, plural, size, table } from './terminal.js';
+import {
+  apart,
+  change,
+  clock,
+  count,
+  cut,
+  duration,
+  openTerminal,
+  percent,
+  plural,
+  size,
+  table,
+  wrap,
+} from './terminal.js';
 
 const MOST_ROWS = 8; // classes shown
 const INSTANT = 'instant'; // a preset that trains no prompts
@@ -142,7 +155,8 @@ async function run(options, command) {
         }),
       );
       if (!losses.length) signal.throwIfAborted();
-      if (run.classifier.recipe) terminal.note(boughtBy(run.classifier));
+      const why = whyOf(run.classifier).flatMap((line) => wrap(line, terminal.columns()));
+      for (const line of why) terminal.note(line);
       bytes = await run.classifier.export({ raw: options.raw });
       await writeWhole(output, bytes);
       const measured = signal.aborted
@@ -204,17 +218,6 @@ const headOf = ({ head, weight, heldOut, recipe }) => ({
   ...(heldOut && { head, weight, heldOut }),
   ...(recipe && { recipe }),
 });
-
-/** What a budget took. @param {any} classifier */
-function boughtBy({ recipe: { taken, seconds }, method, head }) {
-  const expected = seconds
-    ? Object.entries(seconds)
-        .map(([name, each]) => `${name} ${each.toFixed(1)} s`)
-        .join(', ')
-    : 'no time to look';
-  const answers = method === head ? head : [method, head].filter(Boolean).join(' and ');
-  return `the budget bought: ${taken} (${expected} expected); what answers: ${answers}`;
-}
 
 /** What is asked for where no prompts are trained. */
 const NO_RUN = { method: INSTANT, asked: {}, before: {}, resume: undefined, target: undefined };
