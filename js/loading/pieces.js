@@ -54,6 +54,10 @@ export class PieceTokenizer {
    */
   constructor(json, config, clean, { vocab, context }, name) {
     this.#name = name;
+    if (json?.model?.type === 'WordPiece') {
+      const hint = "load the image tower alone, for classifiers that were saved and for features: towers: 'image'";
+      throw new MudptError('tokenizer', `${name} is of WordPiece, BERT's kind, which is not read`, hint);
+    }
     const kind = clean ?? String(config?.tokenizer_class).replace(FAST, '');
     if (clean !== undefined && !Object.hasOwn(CLEAN, clean)) throw this.#bad(`texts are cleaned by "${clean}"`);
     this.#clean = Object.hasOwn(CLEAN, kind) ? CLEAN[kind] : (/** @type {string} */ text) => text;

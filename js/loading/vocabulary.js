@@ -13,10 +13,8 @@ const WORDS = `<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\
 /** Tokens of OpenAI's vocabulary. */
 const OPENAI_TOKENS = 49408;
 const BOTH = ['vocab.json', 'merges.txt'];
-/** What tokenizer.json of SentencePiece have, and CLIP's does not. */
-const PIECES = /"type"\s*:\s*"Unigram"|"byte_fallback"\s*:\s*true/;
-/** What BERT's has. */
-const WORD_PIECES = /"type"\s*:\s*"WordPiece"/;
+/** What tokenizer.json of SentencePiece have, and BERT's, and CLIP's does not. */
+const PIECES = /"type"\s*:\s*"(Unigram|WordPiece)"|"byte_fallback"\s*:\s*true/;
 const OTHERS = ['spiece.model', 'tokenizer.model', 'vocab.txt', 'sentencepiece.bpe.model'];
 
 /**
@@ -67,12 +65,6 @@ function fromTwo(tokens, merges) {
   throw new MudptError('tokenizer', `${what}: it is not of the kind that CLIP has`, 'give a tokenizer.json beside it');
 }
 
-/** @param {string} name of the file */
-function wordPieces(name) {
-  const hint = "load the image tower alone, for classifiers that were saved and for features: towers: 'image'";
-  return new MudptError('tokenizer', `${name} is of WordPiece, BERT's kind, whose texts are not read`, hint);
-}
-
 /**
  * @param {import('../files/source.js').Source} source
  * @param {object} model
@@ -92,7 +84,6 @@ export async function readVocabulary(source, { vocab, isOpenAi, mayBe, clean, as
     const document = () => parseObject(file);
     return { name, document, make: (limits) => new PieceTokenizer(document(), config, clean, limits, name) };
   }
-  if (file && WORD_PIECES.test(file.text)) throw wordPieces(name);
   if (file) return { name, document: () => parseObject(file) };
   const [tokens, merges] = [await openText(source, BOTH[0]), await openText(source, BOTH[1])];
   if (tokens && merges)
@@ -104,7 +95,6 @@ export async function readVocabulary(source, { vocab, isOpenAi, mayBe, clean, as
     const document = await openAiVocabulary(assetsUrl);
     return { name: 'OpenAI’s vocabulary', document, isAssumed: !isOpenAi };
   }
-  if (others[0] === 'vocab.txt') throw wordPieces(`${source.name}: vocab.txt`);
   const there = [...BOTH.filter((_, i) => [tokens, merges][i]), ...others];
   const what = `there is no tokenizer.json beside the weights: ${source.name} ${absenceOf(source, 'tokenizer.json')}`;
   const hint = there.length

@@ -355,12 +355,8 @@ describe('weights alone are what open_clip has under their name', () => {
 test('word pieces are refused by their name, and the image tower alone is loaded', async () => {
   const edit = (files) => (files['tokenizer.json'] = { model: { type: 'WordPiece', vocab: { '[CLS]': 38 } } });
   const folder = await small('clipa', { edit });
-  const refused = (file) => isError('tokenizer', new RegExp(`${file} is of WordPiece, .*towers: 'image'`));
-  await assert.rejects(loadClip(folder), refused('tokenizer.json'));
+  await assert.rejects(loadClip(folder), isError('tokenizer', /tokenizer\.json is of WordPiece, .*towers: 'image'/));
   await withClip(folder, (clip) => clip.embedImages([PICTURES[0]]), { towers: 'image' });
-  await rm(path.join(folder, 'tokenizer.json'));
-  await writeFile(path.join(folder, 'vocab.txt'), '[PAD]');
-  await assert.rejects(loadClip(folder), refused('vocab.txt'));
 });
 
 test('Long-CLIP’s own files: two tensors of positions are one', async () => {
