@@ -23,6 +23,7 @@ import { METHODS, TRAINABLE } from './methods/methods.js';
 import { PRESETS } from './methods/presets.js';
 import { DEFAULT_TEMPLATE, promptSentences, templateSentences } from './methods/sentences.js';
 import { countTrained, resolveSettings, trainedSizes } from './methods/settings.js';
+import { ON_WHITE, UPRIGHT } from './pictures/images.js';
 import { checkPlan, planTraining, requireMemory } from './training/memory-plan.js';
 import { TuneJob } from './training/tune.js';
 
@@ -71,7 +72,8 @@ export async function loadClip(from, options = {}) {
         `mudpt: no file beside the weights of ${source.name} says it, so this is assumed: ${assumed.join('; ')}`,
       );
     const features = await storeOf(core, model, fingerprint, options);
-    const all = { core, ...model, fingerprint, features, upright: Boolean(upright), timeout };
+    const how = (upright ? UPRIGHT : 0) + (options.convention === 'transformers' ? ON_WHITE : 0);
+    const all = { core, ...model, fingerprint, features, how, timeout };
     forgotten.register(all, { core, name: source.name });
     return new Clip(all, source.name, whyWasm, assumed);
   } catch (error) {

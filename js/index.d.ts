@@ -102,7 +102,10 @@ export interface LoadOptions {
   wideVectors?: boolean;
   /** Whether to turn pictures as their EXIF orientation says, as browsers do. Default `false`, as Python's CLIP. */
   upright?: boolean;
-  /** Half a pixel in a crop's place goes to the even one as in OpenAI's code (default), or down as in transformers. */
+  /**
+   * Where the two differ: half a pixel in a crop's place goes to the even one in OpenAI's code (default) and down in
+   * transformers, which also lays on white what is transparent, and makes a σ of every Σ.
+   */
   convention?: 'openai' | 'transformers';
   /**
    * Told before the first weights have come, then at most 10 times a second, and at the end: bytes of the weights so

@@ -218,10 +218,15 @@ int mudpt_clip_projection(const mudpt_clip *clip, float *out);
 
 typedef struct mudpt_image mudpt_image; /* 8-bit RGB, rows from the top */
 
-/* Decodes JPEG, PNG, GIF (first frame) or BMP; file [bytes], 1 ... MUDPT_MAX_IMAGE_FILE. upright != 0 turns the picture
- * as its EXIF orientation says, as browsers do; Python's CLIP does not. Alpha is dropped, 16-bit channels keep their
- * high byte. */
-int mudpt_image_decode(const void *file, size_t bytes, int upright, mudpt_image **out);
+/* How a file is read: bits of `how`. Python's CLIP does neither. */
+enum {
+    MUDPT_UPRIGHT = 1, /* turned as its EXIF orientation says, as browsers do */
+    MUDPT_ON_WHITE = 2 /* what is transparent laid on white, as transformers does; else alpha is dropped */
+};
+
+/* Decodes JPEG, PNG, GIF (first frame) or BMP; file [bytes], 1 ... MUDPT_MAX_IMAGE_FILE. Of 16-bit channels the high
+ * byte counts. */
+int mudpt_image_decode(const void *file, size_t bytes, int how, mudpt_image **out);
 /* From pixels [height, width, channels], channels 1 (grey), 3 (RGB) or 4 (RGBA, alpha dropped), sides 1 ...
  * MUDPT_MAX_IMAGE_SIDE. NULL: a black picture,
  * which its owner may write to where mudpt_image_rgb says. */
@@ -242,10 +247,10 @@ int mudpt_image_crop_view(const mudpt_image *image, int top, int left, int heigh
 void mudpt_normalize(const uint8_t *rgb, int size, const float mean[3], const float std[3], float *out);
 /* The test transform at the model's size, normalised by its mean and std. out [3, image, image] */
 int mudpt_clip_test_pixels(const mudpt_clip *clip, const mudpt_image *image, float *out);
-/* The same of picture files, one on each thread: files [count], of bytes [count]; upright as in mudpt_image_decode.
+/* The same of picture files, one on each thread: files [count], of bytes [count]; how as in mudpt_image_decode.
  * out [count, 3, image, image]; codes [count]: MUDPT_OK, or why a picture is not in it. */
-void mudpt_clip_test_files(const mudpt_clip *clip, int count, const void *const *files, const size_t *bytes,
-                           int upright, float *out, int32_t *codes);
+void mudpt_clip_test_files(const mudpt_clip *clip, int count, const void *const *files, const size_t *bytes, int how,
+                           float *out, int32_t *codes);
 /* The same of a box within the picture, as in training. out [3, image, image] */
 int mudpt_clip_crop_pixels(const mudpt_clip *clip, const mudpt_image *image, int top, int left, int height, int width,
                            int flip, float *out);
@@ -394,7 +399,7 @@ typedef struct {
     uint32_t seed;                         /* order of the pictures, boxes, mirror images */
     int32_t augment;                       /* 1: random resized crop and mirror image; 0: the test transform */
     float smallest_crop;                   /* of the area, 0.08 */
-    int32_t upright;                       /* 1: obey EXIF orientation */
+    int32_t how;                           /* files are read: as in mudpt_image_decode */
     float average_mean, average_deviation; /* of mudpt_average_weight, where an average is kept */
 } mudpt_train_config;
 

@@ -33,7 +33,7 @@ import { CLASSIFIER, SavedFile, describe, idsTensor, rawTensors } from './saved.
  *   the library
  * @property {string} fingerprint
  * @property {import('../features/store.js').FeatureStore} features of pictures, as the untuned tower makes them
- * @property {boolean} upright whether pictures are turned as their EXIF orientation says
+ * @property {number} how pictures are read: as in pictures/images.js
  * @property {number} [timeout] milliseconds that a picture may take to come
  *
  * @typedef {{ image: any, label: string | number }} Example
@@ -140,7 +140,7 @@ export class Classifier {
     checkTopK(topK);
     const { core, clip, config } = this.#model;
     if (kind !== 'softmax' && (kind !== 'sigmoid' || !config.logitBias)) {
-      const hint = "leave it out; 'sigmoid' is for models with a logit bias, as SigLIP";
+      const hint = "leave it out: 'sigmoid' needs a logit bias, as SigLIP's";
       throw new MudptError('argument', `scores cannot be ${kind} with this model`, hint);
     }
     signal?.throwIfAborted();

@@ -157,7 +157,7 @@ export const withPictures = (command) =>
   command
     .option('--upright', 'turn pictures as their EXIF orientation says (default: as they are stored)')
     .addOption(
-      new Option('--convention <name>', "round places of crops as in OpenAI's code or as in transformers")
+      new Option('--convention <name>', "crops, transparency and Σ as in OpenAI's code or as in transformers")
         .choices(['openai', 'transformers'])
         .default('openai'),
     );

@@ -9,7 +9,7 @@ import { MudptError } from '../base/errors.js';
 import { createCore } from '../core/core.js';
 import { printable, some } from '../node/names.js';
 import { LeftOut, picturesIn } from '../node/picture-files.js';
-import { decodeImage, readImage } from '../pictures/images.js';
+import { UPRIGHT, decodeImage, readImage } from '../pictures/images.js';
 
 /** Training pictures that are all looked at; of more only those that are drawn are, when they are read. */
 const MOST_LOOKED = 20_000;
@@ -84,7 +84,7 @@ export async function wholePictures(data, { parts = [...PARTS], upright = false,
 async function look(core, file, upright) {
   try {
     const picture = await readImage(file, file);
-    core.imageFree(await decodeImage(core, picture, upright));
+    core.imageFree(await decodeImage(core, picture, upright ? UPRIGHT : 0));
     return 'bytes' in picture ? createHash('sha1').update(picture.bytes).digest('hex') : file;
   } catch (error) {
     if (error instanceof MudptError && ['image', 'file'].includes(error.code)) return error;

@@ -152,11 +152,11 @@ export class Clips extends Library {
     return this.c._mudpt_clip_logit_bias(clip);
   }
 
-  /** @param {Uint8Array} file JPEG, PNG, GIF or BMP @param {boolean} [upright] obey EXIF orientation */
-  imageDecode(file, upright = false) {
+  /** @param {Uint8Array} file JPEG, PNG, GIF or BMP @param {number} [how] it is read: as in mudpt.h */
+  imageDecode(file, how = 0) {
     return this.memory.scoped((scratch) => {
       const at = scratch.put(file);
-      return this.memory.handle((out) => this.c._mudpt_image_decode(at, file.length, Number(upright), out));
+      return this.memory.handle((out) => this.c._mudpt_image_decode(at, file.length, how, out));
     });
   }
 
@@ -189,17 +189,17 @@ export class Clips extends Library {
 
   /**
    * The same of picture files, one on each thread.
-   * @param {number} clip @param {Uint8Array[]} files @param {boolean} [upright] obey EXIF orientation
+   * @param {number} clip @param {Uint8Array[]} files @param {number} [how] they are read: as in mudpt.h
    * @returns {(Float32Array | null)[]} null: it cannot be decoded, and imageDecode tells why
    */
-  clipTestFiles(clip, files, upright = false) {
+  clipTestFiles(clip, files, how = 0) {
     const count = files.length;
     const size = 3 * this.configOf(clip).image ** 2;
     return this.memory.scoped((scratch) => {
       const at = scratch.put(Uint32Array.from(files, (file) => scratch.put(file)));
       const bytes = scratch.put(Uint32Array.from(files, (file) => file.length));
       const [out, codes] = [scratch.take(count * size * 4), scratch.take(count * 4)];
-      this.c._mudpt_clip_test_files(clip, count, at, bytes, Number(upright), out, codes);
+      this.c._mudpt_clip_test_files(clip, count, at, bytes, how, out, codes);
       const given = new Int32Array(this.memory.buffer, codes, count);
       return files.map((_, i) => (given[i] ? null : this.memory.floats(out + i * size * 4, size).slice()));
     });

@@ -80,7 +80,7 @@ export class Core extends Classifiers {
   /**
    * @param {number} classifier
    * @param {{ epochs: number, batch: number, rate: number, warmupRate?: number, momentum?: number, decay?: number,
-   *   seed?: number, augment?: boolean, smallestCrop?: number, upright?: boolean, averageMean?: number,
+   *   seed?: number, augment?: boolean, smallestCrop?: number, how?: number, averageMean?: number,
    *   averageDeviation?: number }} config @returns {number}
    */
   trainerCreate(classifier, config) {

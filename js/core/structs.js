@@ -173,7 +173,7 @@ export const TRAIN_CONFIG = struct([
   ['seed', 'u32'],
   ['augment', 'i32'],
   ['smallestCrop', 'f32'],
-  ['upright', 'i32'],
+  ['how', 'i32'],
   ['averageMean', 'f32'],
   ['averageDeviation', 'f32'],
 ]);

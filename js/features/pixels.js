@@ -12,8 +12,8 @@ const BYTES_AT_ONCE = 8 * 2 ** 20;
 /** @typedef {import('../classifier/classifier.js').Model} Model */
 
 /** One picture, which is decoded here or by the browser, made small and let go. @param {Model} model */
-async function view({ core, clip, upright }, picture) {
-  const handle = await decodeImage(core, picture, upright);
+async function view({ core, clip, how }, picture) {
+  const handle = await decodeImage(core, picture, how);
   try {
     return core.clipTestPixels(clip, handle);
   } finally {
@@ -29,7 +29,7 @@ async function view({ core, clip, upright }, picture) {
  * @param {AbortSignal} [signal]
  */
 export async function pixelsOf(model, images, names, signal) {
-  const { core, clip, config, upright, timeout } = model;
+  const { core, clip, config, how, timeout } = model;
   const size = 3 * config.image ** 2;
   const pixels = new Float32Array(images.length * size);
   let done = 0;
@@ -39,7 +39,7 @@ export async function pixelsOf(model, images, names, signal) {
     const now = read;
     [read, bytes] = [[], 0];
     const files = now.map((picture) => picture.bytes);
-    const seen = now.length > 1 ? core.clipTestFiles(clip, files, upright) : [];
+    const seen = now.length > 1 ? core.clipTestFiles(clip, files, how) : [];
     for (const [i, picture] of now.entries()) {
       signal?.throwIfAborted();
       pixels.set(seen[i] ?? (await view(model, picture)), size * done++);

@@ -191,11 +191,12 @@ export function vocabularyOf(source, { architecture, documents }, headers, asset
 
 /**
  * @param {import('./vocabulary.js').Vocabulary} vocabulary
- * @param {{ vocab: number, context: number, noStart?: number | boolean }} config
+ * @param {{ vocab: number, context: number, noStart?: number | boolean, transform: any }} config
  * @param {number | undefined} end the id at which the model's configuration says that features are read
  */
 function makeTokenizer({ name, document, make }, config, end) {
-  const tokenizer = make ? make(config) : new ClipTokenizer(document(), config, name);
+  const isAlone = Boolean(config.transform.cropDown);
+  const tokenizer = make ? make(config) : new ClipTokenizer(document(), config, name, isAlone);
   if (make && (tokenizer.start === undefined) !== Boolean(config.noStart)) {
     const what = `${name} puts ${tokenizer.start === undefined ? 'nothing' : 'a token'} in front of texts`;
     const hint = 'use the two files that were published together';

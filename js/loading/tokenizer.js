@@ -65,6 +65,7 @@ function readTable({ model, normalizer, pre_tokenizer: preTokenizer, post_proces
 
 export class ClipTokenizer {
   #table;
+  #isAlone;
   /** @type {Map<number, string> | undefined} by id, made when they are asked for */
   #tokens;
 
@@ -72,8 +73,9 @@ export class ClipTokenizer {
    * @param {any} json the content of tokenizer.json
    * @param {{ vocab: number, context: number }} limits ids that the model has, and tokens that fit a sentence
    * @param {string} [name] the file's name, for messages
+   * @param {boolean} [isAlone] whether letters are made small one by one, as in transformers: Σ at a word's end, too
    */
-  constructor(json, { vocab, context }, name = 'tokenizer.json') {
+  constructor(json, { vocab, context }, name = 'tokenizer.json', isAlone = false) {
     try {
       this.#table = readTable(json);
     } catch (cause) {
@@ -88,6 +90,7 @@ export class ClipTokenizer {
     if (strange !== undefined) {
       throw new MudptError('tokenizer', `${name} has the id ${strange}, but the model only ${vocab} ids`, REMEDY);
     }
+    this.#isAlone = isAlone;
     this.vocab = vocab;
     this.context = context;
     /** The id behind every text. */
@@ -131,7 +134,8 @@ export class ClipTokenizer {
   /** @param {string} text without added tokens */
   #encodePlain(text) {
     const { added, pieces, unknown } = this.#table;
-    const plain = text.normalize('NFC').replace(SPACES, ' ').toLowerCase();
+    const letters = this.#isAlone ? text.replaceAll('Σ', 'σ') : text;
+    const plain = letters.normalize('NFC').replace(SPACES, ' ').toLowerCase();
     return (plain.match(pieces) ?? []).flatMap((piece) => {
       const id = added.get(piece);
       if (id !== undefined) return [id];

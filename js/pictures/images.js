@@ -29,6 +29,9 @@ export const drawing = {};
 /** Of an object that the page keeps a picture for: () => Promise<{ bitmap, keep }>, see worker/host.js. */
 export const READ = Symbol('read');
 
+/** How pictures are read: turned as their EXIF orientation says; what is transparent on white. Bits of mudpt.h. */
+export const [UPRIGHT, ON_WHITE] = [1, 2];
+
 const PIECE = 8 * 2 ** 20; // of a file on disk
 const STRIP = 2 ** 20; // bytes of rows that are copied together
 
@@ -129,22 +132,25 @@ export async function readImage(image, name, signal, timeout) {
  * Decodes a picture into the library's memory. Formats that only the browser knows are decoded by the browser.
  * @param {import('../core/core.js').Core} core
  * @param {Encoded | Pixels | Drawn} picture
- * @param {boolean} upright obey EXIF orientation
+ * @param {number} how UPRIGHT, ON_WHITE, the sum of both, or 0
  * @returns {Promise<number>} a handle, to be freed by core.imageFree
  */
-export async function decodeImage(core, picture, upright) {
+export async function decodeImage(core, picture, how) {
+  const onWhite = Boolean(how & ON_WHITE);
   try {
-    if ('bytes' in picture) return core.imageDecode(picture.bytes, upright);
-    if ('bitmap' in picture) return await copyBitmap(core, picture);
+    if ('bytes' in picture) return core.imageDecode(picture.bytes, how);
+    if ('bitmap' in picture) return await copyBitmap(core, picture, onWhite);
     const { pixels, width, height } = picture;
     const channels = /** @type {1 | 3 | 4} */ (pixels.length / (width * height));
+    if (onWhite && channels === 4)
+      return await imageFromRows(core, width, height, height, { read: async () => pixels, order: ORDERS.RGBA }, true);
     return core.imageFromPixels(pixels, width, height, channels);
   } catch (error) {
     if (!(error instanceof MudptError)) throw error;
     const png = isNode && 'bytes' in picture && error.code === 'image' ? await pngByNode(picture) : null;
-    if (png) return decodeImage(core, png, upright);
+    if (png) return decodeImage(core, png, how);
     const bitmap = 'bytes' in picture && error.code === 'image' ? await decodedByBrowser(picture.bytes) : null;
-    if (bitmap) return decodeImage(core, { name: picture.name, bitmap }, upright);
+    if (bitmap) return decodeImage(core, { name: picture.name, bitmap }, how);
     throw error.code === 'state' ? error : error.named(picture.name);
   }
 }
@@ -166,9 +172,10 @@ async function pngByNode({ name, bytes }) {
  * @param {number} width
  * @param {number} height
  * @param {number} most rows at a time
- * @param {Awaited<ReturnType<typeof readerOf>>} reader
+ * @param {{ read: (y: number, rows: number) => Promise<Uint8Array | Uint8ClampedArray>, order: number[] }} reader
+ * @param {boolean} onWhite
  */
-async function imageFromRows(core, width, height, most, { read, order: [red, green, blue] }) {
+async function imageFromRows(core, width, height, most, { read, order: [red, green, blue, alpha = -1] }, onWhite) {
   const { memory } = core;
   const image = memory.handle((out) => memory.module._mudpt_image_from_pixels(0, width, height, 3, out));
   try {
@@ -180,6 +187,8 @@ async function imageFromRows(core, width, height, most, { read, order: [red, gre
         rgb[to] = pixels[from + red];
         rgb[to + 1] = pixels[from + green];
         rgb[to + 2] = pixels[from + blue];
+        if (onWhite && alpha > 0)
+          for (let at = to; at < to + 3; at++) rgb[at] = laidOnWhite(rgb[at], pixels[from + alpha]);
       }
     }
     return image;
@@ -189,14 +198,20 @@ async function imageFromRows(core, width, height, most, { read, order: [red, gre
   }
 }
 
-/** @param {import('../core/core.js').Core} core @param {Drawn} picture */
-async function copyBitmap(core, { bitmap, keep }) {
+/** As lay_on_white in src/image/formats.h. @param {number} value @param {number} alpha */
+function laidOnWhite(value, alpha) {
+  const x = 128 * (value * alpha + 255 * (255 - alpha) + 128);
+  return ((x >> 8) + x) >> 15;
+}
+
+/** @param {import('../core/core.js').Core} core @param {Drawn} picture @param {boolean} onWhite */
+async function copyBitmap(core, { bitmap, keep }, onWhite) {
   const { width, height } = bitmap;
   const rows = Math.min(height, Math.max(1, Math.floor(STRIP / (4 * width))));
   let reader;
   try {
     reader = await readerOf(bitmap, rows);
-    return await imageFromRows(core, width, height, rows, reader);
+    return await imageFromRows(core, width, height, rows, reader, onWhite);
   } catch (cause) {
     throw cause instanceof MudptError ? cause : foreign(cause);
   } finally {
@@ -205,8 +220,8 @@ async function copyBitmap(core, { bitmap, keep }) {
   }
 }
 
-/** Where red, green and blue are of the four bytes that a pixel of a frame has. */
-const ORDERS = { RGBA: [0, 1, 2], RGBX: [0, 1, 2], BGRA: [2, 1, 0], BGRX: [2, 1, 0] };
+/** Where red, green, blue and alpha are of the four bytes that a pixel of a frame has. */
+const ORDERS = { RGBA: [0, 1, 2, 3], RGBX: [0, 1, 2], BGRA: [2, 1, 0, 3], BGRX: [2, 1, 0] };
 
 /**
  * What the last picture's rows were copied to, for those of the next: a megabyte a picture lies about for long.

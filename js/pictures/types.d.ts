@@ -14,9 +14,9 @@ import type { ErrorCode } from '../base/types.js';
  *   made to load, for as long as {@link LoadOptions.timeout} says; no other call waits for it. From another site it
  *   must have been loaded with `crossorigin="anonymous"`.
  *
- * Alpha is dropped, not blended (docs/browser.md says where a browser has lost colours that cannot be seen). Of an
- * animation the first frame counts. Where the library is in a worker, bytes and bitmaps are copied there, or moved
- * with `transfer: true`.
+ * Alpha is dropped, not blended (docs/browser.md says where a browser has lost colours that cannot be seen), unless
+ * {@link LoadOptions.convention} is `'transformers'`. Of an animation the first frame counts. Where the library is in a
+ * worker, bytes and bitmaps are copied there, or moved with `transfer: true`.
  */
 export type ImageInput = string | URL | Blob | ArrayBuffer | Uint8Array | PixelData | DrawableImage;
 

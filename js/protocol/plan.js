@@ -48,7 +48,7 @@ const isTrained = (method) => TRAINABLE.includes(method) || isHead(method);
  * @property {string} fingerprint  of the model
  * @property {string} dtype        of the weights, as asked for
  * @property {true} [upright]      where pictures are turned as their EXIF orientation says
- * @property {'transformers'} [convention]  where places of crops are rounded as there
+ * @property {'transformers'} [convention]  what is done to pictures, as there
  * @property {number} weightBytes  tells how they are kept where that was not asked for
  *
  * @typedef {object} Identity  what a job's result depends on, and nothing else

@@ -99,7 +99,7 @@ export class TuneJob {
       ...rest
     } = options;
     signal?.throwIfAborted();
-    const { core, clip, config, tokenizer, needTokens, upright } = model;
+    const { core, clip, config, tokenizer, needTokens, how } = model;
     const before = resume === undefined ? null : new Checkpoint(model, resume);
     before?.requireSame({ classes, ...rest }, config);
     const names = before ? before.classes : checkClasses(classes);
@@ -133,7 +133,7 @@ export class TuneJob {
       for (let whole = false; !whole && !this.#stopped;) {
         if (trainer) core.trainerFree(trainer);
         trainer = 0;
-        trainer = core.trainerCreate(handle, { ...settings, batch, rate, upright, warmupRate: WARMUP_RATE });
+        trainer = core.trainerCreate(handle, { ...settings, batch, rate, how, warmupRate: WARMUP_RATE });
         before?.restore(core, handle);
         const isStopped = () => this.#stopped;
         const add = async (image, label, name) => addPicture(model, trainer, image, label, name, signal);
@@ -222,13 +222,13 @@ async function stepOf(core, trainer, signal) {
 }
 
 /** Decodes a picture to see whether it can be. */
-async function checkPicture({ core, upright, timeout }, image, name, signal) {
-  core.imageFree(await decodeImage(core, await readImage(image, name, signal, timeout), upright));
+async function checkPicture({ core, how, timeout }, image, name, signal) {
+  core.imageFree(await decodeImage(core, await readImage(image, name, signal, timeout), how));
   await nextTurn();
   signal?.throwIfAborted();
 }
 
-async function addPicture({ core, upright, timeout }, trainer, image, label, name, signal) {
+async function addPicture({ core, how, timeout }, trainer, image, label, name, signal) {
   const picture = await readImage(image, name, signal, timeout);
   await nextTurn();
   signal?.throwIfAborted();
@@ -241,7 +241,7 @@ async function addPicture({ core, upright, timeout }, trainer, image, label, nam
       if (error.code !== 'image' || typeof createImageBitmap !== 'function') throw error.named(picture.name);
     }
   }
-  const handle = await decodeImage(core, picture, upright);
+  const handle = await decodeImage(core, picture, how);
   try {
     core.trainerAddImage(trainer, handle, label);
   } finally {

@@ -25,7 +25,7 @@ typedef struct {
     const mudpt_clip *clip;
     const void *const *files;
     const size_t *bytes;
-    int upright;
+    int how;
     float *out;
     int32_t *codes;
 } files_job;
@@ -35,15 +35,15 @@ static void test_file(void *context, int index, int thread) {
     const files_job *job = context;
     size_t side = (size_t)job->clip->config.image;
     mudpt_image *image = NULL;
-    int code = mudpt_image_decode(job->files[index], job->bytes[index], job->upright, &image);
+    int code = mudpt_image_decode(job->files[index], job->bytes[index], job->how, &image);
     if (!code) code = mudpt_clip_test_pixels(job->clip, image, job->out + (size_t)index * 3 * side * side);
     mudpt_image_free(image);
     job->codes[index] = code;
 }
 
-void mudpt_clip_test_files(const mudpt_clip *clip, int count, const void *const *files, const size_t *bytes,
-                           int upright, float *out, int32_t *codes) {
-    parallel_for(count, test_file, &(files_job){clip, files, bytes, upright, out, codes});
+void mudpt_clip_test_files(const mudpt_clip *clip, int count, const void *const *files, const size_t *bytes, int how,
+                           float *out, int32_t *codes) {
+    parallel_for(count, test_file, &(files_job){clip, files, bytes, how, out, codes});
 }
 
 int mudpt_clip_crop_pixels(const mudpt_clip *clip, const mudpt_image *image, int top, int left, int height, int width,

@@ -26,8 +26,8 @@ typedef struct {
     int bits;                /* of a pixel */
     bool downwards;          /* rows from the top */
     bool runs;               /* its pixels are packed */
-    uint32_t largest[3];     /* for 16 and 32 bits: the largest value of red, green, blue, */
-    int shift[3];            /* and the position of its lowest bit */
+    uint32_t largest[4];     /* for 16 and 32 bits: the largest value of red, green, blue and alpha, */
+    int shift[4];            /* and the position of its lowest bit */
     uint8_t colours[256][3]; /* for 1, 4 and 8 bits */
     size_t start;            /* of the pixels */
 } bmp;
@@ -37,8 +37,8 @@ static bool has_palette(const bmp *b) {
 }
 
 /* Masks lie at the same place whether they follow the header or belong to it. */
-static void read_masks(bmp *b, const uint8_t *masks) {
-    for (int c = 0; c < 3; c++) {
+static void read_masks(bmp *b, const uint8_t *masks, int count) {
+    for (int c = 0; c < count; c++) {
         uint32_t mask = masks ? little32(masks + 4 * c) : b->bits == 16 ? 31u << (10 - 5 * c) : 255u << (16 - 8 * c);
         for (; mask && !(mask & 1); b->shift[c]++) mask >>= 1;
         b->largest[c] = mask;
@@ -82,7 +82,7 @@ static int read_header(bmp *b) {
     if (p->bytes < end) return picture_cut_off(p);
     const uint8_t *mask = file + FILE_HEADER + HEADER;
     bool none = masks && little32(mask) == 0 && little32(mask + 4) == 0 && little32(mask + 8) == 0;
-    read_masks(b, masks && !none ? mask : NULL);
+    read_masks(b, masks && !none ? mask : NULL, masks && !none && header >= 56 ? 4 : 3);
     if (b->bits == 24 && masks && little32(mask) != 0xff0000)
         return picture_unsupported(p, "with a compression of a rare kind");
     if (has_palette(b)) {
@@ -106,10 +106,13 @@ static void read_row(const bmp *b, const uint8_t *row, uint8_t *to) {
             for (int c = 0; c < 3; c++) to[c] = row[3 * x + 2 - c];
         } else {
             uint32_t pixel = b->bits == 16 ? little16(row + 2 * x) : little32(row + 4 * (size_t)x);
-            for (int c = 0; c < 3; c++) {
+            uint8_t all[4];
+            for (int c = 0; c < 4; c++) {
                 uint64_t value = pixel >> b->shift[c] & b->largest[c];
-                to[c] = b->largest[c] ? (uint8_t)(value * 255 / b->largest[c]) : 0;
+                all[c] = b->largest[c] ? (uint8_t)(value * 255 / b->largest[c]) : 0;
             }
+            if (b->p->on_white && b->largest[3]) lay_on_white(all, all[3]);
+            for (int c = 0; c < 3; c++) to[c] = all[c];
         }
     }
 }

@@ -1,8 +1,9 @@
 /* From the bytes of a picture file, or from pixels, to 8-bit RGB.
  *
  * JPEG, PNG, GIF (first frame) and BMP are told apart by their first bytes, never by a name. Alpha is dropped, not
- * blended, and colour profiles are ignored, as Python's CLIP does. Refused are other formats, files that are cut off,
- * and pictures beyond MUDPT_MAX_IMAGE_SIDE or MUDPT_MAX_IMAGE_PIXELS, these before anything is allocated for them.
+ * blended (unless white is asked for), and colour profiles are ignored, as Python's CLIP does. Refused are other
+ * formats, files that are cut off, and pictures beyond MUDPT_MAX_IMAGE_SIDE or MUDPT_MAX_IMAGE_PIXELS, these before
+ * anything is allocated for them.
  */
 #include <stdbool.h>
 #include <stdlib.h>
@@ -134,18 +135,18 @@ static int give(picture *p, mudpt_image **out) {
     return MUDPT_OK;
 }
 
-int mudpt_image_decode(const void *file, size_t bytes, int upright, mudpt_image **out) {
+int mudpt_image_decode(const void *file, size_t bytes, int how, mudpt_image **out) {
     if (!out || (!file && bytes > 0))
         return fail(MUDPT_ARGUMENT, "a picture needs its bytes and a place for the result");
     if (bytes > MUDPT_MAX_IMAGE_FILE)
         return fail(MUDPT_IMAGE, "a file of %zu bytes is too large: at most %d; shrink the picture", bytes,
                     MUDPT_MAX_IMAGE_FILE);
-    picture p = {.file = file, .bytes = bytes, .orientation = 1};
+    picture p = {.file = file, .bytes = bytes, .orientation = 1, .on_white = how & MUDPT_ON_WHITE};
     reader read = find_reader(file, bytes, &p.kind);
     if (!read) return refuse(file, bytes);
     int status = read(&p);
     if (status != MUDPT_OK) return status;
-    if (upright) status = turn_upright(&p);
+    if (how & MUDPT_UPRIGHT) status = turn_upright(&p);
     if (status != MUDPT_OK) {
         free(p.rgb);
         return status;

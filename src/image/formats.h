@@ -17,6 +17,7 @@ typedef struct {
     const char *kind;  /* "JPEG": the name of the format in error texts */
     int width, height; /* these are the reader's answers */
     int orientation;   /* as EXIF counts, 1 ... 8; 1 where the file does not say */
+    bool on_white;     /* what is transparent is laid on white; else alpha is dropped */
     uint8_t *rgb;      /* [height, width, 3], to be freed by free() */
 } picture;
 
@@ -42,6 +43,14 @@ int exif_orientation(const uint8_t *exif, size_t bytes);
 enum { INFLATE_BEHIND = 8, INFLATE_ROOM = 1 << 16 };
 typedef enum { UNPACKED, UNPACKED_CUT_OFF, UNPACKED_DAMAGED, UNPACKED_TOO_LITTLE } unpacked;
 unpacked inflate(const uint8_t *packed, size_t bytes, uint8_t *out, size_t wanted);
+
+/* Lays a pixel on white, rounded as Pillow's alpha_composite does. */
+static inline void lay_on_white(uint8_t rgb[3], uint32_t alpha) {
+    for (int c = 0; c < 3; c++) {
+        uint32_t x = 128 * (rgb[c] * alpha + 255 * (255 - alpha) + 128);
+        rgb[c] = (uint8_t)(((x >> 8) + x) >> 15);
+    }
+}
 
 static inline uint32_t big16(const uint8_t *at) {
     return (uint32_t)at[0] << 8 | at[1];

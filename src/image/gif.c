@@ -19,6 +19,7 @@ typedef struct {
     int colours;
     int left, top, width, height; /* the frame's place in the picture */
     int background;               /* index of the colour beside the frame */
+    bool clear;                   /* and that colour is not seen */
     bool interlaced;
     size_t codes; /* where in the file its compressed pixels begin */
 } gif;
@@ -77,7 +78,10 @@ static int find_frame(gif *g) {
         if (file[at] == EXTENSION) {
             size_t end = skip_blocks(p, at + 2);
             if (end == 0) return picture_cut_off(p);
-            if (file[at + 1] == CONTROL && file[at + 2] >= 4 && file[at + 3] & 1) g->background = file[at + 6];
+            if (file[at + 1] == CONTROL && file[at + 2] >= 4 && file[at + 3] & 1) {
+                g->background = file[at + 6];
+                g->clear = true;
+            }
             at = end - 1;
         } else if (file[at] == FRAME) {
             if (p->bytes - at < DESCRIPTOR) return picture_cut_off(p);
@@ -151,6 +155,7 @@ static void paint(const gif *g, const uint8_t *pixels) {
     for (int i = 0; i < 256; i++)
         for (int c = 0; c < 3 && (!g->palette || i < g->colours); c++)
             colours[i][c] = g->palette ? g->palette[3 * i + c] : (uint8_t)i;
+    if (p->on_white && g->clear) lay_on_white(colours[g->background], 0);
     if (g->width < p->width || g->height < p->height)
         for (size_t i = 0; i < (size_t)p->width * (size_t)p->height; i++)
             memcpy(p->rgb + 3 * i, colours[g->background], 3);

@@ -19,6 +19,8 @@ typedef struct {
     bool interlaced;
     const uint8_t *palette; /* NULL without */
     int colours;
+    const uint8_t *clear; /* each colour's alpha, or the colour that is not seen; NULL without */
+    size_t clear_bytes;
     int bits;          /* of a pixel */
     size_t first_data; /* the chunk where the packed pixels begin */
     size_t packed;     /* how many bytes they are */
@@ -78,6 +80,10 @@ static int read_chunk(png *g, const uint8_t *type, size_t length, bool before_pi
         if (length > 768) return picture_damaged(g->p, "its palette makes no sense");
         g->palette = data;
         g->colours = (int)(length / 3);
+    }
+    if (is(type, "tRNS")) {
+        g->clear = data;
+        g->clear_bytes = length;
     }
     /* An animation's first frame may be these pixels, and must then be all of them. */
     if (is(type, "fcTL") && (length < 26 || big32(data + 4) != (uint32_t)g->p->width ||
@@ -178,20 +184,34 @@ static bool restore_row(uint8_t *row, const uint8_t *above, size_t bytes, size_t
     return filter <= LIKELY;
 }
 
-/* Draws `count` pixels `step` apart. Of 16 bits the higher 8 count; alpha is dropped. */
+/* How much is seen of a pixel `at`, of colour `value` of the palette, that was drawn as rgb; as Pillow reads it. */
+static uint32_t alpha_of(const png *g, const uint8_t *at, int value, const uint8_t *rgb) {
+    if (g->colour == GREY_ALPHA || g->colour == RGBA) return at[(g->bits - g->depth) / 8];
+    if (g->colour == PALETTE) return (size_t)value < g->clear_bytes ? g->clear[value] : 255;
+    size_t channels = g->colour == RGB ? 3 : 1;
+    if (g->clear_bytes < 2 * channels || (g->colour == GREY && g->depth == 16)) return 255;
+    for (size_t c = 0; c < channels; c++)
+        if (rgb[c] != g->clear[2 * c + 1]) return 255;
+    return 0;
+}
+
+/* Draws `count` pixels `step` apart. Of 16 bits the higher 8 count. */
 static void draw_row(const png *g, const uint8_t *row, int count, uint8_t *to, size_t step) {
     int size = g->bits / 8, wide = g->depth / 8, most = (1 << (g->depth & 7)) - 1;
     bool colour = g->colour == RGB || g->colour == RGBA;
     for (int x = 0; x < count; x++, to += 3 * step) {
+        int value = 0;
         if (g->depth >= 8 && g->colour != PALETTE) {
             for (int c = 0; c < 3; c++) to[c] = row[x * size + (colour ? c * wide : 0)];
-            continue;
+        } else {
+            int bit = x * g->depth;
+            value = g->depth == 8 ? row[x] : row[bit / 8] >> (8 - g->depth - bit % 8) & most;
+            for (int c = 0; c < 3; c++)
+                to[c] = g->colour != PALETTE ? (uint8_t)(value * 255 / most)
+                        : value < g->colours ? g->palette[3 * value + c]
+                                             : 0;
         }
-        int bit = x * g->depth, value = g->depth == 8 ? row[x] : row[bit / 8] >> (8 - g->depth - bit % 8) & most;
-        for (int c = 0; c < 3; c++)
-            to[c] = g->colour != PALETTE ? (uint8_t)(value * 255 / most)
-                    : value < g->colours ? g->palette[3 * value + c]
-                                         : 0;
+        if (g->p->on_white) lay_on_white(to, alpha_of(g, row + x * size, value, to));
     }
 }
 

@@ -156,7 +156,7 @@ int mudpt_trainer_add(mudpt_trainer *t, const void *file, size_t bytes, int labe
     int code = check_add(t, label);
     if (code) return code;
     example e = {.bytes = bytes, .label = label};
-    code = mudpt_image_decode(file, bytes, t->config.upright, &e.image);
+    code = mudpt_image_decode(file, bytes, t->config.how, &e.image);
     if (code) return code;
     if (t->decoded + decoded_bytes(e.image) > DECODED_BYTES) {
         e.file = malloc(bytes);
@@ -263,7 +263,7 @@ static void prepare_picture(void *context, int index, int thread) {
     size_t side = (size_t)clip->config.image;
     float *out = t->pixels + (size_t)index * 3 * side * side;
     mudpt_image *decoded = NULL;
-    int code = e->image ? MUDPT_OK : mudpt_image_decode(e->file, e->bytes, t->config.upright, &decoded);
+    int code = e->image ? MUDPT_OK : mudpt_image_decode(e->file, e->bytes, t->config.how, &decoded);
     const mudpt_image *image = e->image ? e->image : decoded;
     if (!code && t->config.augment) {
         uint64_t place =

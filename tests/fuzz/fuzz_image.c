@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     unsigned seed = 0;
     if (is_large(data, size)) return 0;
     for (size_t i = 0; i < size; i++) seed = seed * 31 + data[i];
-    if (answer(mudpt_image_decode(data, size, seed >> 16 & 1, &image)) == MUDPT_OK) {
+    if (answer(mudpt_image_decode(data, size, seed >> 16 & 3, &image)) == MUDPT_OK) {
         if ((int64_t)mudpt_image_width(image) * mudpt_image_height(image) <= MOST_PIXELS) show(image, seed);
     } else if (image) {
         abort();

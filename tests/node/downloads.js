@@ -36,7 +36,7 @@ export async function load(from, { signal, cache = false, timeout, retryDelays =
   try {
     const loaded = await loadModel(core, source, { signal, ...options });
     const fingerprint = core.clipFingerprint(loaded.clip);
-    const all = { core, ...loaded, fingerprint, features: new FeatureStore(), upright: false };
+    const all = { core, ...loaded, fingerprint, features: new FeatureStore(), how: 0 };
     return new Clip(all, source.name, '', []);
   } catch (error) {
     core.dispose();

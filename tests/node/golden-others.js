@@ -38,7 +38,7 @@ function checkPicture(core, outcome, folder, { size, mean, std }, item) {
     if (item.normalised && !item.decoded) checkNormalised(image);
   });
   if (item.expected_upright) {
-    withImage(core, core.imageDecode(bytes, true), (turned) => {
+    withImage(core, core.imageDecode(bytes, 1), (turned) => {
       comparePictures(outcome, 'upright view', testView(core, turned, size), expected(item.expected_upright), limits);
     });
   }

@@ -27,6 +27,14 @@ describe('CLIP’s tokenizer', () => {
     }
   });
 
+  test('Σ at a word’s end is ς as in OpenAI’s code, or σ as in transformers', () => {
+    const theirs = new ClipTokenizer(json('tokenizer/tokenizer.json'), { vocab: 49408, context }, 'it', true);
+    assert.deepEqual(tokenizer.encode('ΟΔΟΣ ΣΑΣ.'), tokenizer.encode('οδος σας.'));
+    assert.deepEqual(theirs.encode('ΟΔΟΣ ΣΑΣ.'), tokenizer.encode('οδοσ σασ.'));
+    // As of the tokenizers library
+    assert.deepEqual(theirs.encode('ΟΔΟΣ'), [138, 123, 138, 112, 138, 123, 139, 481]);
+  });
+
   test('a sentence is start, text, end', () => {
     const one = cases.find(({ ids, difference }) => ids.length > 3 && ids.length < 20 && !difference);
     assert.deepEqual(tokenizer.sentence(one.text, 'it'), [49406, ...one.ids, 49407]);
