@@ -1,4 +1,5 @@
 /** What only some models and some pages need, apart from what every page downloads: see base/extras.js. */
+export { fromTwo } from './loading/merges.js';
 export { openAiVocabulary } from './loading/openai-vocabulary.js';
 export { PieceTokenizer } from './loading/pieces.js';
 export { readPyTorch } from './loading/pytorch.js';

@@ -6,8 +6,8 @@
 import { MudptError, reasonOf } from '../base/errors.js';
 import { nodePart } from '../base/node-part.js';
 import { foreignFolder, isNode } from '../base/platform.js';
+import { clipDocument } from './merges.js';
 import { BYTES, WORD_END } from './tokenizer.js';
-import { clipDocument } from './vocabulary.js';
 
 const MERGES = 48894;
 

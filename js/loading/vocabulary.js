@@ -7,9 +7,6 @@ import { extras } from '../base/extras.js';
 import { absenceOf, openText, parseObject, readJson } from '../files/source.js';
 import { existing } from './weights.js';
 
-const [START, END] = ['<|startoftext|>', '<|endoftext|>'];
-/** What CLIP takes for words, in OpenAI's code and in everything that follows it. */
-const WORDS = `<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+`;
 /** Tokens of OpenAI's vocabulary. */
 const OPENAI_TOKENS = 49408;
 const BOTH = ['vocab.json', 'merges.txt'];
@@ -24,46 +21,6 @@ const OTHERS = ['spiece.model', 'tokenizer.model', 'vocab.txt', 'sentencepiece.b
  * @property {(limits: { vocab: number, context: number }) => any} [make] of other kinds than CLIP's: its tokenizer
  * @property {boolean} [isAssumed] whether no file says that the model has it
  */
-
-/**
- * The tokenizer.json of a CLIP.
- * @param {Record<string, number>} vocab
- * @param {string[]} merges "in g</w>"
- */
-export function clipDocument(vocab, merges) {
-  const special = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
-  const bytes = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
-  const normalizers = [{ type: 'NFC' }, { type: 'Replace', pattern: { Regex: '\\s+' }, content: ' ' }];
-  const split = { type: 'Split', pattern: { Regex: WORDS }, behavior: 'Removed', invert: true };
-  return {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: [START, END].map((content) => ({ id: vocab[content], content, ...special })),
-    normalizer: { type: 'Sequence', normalizers: [...normalizers, { type: 'Lowercase' }] },
-    pre_tokenizer: { type: 'Sequence', pretokenizers: [split, bytes] },
-    post_processor: {
-      ...{ type: 'RobertaProcessing', sep: [END, vocab[END]], cls: [START, vocab[START]] },
-      ...{ trim_offsets: false, add_prefix_space: false },
-    },
-    decoder: { ...bytes, add_prefix_space: true },
-    model: {
-      ...{ type: 'BPE', dropout: null, unk_token: END, continuing_subword_prefix: '', end_of_word_suffix: '</w>' },
-      ...{ fuse_unk: false, byte_fallback: false, ignore_merges: false, vocab, merges },
-    },
-  };
-}
-
-/** @param {{ name: string, text: string }} tokens @param {string} merges the two files */
-function fromTwo(tokens, merges) {
-  const vocab = parseObject(tokens);
-  const lines = merges.split(/\r?\n/).filter((line) => line && !line.startsWith('#version'));
-  const isPair = (line) => line.split(' ').length === 2;
-  if ([START, END].every((token) => Object.hasOwn(vocab, token)) && lines.every(isPair))
-    return clipDocument(vocab, lines);
-  const what = `${tokens.name}: has no ${START} and ${END}, or merges.txt other lines than pairs`;
-  throw new MudptError('tokenizer', `${what}: it is not of the kind that CLIP has`, 'give a tokenizer.json beside it');
-}
 
 /**
  * @param {import('../files/source.js').Source} source
@@ -86,8 +43,10 @@ export async function readVocabulary(source, { vocab, isOpenAi, mayBe, clean, as
   }
   if (file) return { name, document: () => parseObject(file) };
   const [tokens, merges] = [await openText(source, BOTH[0]), await openText(source, BOTH[1])];
-  if (tokens && merges)
+  if (tokens && merges) {
+    const { fromTwo } = await extras();
     return { name: `${source.name}: ${BOTH.join(' and ')}`, document: () => fromTwo(tokens, merges.text) };
+  }
   const isKnown = vocab === OPENAI_TOKENS && (isOpenAi || mayBe) && !tokens && !merges;
   const others = await existing(source, OTHERS);
   if (isKnown && !others.length) {
