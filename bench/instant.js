@@ -5,7 +5,9 @@
  * learned and the others come as names. One line of JSON a run, appended to --log; what is there is not done again.
  *
  *   ./run bench instant [--tasks zoo,food,…] [--shots 16] [--seeds 1,2,3] [--heads auto,clap,…] [--new] [--threads 2]
- *       [--model DIR] [--log FILE]
+ *       [--preset quick] [--model DIR] [--log FILE]
+ *
+ * With a preset of prompts (MuDPT's) the heads stand on these; none: prompts alone.
  */
 import { appendFile, mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -26,6 +28,7 @@ const { values } = parseArgs({
     shots: option('16'),
     seeds: option('1,2,3'),
     heads: option(['auto', 'none', ...Object.keys(HEADS)].join()),
+    preset: option('instant'),
     new: { type: 'boolean', default: false },
     threads: option('2'),
     model: option(path.join(root, 'models/pictoclip')),
@@ -56,17 +59,20 @@ const toExamples = (pictures) => pictures.map(({ path: image, label }) => ({ ima
 
 /** @param {any} data @param {any} run */
 async function measure({ classes, train, test, template }, { seed, shots, asked }) {
-  const named = { preset: 'instant', seed, shots, template };
+  const { preset } = values;
+  const named = { preset, seed, shots, ...(preset === 'instant' && { template }) };
   const how = asked === 'new-names' ? { goal: asked } : { head: asked };
   const begun = performance.now();
   const classifier = await clip.tune({ ...named, ...how, classes, examples: toExamples(train) }).finished;
   const seconds = round((performance.now() - begun) / 1000);
   const { accuracy, macroF1, ece } = await classifier.evaluate(toExamples(test));
-  const { heldOut, head, labels } = classifier;
+  const { heldOut = [], head } = classifier;
   await classifier.dispose();
   const figures = Object.fromEntries(Object.entries({ accuracy, macroF1, ece }).map(([key, of]) => [key, round(of)]));
-  const chosen = heldOut.map((each) => ({ ...each, accuracy: round(each.accuracy), loss: round(each.loss) }));
-  return { head: head ?? 'none', pictures: labels.length, ...figures, seconds, heldOut: chosen };
+  const chosen = heldOut.map(({ loss, ...each }) => {
+    return { ...each, accuracy: round(each.accuracy), ...(loss !== undefined && { loss: round(loss) }) };
+  });
+  return { head: head ?? 'none', ...figures, seconds, heldOut: chosen };
 }
 
 /** @param {any} data @param {any} run */
@@ -98,7 +104,7 @@ for (const task of list('tasks')) {
   for (const shots of list('shots').map(Number))
     for (const seed of list('seeds').map(Number))
       for (const asked of list('heads')) {
-        const part = values.new ? 'base-to-new' : 'all classes';
+        const part = values.new ? 'base-to-new' : values.preset === 'instant' ? 'all classes' : values.preset;
         const run = { task, model, shots, seed, asked, part };
         if (known.has(keyOf(run))) continue;
         if (values.new && HEADS[asked]?.newNames === false) continue;
