@@ -66,6 +66,7 @@ export function knownDocument(names, shapes) {
   if (!found) return null;
   const { quick = false, vision, text, pictures = {}, mostHeads = Infinity } = found;
   const sizes = shapes.whole();
+  const scaled = (tower) => shapes.has(`${tower}transformer.resblocks.0.ls_1.gamma`) && { ls_init_value: 1 };
   return {
     name,
     model_cfg: {
@@ -78,6 +79,7 @@ export function knownDocument(names, shapes) {
         head_width: sizes.visionWidth / sizes.visionHeads,
         layers: sizes.visionLayers,
         mlp_ratio: sizes.visionMlp / sizes.visionWidth,
+        ...scaled('visual.'),
         ...vision,
       },
       text_cfg: {
@@ -87,6 +89,7 @@ export function knownDocument(names, shapes) {
         heads: Math.min(sizes.textHeads, mostHeads),
         layers: sizes.textLayers,
         mlp_ratio: sizes.textMlp / sizes.textWidth,
+        ...scaled(''),
         ...text,
       },
     },

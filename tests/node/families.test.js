@@ -312,6 +312,12 @@ describe('weights alone are what open_clip has under their name', () => {
     const worldwide = tellingTensors({ ...h14, text_cfg: { ...h14.text_cfg, vocab_size: 901629 } });
     const { architecture, end } = await describeAlone('ViT-H-14-worldwide-quickgelu.pt', worldwide);
     assert.deepEqual([end, architecture.pad, architecture.visionActivation], [2, 1, undefined]);
+    const scales = ['visual.', ''].map((tower) => ({
+      name: `${tower}transformer.resblocks.0.ls_1.gamma`,
+      shape: [768],
+    }));
+    const alt = await describeAlone('ViT-M-16-alt.pt', [...tellingTensors(b32), ...scales]);
+    assert.deepEqual([alt.architecture.visionLayerScale, alt.architecture.textLayerScale], [1, 1]);
     const remote = await describeAlone('RS5M_ViT-B-32.pt', tellingTensors(b32));
     assert.equal(remote.architecture.visionActivation, ACTIVATIONS.gelu);
     const siglip = KNOWN['ViT-SO400M-14-SigLIP2-378.safetensors'];
