@@ -215,13 +215,16 @@ async function makeRoom(store, entry, limits) {
   }
   all.sort((a, b) => b.time - a.time);
   let [own, total] = [0, 0];
+  const [left, gone] = [new Set([entry]), new Set()];
   for (const segment of all) {
     total += segment.bytes;
     if (segment.entry === entry) own += segment.bytes;
     if (total > limits.all || (segment.entry === entry && own > limits.entry)) {
       await store.remove(segment.entry, segment.name);
-    }
+      gone.add(segment.entry);
+    } else left.add(segment.entry);
   }
+  for (const each of gone) if (!left.has(each)) await store.remove(each);
 }
 
 /**

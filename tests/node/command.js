@@ -31,7 +31,9 @@ export function workFolder() {
  */
 export function mudpt(args, { cwd, env = {}, onOutput }) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [main, ...args], { cwd, env: { ...process.env, ...env } });
+    // What commands keep of pictures is not put among what the user has.
+    const kept = { MUDPT_CACHE: process.env.MUDPT_CACHE ?? path.join(tmpdir(), 'mudpt-tests-cache') };
+    const child = spawn(process.execPath, [main, ...args], { cwd, env: { ...process.env, ...kept, ...env } });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text) => {

@@ -164,6 +164,11 @@ describe('a store', () => {
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
     assert.equal(segments().length, 3);
+    const left = await opened({ ...limits, entry: 1e6 });
+    assert.deepEqual(
+      [0, 1, 2, 3, 4].map((n) => Boolean(left.get(key(n)))),
+      [false, false, true, true, true],
+    );
     for (const test of [2, 3]) {
       const other = new KeptFeatures({ test }, limits);
       await other.ready();
@@ -171,11 +176,12 @@ describe('a store', () => {
       await other.flush();
     }
     assert.equal(segments().length, 4);
-    const left = await opened({ ...limits, entry: 1e6 });
-    assert.deepEqual(
-      [0, 1, 2, 3, 4].map((n) => Boolean(left.get(key(n)))),
-      [false, false, false, true, true],
-    );
+    const large = new KeptFeatures({ test: 4 }, { ...limits, entry: 1e6 });
+    await large.ready();
+    for (let n = 0; n < 2; n++) large.put(key(n), row(n));
+    await large.flush();
+    const tests = (await keptFeatures()).map(({ about }) => about.test);
+    assert.deepEqual(tests.sort(), [2, 3, 4], 'an entry without rows goes, too');
   });
 
   test('what is new is written by itself, soon', async () => {
