@@ -1,6 +1,7 @@
 /**
  * Heads in a sweep: classifiers of features that the untuned towers make, which are the same for all heads, shots and
- * seeds. So each picture goes through the tower once in a whole sweep, and is read once.
+ * seeds. So each picture is read and goes through the tower once in a whole sweep, and once more where some heads see
+ * features before the projection.
  */
 import { argmax, measure, softmax } from '../classifier/metrics.js';
 import { HEADS, createHead, startHeads } from '../heads/heads.js';
