@@ -1,6 +1,6 @@
 /**
  * The one way to Node's own modules, which pages do not have. They are imported by a name that bundlers do not follow.
- * @param {'cache.js' | 'files.js' | 'platform.js' | 'webp.js'} file of js/node/
+ * @param {'cache.js' | 'files.js' | 'platform.js' | 'webp.js' | '../extras.js'} file of js/node/
  */
 export async function nodePart(file) {
   const specifier = `../node/${file}`;

@@ -14,7 +14,7 @@ const MERGES = 48894;
 /** @param {string | URL} [assetsUrl] @returns {Promise<Uint8Array>} */
 async function readMerges(assetsUrl) {
   const folder = foreignFolder(import.meta.url, assetsUrl);
-  const own = () => new URL('./openai-merges.bin', import.meta.url); // written out, as bundlers look for it
+  const own = () => new URL('../loading/openai-merges.bin', import.meta.url); // written out, as bundlers look for it
   const url = folder ? new URL('loading/openai-merges.bin', folder) : own();
   const hint =
     'serve the files of the package beside each other, say with assetsUrl where they are, or give tokenizer.json';

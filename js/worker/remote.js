@@ -19,10 +19,10 @@ function startWorker(whole, assetsUrl) {
   const folder = foreignFolder(import.meta.url, assetsUrl);
   return makeWorker(() => {
     if (folder) return workerFrom(new URL(`worker/${whole ? 'whole-worker' : 'worker'}.js`, folder));
-    // Addresses that bundlers look for.
+    // Addresses that bundlers look for, and that hold in any folder beside this one: docs/recipes.md.
     return whole
-      ? new Worker(new URL('./whole-worker.js', import.meta.url), { type: 'module' })
-      : new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+      ? new Worker(new URL('../worker/whole-worker.js', import.meta.url), { type: 'module' })
+      : new Worker(new URL('../worker/worker.js', import.meta.url), { type: 'module' });
   });
 }
 

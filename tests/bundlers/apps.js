@@ -37,7 +37,7 @@ const IMPORT_MAP = `<script type="importmap">
   }
 </script>
 `;
-const COPY = 'cp -r node_modules/mudpt/js node_modules/mudpt/models dist/';
+const COPY = 'cp -r node_modules/mudpt/js dist/ && cp -r node_modules/mudpt/models dist/js/';
 
 /**
  * @typedef {{ head?: string, script: string, files?: Record<string, string>, build?: string, served: string,
@@ -50,13 +50,13 @@ export const APPS = {
   'vite 7': { script: '/main.js', build: 'node ../../node_modules/vite-7/bin/vite.js build', served: 'dist' },
   webpack: { script: '/app.js', files: { 'webpack.config.js': WEBPACK }, build: 'webpack', served: 'dist' },
   esbuild: {
-    script: '/js/app.js',
-    build: `esbuild main.js --bundle --format=esm --minify --outfile=dist/js/app.js && ${COPY}`,
+    script: '/js/app/app.js',
+    build: `esbuild main.js --bundle --format=esm --minify --outfile=dist/js/app/app.js && ${COPY}`,
     served: 'dist',
   },
   rollup: {
-    script: '/js/main.js',
-    build: `rollup main.js --dir dist/js --plugin node-resolve && ${COPY}`,
+    script: '/js/app/main.js',
+    build: `rollup main.js --dir dist/js/app --plugin node-resolve && ${COPY}`,
     served: 'dist',
   },
   'no bundler': { head: IMPORT_MAP, script: '/main.js', served: '.' },
