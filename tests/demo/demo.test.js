@@ -76,6 +76,7 @@ for (const engine of wanted) {
       const [ms, longest, before, after] = await evaluate(`
         const start = performance.now();
         await hands.view('train');
+        await hands.press('Quick', '.presets');
         await hands.press('Train', '.train-buttons');
         await hands.until('the end', () => /^Done: /.test(hands.text('.train-state')));
         const busy = watched.tasks.filter(([at]) => at >= start).map(([, duration]) => duration);

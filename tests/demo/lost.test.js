@@ -150,6 +150,7 @@ for (const engine of wanted) {
     await step('a classifier of other classes is no result, and one again when they are back', async () => {
       trained = await evaluate(`
         await hands.view('train');
+        await hands.press('Quick', '.presets');
         await hands.press('Train', '.train-buttons');
         await hands.until('the end', () => /^Done: /.test(hands.text('.train-state')));
         const chart = hands.text('.chart');

@@ -221,7 +221,9 @@ const DOES = {
       }
       history.forward();
       await new Promise((tell) => setTimeout(tell, 30));`),
-  train: (visitor) => visitor.run(`press('Train', '.train-buttons'); press('Train again', '.train-buttons')`),
+  train: (visitor, a) =>
+    visitor.run(`hands.all('.presets input')[${a % 2}]?.click();
+      press('Train', '.train-buttons'); press('Train again', '.train-buttons')`),
   trainAndLeave: (visitor, a) =>
     visitor.reload(`press('Train', '.train-buttons'); press('Train again', '.train-buttons');
       await new Promise((tell) => setTimeout(tell, ${20 * a}))`),

@@ -197,7 +197,9 @@ export const text = {
   train: {
     title: 'Train',
     preset: 'How long',
-    presets: { quick: 'Quick', balanced: 'Balanced', thorough: 'Thorough' },
+    presets: { instant: 'Instant', quick: 'Quick', balanced: 'Balanced', thorough: 'Thorough' },
+    instantHint:
+      'Looks at each picture once and learns from what it saw; CLIP stays as it is. The longer ones teach CLIP itself.',
     estimate: (ms) => (ms ? `about ${duration(ms)}` : ' '),
     method: 'Method',
     advanced: 'Advanced',
@@ -306,6 +308,7 @@ export const text = {
     attentionHint:
       'What the class token, of which the answer is made, takes from each patch in the last layer; ' +
       'the brighter, the more. Before and after share one scale.',
+    sameTower: 'An instant answer leaves CLIP as it is, so both look alike: what it learned is behind what CLIP sees.',
     pick: 'Choose a picture',
     rest: (self, prompts) =>
       `${percent(self)} stays with the class token${prompts ? `, ${percent(prompts)} goes to learned prompts` : ''}.`,

@@ -11,6 +11,12 @@ import { text } from './strings.js';
 
 /** A step costs about this many times what looking at its pictures costs. */
 const STEP_COST = 4;
+/** The preset that trains no prompts: a head on what the model sees of each picture, which it looks at once. */
+export const INSTANT = 'instant';
+/** Trying heads and training the best costs about what looking at the pictures does. */
+const INSTANT_COST = 2;
+/** As the library has it: so many pictures of a class, each once. */
+const INSTANT_RUN = { shots: 16, epochs: 1 };
 const TELL_MS = 120;
 const KEEP_MS = 60_000;
 /** So long a model that is to go waits for the run to be put away. */
@@ -19,7 +25,7 @@ const PAUSE_MS = 10_000;
 const MOST_MEASURED = 4;
 
 export const method = signal('mudpt');
-export const preset = signal('quick');
+export const preset = signal(INSTANT);
 /** What was set under "Advanced", in place of the preset's. @type {import('@preact/signals').Signal<any>} */
 export const chosen = signal({});
 
@@ -32,6 +38,7 @@ export const chosen = signal({});
  * @property {any} [error]
  * @property {string} [examples] which pictures it trains on
  * @property {any} [unkept] why the last one could not be put away where it ended
+ * @property {boolean} [isInstant] it is over before it could be paused
  */
 /** @type {import('@preact/signals').Signal<Run>} */
 export const run = signal({ state: 'idle' });
@@ -52,6 +59,7 @@ export const methodInfo = computed(() => methods.value.find((one) => one.method 
 /** All settings of the next run. */
 export const settings = computed(() => {
   const info = methodInfo.value;
+  if (preset.value === INSTANT) return info && INSTANT_RUN;
   return info && { ...info.presets[preset.value], ...chosen.value };
 });
 
@@ -68,9 +76,10 @@ export const obstacle = computed(() => {
 
 /** Milliseconds that a run with a preset will take, as far as can be told. @param {string} name */
 export const estimate = (name) => {
-  const cost = trainedMs.value || STEP_COST * pictureMs.value;
+  const isInstant = name === INSTANT;
+  const cost = isInstant ? INSTANT_COST * pictureMs.value : trainedMs.value || STEP_COST * pictureMs.value;
   if (!methodInfo.value || !cost) return 0;
-  const { shots, epochs } = { ...methodInfo.value.presets[name], ...chosen.value };
+  const { shots, epochs } = isInstant ? INSTANT_RUN : { ...methodInfo.value.presets[name], ...chosen.value };
   const counts = new Map();
   for (const { classId } of trainPictures.value) counts.set(classId, (counts.get(classId) ?? 0) + 1);
   const drawn = [...counts.values()].reduce((sum, count) => sum + Math.min(count, shots), 0);
@@ -128,7 +137,7 @@ export async function train({ from = null } = {}) {
   const wanted = settings.value;
   const key = examplesKey.value;
   batch(() => {
-    run.value = { state: 'starting', examples: key };
+    run.value = { state: 'starting', examples: key, isInstant: !from && preset.value === INSTANT };
     live.value = { losses: [], accuracies: from?.curve.accuracies ?? [], steps: 0 };
   });
   // One picture that cannot be read would end the run: it is known before.
@@ -138,19 +147,21 @@ export async function train({ from = null } = {}) {
   if (clipNow !== clip.value || !named.value.length || obstacle.value) return void (run.value = { state: 'idle' });
   const ids = named.value.map(({ id }) => id);
   const held = heldPictures.value;
-  const options = from
-    ? { resume: from.checkpoint }
-    : { classes: ids.map(nameOf), method: method.value, preset: preset.value, ...chosen.value };
+  const isInstant = !from && preset.value === INSTANT;
+  const classes = ids.map(nameOf);
+  const validation = isInstant ? {} : { validation: held.length ? examplesOf(held) : false };
+  const prompts = { classes, method: method.value, preset: preset.value, ...chosen.value };
+  const options = from ? { resume: from.checkpoint } : isInstant ? { classes, preset: INSTANT } : prompts;
   const about = {
     ...{ clip: clipNow, ids, examples: examplesKey.value, earlier: work.value },
-    ...{ kept: /** @type {any} */ (from), unkept: /** @type {any} */ (null) },
+    ...{ kept: /** @type {any} */ (from), unkept: /** @type {any} */ (null), isInstant },
     ...{ batchSize: wanted?.batchSize ?? 1, from: typeof model.value?.from === 'string' ? model.value.from : '' },
-    count: from?.curve.held === undefined ? measured(held, wanted?.shots) : from.curve,
+    count: isInstant ? {} : from?.curve.held === undefined ? measured(held, wanted?.shots) : from.curve,
   };
   const mine = clipNow.tune({
     ...options,
     examples: examplesOf(trainPictures.value),
-    validation: held.length ? examplesOf(held) : false,
+    ...validation,
   });
   job = mine;
   try {
@@ -167,8 +178,9 @@ export async function train({ from = null } = {}) {
   }
 }
 
-/** Puts the run between two steps away, in place of the one before. */
+/** Puts the run between two steps away, in place of the one before; one of seconds is not worth it. */
 async function keepRun(mine, about, state) {
+  if (about.isInstant) return null;
   const checkpoint = await mine.checkpoint().catch((error) => {
     about.unkept = error;
     return null;
@@ -214,7 +226,8 @@ async function follow(mine, about) {
     losses.push(step.loss);
     if (!step.replayed) {
       start ||= performance.now();
-      if (++counted > 1) trainedMs.value = (performance.now() - start) / (counted - 1) / about.batchSize;
+      if (++counted > 1 && !about.isInstant)
+        trainedMs.value = (performance.now() - start) / (counted - 1) / about.batchSize;
     }
     const accuracy = step.validationAccuracy ?? (step.replayed ? known.get(step.step) : undefined);
     if (accuracy !== undefined) accuracies.push([step.step, accuracy]);

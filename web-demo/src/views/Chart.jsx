@@ -132,10 +132,12 @@ export function Chart() {
       <div ref={place} class="chart-place" role="img" aria-label={text.train.chart} />
       <figcaption>
         <span class="key loss">{text.train.loss}</span>
-        <span class="key share">
-          {text.train.accuracy(measured, held)}
-          {busy.value && share !== null && <strong> {format.percent(share)}</strong>}
-        </span>
+        {(Boolean(measured) || share !== null) && (
+          <span class="key share">
+            {text.train.accuracy(measured, held)}
+            {busy.value && share !== null && <strong> {format.percent(share)}</strong>}
+          </span>
+        )}
         <span class="visually-hidden">{losses.length > 0 && text.train.chartNow(losses.at(-1), share)}</span>
       </figcaption>
     </figure>

@@ -160,6 +160,7 @@ export function Inside() {
       <div class="panel">
         <h2 id="inside-title">{text.inside.attention}</h2>
         <p class="fine">{text.inside.attentionHint}</p>
+        {usable.value && 'head' in usable.value.classifier && <p class="fine">{text.inside.sameTower}</p>}
         {found ? <Attention picture={found} /> : <p>{text.pictures.nothingHint}</p>}
         <div class="picks" role="radiogroup" aria-label={text.inside.pick}>
           {shown.map((picture) => (

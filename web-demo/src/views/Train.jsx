@@ -8,6 +8,7 @@ import { keeping, storedRuns } from '../session.js';
 import { heldPictures, named } from '../store.js';
 import { text } from '../strings.js';
 import {
+  INSTANT,
   busy,
   chosen,
   curve,
@@ -29,7 +30,7 @@ import {
 import { Icon, Problem } from './bits.jsx';
 import { Chart } from './Chart.jsx';
 
-const PRESETS = ['quick', 'balanced', 'thorough'];
+const PRESETS = [INSTANT, 'quick', 'balanced', 'thorough'];
 /** Methods in the order in which they are offered. */
 const ORDER = ['mudpt', 'umudpt', 'ivlp', 'vpt', 'coop', 'cocoop'];
 /** Under "Advanced": what can be set, and in which range. */
@@ -159,6 +160,7 @@ function Presets() {
           <small>{text.train.estimate(estimate(name))}</small>
         </label>
       ))}
+      {preset.value === INSTANT && <p class="fine">{text.train.instantHint}</p>}
     </fieldset>
   );
 }
@@ -195,13 +197,15 @@ function Methods() {
 }
 
 function Buttons() {
-  const { state } = run.value;
+  const { state, isInstant } = run.value;
   if (busy.value) {
     return (
       <div class="train-buttons">
-        <button type="button" disabled={state !== 'running'} onClick={() => stop('pause')}>
-          <Icon of={Pause} /> {text.train.pause}
-        </button>
+        {!isInstant && (
+          <button type="button" disabled={state !== 'running'} onClick={() => stop('pause')}>
+            <Icon of={Pause} /> {text.train.pause}
+          </button>
+        )}
         <button type="button" disabled={state !== 'running'} onClick={() => stop('stop')}>
           <Icon of={CircleStop} /> {text.train.stop}
         </button>
@@ -293,8 +297,12 @@ export function Train() {
       )}
       {stage.value === 'failed' && <Problem title={text.train.failed}>{reasonOf(error)}</Problem>}
       {(busy.value || Boolean(curve.value?.losses.length)) && <Chart />}
-      <Methods />
-      <Advanced />
+      {preset.value !== INSTANT && (
+        <>
+          <Methods />
+          <Advanced />
+        </>
+      )}
     </section>
   );
 }
