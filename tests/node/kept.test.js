@@ -187,7 +187,8 @@ describe('a store', () => {
   test('what is new is written by itself, soon', async () => {
     const store = await opened();
     store.put(key(1), row(1));
-    await new Promise((resolve) => setTimeout(resolve, 800));
+    for (let tries = 0; tries < 200 && !(await opened()).get(key(1)); tries++)
+      await new Promise((resolve) => setTimeout(resolve, 100));
     assert.deepEqual((await opened()).get(key(1)), row(1));
   });
 });
