@@ -79,6 +79,7 @@ for (const engine of wanted) {
         await hands.until('the run', () => document.querySelector('.train-progress'));
         await hands.until('its end', () => !document.querySelector('.train-progress'));
         await both();
+        await hands.view('pictures'); // in a narrow window the samples are there alone
         await hands.press('Undo: The training', '.samples');
         await hands.until('the earlier answer', () => String(seen().scores) === '${scores}');
         return seen().scores;`);
