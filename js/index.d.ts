@@ -34,7 +34,8 @@ export interface LoadOptions {
   device?: 'auto' | 'wasm' | 'webgpu';
   /**
    * How weights are kept in memory. Default `'auto'`: as they are stored (bf16 as f32). `'int8'` and `'int16'` (14
-   * bits, as small as `'f16'`) have a scale per output channel, and keep what is outside the blocks as f16.
+   * bits, as small as `'f16'`) have a scale per output channel, and keep what is outside the blocks as f16; `'int8'`
+   * keeps the attention of the first blocks in 14 bits.
    */
   dtype?: 'auto' | 'f32' | 'f16' | 'int8' | 'int16';
   /**

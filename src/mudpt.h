@@ -11,7 +11,9 @@
  * Every function that can fail returns one of the codes below; mudpt_last_error() then says what was wrong, what was
  * expected and what to do. Where a function fails, its handles stay valid and its outputs are left as they were, except
  * where its comment says otherwise. Calls must not overlap: one thread at a time uses the library, which itself works
- * on as many threads as mudpt_set_threads allows.
+ * on as many threads as mudpt_set_threads allows. A handle of a model, classifier or trainer that was freed, or is
+ * none, is MUDPT_STATE, or 0 where a function has no code; what is freed while others use it goes with the last of
+ * them. A classifier has one trainer at a time, and while a step is under way (MUDPT_MORE) it does nothing else.
  *
  * Shapes: N classes, e embedding width, d_t / d_v text / vision width, n prompt tokens, J layers that get prompts. All
  * arrays are dense and row-major.
@@ -185,7 +187,8 @@ int mudpt_clip_wants(const mudpt_clip *clip, const char *name);
 /* Announces a tensor by its name in Hugging Face's, OpenAI's or open_clip's layout; shape [dims], dims 0 ... 4, dtype
  * MUDPT_F32 ... _I16, or another number for a type that no weight can have. Returns MUDPT_OK (send its bytes),
  * MUDPT_SKIP (not a weight that is needed), or MUDPT_MODEL for a wrong shape or type. The scales of a matrix X [out,
- * in] of integers are a tensor X_scale F32 [out]. */
+ * in] of integers are a tensor X_scale F32 [out]; what its columns are to be multiplied by, too, may be X_column F32
+ * [in], for matrices of a tower's blocks, the same for all parts of one matrix. */
 int mudpt_clip_tensor_begin(mudpt_clip *clip, const char *name, int dtype, const int32_t *shape, int dims);
 /* The next bytes (little endian) of the announced tensor, data [bytes], in pieces of any size. */
 int mudpt_clip_tensor_bytes(mudpt_clip *clip, const void *data, size_t bytes);
@@ -200,7 +203,7 @@ int mudpt_clip_has_token(const mudpt_clip *clip, int id);
 /* How far a vector [d_t] is from every row of the token embedding, by Euclid: out [vocab], infinity for rows that have
  * not been sent. MUDPT_STATE for a model without its text side. */
 int mudpt_clip_token_distances(const mudpt_clip *clip, const float *vector, float *out);
-void mudpt_clip_free(mudpt_clip *clip); /* after everything that was made from it */
+void mudpt_clip_free(mudpt_clip *clip); /* no classifier can be made from it any more */
 
 /* 16 hexadecimal digits that tell models apart, whatever the names and storage of their weights. */
 const char *mudpt_clip_fingerprint(const mudpt_clip *clip);
@@ -369,24 +372,29 @@ void mudpt_classifier_folded_shape(const mudpt_classifier *classifier, int32_t *
 size_t mudpt_classifier_bytes(const mudpt_classifier *classifier);
 
 /* Training with little memory: of every block only its input is kept and the rest computed again on the way back, with
- * the same bits; two thirds of a forward more work. From the next gradients on. */
+ * the same bits; two thirds of a forward more work. From the next gradients on.
+ * Where even so sentences would take more than 128 MiB of the text tower (without this: 1 GiB), they go through it in
+ * parts of so much, once for their features and once more on the way back, with the same bits: memory does not grow
+ * with the number of classes but by their features. */
 void mudpt_classifier_recompute(mudpt_classifier *classifier, int on);
 
-/* Bytes that training takes, the pictures to train on not counted. */
+/* Bytes that training takes, the pictures to train on not counted. More than can be had is a number like any other. */
 typedef struct {
-    size_t weights;     /* of the model, once */
-    size_t activations; /* both towers' for one group of pictures and all sentences, and the kernels' scratch */
-    size_t pixels;      /* one batch */
-    size_t prompts;     /* parameters, prompts of every layer and their gradients, text features */
-    size_t optimizer;   /* gradients and velocity of parameters, and their last good values */
+    double weights;     /* of the model, once */
+    double activations; /* both towers' for one group of pictures and one part of the sentences, the kernels' scratch */
+    double pixels;      /* one batch */
+    double prompts;     /* parameters, prompts of every layer and their gradients, sentences and text features */
+    double optimizer;   /* gradients and moments of parameters, and their last good values */
+    double largest;     /* the largest block of these that is taken at once */
     int32_t group;      /* pictures that go through the image tower together */
+    int32_t parts;      /* in which the sentences go through the text tower, one after the other */
 } mudpt_plan;
 
 /* What training on batches of `count` pictures, 1 ... MUDPT_MAX_BATCH, takes, on as many threads as there are now;
  * nothing is taken. */
 int mudpt_classifier_plan(mudpt_classifier *classifier, int count, int recompute, mudpt_plan *out);
 /* Bytes of the model's weights if its blocks' matrices were kept as MUDPT_F32, _F16, _I8 or _I16. */
-size_t mudpt_clip_weight_bytes_as(const mudpt_clip *clip, int storage);
+double mudpt_clip_weight_bytes_as(const mudpt_clip *clip, int storage);
 
 /* ------------------------------------------------------------------------------------------------ training */
 

@@ -2,9 +2,9 @@
  * Rewrites a model's weights under other names or in another type, tensor by tensor, so that memory stays small
  * whatever the model's size. What is foreign, missing, misshapen or not finite is refused.
  *
- * int8, int16: each row of the blocks' matrices is divided by scale = largest magnitude / 127 or 8191 and rounded,
- * halves to even; the scales are a tensor of their own, X_scale. Other matrices become f16, vectors stay as exact as
- * they were. So what is loaded has the bits of the original loaded with this dtype.
+ * int8, int16: the blocks' matrices become integers (integers.js); scales of their rows are a tensor of their own,
+ * X_scale, as are powers of two of their columns where there are any, X_column. Other matrices become f16, vectors stay
+ * as exact as they were. So what is loaded has the bits of the original loaded with this dtype.
  */
 import { open } from 'node:fs/promises';
 import { MudptError } from '../base/errors.js';
@@ -13,11 +13,10 @@ import { words } from '../loading/keys.js';
 import { foreignTensor, isNoWeight } from '../loading/shapes.js';
 import { writeHeader } from '../loading/safetensors.js';
 import { checkPlace, readTensor } from '../loading/places.js';
-import { countLayers, FAMILIES, familyOf, isBlockMatrix, isVector, layout, ownLayout } from './tensor-names.js';
+import { columnsApart, INTEGERS, integerType, isBlockMatrix, readerOf, toIntegers } from './integers.js';
+import { countLayers, FAMILIES, familyOf, isVector, layout, ownLayout } from './tensor-names.js';
 
 const BYTES = { F64: 8, F32: 4, F16: 2, BF16: 2, I8: 1, I16: 2 };
-/** Types of integers with scales: the largest one. */
-const INTEGERS = { I8: 127, I16: 8191 };
 /** What asks for tensors, or for a use of them, that not all families of names have. */
 const TRAITS =
   words(`visionLayerScale textLayerScale visionPooling textPooling patchBias noClass noPreNorm noMask noStart
@@ -64,16 +63,14 @@ export async function convertWeights(files, headers, target, { to, names, archit
   }
   const layoutOf = (family) => (own.length ? ownLayout(found.keys()) : layout(family, layers, found.has('logit_bias')));
   const pieces = findPieces(model, layoutOf(from), found);
-  const stored = layoutOf(names ?? from).map((entry) => plan(model, entry, pieces, to));
+  const stored = layoutOf(names ?? from).map((entry) => plan(model, entry, pieces, to, architecture));
+  await findColumns(stored, pieces);
 
-  const tensors = stored.flatMap(({ name, dtype, shape }) =>
-    INTEGERS[dtype]
-      ? [
-          { name, dtype, shape },
-          { name: `${name}_scale`, dtype: 'F32', shape: [shape[0]] },
-        ]
-      : [{ name, dtype, shape }],
-  );
+  const tensors = stored.flatMap(({ name, dtype, shape, columns }) => [
+    { name, dtype, shape },
+    ...(INTEGERS[dtype] ? [{ name: `${name}_scale`, dtype: 'F32', shape: [shape[0]] }] : []),
+    ...(columns ? [{ name: `${name}_column`, dtype: 'F32', shape: [shape[1]] }] : []),
+  ]);
   const { header: head, size } = writeHeader(tensors, { format: 'pt' });
   const output = await open(target, 'wx');
   try {
@@ -110,16 +107,18 @@ function straightened(tensor) {
  * @property {string} name         of the stored tensor
  * @property {string} dtype
  * @property {number[]} shape      in Hugging Face's orientation
- * @property {number} rows, columns  of the stored tensor's part, as it lies in the file
+ * @property {number} rows         of the stored tensor's part, as it lies in the file
+ * @property {number} columns
  * @property {number} begin        where it begins in the file
  * @property {boolean} transposed
  * @property {number} [scales]     of integers: where their scales begin
+ * @property {any} [apart]         of integers: what their columns are to be multiplied by
  */
 function findPieces(file, entries, found) {
   const pieces = new Map();
   const known = new Set(entries.map(({ name }) => name));
   for (const name of found.keys())
-    if (!known.has(name.replace(/_scale$/, '')) && !known.has(name) && !isNoWeight(name))
+    if (!known.has(name.replace(/_(scale|column)$/, '')) && !known.has(name) && !isNoWeight(name))
       throw foreignTensor(file, name);
   const refuse = (what) => {
     throw new MudptError('model', `${file}: ${what}`, 'give the weights of a whole CLIP with a ViT image tower');
@@ -135,6 +134,9 @@ function findPieces(file, entries, found) {
     if (transposed && (shape.length !== 2 || Math.max(rows, columns) > WIDEST))
       refuse(`${name} has the shape [${shape}]`);
     let scales;
+    const apart = INTEGERS[dtype] && found.get(`${name}_column`);
+    if (apart && (apart.file !== tensor.file || apart.dtype !== 'F32' || apart.bytes !== 4 * columns))
+      refuse(`${name}_column has the type ${apart.dtype} and shape [${apart.shape}], expected F32 [${columns}]`);
     if (INTEGERS[dtype]) {
       const scale = found.get(`${name}_scale`);
       if (transposed || scale?.file !== tensor.file || scale.dtype !== 'F32' || scale.bytes !== 4 * shape[0])
@@ -153,14 +155,54 @@ function findPieces(file, entries, found) {
         begin: tensor.begin + index * rows * columns * BYTES[dtype],
         transposed,
         scales: scales === undefined ? undefined : scales + index * rows * 4,
+        apart,
       });
     });
   }
   return pieces;
 }
 
+/** Powers of two for the columns of all matrices that become integers; of those that are integers already, theirs. */
+async function findColumns(/** @type {any[]} */ stored, /** @type {Map<string, Piece>} */ pieces) {
+  for (const piece of pieces.values()) {
+    if (!piece.apart) continue;
+    const bytes = await readBytes(piece.apart.file, piece.apart.begin, piece.apart.bytes);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    piece.apart = Float32Array.from({ length: piece.columns }, (_, i) => view.getFloat32(4 * i, true));
+  }
+  /** @type {Map<string, Float32Array | undefined>} */
+  const known = new Map();
+  for (const entry of stored) {
+    const [part] = entry.parts;
+    const reader = readerOf(entry.holds[0]);
+    if (!INTEGERS[entry.dtype]) continue;
+    if (part.dtype === entry.dtype) entry.columns = part.apart;
+    if (part.dtype === entry.dtype) continue;
+    if (!known.has(reader)) {
+      const together = [...pieces].filter(([name]) => readerOf(name) === reader).map(([, piece]) => piece);
+      known.set(reader, columnsApart(await largestOf(together)));
+    }
+    entry.columns = known.get(reader);
+  }
+}
+
+/** Largest magnitude of each column, over some pieces. @param {Piece[]} pieces */
+async function largestOf(pieces) {
+  const largest = new Float32Array(pieces[0].columns);
+  for (const piece of pieces) {
+    for (let row = 0; row < piece.rows; row += rowsAtOnce(piece)) {
+      const values = await readRows(piece, row, Math.min(rowsAtOnce(piece), piece.rows - row));
+      for (let i = 0; i < values.length; i++) {
+        const size = Math.abs(values[i]);
+        if (size > largest[i % piece.columns]) largest[i % piece.columns] = size;
+      }
+    }
+  }
+  return largest;
+}
+
 /** What is to be written of a tensor. */
-function plan(file, { name, holds, transposed }, pieces, to) {
+function plan(file, { name, holds, transposed }, pieces, to, architecture) {
   const parts = holds.map((piece) => pieces.get(piece));
   const [{ shape, dtype: was }] = parts;
   if (parts.some((part) => String(part.shape) !== String(shape))) {
@@ -175,11 +217,15 @@ function plan(file, { name, holds, transposed }, pieces, to) {
     ? was === 'F32'
     : to !== 'f16' && isVector(holds[0], shape) && was !== 'F16';
   let dtype = to === 'f32' || exact ? 'F32' : 'F16';
-  if (to.startsWith('int') && isBlockMatrix(holds[0])) dtype = to === 'int8' ? 'I8' : 'I16';
-  return { name, dtype, shape: transposed ? [...stacked].reverse() : stacked, parts, transposed };
+  // Integers that are there as they are asked for stay.
+  if (to.startsWith('int') && isBlockMatrix(holds[0]))
+    dtype = to === 'int8' && was === 'I8' ? was : integerType(holds[0], to, architecture);
+  /** @type {Float32Array | undefined} what is divided out of the columns of integers */
+  const columns = undefined;
+  return { name, holds, dtype, shape: transposed ? [...stacked].reverse() : stacked, parts, transposed, columns };
 }
 
-async function writeTensor({ name, dtype, parts, transposed }, write) {
+async function writeTensor({ name, dtype, parts, transposed, columns }, write) {
   const scales = [];
   for (const part of parts) {
     if (INTEGERS[dtype] && part.dtype === dtype) {
@@ -202,12 +248,14 @@ async function writeTensor({ name, dtype, parts, transposed }, write) {
         await write(dtype === 'F32' ? littleEndian(values) : toHalf(values, part.file.name, name));
         continue;
       }
+      for (let i = 0; columns && i < values.length; i++) values[i] /= columns[i % part.columns];
       const { integers, scale } = toIntegers(values, count, part.columns, dtype);
       await write(integers);
       scales.push(littleEndian(scale));
     }
   }
   for (const scale of scales) await write(scale);
+  if (columns) await write(littleEndian(columns));
 }
 
 const rowsAtOnce = ({ columns }) => Math.max(1, Math.floor(PIECE / columns));
@@ -226,6 +274,7 @@ async function readRows(part, row, count) {
     for (let i = 0; i < values.length; i++) {
       const integer = dtype === 'I8' ? view.getInt8(i) : view.getInt16(2 * i, true);
       values[i] = integer * scaleView.getFloat32(4 * Math.floor(i / columns), true);
+      if (part.apart) values[i] *= part.apart[i % columns];
     }
   } else if (dtype === 'F64') {
     for (let i = 0; i < values.length; i++) values[i] = view.getFloat64(8 * i, true);
@@ -266,34 +315,6 @@ function littleEndian(values) {
   const view = new DataView(bytes.buffer);
   values.forEach((value, i) => view.setFloat32(4 * i, value, true));
   return bytes;
-}
-
-/** values [rows, columns] -> bytes of integers, and their scales [rows]; as gemm_set_row of the C core. */
-export function toIntegers(values, rows, columns, dtype) {
-  const most = INTEGERS[dtype];
-  const integers = new Uint8Array(values.length * BYTES[dtype]);
-  const scale = new Float32Array(rows);
-  for (let y = 0; y < rows; y++) {
-    const row = values.subarray(y * columns, (y + 1) * columns);
-    let largest = 0;
-    for (const value of row) largest = Math.max(largest, Math.abs(value));
-    scale[y] = largest / most;
-    for (let x = 0; x < columns; x++) {
-      const integer = scale[y] ? roundHalfEven(Math.fround(row[x] / scale[y])) : 0;
-      const at = (y * columns + x) * BYTES[dtype];
-      const kept = Math.min(most, Math.max(-most, integer));
-      integers[at] = kept;
-      if (dtype === 'I16') integers[at + 1] = kept >> 8;
-    }
-  }
-  return { integers, scale };
-}
-
-function roundHalfEven(value) {
-  const below = Math.floor(value);
-  const rest = value - below;
-  if (rest !== 0.5) return rest < 0.5 ? below : below + 1;
-  return below % 2 === 0 ? below : below + 1;
 }
 
 const float = new Float32Array(1);

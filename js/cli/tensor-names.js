@@ -101,10 +101,6 @@ export function countLayers(family, names) {
   return layers;
 }
 
-/** Whether a tensor is a matrix of a linear layer within a block: what integers are made for. @param {string} name */
-export const isBlockMatrix = (name) =>
-  /\.(encoder\.layers|resblocks|blocks)\.\d+\.(self_attn|attn|mlp)\.\w+?[._]weight$/.test(name);
-
 /** Whether a tensor is kept as f32 whatever type is asked for: all but matrices. @param {number[]} shape */
 export const isVector = (name, shape) => shape.filter((side) => side > 1).length < 2 || /pos|probe|latent/.test(name);
 
@@ -115,5 +111,5 @@ export const isVector = (name, shape) => shape.filter((side) => side > 1).length
  */
 export const ownLayout = (names) =>
   Array.from(names, (name) => ({ name, holds: [name], transposed: false })).filter(
-    ({ name }) => !isNoWeight(name) && !name.endsWith('weight_scale'),
+    ({ name }) => !isNoWeight(name) && !/weight_(scale|column)$/.test(name),
   );

@@ -133,7 +133,7 @@ export class Clips extends Library {
 
   /** As if blocks' matrices were kept as another type. @param {number} clip @param {number} storage of DTYPES */
   clipWeightBytesAs(clip, storage) {
-    return this.c._mudpt_clip_weight_bytes_as(clip, storage) >>> 0;
+    return this.c._mudpt_clip_weight_bytes_as(clip, storage);
   }
 
   /** What rows before the image tower's projection are multiplied by. @param {number} clip @returns {Float32Array} */

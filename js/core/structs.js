@@ -1,12 +1,15 @@
 /**
- * The structs of src/mudpt.h as they lie in wasm32 memory. Every field is 4 bytes wide and aligned to 4, so a field's
- * offset is four times the number of values before it; nothing else in js/ knows a layout.
+ * The structs of src/mudpt.h as they lie in wasm32 memory. Every field is 4 bytes wide and aligned to 4, or 8 and at a
+ * multiple of 8, so a field begins where the one before it ends; nothing else in js/ knows a layout.
  */
 
 /**
- * @typedef {'i32' | 'u32' | 'f32'} FieldType
+ * @typedef {'i32' | 'u32' | 'f32' | 'f64'} FieldType
  * @typedef {{ bytes: number, fields: { name: string, type: FieldType, count?: number, offset: number }[] }} Layout
  */
+
+/** @param {FieldType} type */
+const sizeOf = (type) => (type === 'f64' ? 8 : 4);
 
 /**
  * @param {[name: string, type: FieldType, count?: number][]} fields in the order of the C declaration
@@ -16,14 +19,14 @@ function struct(fields) {
   let offset = 0;
   const placed = fields.map(([name, type, count]) => {
     const field = { name, type, count, offset };
-    offset += 4 * (count ?? 1);
+    offset += sizeOf(type) * (count ?? 1);
     return field;
   });
   return { bytes: offset, fields: placed };
 }
 
 const SETTERS = { i32: 'setInt32', u32: 'setUint32', f32: 'setFloat32' };
-const GETTERS = { i32: 'getInt32', u32: 'getUint32', f32: 'getFloat32' };
+const GETTERS = { i32: 'getInt32', u32: 'getUint32', f32: 'getFloat32', f64: 'getFloat64' };
 
 /**
  * Writes `values` at `address`; a field that `values` lacks becomes 0.
@@ -50,7 +53,7 @@ export function writeStruct(layout, memory, address, values) {
 export function readStruct(layout, memory, address) {
   const values = {};
   for (const { name, type, count, offset } of layout.fields) {
-    const at = (i) => memory[GETTERS[type]](address + offset + 4 * i, true);
+    const at = (i) => memory[GETTERS[type]](address + offset + sizeOf(type) * i, true);
     values[name] = count === undefined ? at(0) : Array.from({ length: count }, (_, i) => at(i));
   }
   return values;
@@ -154,12 +157,14 @@ export const PARAMETER = struct([
 
 /** mudpt_plan */
 export const PLAN = struct([
-  ['weights', 'u32'],
-  ['activations', 'u32'],
-  ['pixels', 'u32'],
-  ['prompts', 'u32'],
-  ['optimizer', 'u32'],
+  ['weights', 'f64'],
+  ['activations', 'f64'],
+  ['pixels', 'f64'],
+  ['prompts', 'f64'],
+  ['optimizer', 'f64'],
+  ['largest', 'f64'],
   ['group', 'i32'],
+  ['parts', 'i32'],
 ]);
 
 /** mudpt_train_config */

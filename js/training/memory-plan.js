@@ -20,7 +20,9 @@ const DECODED = 64 * 2 ** 20;
  * @property {number} runtime
  * @property {number} total
  * @property {number} limit what this platform grants
+ * @property {number} largest bytes of its largest block
  * @property {number} group pictures that go through the image tower together
+ * @property {number} parts in which the sentences go through the text tower
  */
 
 /** Types that blocks' matrices can be thought to be kept as. */
@@ -59,8 +61,8 @@ export function planTraining({ core, clip, config }, handle, options) {
   return /** @type {TrainingPlan} */ ({ ...plan, examples, runtime, total, limit: core.mostBytes });
 }
 
-/** Activations are one block. @param {TrainingPlan} plan @param {number} limit */
-const fits = ({ total, activations }, limit) => total <= limit && activations <= MOST_BLOCK;
+/** @param {TrainingPlan} plan @param {number} limit */
+const fits = ({ total, largest }, limit) => total <= limit && largest <= MOST_BLOCK;
 
 /**
  * Refuses a run that would not fit, with what would.
@@ -86,7 +88,7 @@ export function requireMemory(model, handle, { memoryLimit = Infinity, ...option
     return isLess && fits(other, limit) ? [`${name} (${megabytes(other.total)})`] : [];
   });
   const allowed = `${megabytes(limit)} are ${memoryLimit < plan.limit ? 'allowed' : 'all that there is here'}`;
-  const inBlock = `${megabytes(plan.activations)} activations, and one block has at most ${megabytes(MOST_BLOCK)}`;
+  const inBlock = `${megabytes(plan.largest)} in one block, which has at most ${megabytes(MOST_BLOCK)}`;
   const pictures = options.kept ? ` and ${megabytes(options.kept)} the pictures` : '';
   throw new MudptError(
     'memory',

@@ -125,7 +125,7 @@ export interface PlanOptions extends TuneSettings {
 export interface TrainingPlan {
   /** The model's, each once. */
   weights: number;
-  /** Of both towers for one group of pictures and all sentences, and the kernels' scratch. */
+  /** Of both towers for one group of pictures and one part of the sentences, and the kernels' scratch. */
   activations: number;
   /** Parameters, the prompts of every layer and their gradients, text features. */
   prompts: number;
@@ -138,6 +138,10 @@ export interface TrainingPlan {
   total: number;
   /** {@link ClipInfo.memoryLimit}: what takes more is refused. */
   limit: number;
+  /** Of its largest block: there is none above 2 GiB. */
+  largest: number;
   /** Pictures that go through the image tower together; no bytes. */
   group: number;
+  /** Parts in which the sentences go through the text tower, one after the other; no bytes. */
+  parts: number;
 }

@@ -8,22 +8,21 @@
 
 enum { ALIGNMENT = 64 };
 
-void *arena_take(arena *a, size_t bytes) {
-    size_t start = a->used, room = SIZE_MAX - ALIGNMENT - start;
-    /* More than can be addressed stays too much, so that arena_open refuses it. */
-    a->used = bytes > room ? SIZE_MAX - ALIGNMENT : start + (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+void *arena_take(arena *a, uint64_t bytes) {
+    uint64_t start = a->used;
+    a->used = start + (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     return a->base ? a->base + start : NULL;
 }
 
-float *arena_floats(arena *a, size_t count) {
-    return arena_take(a, size_times(count, sizeof(float)));
+float *arena_floats(arena *a, uint64_t count) {
+    return arena_take(a, count * sizeof(float));
 }
 
 int arena_open(arena *a, const char *what) {
-    size_t bytes = a->used ? a->used : ALIGNMENT;
+    uint64_t bytes = a->used ? a->used : ALIGNMENT;
     a->base = aligned_take(bytes, what);
     if (!a->base) return MUDPT_MEMORY;
-    a->size = bytes;
+    a->size = (size_t)bytes;
     a->used = 0;
     return MUDPT_OK;
 }
@@ -33,10 +32,10 @@ void arena_close(arena *a) {
     *a = (arena){0};
 }
 
-void *aligned_take(size_t bytes, const char *what) {
-    size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    if (rounded == 0) rounded = ALIGNMENT;
-    void *memory = rounded < bytes || rounded > PTRDIFF_MAX ? NULL : aligned_alloc(ALIGNMENT, rounded);
+void *aligned_take(uint64_t bytes, const char *what) {
+    size_t rounded = bytes > PTRDIFF_MAX - ALIGNMENT ? 0 : ((size_t)bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    if (bytes == 0) rounded = ALIGNMENT;
+    void *memory = rounded ? aligned_alloc(ALIGNMENT, rounded) : NULL;
     if (!memory) {
         fail_memory(bytes, what);
         return NULL;

@@ -15,20 +15,22 @@ static inline size_t size_times(size_t a, size_t b) {
 }
 
 typedef struct {
-    char *base;        /* NULL while counting */
-    size_t used, size; /* bytes */
+    char *base;    /* NULL while counting */
+    uint64_t used; /* bytes: what is counted may be more than can be addressed, and is told as it is */
+    size_t size;   /* bytes that were taken */
 } arena;
 
-/* The next `bytes`, aligned to 64; NULL while counting. */
-void *arena_take(arena *a, size_t bytes);
-float *arena_floats(arena *a, size_t count);
+/* The next `bytes`, aligned to 64; NULL while counting. No size of a model within docs/limits.md leaves 64 bits: layers
+ * times rows of all sentences times the widest row is below 2^50. */
+void *arena_take(arena *a, uint64_t bytes);
+float *arena_floats(arena *a, uint64_t count);
 /* Allocates (zeroed) what was counted and starts over; a failed call leaves nothing behind. -> MUDPT_OK, MUDPT_MEMORY
  */
 int arena_open(arena *a, const char *what);
 void arena_close(arena *a);
 
 /* Zeroed memory aligned to 64, or NULL with the error text set. Freed by aligned_release. */
-void *aligned_take(size_t bytes, const char *what);
+void *aligned_take(uint64_t bytes, const char *what);
 void aligned_release(void *memory);
 
 #endif

@@ -43,8 +43,9 @@ int mudpt_clip_samples(const mudpt_clip *clip, float *out) {
         size_t values = (size_t)t->rows * tensor_columns(t);
         for (int k = 0; k < TENSOR_SAMPLES; k++, count += 2) {
             if (!out) continue;
-            size_t row = place_of_sample(i, k, values) / tensor_columns(t);
-            float scale = t->samples[k].integer && t->scales_seen ? t->scales[row] : 1;
+            size_t place = place_of_sample(i, k, values), columns = tensor_columns(t);
+            float scale = t->samples[k].integer && t->scales_seen ? t->scales[place / columns] : 1;
+            if (t->samples[k].integer && t->columns_seen) scale *= t->columns_apart[place % columns];
             out[count] = t->samples[k].value * scale;
             out[count + 1] = t->samples[k].slack * scale;
         }

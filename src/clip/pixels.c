@@ -18,6 +18,7 @@ static int pixels(const mudpt_clip *clip, const mudpt_image *image, const image_
 }
 
 int mudpt_clip_test_pixels(const mudpt_clip *clip, const mudpt_image *image, float *out) {
+    if (live_check(clip, LIVE_CLIP)) return MUDPT_STATE;
     return pixels(clip, image, NULL, out);
 }
 

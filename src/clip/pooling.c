@@ -25,9 +25,9 @@ int pooling_seen(const mudpt_clip_config *c) {
 
 void pooling_open(pooling *p, arena *a, const mudpt_clip *clip, int group, int training) {
     const mudpt_clip_config *c = &clip->config;
-    size_t d = (size_t)c->vision.width, most = (size_t)group, mlp = (size_t)c->pool_mlp;
+    uint64_t d = (uint64_t)c->vision.width, most = (uint64_t)group, mlp = (uint64_t)c->pool_mlp;
     *p = (pooling){.clip = clip, .seen = pooling_seen(c)};
-    size_t rows = most * (size_t)p->seen, normed = c->norm_after_pool ? most : rows;
+    uint64_t rows = most * (uint64_t)p->seen, normed = c->norm_after_pool ? most : rows;
     p->pooled = arena_floats(a, most * d);
     p->rows = c->norm_after_pool || c->vision.pooling == MUDPT_POOL_TOKEN ? p->pooled : arena_floats(a, rows * d);
     if (training) {

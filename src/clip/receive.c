@@ -17,6 +17,7 @@ static const char *type_name(int type) {
 static int storage_of(const mudpt_clip *clip, const clip_tensor *t, int sent) {
     int storage = clip->config.storage;
     if (tensor_is_integer(sent)) return sent;
+    if (storage == MUDPT_I8 && t->lead) storage = MUDPT_I16;
     if (clip->config.precision == MUDPT_FAST && t->quantized) return storage == MUDPT_I8 ? MUDPT_I8 : MUDPT_I16;
     if (storage == -1) storage = sent == MUDPT_F16 ? MUDPT_F16 : MUDPT_F32;
     if (tensor_is_integer(storage) && !t->quantized) storage = MUDPT_F16;
@@ -25,8 +26,10 @@ static int storage_of(const mudpt_clip *clip, const clip_tensor *t, int sent) {
 
 /* Memory for what a tensor goes into, unless one of its parts has brought it already. */
 static int open_target(mudpt_clip *clip, clip_tensor *t, int type) {
-    const clip_tensor *owner = &clip->tensors[t->owner];
+    clip_tensor *owner = &clip->tensors[t->owner];
     int storage = storage_of(clip, t, type);
+    /* Columns are compared once all rows are there. */
+    int becomes = tensor_is_integer(storage) && !tensor_is_integer(type) ? storage : 0;
     size_t bytes;
     if (t->kind == VECTOR) {
         float **vector = t->target;
@@ -47,17 +50,18 @@ static int open_target(mudpt_clip *clip, clip_tensor *t, int type) {
     } else {
         gemm_weight *w = t->target;
         if (w->panels) {
-            if (w->storage != storage && (tensor_is_integer(w->storage) || tensor_is_integer(storage)))
+            int same = becomes == owner->becomes && (becomes || w->storage == storage);
+            if (!same && (tensor_is_integer(w->storage) || tensor_is_integer(storage)))
                 return fail(MUDPT_MODEL, "the parts of %s have different types; expected the same integers or none",
                             owner->openai);
             return MUDPT_OK;
         }
-        gemm_weight fresh = {.out = owner->rows, .in = owner->columns, .storage = storage};
+        gemm_weight fresh = {.out = owner->rows, .in = owner->columns, .storage = becomes ? MUDPT_F32 : storage};
         fresh.fast = clip->config.precision == MUDPT_FAST && t->quantized;
-        bytes = gemm_panel_bytes(fresh.out, fresh.in, storage);
+        bytes = gemm_panel_bytes(fresh.out, fresh.in, fresh.storage);
         fresh.panels = aligned_take(bytes, "a weight matrix");
         if (!fresh.panels) return MUDPT_MEMORY;
-        size_t scale_bytes = gemm_scale_bytes(fresh.out, storage);
+        size_t scale_bytes = gemm_scale_bytes(fresh.out, fresh.storage);
         if (scale_bytes) {
             fresh.scale = aligned_take(scale_bytes, "a weight matrix's scales");
             if (!fresh.scale) {
@@ -67,6 +71,8 @@ static int open_target(mudpt_clip *clip, clip_tensor *t, int type) {
             bytes += scale_bytes;
         }
         *w = fresh;
+        owner->becomes = becomes;
+        if (becomes) return MUDPT_OK; /* for as long as it takes */
     }
     clip->bytes += bytes;
     return MUDPT_OK;
@@ -93,35 +99,39 @@ static void shape_text(char *text, size_t room, const int32_t *shape, int dims) 
 /* Values of the current tensor that are gathered before they are kept: one row, or all of what has no rows. */
 static size_t row_length(const mudpt_clip *clip) {
     const clip_tensor *t = clip->current;
-    return !clip->current_scales && (t->kind == MATRIX || t->kind == TABLE) ? tensor_columns(t) : clip->expected;
+    return !clip->current_part && (t->kind == MATRIX || t->kind == TABLE) ? tensor_columns(t) : clip->expected;
 }
 
-static int is_wanted(const clip_tensor *t, int scales) {
-    return t && !t->left_out && (!scales || t->kind == MATRIX);
+static int belongs(const clip_tensor *t, tensor_part part) {
+    return part == TENSOR_ITSELF || (t->kind == MATRIX && (part == TENSOR_SCALES || t->block));
 }
 
 int mudpt_clip_wants(const mudpt_clip *clip, const char *name) {
-    int scales;
-    const clip_tensor *t = clip_find_tensor(clip, name, &scales);
-    return t && (!scales || t->kind == MATRIX) ? is_wanted(t, scales) : -1;
+    tensor_part part;
+    const clip_tensor *t = clip_find_tensor(clip, name, &part);
+    return t && belongs(t, part) ? !t->left_out : -1;
 }
 
 int mudpt_clip_tensor_begin(mudpt_clip *clip, const char *name, int dtype, const int32_t *shape, int dims) {
+    if (live_check(clip, LIVE_CLIP)) return MUDPT_STATE;
     if (clip->finished || clip->current)
         return fail(MUDPT_STATE, "tensor %s: the tensor before it has not ended", name);
-    int scales;
-    clip_tensor *t = clip_find_tensor(clip, name, &scales);
-    if (!is_wanted(t, scales)) return MUDPT_SKIP;
+    tensor_part part;
+    clip_tensor *t = clip_find_tensor(clip, name, &part);
+    if (!t || !belongs(t, part) || t->left_out) return MUDPT_SKIP;
     if (dims < 0 || dims > 4) return fail(MUDPT_MODEL, "tensor %s has %d dimensions; expected %d", name, dims, t->dims);
     for (; dims > t->dims && shape[0] == 1; dims--) shape++; /* [1, ...], as some libraries keep it */
     clip_tensor *owner = &clip->tensors[t->owner];
     char sent[64], wanted[64];
     shape_text(sent, sizeof sent, shape, dims);
-    if (scales) {
-        if (dims != 1 || shape[0] != t->rows || dtype != MUDPT_F32)
-            return fail(MUDPT_MODEL, "tensor %s is %s %s; expected F32 [%d]", name, type_name(dtype), sent, t->rows);
-        if (!owner->scales) owner->scales = calloc((size_t)owner->rows, sizeof(float));
-        if (!owner->scales) return fail_memory((size_t)owner->rows * sizeof(float), "a weight matrix's scales");
+    if (part) {
+        int count = part == TENSOR_SCALES ? t->rows : t->columns;
+        size_t all = (size_t)(part == TENSOR_SCALES ? owner->rows : t->columns) * sizeof(float);
+        float **kept = part == TENSOR_SCALES ? &owner->scales : &owner->columns_apart;
+        if (dims != 1 || shape[0] != count || dtype != MUDPT_F32)
+            return fail(MUDPT_MODEL, "tensor %s is %s %s; expected F32 [%d]", name, type_name(dtype), sent, count);
+        if (!*kept) *kept = calloc(1, all);
+        if (!*kept) return fail_memory(all, "a weight matrix's scales");
     } else {
         if (!shape_matches(t, shape, dims)) {
             int32_t expected[4] = {t->rows, t->columns, 0, 0};
@@ -140,8 +150,10 @@ int mudpt_clip_tensor_begin(mudpt_clip *clip, const char *name, int dtype, const
     }
     clip->current = t;
     clip->current_type = dtype;
-    clip->current_scales = scales;
-    clip->expected = scales ? (size_t)t->rows : (size_t)t->rows * tensor_columns(t);
+    clip->current_part = part;
+    clip->expected = part == TENSOR_SCALES    ? (size_t)t->rows
+                     : part == TENSOR_COLUMNS ? (size_t)t->columns
+                                              : (size_t)t->rows * tensor_columns(t);
     clip->received = 0;
     clip->carried = 0;
     free(clip->row);
@@ -157,11 +169,25 @@ static const char *current_name(const mudpt_clip *clip) {
     return *t->openai ? t->openai : t->hugging_face;
 }
 
+/* Parts of a matrix have its columns in common. */
+static int keep_columns(mudpt_clip *clip, const float *values) {
+    const clip_tensor *t = clip->current;
+    float *kept = clip->tensors[t->owner].columns_apart;
+    for (int i = 0; i < t->columns; i++) {
+        if (!(values[i] > 0) || (kept[i] > 0 && kept[i] != values[i]))
+            return fail(MUDPT_MODEL, "tensor %s_column holds %g; expected numbers above 0, the same for all parts",
+                        current_name(clip), (double)values[i]);
+        kept[i] = values[i];
+    }
+    return MUDPT_OK;
+}
+
 /* One row [columns] of the current tensor, or all of a vector. */
 static int keep_row(mudpt_clip *clip, int row, const float *values) {
     clip_tensor *t = clip->current;
     size_t columns = tensor_columns(t);
-    if (clip->current_scales) {
+    if (clip->current_part == TENSOR_COLUMNS) return keep_columns(clip, values);
+    if (clip->current_part) {
         for (int i = 0; i < t->rows; i++)
             if (values[i] < 0)
                 return fail(MUDPT_MODEL, "tensor %s_scale holds %g; expected no negative scale", current_name(clip),
@@ -198,11 +224,12 @@ static int take_elements(mudpt_clip *clip, const unsigned char *bytes, size_t co
             return fail(MUDPT_MODEL, "tensor %s holds %s at position %zu; the file is damaged", current_name(clip),
                         isnan(values[i]) ? "NaN" : "infinity", clip->received + i);
     clip->received += count;
-    if (at + count < length || (clip->current->kind == TRANSPOSED && !clip->current_scales)) return MUDPT_OK;
+    if (at + count < length || (clip->current->kind == TRANSPOSED && !clip->current_part)) return MUDPT_OK;
     return keep_row(clip, (int)(clip->received / length) - 1, clip->row);
 }
 
 int mudpt_clip_tensor_bytes(mudpt_clip *clip, const void *data, size_t bytes) {
+    if (live_check(clip, LIVE_CLIP)) return MUDPT_STATE;
     if (!clip->current) return fail(MUDPT_STATE, "bytes of a tensor that has not begun");
     const unsigned char *next = data;
     size_t size = (size_t)clip_element_bytes(clip->current_type), length = row_length(clip);
@@ -232,6 +259,7 @@ int mudpt_clip_tensor_bytes(mudpt_clip *clip, const void *data, size_t bytes) {
 }
 
 int mudpt_clip_tensor_end(mudpt_clip *clip) {
+    if (live_check(clip, LIVE_CLIP)) return MUDPT_STATE;
     clip_tensor *t = clip->current;
     if (!t) return fail(MUDPT_STATE, "the end of a tensor that has not begun");
     clip_tensor *owner = &clip->tensors[t->owner];
@@ -247,9 +275,13 @@ int mudpt_clip_tensor_end(mudpt_clip *clip) {
             code = keep_row(clip, (int)o, values);
         }
     }
+    int is_last = !clip->current_part && owner->becomes && owner->rows_seen + t->rows == owner->rows;
+    if (!code && is_last && clip_settle(clip, owner)) return MUDPT_MEMORY; /* it can be ended once more */
     clip->current = NULL;
     if (code) return code;
-    if (clip->current_scales) {
+    if (clip->current_part == TENSOR_COLUMNS) {
+        owner->columns_seen += t->rows;
+    } else if (clip->current_part) {
         owner->scales_seen += t->rows;
     } else {
         t->seen = 1;

@@ -6,9 +6,9 @@
 #include "kernels/layernorm.h"
 #include "pooling.h"
 
-/* Rows that all sentences begin with; every sentence keeps at least its last row for itself. */
-static int common_prefix(const text_sentences *s) {
-    int prefix = s->both_ways ? 0 : s->lengths[0] - 1;
+int text_prefix(const text_sentences *s) {
+    if (s->is_part) return s->prefix;
+    int prefix = s->both_ways ? 0 : s->lengths[0] - 1; /* every sentence keeps at least its last row for itself */
     for (int c = 1; c < s->count; c++) {
         const int *row = s->rows + (size_t)c * (size_t)s->stride;
         int same = 0;
@@ -19,7 +19,7 @@ static int common_prefix(const text_sentences *s) {
 }
 
 int text_row_count(const text_sentences *s) {
-    int prefix = common_prefix(s), rows = prefix;
+    int prefix = text_prefix(s), rows = prefix;
     for (int c = 0; c < s->count; c++) rows += s->lengths[c] - prefix;
     return rows;
 }
@@ -29,10 +29,11 @@ int text_row_count(const text_sentences *s) {
 static void fill_layout(text *t, tower_layout *layout, arena *a, const int *starts, const unsigned char *leaves,
                         int both_ways) {
     int rows = t->tower.rows, count = t->count;
-    layout->out_rows = arena_take(a, (size_t)rows * sizeof(int));
-    layout->out_of = arena_take(a, (size_t)rows * sizeof(int));
-    int *visible = arena_take(a, (size_t)rows * sizeof(int));
-    int *queries = arena_take(a, ((size_t)count + 1) * sizeof(int));
+    uint64_t list = (uint64_t)rows * sizeof(int);
+    layout->out_rows = arena_take(a, list);
+    layout->out_of = arena_take(a, list);
+    int *visible = arena_take(a, list);
+    int *queries = arena_take(a, ((uint64_t)count + 1) * sizeof(int));
     int *prefix_queries = arena_take(a, 2 * sizeof(int)), *prefix_keys = arena_take(a, 2 * sizeof(int));
     const mudpt_clip_config *c = &t->clip->config;
     attention_shape shape = {
@@ -48,6 +49,7 @@ static void fill_layout(text *t, tower_layout *layout, arena *a, const int *star
     layout->attention[1].prefix = t->prefix;
     if (!a->base) return;
     int outs = 0, sentence = 0;
+    prefix_queries[0] = prefix_queries[1] = prefix_keys[0] = 0;
     for (int i = 0; i < rows; i++) {
         if (i == t->prefix) prefix_queries[1] = outs;
         if (i >= t->prefix && i == starts[sentence]) queries[sentence++] = outs;
@@ -67,8 +69,8 @@ static void fill_layout(text *t, tower_layout *layout, arena *a, const int *star
 void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *s, int prompts, int depth,
                tower_mode mode, tower_scratch *scratch) {
     const mudpt_clip_config *c = &clip->config;
-    size_t d = (size_t)c->text.width;
-    *t = (text){.clip = clip, .count = s->count, .prefix = common_prefix(s)};
+    uint64_t d = (uint64_t)c->text.width;
+    *t = (text){.clip = clip, .count = s->count, .prefix = text_prefix(s)};
     tower *w = &t->tower;
     *w = (tower){.blocks = clip->text,
                  .layers = c->text.layers,
@@ -79,20 +81,23 @@ void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *
                  .scratch = scratch};
     w->second = s->second > 1 ? s->second : 1;
     w->depth = depth < w->layers - w->second + 1 ? depth : w->layers - w->second + 1;
-    /* A device computes whole towers. */
-    w->constant = mode != TOWER_FORWARD && t->prefix && s->rows[0] >= 0 && !device_rows();
-    if (w->constant) w->constants = arena_floats(a, (size_t)w->layers * 2 * d);
-    size_t rows = (size_t)w->rows;
+    /* A device computes whole towers, of all sentences. */
+    w->constant = mode != TOWER_FORWARD && t->prefix && s->rows[0] >= 0 && (s->is_part || !device_rows());
+    w->part = s->is_part ? PART_AMONG : PART_NONE;
+    w->carried = t->prefix;
+    if (w->constant && !s->is_part) w->constants = arena_floats(a, (uint64_t)w->layers * 2 * d);
+    uint64_t rows = (uint64_t)w->rows, count = (uint64_t)s->count;
     t->ids = arena_take(a, rows * sizeof(int));
     t->positions = arena_take(a, rows * sizeof(int));
     w->prompt_rows = arena_take(a, rows * sizeof(int));
     w->prompt_of = arena_take(a, rows * sizeof(int));
-    int *starts = arena_take(a, ((size_t)s->count + 1) * sizeof(int));
+    int *starts = arena_take(a, (count + 1) * sizeof(int));
     unsigned char *leaves[LAYOUTS];
     for (int i = 0; i < LAYOUTS; i++) leaves[i] = arena_take(a, rows);
     int outs[LAYOUTS] = {w->rows, w->rows, s->count};
     if (a->base) {
         int next = 0;
+        memset(leaves[LAYOUT_LAST], 0, (size_t)rows);
         for (int i = 0; i < t->prefix; i++, next++) {
             t->ids[next] = s->rows[i];
             t->positions[next] = i;
@@ -122,10 +127,10 @@ void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *
         w->layouts[i].outs = outs[i]; /* while counting, the most there can be */
         fill_layout(t, &w->layouts[i], a, starts, leaves[i], s->both_ways);
     }
-    t->rows = arena_floats(a, (size_t)s->count * d);
+    t->rows = arena_floats(a, count * d);
     if (mode == TOWER_FORWARD) return;
-    t->xhat = arena_floats(a, (size_t)s->count * d);
-    t->rstd = arena_floats(a, (size_t)s->count);
+    t->xhat = arena_floats(a, count * d);
+    t->rstd = arena_floats(a, count);
     tower_take_saved(w, a, mode);
 }
 
@@ -181,6 +186,7 @@ void text_backward(text *t, float *dfirst, float *ddeep, const float *dfeatures)
     layernorm_backward(s->y, t->rows, t->xhat, t->rstd, clip->ln_final_gain, t->count, d, 0);
     tower_backward(&t->tower, ddeep);
     for (int i = 0; i < t->tower.prompt_row_count; i++) {
+        if (tower_waits(&t->tower, t->tower.prompt_rows[i])) continue;
         float *out = dfirst + (size_t)t->tower.prompt_of[i] * (size_t)d;
         const float *in = s->x + (size_t)i * (size_t)d;
         for (int k = 0; k < d; k++) out[k] += in[k];

@@ -12,11 +12,12 @@
 
 typedef struct {
     int count, stride;
-    const int *lengths; /* [count] rows of each, from 1 on */
-    const int *rows;    /* [count, stride] a token id >= 0, or -1 - p for prompt row p */
-    int both_ways;      /* 1: rows see each other, so that sentences share nothing */
-    const int *ends;    /* [count] the row that is read; NULL: each sentence's last */
-    int second;         /* the first layer whose prompts replace others; 0: 1, else all between keep what they get */
+    const int *lengths;  /* [count] rows of each, from 1 on */
+    const int *rows;     /* [count, stride] a token id >= 0, or -1 - p for prompt row p */
+    int both_ways;       /* 1: rows see each other, so that sentences share nothing */
+    const int *ends;     /* [count] the row that is read; NULL: each sentence's last */
+    int second;          /* the first layer whose prompts replace others; 0: 1, else all between keep what they get */
+    int is_part, prefix; /* 1: of more sentences, of which all begin with these `prefix` rows */
 } text_sentences;
 
 typedef struct {
@@ -30,16 +31,20 @@ typedef struct {
     float *xhat, *rstd;   /* of ln_final, [count, d], [count] */
 } text;
 
-/* Rows that a tower over these sentences has. */
+/* Rows that all sentences begin with, and rows that a tower over them has. */
+int text_prefix(const text_sentences *sentences);
 int text_row_count(const text_sentences *sentences);
-/* Takes memory (a counts on the first pass). prompts: rows of the first layer's prompts; depth: layers that get prompts
- * (at most 1: only the first), then from sentences->second on. With depth > 1 every layer has the same prompt rows. */
+/* Takes memory (a counts on the first pass), which need not be zeros. prompts: rows of the first layer's prompts;
+ * depth: layers that get prompts (at most 1: only the first), then from sentences->second on. With depth > 1 every
+ * layer has the same prompt rows. */
 void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *sentences, int prompts, int depth,
                tower_mode mode, tower_scratch *scratch);
 
 /* first [prompts, d_t], deep [depth - 1, prompts, d_t] -> features [count, e], not scaled */
 void text_forward(text *t, float *features, const float *first, const float *deep);
-/* dfeatures [count, e] -> dfirst [prompts, d_t], ddeep [depth - 1, prompts, d_t], added to */
+/* dfeatures [count, e] -> dfirst [prompts, d_t], ddeep [depth - 1, prompts, d_t], added to. Parts of many sentences go
+ * back in their order, each right behind its forward, with the tower's `part` and `carry` set: the bits are those of
+ * all sentences at once. */
 void text_backward(text *t, float *dfirst, float *ddeep, const float *dfeatures);
 
 #endif

@@ -44,6 +44,7 @@ int clip_store_token_row(mudpt_clip *clip, int row, const float *values) {
 }
 
 int mudpt_clip_token_distances(const mudpt_clip *clip, const float *vector, float *out) {
+    if (live_check(clip, LIVE_CLIP)) return MUDPT_STATE;
     if (clip->config.text_side == MUDPT_TEXT_NONE)
         return fail(MUDPT_STATE, "the model was loaded without its text tower");
     if (!clip->finished) return fail(MUDPT_STATE, "the model's weights are not complete");
@@ -77,6 +78,7 @@ static int grow(mudpt_clip *clip) {
 }
 
 int mudpt_clip_token(mudpt_clip *clip, int id, int dtype, const void *data) {
+    if (live_check(clip, LIVE_CLIP)) return MUDPT_STATE;
     const mudpt_clip_config *c = &clip->config;
     if (c->text_side != MUDPT_TEXT_ROWS)
         return fail(MUDPT_STATE, "the model does not take its token embedding by rows");

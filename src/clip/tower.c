@@ -10,12 +10,12 @@
 
 #ifdef __EMSCRIPTEN__
 /* js/webgpu/layout.js counts on these. */
-_Static_assert(sizeof(gemm_weight) == 7 * 4 && sizeof(gemm_job) == 11 * 4 && sizeof(clip_block) == 43 * 4 &&
-                   sizeof(tower_layout) == 18 * 4 && sizeof(tower) == 75 * 4,
+_Static_assert(sizeof(gemm_weight) == 7 * 4 && sizeof(gemm_job) == 11 * 4 && sizeof(clip_block) == 44 * 4 &&
+                   sizeof(tower_layout) == 18 * 4 && sizeof(tower) == 78 * 4,
                "the structs that the host reads have changed");
 #endif
 
-void tower_take_scratch(tower_scratch *s, arena *a, size_t row_floats, size_t mlp_floats) {
+void tower_take_scratch(tower_scratch *s, arena *a, uint64_t row_floats, uint64_t mlp_floats) {
     s->x = arena_floats(a, row_floats);
     s->y = arena_floats(a, row_floats);
     s->h = arena_floats(a, row_floats);
@@ -30,12 +30,12 @@ void tower_take_saved(tower *t, arena *a, tower_mode mode) {
     t->mode = mode;
     t->saved = NULL;
     if (mode == TOWER_FORWARD) return;
-    size_t rows = (size_t)t->rows, d = (size_t)t->width, mlp = (size_t)t->mlp;
+    uint64_t rows = (uint64_t)t->rows, d = (uint64_t)t->width, mlp = (uint64_t)t->mlp;
     int again = mode == TOWER_RECOMPUTE, count = again ? 1 : t->layers;
-    if (again) t->inputs = arena_floats(a, (size_t)t->layers * rows * d);
+    if (again) t->inputs = arena_floats(a, (uint64_t)t->layers * rows * d);
     tower_saved *saved = arena_take(a, (size_t)count * sizeof *saved);
     for (int l = 0; l < count; l++) {
-        size_t outs = again ? rows : (size_t)tower_layout_of(t, l)->outs;
+        uint64_t outs = again ? rows : (uint64_t)tower_layout_of(t, l)->outs;
         tower_saved s = {
             .xhat_1 = arena_floats(a, rows * d),
             .rstd_1 = arena_floats(a, rows),
@@ -82,6 +82,13 @@ static void turn(const tower *t, int l, float *q, float *kv, int backwards) {
     rope_turn(q, b->width, layout->outs, b->heads, b->width / b->heads, t->rope, layout->out_rows, t->rope_period,
               backwards);
     rope_turn(kv, 2 * b->width, t->rows, b->heads, b->width / b->heads, t->rope, NULL, t->rope_period, backwards);
+}
+
+/* g [outs, mlp] times what belongs to proj's columns. */
+static void scale_hidden(const clip_block *b, float *g, int outs) {
+    size_t mlp = (size_t)b->mlp;
+    for (size_t row = 0; b->proj_columns && row < (size_t)outs; row++)
+        for (size_t k = 0; k < mlp; k++) g[row * mlp + k] *= b->proj_columns[k];
 }
 
 /* y [outs, d] = block(x [rows, d]); only what is kept: y is used for that and holds nothing afterwards. */
@@ -131,6 +138,7 @@ static void block_forward(const tower *t, int l, float *y, const float *x, int o
     gemm_forward(kept.u, s->h, &b->fc, b->fc_bias, outs, 0);
     if (only_kept) return;
     activation_forward(b->activation, s->g, kept.u, (size_t)outs * (size_t)b->mlp);
+    scale_hidden(b, s->g, outs);
     gemm_forward(y, s->g, &b->proj, b->proj_bias, outs, 1);
 }
 
@@ -144,6 +152,7 @@ static void block_backward(const tower *t, int l, float *dx, float *dy) {
     size_t skip = (size_t)t->constant * (size_t)d;
 
     gemm_backward(s->g, dy, &b->proj, outs, 0);
+    scale_hidden(b, s->g, outs);
     activation_backward(b->activation, s->g, s->g, kept->u, (size_t)outs * (size_t)b->mlp);
     gemm_backward(s->h, s->g, &b->fc, outs, 0);
     layernorm_backward(dy, s->h, kept->xhat_2, kept->rstd_2, b->ln_2_gain, outs, d, 1);
@@ -151,10 +160,18 @@ static void block_backward(const tower *t, int l, float *dx, float *dy) {
     gemm_backward(s->o, dy, &b->out_proj, outs, 0);
     float *dkv = s->kv;
     memset(dkv, 0, (size_t)t->rows * 2 * (size_t)d * sizeof(float));
+    size_t carried = t->part ? (size_t)t->carried * 2 * (size_t)d : 0;
+    float *carry = carried ? t->carry + (size_t)l * carried : NULL;
+    if (carry) memcpy(dkv, carry, carried * sizeof(float));
     /* The classes first: they add to the prefix's keys and values, whose own attention comes before them. */
-    for (int i = layout->calls - 1; i >= 0; i--)
+    for (int i = layout->calls - 1; i >= 0; i--) {
+        if (i == 0 && t->part == PART_AMONG) { /* what the prefix's rows get from here on is never read */
+            if (carry) memcpy(carry, dkv, carried * sizeof(float));
+            continue;
+        }
         attention_backward(s->dq, dkv, dkv + d, dkv, dkv + d, s->o, kept->q, kept->kv, kept->kv + d, kept->kv,
                            kept->kv + d, 2 * d, &layout->attention[i], i == layout->calls - 1 ? first_key : 0);
+    }
     turn(t, l, s->dq, dkv, 1);
     gemm_job from_q = {.weight = &b->in_proj,
                        .transposed = 1,
@@ -245,9 +262,11 @@ static void blocks_forward(const tower *t, const float *deep) {
     }
 }
 
-/* A device keeps no constants, turns nothing, and replaces prompts of every layer from the second on. */
+/* A device keeps no constants, turns and scales nothing, and replaces prompts of every layer from the second on. */
 static int on_device(const tower *t) {
-    return !t->constant && !t->rope && t->second == 1;
+    for (int l = 0; l < t->layers; l++)
+        if (t->blocks[l].proj_columns) return 0;
+    return !t->constant && !t->rope && t->second == 1 && !t->part;
 }
 
 void tower_forward(const tower *t, const float *deep) {
@@ -281,8 +300,10 @@ void tower_backward(const tower *t, float *ddeep) {
         const tower_layout *before = tower_layout_of(t, l - 1);
         if (!before->out_rows) memcpy(s->y, s->x, (size_t)t->rows * d * sizeof(float));
         else gather(s->y, s->x, before->out_rows, before->outs, (int)d);
-        for (int i = 0; replaces_prompts(t, l - 1) && i < t->prompt_row_count; i++)
+        for (int i = 0; replaces_prompts(t, l - 1) && i < t->prompt_row_count; i++) {
+            if (tower_waits(t, t->prompt_rows[i])) continue;
             add_row(ddeep + ((size_t)(l - t->second) * n + (size_t)t->prompt_of[i]) * d,
                     s->x + (size_t)t->prompt_rows[i] * d, (int)d);
+        }
     }
 }

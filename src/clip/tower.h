@@ -30,6 +30,9 @@ typedef struct {
 /* What a tower keeps for backward. */
 typedef enum { TOWER_FORWARD, TOWER_BACKWARD, TOWER_RECOMPUTE } tower_mode;
 
+/* Of more sentences than are in memory at a time: one part among them, or the last. */
+typedef enum { PART_NONE, PART_AMONG, PART_LAST } tower_part;
+
 typedef enum { LAYOUT_ALL, LAYOUT_DROP, LAYOUT_LAST, LAYOUTS } tower_layout_kind;
 
 /* What one block keeps for backward. */
@@ -71,14 +74,21 @@ typedef struct tower {
         *rope; /* NULL, or a table (kernels/rope.h) by which queries and keys turn: row i by its row i % period */
     int rope_period;
     int second; /* the second layer that gets prompts; with depth 0 or 1 of no meaning. A device knows 1 alone */
+    tower_part part;
+    int carried;  /* the first rows, which all parts share: their gradients are complete with the last part */
+    float *carry; /* backward of a part: [layers, carried, 2d] gradients of their keys and values so far */
 } tower;
 
 /* Floats of scratch for a tower of this size, then the scratch itself; rows * width and rows * mlp may be maxima. */
-void tower_take_scratch(tower_scratch *s, arena *a, size_t row_floats, size_t mlp_floats);
+void tower_take_scratch(tower_scratch *s, arena *a, uint64_t row_floats, uint64_t mlp_floats);
 /* Takes what backward needs in this mode. Layouts must be set. */
 void tower_take_saved(tower *t, arena *a, tower_mode mode);
 /* What block l keeps; TOWER_RECOMPUTE: that of the block which ran last. */
 const tower_saved *tower_saved_of(const tower *t, int l);
+/* Whether a row's gradient is still to come, with the last part. */
+static inline int tower_waits(const tower *t, int row) {
+    return t->part == PART_AMONG && row < t->carried;
+}
 /* Which layout block l has. */
 const tower_layout *tower_layout_of(const tower *t, int l);
 

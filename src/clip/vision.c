@@ -17,21 +17,25 @@ int vision_group(const mudpt_clip *clip, int prompts, int batch) {
     return group < batch ? group : batch;
 }
 
-size_t vision_row_floats(const mudpt_clip *clip, int prompts, int group) {
-    return (size_t)group * (size_t)(clip_picture_rows(&clip->config) + prompts) * (size_t)clip->config.vision.width;
+static uint64_t rows_of(const mudpt_clip *clip, int prompts, int group) {
+    return (uint64_t)group * (uint64_t)(clip_picture_rows(&clip->config) + prompts);
 }
 
-size_t vision_mlp_floats(const mudpt_clip *clip, int prompts, int group) {
-    return (size_t)group * (size_t)(clip_picture_rows(&clip->config) + prompts) * (size_t)clip->config.vision.mlp;
+uint64_t vision_row_floats(const mudpt_clip *clip, int prompts, int group) {
+    return rows_of(clip, prompts, group) * (uint64_t)clip->config.vision.width;
+}
+
+uint64_t vision_mlp_floats(const mudpt_clip *clip, int prompts, int group) {
+    return rows_of(clip, prompts, group) * (uint64_t)clip->config.vision.mlp;
 }
 
 /* Row lists are picture by picture, so those of fewer pictures are the lists' beginnings. */
 static void fill_layout(vision *v, tower_layout *layout, arena *a, int outs_each) {
     int rows = v->group * v->length;
-    layout->out_rows = arena_take(a, (size_t)v->group * (size_t)outs_each * sizeof(int));
-    layout->out_of = arena_take(a, (size_t)rows * sizeof(int));
-    int *query_start = arena_take(a, ((size_t)v->group + 1) * sizeof(int));
-    int *key_start = arena_take(a, ((size_t)v->group + 1) * sizeof(int));
+    layout->out_rows = arena_take(a, (uint64_t)v->group * (uint64_t)outs_each * sizeof(int));
+    layout->out_of = arena_take(a, (uint64_t)rows * sizeof(int));
+    int *query_start = arena_take(a, ((uint64_t)v->group + 1) * sizeof(int));
+    int *key_start = arena_take(a, ((uint64_t)v->group + 1) * sizeof(int));
     layout->calls = 1;
     layout->attention[0] = (attention_shape){.heads = v->clip->config.vision.heads,
                                              .head_width = v->clip->config.vision.width / v->clip->config.vision.heads,
@@ -66,7 +70,7 @@ static void turn_places(vision *v, float *table) {
 void vision_open(vision *v, arena *a, const mudpt_clip *clip, int prompts, int depth, int group, tower_mode mode,
                  tower_scratch *scratch) {
     const mudpt_clip_config *c = &clip->config;
-    size_t d = (size_t)c->vision.width;
+    uint64_t d = (uint64_t)c->vision.width;
     *v = (vision){.clip = clip, .group = group, .patches = clip_patches(c), .seen = clip_picture_rows(c)};
     v->length = v->seen + prompts;
     tower *t = &v->tower;
@@ -81,8 +85,8 @@ void vision_open(vision *v, arena *a, const mudpt_clip *clip, int prompts, int d
     t->depth = depth < t->layers ? depth : t->layers;
     t->first_key = v->seen;
     t->prompt_row_count = group * prompts;
-    t->prompt_rows = arena_take(a, (size_t)t->prompt_row_count * sizeof(int));
-    t->prompt_of = arena_take(a, (size_t)t->prompt_row_count * sizeof(int));
+    t->prompt_rows = arena_take(a, (uint64_t)t->prompt_row_count * sizeof(int));
+    t->prompt_of = arena_take(a, (uint64_t)t->prompt_row_count * sizeof(int));
     for (int i = 0; a->base && i < t->prompt_row_count; i++) {
         t->prompt_rows[i] = i / prompts * v->length + v->seen + i % prompts;
         t->prompt_of[i] = i % prompts;
@@ -91,14 +95,14 @@ void vision_open(vision *v, arena *a, const mudpt_clip *clip, int prompts, int d
     fill_layout(v, &t->layouts[LAYOUT_DROP], a, v->length - prompts);
     fill_layout(v, &t->layouts[LAYOUT_LAST], a, pooling_seen(c));
 
-    size_t most = (size_t)group;
-    v->columns = arena_floats(a, most * (size_t)v->patches * 3 * (size_t)c->patch * (size_t)c->patch);
+    uint64_t most = (uint64_t)group, n = (uint64_t)prompts;
+    v->columns = arena_floats(a, most * (uint64_t)v->patches * 3 * (uint64_t)c->patch * (uint64_t)c->patch);
     pooling_open(&v->pooling, a, clip, group, mode != TOWER_FORWARD);
-    if (c->rope > 0) turn_places(v, arena_floats(a, (size_t)v->length * 2 * (d / (size_t)c->vision.heads)));
+    if (c->rope > 0) turn_places(v, arena_floats(a, (uint64_t)v->length * 2 * (d / (uint64_t)c->vision.heads)));
     if (mode == TOWER_FORWARD) return;
     if (!c->no_pre_norm) {
-        v->pre_xhat = arena_floats(a, most * (size_t)prompts * d);
-        v->pre_rstd = arena_floats(a, most * (size_t)prompts);
+        v->pre_xhat = arena_floats(a, most * n * d);
+        v->pre_rstd = arena_floats(a, most * n);
     }
     tower_take_saved(t, a, mode);
 }

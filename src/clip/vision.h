@@ -22,8 +22,8 @@ int vision_group(const mudpt_clip *clip, int prompts, int batch);
 void vision_open(vision *v, arena *a, const mudpt_clip *clip, int prompts, int depth, int group, tower_mode mode,
                  tower_scratch *scratch);
 /* Floats of scratch rows and MLP rows that it needs. */
-size_t vision_row_floats(const mudpt_clip *clip, int prompts, int group);
-size_t vision_mlp_floats(const mudpt_clip *clip, int prompts, int group);
+uint64_t vision_row_floats(const mudpt_clip *clip, int prompts, int group);
+uint64_t vision_mlp_floats(const mudpt_clip *clip, int prompts, int group);
 
 /* pixels [count, 3, image, image], prompts [depth, n, d_v] or NULL -> features [count, e], not scaled.
  * count <= group */

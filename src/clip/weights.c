@@ -26,7 +26,7 @@ int mudpt_clip_create(const mudpt_clip_config *config, mudpt_clip **out) {
     clip->text = calloc((size_t)config->text.layers, sizeof *clip->text);
     if (!clip->tensors || !clip->vision || !clip->text) {
         size_t bytes = (size_t)room * sizeof *clip->tensors;
-        mudpt_clip_free(clip);
+        clip_release(clip);
         return fail_memory(bytes, "a model's list of tensors");
     }
     for (int l = 0; l < config->vision.layers; l++) clip->vision[l] = block_of(&config->vision);
@@ -36,16 +36,17 @@ int mudpt_clip_create(const mudpt_clip_config *config, mudpt_clip **out) {
     clip->pool.mlp = config->pool_mlp;
     clip->pool.activation = config->pool_activation;
     clip_describe(clip);
+    live_add(&clip->live, LIVE_CLIP);
     *out = clip;
     return MUDPT_OK;
 }
 
-void mudpt_clip_free(mudpt_clip *clip) {
-    if (!clip) return;
+void clip_release(mudpt_clip *clip) {
     for (int i = 0; clip->tensors && i < clip->tensor_count; i++) {
         clip_tensor *t = &clip->tensors[i];
         if (t->owner != i) continue;
         free(t->scales);
+        free(t->columns_apart);
         if (t->kind == VECTOR || t->kind == TABLE) {
             aligned_release(*(void **)t->target);
         } else {
@@ -63,7 +64,15 @@ void mudpt_clip_free(mudpt_clip *clip) {
     free(clip);
 }
 
+void mudpt_clip_free(mudpt_clip *clip) {
+    if (!live_is(clip, LIVE_CLIP)) return;
+    live_remove(&clip->live);
+    clip->freed = 1;
+    if (!clip->classifiers) clip_release(clip);
+}
+
 int mudpt_clip_projection(const mudpt_clip *clip, float *out) {
+    if (live_check(clip, LIVE_CLIP)) return MUDPT_STATE;
     if (!clip->finished) return fail(MUDPT_STATE, "the model's weights are not complete");
     if (clip->vision_projection_bias)
         return fail(MUDPT_STATE, "the model adds a vector behind its projection; use features behind it");
@@ -75,27 +84,6 @@ int mudpt_clip_projection(const mudpt_clip *clip, float *out) {
         for (int i = 0; i < d; i++) out[(size_t)i * (size_t)e + (size_t)o] = row[i];
     }
     return MUDPT_OK;
-}
-
-/* What a LayerScale does to a sum that W and b add, W and b can do: every output channel has its factor. row [in] */
-static void scale_channels(gemm_weight *w, float *bias, const float *factors, float *row) {
-    for (int o = 0; o < w->out; o++) {
-        bias[o] *= factors[o];
-        if (w->scale) {
-            w->scale[o] *= factors[o];
-            continue;
-        }
-        gemm_get_row(w, o, row);
-        for (int i = 0; i < w->in; i++) row[i] *= factors[o];
-        gemm_set_row(w, o, row, 0);
-    }
-}
-
-static void fold_layer_scales(clip_block *blocks, int layers, float *row) {
-    for (clip_block *b = blocks; b < blocks + layers && b->scale_1; b++) {
-        scale_channels(&b->out_proj, b->out_proj_bias, b->scale_1, row);
-        scale_channels(&b->proj, b->proj_bias, b->scale_2, row);
-    }
 }
 
 static int check_complete(const mudpt_clip *clip) {
@@ -121,6 +109,8 @@ static int check_complete(const mudpt_clip *clip) {
         if (t->owner != i || t->left_out || t->kind == VECTOR || t->kind == TABLE) continue;
         if (t->integers_seen != t->scales_seen || (t->scales_seen && t->scales_seen < t->rows))
             return fail(MUDPT_MODEL, "scales of %s are incomplete, or belong to no integers", t->openai);
+        if (t->columns_seen && (t->columns_seen < t->rows || t->integers_seen < t->rows))
+            return fail(MUDPT_MODEL, "columns of %s are incomplete, or belong to no integers", t->openai);
     }
     if (!(*clip->logit_scale < 20))
         return fail(MUDPT_MODEL, "logit_scale is %g; expected a natural logarithm below 20",
@@ -129,6 +119,7 @@ static int check_complete(const mudpt_clip *clip) {
 }
 
 int mudpt_clip_finish(mudpt_clip *clip) {
+    if (live_check(clip, LIVE_CLIP)) return MUDPT_STATE;
     const mudpt_clip_config *c = &clip->config;
     if (clip->finished) return MUDPT_OK;
     int code = check_complete(clip), widest = c->vision.mlp > c->text.mlp ? c->vision.mlp : c->text.mlp;
@@ -143,8 +134,9 @@ int mudpt_clip_finish(mudpt_clip *clip) {
         if (t->owner == i && t->scales_seen)
             memcpy(((gemm_weight *)t->target)->scale, t->scales, (size_t)t->rows * sizeof(float));
     }
-    fold_layer_scales(clip->vision, c->vision.layers, row);
-    if (c->text_side != MUDPT_TEXT_NONE) fold_layer_scales(clip->text, c->text.layers, row);
+    clip_fold_layer_scales(clip->vision, c->vision.layers, row);
+    if (c->text_side != MUDPT_TEXT_NONE) clip_fold_layer_scales(clip->text, c->text.layers, row);
+    clip_fold_columns(clip, row);
     free(row);
     for (int i = 0; i < clip->tensor_count && !code; i++) {
         const clip_tensor *t = &clip->tensors[i];
@@ -161,15 +153,15 @@ size_t mudpt_clip_weight_bytes(const mudpt_clip *clip) {
     return clip->bytes;
 }
 
-size_t mudpt_clip_weight_bytes_as(const mudpt_clip *clip, int storage) {
-    size_t bytes = clip->bytes;
+double mudpt_clip_weight_bytes_as(const mudpt_clip *clip, int storage) {
+    double bytes = (double)clip->bytes;
     for (int i = 0; i < clip->tensor_count; i++) {
         const clip_tensor *t = &clip->tensors[i];
         if (t->owner != i || !t->quantized || t->left_out) continue;
         const gemm_weight *w = t->target;
-        bytes -= gemm_panel_bytes(w->out, w->in, w->storage) + gemm_scale_bytes(w->out, w->storage);
-        int kept = storage == MUDPT_F16 && t->scaled ? MUDPT_F32 : storage;
-        bytes += gemm_panel_bytes(w->out, w->in, kept) + gemm_scale_bytes(w->out, kept);
+        bytes -= (double)(gemm_panel_bytes(w->out, w->in, w->storage) + gemm_scale_bytes(w->out, w->storage));
+        int kept = storage == MUDPT_F16 && t->scaled ? MUDPT_F32 : storage == MUDPT_I8 && t->lead ? MUDPT_I16 : storage;
+        bytes += (double)(gemm_panel_bytes(w->out, w->in, kept) + gemm_scale_bytes(w->out, kept));
     }
     return bytes;
 }

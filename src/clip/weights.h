@@ -2,6 +2,7 @@
 #ifndef CLIP_WEIGHTS_H
 #define CLIP_WEIGHTS_H
 
+#include "base/live.h"
 #include "kernels/gemm.h"
 #include "mudpt.h"
 
@@ -15,12 +16,15 @@ typedef struct {
     float *in_proj_bias, *out_proj_bias;                  /* [3d], [d] */
     float *fc_bias, *proj_bias;                           /* [mlp], [d] */
     float *ln_1_gain, *ln_1_bias, *ln_2_gain, *ln_2_bias; /* [d] */
-    float *scale_1, *scale_2; /* [d] LayerScale, or NULL: once all is there it is in out_proj, proj and their biases */
+    float *scale_1, *scale_2;  /* [d] LayerScale, or NULL: once all is there it is in out_proj, proj and their biases */
+    const float *proj_columns; /* [mlp] what proj's inputs are multiplied by, or NULL */
 } clip_block;
 
 typedef struct clip_tensor clip_tensor; /* where a tensor of a given name goes */
 
 struct mudpt_clip {
+    live live;
+    int classifiers, freed; /* that were made from it; whether it goes with the last of them */
     mudpt_clip_config config;
     clip_block *vision, *text; /* [layers] */
 
@@ -51,13 +55,16 @@ struct mudpt_clip {
 
     clip_tensor *tensors; /* every name that is understood */
     int tensor_count;
-    clip_tensor *current;             /* the tensor on its way, or NULL */
-    int current_type, current_scales; /* its element type; whether it is the scales of one */
-    size_t received, expected;        /* its elements */
-    float *row;                       /* its values until they are kept */
-    unsigned char carry[4];           /* bytes of an element cut by the end of a piece */
+    clip_tensor *current;           /* the tensor on its way, or NULL */
+    int current_type, current_part; /* its element type; whether it is what belongs to one (tensors.h) */
+    size_t received, expected;      /* its elements */
+    float *row;                     /* its values until they are kept */
+    unsigned char carry[4];         /* bytes of an element cut by the end of a piece */
     int carried;
 };
+
+/* weights.c: frees it, which nothing uses any more */
+void clip_release(mudpt_clip *clip);
 
 /* config.c: MUDPT_MODEL or MUDPT_ARGUMENT for what cannot be */
 int clip_check_config(const mudpt_clip_config *config);

@@ -299,18 +299,18 @@ static void simd_run(const gemm_job *job) {
     run_product(&p);
 }
 
-static int reserve(float **memory, size_t *bytes, size_t wanted, const char *what) {
+static int reserve(float **memory, size_t *bytes, uint64_t wanted, const char *what) {
     if (wanted <= *bytes) return MUDPT_OK;
     float *fresh = aligned_take(wanted, what);
     if (!fresh) return MUDPT_MEMORY;
     aligned_release(*memory);
     *memory = fresh;
-    *bytes = wanted;
+    *bytes = (size_t)wanted;
     return MUDPT_OK;
 }
 
-size_t gemm_packed_bytes(int depth) {
-    size_t bytes = (size_t)PACKED_ROWS * (size_t)depth * sizeof(float), integers = integer_packed_bytes(depth);
+uint64_t gemm_packed_bytes(int depth) {
+    uint64_t bytes = (uint64_t)PACKED_ROWS * (uint64_t)depth * sizeof(float), integers = integer_packed_bytes(depth);
     return bytes > integers ? bytes : integers;
 }
 
@@ -364,10 +364,14 @@ void gemm_dense(float *c, int ldc, const float *a, int a_row, int a_col, const f
 }
 
 int gemm_reserve_dense(int n, int k) {
-    size_t panels = ((size_t)n + PANEL - 1) / PANEL;
-    int code = reserve(&packed_b.memory, &packed_b.bytes, panels * PANEL * (size_t)k * sizeof(float),
+    uint64_t columns = ((uint64_t)n + PANEL - 1) / PANEL * PANEL;
+    int code = reserve(&packed_b.memory, &packed_b.bytes, columns * (uint64_t)k * sizeof(float),
                        "a matrix product's right side");
     return code ? code : gemm_reserve(k);
+}
+
+size_t gemm_dense_bytes(void) {
+    return packed_b.bytes;
 }
 
 /* ------------------------------------------------------------------------------------------------ back ends */

@@ -66,8 +66,8 @@ extern int gemm_tile_panels;
 
 /* Scratch for any job whose sum runs over at most `depth` values; must precede the job. -> MUDPT_OK, MUDPT_MEMORY */
 int gemm_reserve(int depth);
-size_t gemm_packed_bytes(int depth); /* of what it takes: once, */
-size_t gemm_scratch_bytes(void);     /* and for every thread */
+uint64_t gemm_packed_bytes(int depth); /* of what it takes: once, */
+size_t gemm_scratch_bytes(void);       /* and for every thread */
 static inline void gemm_run(const gemm_job *job) {
     const gemm_weight *w = job->weight;
     work_done.products += 2.0 * job->rows * job->count * w->in;
@@ -87,5 +87,6 @@ void gemm_dense(float *c, int ldc, const float *a, int a_row, int a_col, const f
                 int n, int k, int accumulate);
 /* Scratch for gemm_dense up to n columns and a sum over k; must precede it. -> MUDPT_OK, MUDPT_MEMORY */
 int gemm_reserve_dense(int n, int k);
+size_t gemm_dense_bytes(void); /* of what it has taken beyond gemm_reserve */
 
 #endif

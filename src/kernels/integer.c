@@ -34,9 +34,9 @@ static int blocks_of(int depth) {
     return (depth + INTEGER_BLOCK - 1) / INTEGER_BLOCK;
 }
 
-size_t integer_packed_bytes(int depth) {
-    size_t integers = (size_t)PACKED_ROWS * (size_t)even(depth) * sizeof(int16_t);
-    return integers + (size_t)PACKED_ROWS * (size_t)blocks_of(depth) * sizeof(float);
+uint64_t integer_packed_bytes(int depth) {
+    uint64_t integers = (uint64_t)PACKED_ROWS * (uint64_t)even(depth) * sizeof(int16_t);
+    return integers + (uint64_t)PACKED_ROWS * (uint64_t)blocks_of(depth) * sizeof(float);
 }
 
 size_t integer_scratch_bytes(void) {

@@ -16,7 +16,7 @@ enum { INTEGER_BLOCK = 64, INTEGER_LEFT = 4095, INTEGER_RIGHT = 8191 };
 /* gemm_run for a weight kept as MUDPT_I16 or MUDPT_I8, shapes as in gemm_job; packed: integer_packed_bytes(depth of the
  * sum: in or, transposed, count), aligned to 16, and every thread's scratch integer_scratch_bytes(). */
 void integer_run(const gemm_job *job, void *packed);
-size_t integer_packed_bytes(int depth);
+uint64_t integer_packed_bytes(int depth);
 size_t integer_scratch_bytes(void);
 
 #endif

@@ -36,8 +36,20 @@ void cosine_logits(float *logits, const float *unit_image, const float *unit_tex
 }
 
 float cross_entropy(float *logits, int classes, int label, int batch) {
-    float right = logits[label], total = softmax_row(logits, logits, classes);
+    float right = logits[label], most = right;
+    int largest = label;
+    for (int c = 0; c < classes; c++)
+        if (logits[c] > most) most = logits[c], largest = c;
+    float total = softmax_row(logits, logits, classes);
+    double loss = (double)total - (double)right;
+    /* A small loss is lost beside a logit: it is the others' sum over the largest one, to which 1 is not added. */
+    if (loss < 1e-2) {
+        double others = 0;
+        for (int c = 0; c < classes; c++) others += c == largest ? 0 : (double)logits[c];
+        others /= (double)logits[largest];
+        loss = others * (1 - others * (0.5 - others * (1.0 / 3 - others / 4))) + ((double)most - (double)right);
+    }
     logits[label] -= 1;
     for (int c = 0; c < classes; c++) logits[c] /= (float)batch;
-    return total - right;
+    return (float)loss;
 }

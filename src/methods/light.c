@@ -37,7 +37,7 @@ void light_declare(method_state *s, const char *name, int d, int to) {
 }
 
 void light_take(light *t, arena *a, const char *name, int width, int heads, int to, int layers, int n) {
-    size_t rows = (size_t)layers * (size_t)n, d = (size_t)width;
+    uint64_t rows = (uint64_t)layers * (uint64_t)n, d = (uint64_t)width;
     *t = (light){.name = name, .width = width, .heads = heads, .to = to, .layers = layers, .n = n, .rows = layers * n};
     float **full_rows[] = {&t->xhat_pre, &t->x,   &t->xhat_1,    &t->h_1, &t->q,     &t->o,       &t->y,
                            &t->xhat_2,   &t->h_2, &t->xhat_post, &t->p,   &t->d_row, &t->d_other, &t->dq};

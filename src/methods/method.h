@@ -41,7 +41,8 @@ typedef struct method_state {
 
     parameter parameters[METHOD_MOST_PARAMETERS];
     int parameter_count;
-    size_t total;         /* values of all parameters */
+    int oversized;        /* 1: one of them has more values than a tensor may have */
+    uint64_t total;       /* values of all parameters */
     float *values;        /* [total] */
     float *gradients;     /* [total], NULL until training begins */
     float *velocity;      /* [total], the same */

@@ -98,13 +98,17 @@ int method_open(method_state *s, const mudpt_clip *clip, const mudpt_method *siz
         return fail(MUDPT_ARGUMENT, "maple has a projection a layer; its depth is %d, expected 1 to %d",
                     sizes->text_depth, MAPLE_MOST_LAYERS);
     if (m->declare) m->declare(s);
+    if (s->oversized)
+        return fail(MUDPT_ARGUMENT, "%s would train a tensor of more than %d values; use fewer prompts", m->name,
+                    MUDPT_MAX_TENSOR_VALUES);
+    if (s->total > PTRDIFF_MAX / sizeof(float)) return fail_memory(s->total * sizeof(float), "what is trained");
     return MUDPT_OK;
 }
 
 void method_take(method_state *s, arena *a, int training) {
-    size_t text = (size_t)s->sizes.text_depth * (size_t)s->text_rows * (size_t)s->clip->config.text.width;
-    size_t visual =
-        (size_t)s->sizes.visual_depth * (size_t)s->sizes.visual_length * (size_t)s->clip->config.vision.width;
+    uint64_t text = (uint64_t)s->sizes.text_depth * (uint64_t)s->text_rows * (uint64_t)s->clip->config.text.width;
+    uint64_t visual =
+        (uint64_t)s->sizes.visual_depth * (uint64_t)s->sizes.visual_length * (uint64_t)s->clip->config.vision.width;
     s->text = arena_floats(a, text);
     s->visual = arena_floats(a, visual);
     s->dtext = training ? arena_floats(a, text) : NULL;

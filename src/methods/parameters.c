@@ -7,16 +7,19 @@
 
 void method_add(method_state *s, parameter_start start, int fan_in, const char *name, int dims, ...) {
     parameter *p = &s->parameters[s->parameter_count++];
-    *p = (parameter){.dims = dims, .count = 1, .start = start, .fan_in = fan_in, .offset = s->total};
+    *p = (parameter){.dims = dims, .start = start, .fan_in = fan_in, .offset = (size_t)s->total};
     format_text(p->name, sizeof p->name, "%s", name);
+    int64_t count = 1;
     va_list shape;
     va_start(shape, dims);
     for (int i = 0; i < dims; i++) {
         p->shape[i] = va_arg(shape, int);
-        p->count *= p->shape[i];
+        count *= p->shape[i];
     }
     va_end(shape);
-    s->total += ((size_t)p->count + 15) / 16 * 16; /* every tensor begins on a cache line */
+    if (count > MUDPT_MAX_TENSOR_VALUES) s->oversized = 1; /* which method_open refuses */
+    else p->count = (int)count;
+    s->total += ((uint64_t)p->count + 15) / 16 * 16; /* every tensor begins on a cache line */
 }
 
 void method_add_linear(method_state *s, const char *name, int out, int in) {

@@ -28,7 +28,7 @@ static void declare(method_state *s) {
 /* work: before and behind QuickGELU, and the gradient: [classes, hidden] each */
 static void take(method_state *s, arena *a) {
     sizes z = sizes_of(s);
-    s->work = arena_floats(a, 3 * (size_t)z.classes * (size_t)z.hidden);
+    s->work = arena_floats(a, 3 * (uint64_t)z.classes * (uint64_t)z.hidden);
 }
 
 static int reserve(const method_state *s) {

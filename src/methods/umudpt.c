@@ -56,8 +56,8 @@ static int reserve(const method_state *s) {
 static void take(method_state *s, arena *a) {
     sizes z = sizes_of(s);
     work w = {0}, *kept = arena_take(a, sizeof *kept);
-    w.raw_text = arena_floats(a, (size_t)z.depth * z.text);
-    w.raw_visual = arena_floats(a, (size_t)z.depth * z.visual);
+    w.raw_text = arena_floats(a, (uint64_t)z.depth * z.text);
+    w.raw_visual = arena_floats(a, (uint64_t)z.depth * z.visual);
     light_take(&w.from_text, a, text_to_visual, z.d_t, z.heads_t, z.d_v, z.depth, z.n);
     if (method_value(s, "visual_prompts.deep"))
         light_take(&w.from_visual, a, visual_to_text, z.d_v, z.heads_v, z.d_t, z.depth - 1, z.n);

@@ -20,7 +20,7 @@ static int create(mudpt_classifier *c, const mudpt_method *method, const mudpt_s
         return fail(MUDPT_ARGUMENT, "%d templates; methods with text prompts take one", sentences->templates);
     if (sentences) code = classifier_keep_sentences(c, sentences);
     if (code) return code;
-    size_t features = (size_t)c->classes * (size_t)c->clip->config.embed;
+    uint64_t features = (uint64_t)c->classes * (uint64_t)c->clip->config.embed;
     for (int pass = 0; pass < 2; pass++) {
         c->state.values = arena_floats(&c->parameters, c->state.total);
         c->text_features = arena_floats(&c->parameters, features);
@@ -38,6 +38,7 @@ static int create(mudpt_classifier *c, const mudpt_method *method, const mudpt_s
 
 int mudpt_classifier_create(mudpt_clip *clip, const mudpt_method *method, const mudpt_sentences *sentences, int classes,
                             mudpt_classifier **out) {
+    if (live_check(clip, LIVE_CLIP)) return MUDPT_STATE;
     if (!clip->finished) return fail(MUDPT_STATE, "the model's weights are not complete");
     if (sentences) classes = sentences->classes;
     if (classes < 1 || classes > MUDPT_MAX_CLASSES)
@@ -49,14 +50,32 @@ int mudpt_classifier_create(mudpt_clip *clip, const mudpt_method *method, const 
     if (!c) return fail_memory(sizeof *c, "a classifier");
     c->clip = clip;
     c->classes = classes;
+    clip->classifiers++;
     int code = create(c, method, sentences);
-    if (code) mudpt_classifier_free(c);
-    else *out = c;
-    return code;
+    if (code) {
+        classifier_release(c);
+        return code;
+    }
+    live_add(&c->live, LIVE_CLASSIFIER);
+    *out = c;
+    return MUDPT_OK;
 }
 
 void mudpt_classifier_free(mudpt_classifier *c) {
-    if (!c) return;
+    if (!live_is(c, LIVE_CLASSIFIER)) return;
+    live_remove(&c->live);
+    c->freed = 1;
+    if (!c->trainer) classifier_release(c);
+}
+
+int classifier_check(const mudpt_classifier *c) {
+    int code = live_check(c, LIVE_CLASSIFIER);
+    if (!code && c->busy) code = fail(MUDPT_STATE, "a step of its training is under way; use it when that is done");
+    return code;
+}
+
+void classifier_release(mudpt_classifier *c) {
+    if (!--c->clip->classifiers && c->clip->freed) clip_release(c->clip);
     arena_close(&c->work.memory);
     arena_close(&c->prompts);
     arena_close(&c->parameters);
@@ -67,11 +86,13 @@ void mudpt_classifier_free(mudpt_classifier *c) {
 }
 
 size_t mudpt_classifier_bytes(const mudpt_classifier *c) {
+    if (!live_is(c, LIVE_CLASSIFIER)) return 0;
     return sizeof *c + c->work.memory.size + c->prompts.size + c->parameters.size +
            (size_t)c->templates * (size_t)c->classes * (size_t)(c->stride + 1 + (c->ends != NULL)) * sizeof(int);
 }
 
 int mudpt_classifier_init(mudpt_classifier *c, uint32_t seed, const int32_t *phrase, int count) {
+    if (classifier_check(c)) return MUDPT_STATE;
     int n = c->state.sizes.text_length;
     if (phrase && count < n)
         return fail(MUDPT_ARGUMENT,
@@ -93,10 +114,12 @@ int mudpt_classifier_init(mudpt_classifier *c, uint32_t seed, const int32_t *phr
 }
 
 int mudpt_classifier_parameters(const mudpt_classifier *c) {
+    if (live_check(c, LIVE_CLASSIFIER)) return MUDPT_STATE;
     return c->state.parameter_count;
 }
 
 int mudpt_classifier_parameter(mudpt_classifier *c, int index, mudpt_parameter *out) {
+    if (live_check(c, LIVE_CLASSIFIER)) return MUDPT_STATE;
     method_state *s = &c->state;
     if (index < 0 || index >= s->parameter_count)
         return fail(MUDPT_ARGUMENT, "parameter %d does not exist; there are %d", index, s->parameter_count);
@@ -114,6 +137,7 @@ int mudpt_classifier_parameter(mudpt_classifier *c, int index, mudpt_parameter *
 }
 
 void mudpt_classifier_changed(mudpt_classifier *c) {
+    if (!live_is(c, LIVE_CLASSIFIER)) return;
     c->prompts_ready = 0;
     /* Text features that do not depend on parameters, or that were given, stay. */
     if (c->state.method->text) c->text_ready = 0;
@@ -125,8 +149,6 @@ void classifier_prepare_prompts(mudpt_classifier *c) {
 }
 
 /* ------------------------------------------------------------------------------------------------ text features */
-
-enum { SENTENCES = 256 }; /* at a time: memory does not grow with the number of classes */
 
 /* Whether the sentences can be encoded, and what that needs. -> MUDPT_OK, MUDPT_STATE, MUDPT_MEMORY */
 static int open_text(mudpt_classifier *c) {
@@ -170,12 +192,14 @@ int classifier_prepare_text(mudpt_classifier *c) {
 }
 
 int mudpt_classifier_text_features(mudpt_classifier *c, float *out) {
+    if (classifier_check(c)) return MUDPT_STATE;
     int code = classifier_prepare_text(c);
     if (!code) memcpy(out, c->text_features, (size_t)c->classes * (size_t)c->clip->config.embed * sizeof(float));
     return code;
 }
 
 int mudpt_classifier_text_rows(mudpt_classifier *c, float *out) {
+    if (classifier_check(c)) return MUDPT_STATE;
     if (c->state.method->conditional) return no_text_features(c);
     if (c->templates > 1) return fail(MUDPT_STATE, "%d templates have no rows in common; take one", c->templates);
     size_t e = (size_t)c->clip->config.embed, d = (size_t)c->clip->config.text.width;
@@ -194,6 +218,7 @@ int mudpt_classifier_text_rows(mudpt_classifier *c, float *out) {
 }
 
 int mudpt_classifier_set_text_features(mudpt_classifier *c, const float *features) {
+    if (classifier_check(c)) return MUDPT_STATE;
     if (c->state.method->text)
         return fail(MUDPT_STATE, "%s computes its text features; use zeroshot or vpt", c->state.method->name);
     size_t count = (size_t)c->classes * (size_t)c->clip->config.embed;
@@ -206,6 +231,7 @@ int mudpt_classifier_set_text_features(mudpt_classifier *c, const float *feature
 }
 
 int mudpt_classifier_set_teacher(mudpt_classifier *c, const float *features) {
+    if (classifier_check(c)) return MUDPT_STATE;
     if (!c->teacher)
         return fail(MUDPT_STATE, "%s has nothing that needs the frozen model's class features", c->state.method->name);
     int e = c->clip->config.embed;
@@ -222,9 +248,7 @@ int mudpt_classifier_set_teacher(mudpt_classifier *c, const float *features) {
 
 /* The training tower's text features, and their lengths. */
 void classifier_train_text(mudpt_classifier *c) {
-    const method_state *s = &c->state;
-    size_t layer = (size_t)s->text_rows * (size_t)c->clip->config.text.width;
-    text_forward(&c->work.text, c->text_features, s->text, s->text + layer);
+    parts_forward(c);
     unit_forward(c->unit_text, c->text_norms, c->text_features, c->classes, c->clip->config.embed);
     c->text_ready = 0; /* encoding for classification may sum in another order: keep the two apart */
 }
@@ -236,6 +260,7 @@ void classifier_picture_text(mudpt_classifier *c, const float *unit) {
 }
 
 int mudpt_classifier_logits(mudpt_classifier *c, const float *pixels, int count, float *logits, float *features) {
+    if (classifier_check(c)) return MUDPT_STATE;
     if (count < 0) return fail(MUDPT_ARGUMENT, "%d pictures", count);
     int conditional = c->state.method->conditional, code = conditional ? MUDPT_OK : classifier_prepare_text(c);
     if (!code && count) code = classifier_open_work(c, count, 0);
@@ -263,6 +288,7 @@ int mudpt_classifier_logits(mudpt_classifier *c, const float *pixels, int count,
 }
 
 int mudpt_classifier_image_features(mudpt_classifier *c, const float *pixels, int count, float *rows, float *features) {
+    if (classifier_check(c)) return MUDPT_STATE;
     if (count < 0) return fail(MUDPT_ARGUMENT, "%d pictures", count);
     int code = count ? classifier_open_work(c, count, 0) : MUDPT_OK;
     if (code) return code;
@@ -285,6 +311,7 @@ int mudpt_classifier_image_features(mudpt_classifier *c, const float *pixels, in
 }
 
 int mudpt_classifier_feature_logits(mudpt_classifier *c, const float *features, int count, float *logits) {
+    if (classifier_check(c)) return MUDPT_STATE;
     if (count < 0) return fail(MUDPT_ARGUMENT, "%d pictures", count);
     if (c->state.method->conditional) return no_text_features(c);
     if (c->state.sizes.visual_length)
@@ -304,6 +331,7 @@ int mudpt_classifier_feature_logits(mudpt_classifier *c, const float *features, 
 }
 
 int mudpt_classifier_attention(mudpt_classifier *c, const float *pixels, float *out) {
+    if (classifier_check(c)) return MUDPT_STATE;
     int code = classifier_open_work(c, 1, 0);
     if (code) return code;
     classifier_prepare_prompts(c);
@@ -346,6 +374,8 @@ void classifier_encode_frozen(mudpt_classifier *c, const float *pixels, int coun
 
 void mudpt_classifier_folded_shape(const mudpt_classifier *c, int32_t *text_depth, int32_t *text_length,
                                    int32_t *visual_depth, int32_t *visual_length) {
+    *text_depth = *text_length = *visual_depth = *visual_length = 0;
+    if (!live_is(c, LIVE_CLASSIFIER)) return;
     *text_depth = c->state.sizes.text_depth;
     *text_length = c->state.text_rows;
     *visual_depth = c->state.sizes.visual_depth;
@@ -353,6 +383,7 @@ void mudpt_classifier_folded_shape(const mudpt_classifier *c, int32_t *text_dept
 }
 
 int mudpt_classifier_fold(mudpt_classifier *c, float *text, float *visual) {
+    if (live_check(c, LIVE_CLASSIFIER)) return MUDPT_STATE;
     const method_state *s = &c->state;
     if (s->method->conditional)
         return fail(MUDPT_STATE, "%s has prompts of its own for every picture; it cannot be folded", s->method->name);

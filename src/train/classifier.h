@@ -6,6 +6,16 @@
 #include "clip/vision.h"
 #include "methods/method.h"
 
+/* Sentences that go through the text tower in parts, one after the other (parts.c); count 1: at once. */
+typedef struct {
+    int count, prefix; /* parts; rows that all sentences begin with */
+    tower_mode mode;
+    uint64_t each;                /* bytes of a part */
+    uint64_t start, carry_floats; /* where a part's memory begins in the arena */
+    float *constants, *carry;     /* of clip/tower.h, for all parts */
+    int constants_known;
+} text_parts;
+
 /* Memory of the towers; opened for inference first and, when training begins, once more with what backward needs. */
 typedef struct {
     arena memory;
@@ -14,8 +24,9 @@ typedef struct {
     int group;     /* most pictures at once */
     tower_scratch scratch;
     vision vision;
-    vision frozen;          /* without prompts; only where the loss compares with it, as the next three */
-    text text;              /* only while training text prompts, and for conditional methods */
+    vision frozen; /* without prompts; only where the loss compares with it, as the next three */
+    text text;     /* only while training text prompts, and for conditional methods; of the last part */
+    text_parts parts;
     float *image_features;  /* [group, e] */
     float *image_norms;     /* [group] their lengths before they were scaled */
     float *dimage_features; /* [group, e] */
@@ -29,7 +40,11 @@ typedef struct {
 } classifier_work;
 
 struct mudpt_classifier {
+    live live;
     mudpt_clip *clip;
+    mudpt_trainer *trainer; /* that trains it, or NULL */
+    int freed;              /* 1: it goes with its trainer */
+    int busy;               /* 1: a step is under way, whose memory nobody else may use */
     method_state state;
     arena parameters; /* values */
     arena prompts;    /* prompts and, in training, gradients and velocity */
@@ -53,17 +68,33 @@ struct mudpt_classifier {
 
 /* Checks the sentences and keeps them. -> MUDPT_OK, MUDPT_ARGUMENT, MUDPT_MEMORY */
 int classifier_keep_sentences(mudpt_classifier *c, const mudpt_sentences *s);
+/* Sentences that are encoded at a time: memory does not grow with the number of classes. */
+enum { SENTENCES = 256 };
 /* `count` of the kept sentences of one template, from class `first` on. */
 text_sentences classifier_sentences(const mudpt_classifier *c, int template, int first, int count);
 /* Whether what the sentences need of the model has been sent. -> MUDPT_OK, MUDPT_STATE */
 int classifier_check_tokens(const mudpt_classifier *c);
-/* Whether sizes of a text tower of so many rows can be told at all: memory.c and the towers multiply them.
- * -> MUDPT_OK, MUDPT_MEMORY */
-int classifier_check_text_rows(const mudpt_classifier *c, const text_sentences *sentences);
 /* Features [count, e] of sentences first ... first+count-1 of one template, by a tower of their own, and where not NULL
  * rows [count, d_t] before the projection. broken: as in clip/tower.h. -> MUDPT_OK, MUDPT_MEMORY */
 int classifier_encode_sentences(mudpt_classifier *c, int template, int first, int count, float *features, float *rows,
                                 int *broken);
+
+/* Bytes that this takes for a moment, at most. */
+uint64_t classifier_encoding_bytes(const mudpt_classifier *c);
+
+/* ---------------------------------------------------------------------------------------------------- parts.c */
+
+/* Bytes up to which sentences go through the text tower at once, and bytes of a part: what is kept is smaller with
+ * recompute and may then be a part's. Tests alone change them. */
+extern uint64_t parts_most, parts_each;
+
+/* How the sentences go through a tower of this mode. -> the most rows that go at once */
+int parts_plan(const mudpt_classifier *c, text_parts *p, tower_mode mode);
+/* Takes the tower's memory in w->memory, as planned in w->parts. */
+void parts_take(mudpt_classifier *c, classifier_work *w);
+/* Text features of all sentences, as they leave the tower; from work.dtext_features to the state's dtext, added to. */
+void parts_forward(mudpt_classifier *c);
+void parts_backward(mudpt_classifier *c);
 
 /* --------------------------------------------------------------------------------------------------- memory.c */
 
@@ -85,6 +116,10 @@ int classifier_check_gradients(const method_state *s);
 
 /* ----------------------------------------------------------------------------------------------- classifier.c */
 
+/* Whether it can be used now: it has not been freed, and no step is under way. -> MUDPT_OK, MUDPT_STATE */
+int classifier_check(const mudpt_classifier *c);
+/* Frees it, which nothing uses any more. */
+void classifier_release(mudpt_classifier *c);
 /* Makes the prompts that belong to the values, where they are not there yet. */
 void classifier_prepare_prompts(mudpt_classifier *c);
 /* The same for the text features, as they are for classification. */

@@ -7,11 +7,9 @@
 #include "classifier.h"
 
 static void train_text_backward(mudpt_classifier *c) {
-    const method_state *s = &c->state;
-    classifier_work *w = &c->work;
-    size_t layer = (size_t)s->text_rows * (size_t)c->clip->config.text.width;
+    const classifier_work *w = &c->work;
     unit_backward(w->dtext_features, w->dunit_text, c->unit_text, c->text_norms, c->classes, c->clip->config.embed);
-    text_backward(&w->text, s->dtext, s->dtext + layer, w->dtext_features);
+    parts_backward(c);
 }
 
 /* One picture's share: its loss, and the gradients of its feature (where prompts are in the image tower) and, added,
@@ -66,6 +64,7 @@ static double group_gradients(mudpt_classifier *c, const float *units, const flo
 }
 
 int classifier_gradients_begin(mudpt_classifier *c, const int32_t *labels, int count) {
+    if (classifier_check(c)) return MUDPT_STATE;
     if (count < 1) return fail(MUDPT_ARGUMENT, "a batch of %d pictures; expected at least 1", count);
     for (int i = 0; i < count; i++)
         if (labels[i] < 0 || labels[i] >= c->classes)
@@ -86,6 +85,7 @@ int classifier_gradients_begin(mudpt_classifier *c, const int32_t *labels, int c
     memset(s->dtext, 0, dtext * sizeof(float));
     memset(s->dvisual, 0, dvisual * sizeof(float));
     memset(s->gradients, 0, s->total * sizeof(float));
+    c->busy = 1;
     return MUDPT_OK;
 }
 
@@ -109,6 +109,7 @@ int classifier_gradients_group(mudpt_classifier *c, const float *pixels, const f
 
 int classifier_gradients_end(mudpt_classifier *c, const float *pixels, int count, double loss, float *mean) {
     method_state *s = &c->state;
+    c->busy = 0;
     if (s->method->text && !s->method->conditional) train_text_backward(c);
     s->method->backward(s);
     *mean = (float)(loss / count + c->work.anchored);
@@ -126,6 +127,7 @@ int mudpt_classifier_gradients(mudpt_classifier *c, const float *pixels, const i
 }
 
 int mudpt_classifier_sgd(mudpt_classifier *c, float rate, float momentum, float decay) {
+    if (classifier_check(c)) return MUDPT_STATE;
     method_state *s = &c->state;
     if (!s->gradients) return fail(MUDPT_STATE, "there are no gradients yet");
     if (!isfinite(rate) || !isfinite(momentum) || !isfinite(decay))
@@ -161,6 +163,7 @@ static double one_minus_power(double base, int exponent) {
 }
 
 int mudpt_classifier_adam(mudpt_classifier *c, float rate, float decay, int step) {
+    if (classifier_check(c)) return MUDPT_STATE;
     method_state *s = &c->state;
     if (!s->square) return fail(MUDPT_STATE, "the method is trained by SGD, or there are no gradients yet");
     if (!isfinite(rate) || !isfinite(decay) || step < 1)
@@ -191,6 +194,7 @@ int mudpt_classifier_adam(mudpt_classifier *c, float rate, float decay, int step
 }
 
 int mudpt_classifier_average(mudpt_classifier *c, float weight) {
+    if (classifier_check(c)) return MUDPT_STATE;
     method_state *s = &c->state;
     if (!s->average) return fail(MUDPT_STATE, "no average is kept, or there are no gradients yet");
     if (!isfinite(weight)) return fail(MUDPT_ARGUMENT, "weight %g; expected a finite number", (double)weight);

@@ -31,14 +31,13 @@ int classifier_reserve_kernels(const mudpt_clip *clip, int visual_length) {
     return code ? code : parallel_reserve(attention_bytes(&clip->config, visual_length));
 }
 
-static size_t kernel_bytes(const mudpt_clip *clip, int visual_length) {
-    size_t thread = gemm_scratch_bytes(), attention = attention_bytes(&clip->config, visual_length);
-    if (attention > thread) thread = attention;
-    return gemm_packed_bytes(longest_sum(&clip->config)) + (size_t)parallel_threads() * thread;
+static uint64_t largest(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
 }
 
-static size_t largest(size_t a, size_t b) {
-    return a > b ? a : b;
+static uint64_t kernel_bytes(const mudpt_clip *clip, int visual_length) {
+    uint64_t thread = largest(gemm_scratch_bytes(), attention_bytes(&clip->config, visual_length));
+    return gemm_packed_bytes(longest_sum(&clip->config)) + gemm_dense_bytes() + (uint64_t)parallel_threads() * thread;
 }
 
 /* A text tower that stays: for training text prompts, and where every picture has sentences of its own (cocoop). */
@@ -51,32 +50,29 @@ static void take_work(mudpt_classifier *c, classifier_work *w) {
     const mudpt_method *sizes = &c->state.sizes;
     int own_text = has_text_tower(c, w);
     tower_mode mode = !w->training ? TOWER_FORWARD : w->recompute ? TOWER_RECOMPUTE : TOWER_BACKWARD;
-    size_t rows = vision_row_floats(c->clip, sizes->visual_length, w->group);
-    size_t mlp = vision_mlp_floats(c->clip, sizes->visual_length, w->group);
-    text_sentences sentences = {0};
+    uint64_t rows = vision_row_floats(c->clip, sizes->visual_length, w->group);
+    uint64_t mlp = vision_mlp_floats(c->clip, sizes->visual_length, w->group);
     if (own_text) {
-        sentences = classifier_sentences(c, 0, 0, c->classes);
-        size_t text_rows = (size_t)text_row_count(&sentences);
-        rows = largest(rows, text_rows * (size_t)config->text.width);
-        mlp = largest(mlp, text_rows * (size_t)config->text.mlp);
+        uint64_t text_rows = (uint64_t)parts_plan(c, &w->parts, mode);
+        rows = largest(rows, text_rows * (uint64_t)config->text.width);
+        mlp = largest(mlp, text_rows * (uint64_t)config->text.mlp);
     }
     tower_take_scratch(&w->scratch, &w->memory, rows, mlp);
     vision_open(&w->vision, &w->memory, c->clip, sizes->visual_length, sizes->visual_depth, w->group,
                 c->state.method->visual ? mode : TOWER_FORWARD, &w->scratch);
     int frozen = w->training && anchor_needs_pictures(c);
     if (frozen) vision_open(&w->frozen, &w->memory, c->clip, 0, 0, w->group, TOWER_FORWARD, &w->scratch);
-    if (own_text)
-        text_open(&w->text, &w->memory, c->clip, &sentences, c->state.text_rows, sizes->text_depth, mode, &w->scratch);
-    size_t e = (size_t)config->embed, n = (size_t)c->classes;
-    w->image_features = arena_floats(&w->memory, (size_t)w->group * e);
-    w->logits = arena_floats(&w->memory, (size_t)w->group * n);
+    if (own_text) parts_take(c, w);
+    uint64_t e = (uint64_t)config->embed, n = (uint64_t)c->classes, group = (uint64_t)w->group;
+    w->image_features = arena_floats(&w->memory, group * e);
+    w->logits = arena_floats(&w->memory, group * n);
     if (!w->training) return;
-    w->image_norms = arena_floats(&w->memory, (size_t)w->group);
-    w->dimage_features = arena_floats(&w->memory, (size_t)w->group * e);
+    w->image_norms = arena_floats(&w->memory, group);
+    w->dimage_features = arena_floats(&w->memory, group * e);
     w->dunit_text = arena_floats(&w->memory, n * e);
     w->dtext_features = arena_floats(&w->memory, n * e);
     if (!frozen) return;
-    w->frozen_features = arena_floats(&w->memory, (size_t)w->group * e);
+    w->frozen_features = arena_floats(&w->memory, group * e);
     w->scores = arena_floats(&w->memory, 3 * n);
     w->dscores = arena_floats(&w->memory, n);
 }
@@ -85,17 +81,15 @@ static void take_work(mudpt_classifier *c, classifier_work *w) {
 int classifier_open_work(mudpt_classifier *c, int count, int training) {
     int group = vision_group(c->clip, c->state.sizes.visual_length, count);
     classifier_work *w = &c->work;
-    /* A device computes whole towers, so none that keeps constants (text.c). */
-    int same = !w->training || (w->recompute == c->recompute && !(w->text.tower.constant && device_rows()));
+    /* A device computes whole towers, so none that keeps constants (text.c), but for those in parts. */
+    int keeps = w->parts.count == 1 && w->text.tower.constant;
+    int same = !w->training || (w->recompute == c->recompute && !(keeps && device_rows()));
     if (w->memory.base && w->group >= group && w->training >= training && same) return MUDPT_OK;
     int code = classifier_reserve_kernels(c->clip, c->state.sizes.visual_length);
     if (code) return code;
     classifier_work fresh = {
         .training = larger(training, w->training), .recompute = c->recompute, .group = larger(group, w->group)};
-    if (has_text_tower(c, &fresh)) {
-        text_sentences sentences = classifier_sentences(c, 0, 0, c->classes);
-        if ((code = classifier_check_tokens(c)) || (code = classifier_check_text_rows(c, &sentences))) return code;
-    }
+    if (has_text_tower(c, &fresh) && (code = classifier_check_tokens(c))) return code;
     take_work(c, &fresh);
     arena_close(&w->memory);
     *w = (classifier_work){0};
@@ -124,10 +118,11 @@ int classifier_open_training(mudpt_classifier *c, int count) {
 }
 
 void mudpt_classifier_recompute(mudpt_classifier *c, int on) {
-    c->recompute = on != 0;
+    if (live_is(c, LIVE_CLASSIFIER)) c->recompute = on != 0;
 }
 
 int mudpt_classifier_plan(mudpt_classifier *c, int count, int recompute, mudpt_plan *out) {
+    if (live_check(c, LIVE_CLASSIFIER)) return MUDPT_STATE;
     if (count < 1 || count > MUDPT_MAX_BATCH)
         return fail(MUDPT_ARGUMENT, "a batch of %d pictures; expected 1 to %d", count, MUDPT_MAX_BATCH);
     const mudpt_clip_config *config = &c->clip->config;
@@ -137,15 +132,20 @@ int mudpt_classifier_plan(mudpt_classifier *c, int count, int recompute, mudpt_p
     arena prompts = {0};
     method_state trial = c->state;
     method_take(&trial, &prompts, 1);
-    size_t state = c->state.total * sizeof(float), side = (size_t)config->image;
-    size_t kept = 2 + (trial.square != NULL) + (trial.average != NULL);
-    size_t scratch = kernel_bytes(c->clip, c->state.sizes.visual_length);
-    *out = (mudpt_plan){.weights = c->clip->bytes,
-                        .activations = work.memory.used + scratch,
-                        .pixels = (size_t)count * 3 * side * side * sizeof(float),
-                        .prompts = c->parameters.size + prompts.used - kept * state,
+    uint64_t state = c->state.total * sizeof(float), side = (uint64_t)config->image;
+    uint64_t kept = 2 + (trial.square != NULL) + (trial.average != NULL);
+    uint64_t scratch = kernel_bytes(c->clip, c->state.sizes.visual_length);
+    uint64_t sentences = (uint64_t)c->templates * (uint64_t)c->classes * ((uint64_t)c->stride + 1) * sizeof(int);
+    uint64_t pixels = (uint64_t)count * 3 * side * side * sizeof(float);
+    *out = (mudpt_plan){.weights = (double)c->clip->bytes,
+                        /* Class names are encoded besides: before the first step, or by whoever asks in between. */
+                        .activations = (double)(work.memory.used + scratch + classifier_encoding_bytes(c)),
+                        .pixels = (double)pixels,
+                        .prompts = (double)(c->parameters.size + prompts.used - kept * state + sentences),
                         /* gradients, moments, an average, and values to go back to */
-                        .optimizer = (kept + 1) * state,
-                        .group = work.group};
+                        .optimizer = (double)((kept + 1) * state),
+                        .largest = (double)largest(largest(work.memory.used, prompts.used), pixels),
+                        .group = work.group,
+                        .parts = work.parts.count > 1 ? work.parts.count : 1};
     return MUDPT_OK;
 }

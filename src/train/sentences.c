@@ -58,11 +58,12 @@ int classifier_keep_sentences(mudpt_classifier *c, const mudpt_sentences *s) {
     if (filled) c->stride = config->context;
     for (size_t i = 0; i < count; i++)
         if (s->lengths[i] > c->stride) c->stride = s->lengths[i];
-    c->rows = calloc(count * (size_t)c->stride, sizeof(int));
+    size_t all = size_times(count, (size_t)c->stride);
+    c->rows = calloc(all, sizeof(int));
     c->lengths = malloc(count * sizeof(int));
     if (reads_ends) c->ends = malloc(count * sizeof(int));
     if (!c->rows || !c->lengths || (reads_ends && !c->ends))
-        return fail_memory(count * (size_t)c->stride * sizeof(int), "the classes' sentences");
+        return fail_memory((uint64_t)all * sizeof(int), "the classes' sentences");
     for (size_t i = 0; i < count; i++) {
         int *rows = c->rows + i * (size_t)c->stride;
         c->lengths[i] = filled ? c->stride : s->lengths[i];
@@ -98,28 +99,38 @@ int classifier_check_tokens(const mudpt_classifier *c) {
     return MUDPT_OK;
 }
 
-/* Whether sizes of a text tower of so many rows can be told at all: take_work and the towers multiply them. */
-int classifier_check_text_rows(const mudpt_classifier *c, const text_sentences *sentences) {
-    const mudpt_clip_config *config = &c->clip->config;
-    uint64_t mlp = (uint64_t)config->text.mlp, joined = 3 * (uint64_t)config->text.width;
-    uint64_t widest = mlp > joined ? mlp : joined;
-    if ((uint64_t)text_row_count(sentences) <= SIZE_MAX / sizeof(float) / widest) return MUDPT_OK;
-    return fail_memory(SIZE_MAX, "the text tower");
+/* Takes, or counts, the memory of a tower of its own. */
+static void take_encoding(const mudpt_classifier *c, const text_sentences *s, arena *a, text *tower,
+                          tower_scratch *scratch) {
+    const mudpt_tower *t = &c->clip->config.text;
+    uint64_t rows = (uint64_t)text_row_count(s);
+    tower_take_scratch(scratch, a, rows * (uint64_t)t->width, rows * (uint64_t)t->mlp);
+    text_open(tower, a, c->clip, s, c->state.text_rows, c->state.sizes.text_depth, TOWER_FORWARD, scratch);
+}
+
+uint64_t classifier_encoding_bytes(const mudpt_classifier *c) {
+    uint64_t most = 0;
+    for (int first = 0; c->rows && first < c->templates * c->classes; first += SENTENCES) {
+        int at = first % c->classes, left = c->classes - at;
+        text_sentences sentences = classifier_sentences(c, first / c->classes, at, left < SENTENCES ? left : SENTENCES);
+        arena memory = {0};
+        tower_scratch scratch;
+        text tower;
+        take_encoding(c, &sentences, &memory, &tower, &scratch);
+        if (memory.used > most) most = memory.used;
+    }
+    return most;
 }
 
 int classifier_encode_sentences(mudpt_classifier *c, int template, int first, int count, float *features, float *rows,
                                 int *broken) {
     const mudpt_clip_config *config = &c->clip->config;
     text_sentences sentences = classifier_sentences(c, template, first, count);
-    int code = classifier_check_text_rows(c, &sentences);
-    if (code) return code;
-    size_t all = (size_t)text_row_count(&sentences);
     arena memory = {0};
     tower_scratch scratch;
     text tower;
     for (int pass = 0; pass < 2; pass++) {
-        tower_take_scratch(&scratch, &memory, all * (size_t)config->text.width, all * (size_t)config->text.mlp);
-        text_open(&tower, &memory, c->clip, &sentences, c->state.text_rows, c->state.sizes.text_depth, 0, &scratch);
+        take_encoding(c, &sentences, &memory, &tower, &scratch);
         if (pass == 0 && arena_open(&memory, "encoding class names")) return MUDPT_MEMORY;
     }
     size_t layer = (size_t)c->state.text_rows * (size_t)config->text.width;

@@ -30,6 +30,7 @@ typedef struct {
 } example;
 
 struct mudpt_trainer {
+    live live;
     mudpt_classifier *classifier;
     mudpt_train_config config;
     example *examples;
@@ -69,6 +70,8 @@ static void hash_example(mudpt_trainer *t, const mudpt_image *image, int32_t lab
 
 int mudpt_trainer_create(mudpt_classifier *classifier, const mudpt_train_config *config, mudpt_trainer **out) {
     const mudpt_train_config *c = config;
+    if (classifier_check(classifier)) return MUDPT_STATE;
+    if (classifier->trainer) return fail(MUDPT_STATE, "the classifier has a trainer already; free that one first");
     if (c->epochs < 1 || c->epochs > 100000) return fail(MUDPT_ARGUMENT, "%d epochs; expected 1 to 100000", c->epochs);
     if (c->batch < 1 || c->batch > MUDPT_MAX_BATCH)
         return fail(MUDPT_ARGUMENT, "batch size %d; expected 1 to %d", c->batch, MUDPT_MAX_BATCH);
@@ -94,6 +97,8 @@ int mudpt_trainer_create(mudpt_classifier *classifier, const mudpt_train_config 
     if (!t) return fail_memory(sizeof *t, "a trainer");
     t->classifier = classifier;
     t->config = *config;
+    live_add(&t->live, LIVE_TRAINER);
+    classifier->trainer = t;
     t->frozen = anchor_needs_pictures(classifier);
     t->ordered = -1;
     t->hash = 14695981039346656037ULL;
@@ -114,7 +119,11 @@ int mudpt_trainer_create(mudpt_classifier *classifier, const mudpt_train_config 
 }
 
 void mudpt_trainer_free(mudpt_trainer *t) {
-    if (!t) return;
+    if (!live_is(t, LIVE_TRAINER)) return;
+    live_remove(&t->live);
+    t->classifier->trainer = NULL;
+    t->classifier->busy = 0;
+    if (t->classifier->freed) classifier_release(t->classifier);
     for (int i = 0; i < t->count; i++) {
         free(t->examples[i].file);
         mudpt_image_free(t->examples[i].image);
@@ -132,7 +141,15 @@ void mudpt_trainer_free(mudpt_trainer *t) {
     free(t);
 }
 
+/* -> MUDPT_OK, MUDPT_STATE */
+static int check_trainer(const mudpt_trainer *t) {
+    if (live_check(t, LIVE_TRAINER)) return MUDPT_STATE;
+    if (t->classifier->freed) return fail(MUDPT_STATE, "the classifier has been freed; free its trainer, too");
+    return MUDPT_OK;
+}
+
 static int check_add(mudpt_trainer *t, int label) {
+    if (check_trainer(t)) return MUDPT_STATE;
     if (t->epoch || t->step || t->begun) return fail(MUDPT_STATE, "pictures cannot be added once training has begun");
     if (label < 0 || label >= t->classifier->classes)
         return fail(MUDPT_ARGUMENT, "label %d; expected 0 to %d", label, t->classifier->classes - 1);
@@ -220,10 +237,11 @@ int mudpt_trainer_add_image(mudpt_trainer *t, const mudpt_image *image, int labe
 }
 
 size_t mudpt_trainer_bytes(const mudpt_trainer *t) {
-    return t->decoded + t->filed;
+    return live_is(t, LIVE_TRAINER) ? t->decoded + t->filed : 0;
 }
 
 const char *mudpt_trainer_pictures(mudpt_trainer *t) {
+    if (!live_is(t, LIVE_TRAINER)) return "";
     format_text(t->pictures, sizeof t->pictures, "%08x%08x", (unsigned)(t->hash >> 32),
                 (unsigned)(t->hash & 0xffffffff));
     return t->pictures;
@@ -236,11 +254,13 @@ static void set_batches(mudpt_trainer *t) {
 }
 
 void mudpt_trainer_place(const mudpt_trainer *t, int32_t *epoch, int32_t *step) {
-    *epoch = t->epoch;
-    *step = t->step;
+    int is_live = live_is(t, LIVE_TRAINER);
+    *epoch = is_live ? t->epoch : 0;
+    *step = is_live ? t->step : 0;
 }
 
 int mudpt_trainer_resume(mudpt_trainer *t, int epoch, int step) {
+    if (check_trainer(t)) return MUDPT_STATE;
     if (t->count == 0) return fail(MUDPT_STATE, "there are no pictures to train on");
     if (t->epoch || t->step || t->begun) return fail(MUDPT_STATE, "a run that has begun cannot be put elsewhere");
     set_batches(t);
@@ -398,6 +418,7 @@ static int end_step(mudpt_trainer *t, mudpt_progress *out) {
 }
 
 int mudpt_trainer_advance(mudpt_trainer *t, mudpt_progress *out) {
+    if (check_trainer(t)) return MUDPT_STATE;
     if (t->count == 0) return fail(MUDPT_STATE, "there are no pictures to train on");
     if (t->epoch == t->config.epochs) return MUDPT_DONE;
     if (!t->begun) {

@@ -33,12 +33,12 @@ static void check_method(mudpt_clip *clip, const mudpt_clip_config *config, cons
                   mudpt_last_error());
             /* The classifier holds all but weights, pixels, the kernels' scratch and a copy of the values. */
             size_t held = mudpt_classifier_bytes(c[again]);
-            size_t planned = plans[again].activations + plans[again].prompts + plans[again].optimizer;
-            CHECK(held <= planned + 1024 && planned <= held + (8 << 20), "%s: %zu bytes held, %zu planned",
-                  method->method, held, planned);
+            double planned = plans[again].activations + plans[again].prompts + plans[again].optimizer;
+            CHECK((double)held <= planned + 1024 && planned <= (double)held + (8 << 20),
+                  "%s: %zu bytes held, %.0f planned", method->method, held, planned);
         }
         CHECK(!memcmp(&losses[0], &losses[1], sizeof *losses), "%s: other losses", method->method);
-        CHECK(plans[1].activations < plans[0].activations, "%s: %zu bytes computed again, %zu kept", method->method,
+        CHECK(plans[1].activations < plans[0].activations, "%s: %.0f bytes computed again, %.0f kept", method->method,
               plans[1].activations, plans[0].activations);
         mudpt_parameter p, q;
         for (int i = 0; i < mudpt_classifier_parameters(c[0]); i++) {
@@ -71,16 +71,17 @@ static void check_model(const mudpt_clip_config *config) {
     check_method(clip, config, &(mudpt_method){.method = "vpt", .visual_length = 2, .visual_depth = 2});
     check_method(clip, config, &(mudpt_method){.method = "coop", .text_length = 2, .text_depth = 1});
     check_method(clip, config, &(mudpt_method)TINY_PROMPTSRC);
-    size_t now = mudpt_clip_weight_bytes(clip), half = mudpt_clip_weight_bytes_as(clip, MUDPT_F16);
-    size_t as_is = mudpt_clip_weight_bytes_as(clip, config->precision == MUDPT_FAST ? MUDPT_I16 : MUDPT_F32);
-    CHECK(as_is == now, "%zu bytes as they are, %zu as if they were kept so", now, as_is);
+    double now = (double)mudpt_clip_weight_bytes(clip), half = mudpt_clip_weight_bytes_as(clip, MUDPT_F16);
+    double as_is = mudpt_clip_weight_bytes_as(clip, config->precision == MUDPT_FAST ? MUDPT_I16 : MUDPT_F32);
+    CHECK(as_is == now, "%.0f bytes as they are, %.0f as if they were kept so", now, as_is);
     CHECK(mudpt_clip_weight_bytes_as(clip, MUDPT_I8) < half, "int8 is not smaller than f16");
     mudpt_clip *small = NULL;
     mudpt_clip_config halves = *config;
     halves.storage = MUDPT_F16;
     halves.precision = MUDPT_HIGH;
     if (config->precision == MUDPT_HIGH && (small = tiny_clip(&halves, 5)))
-        CHECK(mudpt_clip_weight_bytes_as(small, MUDPT_F16) == mudpt_clip_weight_bytes(small), "f16 as it is kept");
+        CHECK(mudpt_clip_weight_bytes_as(small, MUDPT_F16) == (double)mudpt_clip_weight_bytes(small),
+              "f16 as it is kept");
     mudpt_clip_free(small);
     mudpt_clip_free(clip);
 }

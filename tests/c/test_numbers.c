@@ -2,6 +2,7 @@
  * are kept. And the same bits on 1, 2, 3 and 8 threads. And sizes that no memory could hold are refused, not wrapped.
  */
 #include "check.h"
+#include "kernels/loss.h"
 #include "tiny_clip.h"
 
 enum { CLASSES = 3, PICTURE = 3 * 24 * 24, PICTURES = 4 };
@@ -256,7 +257,27 @@ static void check_sizes(mudpt_clip *clip) {
     free(lengths);
 }
 
+/* Losses far below the logits' own rounding are told as they are. */
+static void check_small_losses(void) {
+    static float logits[1000];
+    const int counts[] = {2, 5, 100, 1000};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        for (int below = 1; below <= 60; below++) {
+            for (int right = 0; right < 2; right++) {
+                int n = counts[i];
+                for (int c = 0; c < n; c++) logits[c] = c == 1 ? 25 : (float)(25 - below);
+                double others = (n - 1) * exp(-below), want = log1p(others) + (right ? 0 : below);
+                float loss = cross_entropy(logits, n, right, 1);
+                CHECK_CLOSE(loss / want, 1, 2e-6 + (want > 1e-2 ? 6e-6 / want : 0), "%d classes, %d below", n, below);
+            }
+        }
+    }
+    float one = 3;
+    CHECK(cross_entropy(&one, 1, 0, 1) == 0, "one class has a loss");
+}
+
 int main(void) {
+    check_small_losses();
     mudpt_clip *clip = tiny_clip(&odd_config, 1);
     CHECK(clip != NULL, "%s", mudpt_last_error());
     if (!clip) return check_report();

@@ -1,7 +1,9 @@
-/* The C interface in any order: whatever is called when, with any values, answers with a known code, and handles that
- * it was given stay good. Only what a caller owes in C is kept: handles that are alive, arrays as long as they must be.
+/* The C interface in any order: whatever is called when, with any values, handles that were freed among them, answers
+ * with a known code, and handles that it was given stay good. Only what a caller owes in C is kept: arrays as long as
+ * they must be. Sentences may go through their tower in parts.
  */
 #include "../c/tiny_clip.h"
+#include "train/classifier.h"
 #include "input.h"
 
 enum { SLOTS = 3, CLASSES = 4, PICTURE = 3 * IMAGE * IMAGE, MOST_CALLS = 60, MOST_PICTURES = 3 };
@@ -100,8 +102,9 @@ static void call(input *in, state *s) {
     mudpt_image *image = s->image[slot];
     mudpt_parameter p;
     mudpt_progress progress;
+    mudpt_plan plan;
     for (int i = 0; i < MOST_PICTURES; i++) labels[i] = take_near(in, i);
-    unsigned which = take_byte(in) % 24;
+    unsigned which = take_byte(in) % 27;
     if (which == 0) return open_classifier(in, s, slot);
     if (which == 1) return open_image(in, s, slot);
     if (which == 2) return close_classifier(s, slot);
@@ -172,6 +175,16 @@ static void call(input *in, state *s) {
         if (trainer) answer(mudpt_trainer_resume(trainer, take_near(in, 0), take_near(in, 0)));
         if (trainer) mudpt_trainer_place(trainer, &a, &b);
         break;
+    case 23:
+        if (answer(mudpt_classifier_plan(classifier, take_near(in, 2), take_below(in, 2), &plan))) break;
+        if (!(plan.activations > 0 && plan.prompts > 0 && plan.optimizer >= 0 && plan.largest > 0)) abort();
+        break;
+    case 24:
+        mudpt_classifier_recompute(classifier, take_below(in, 2));
+        parts_most = take_below(in, 2) ? 1 << 30 : 1;
+        parts_each = parts_most;
+        break;
+    case 25: mudpt_classifier_free(classifier); break; /* and call it on */
     default:
         if (trainer && answer(mudpt_trainer_step(trainer, &progress)) == MUDPT_OK && !isfinite(progress.loss)) abort();
     }
@@ -182,6 +195,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     state s = {0};
     if (!clip) clip = tiny_clip(&small_config, 1);
     if (!clip) abort();
+    parts_most = parts_each = 1 << 30;
     for (int i = 0; i < MOST_CALLS && in.at < in.end; i++) call(&in, &s);
     for (int i = 0; i < SLOTS; i++) {
         close_classifier(&s, i);

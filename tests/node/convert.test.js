@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { halfBits, toIntegers } from '../../js/cli/convert-model.js';
+import { halfBits } from '../../js/cli/convert-model.js';
+import { toIntegers } from '../../js/cli/integers.js';
 import { loadClip } from '../../js/index.js';
-import { headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
+import { floatsOf, headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
 import { golden, makeDataset, mudpt as spawnMudpt, pictoclip, workFolder } from './command.js';
 
 const cwd = workFolder();
@@ -186,6 +187,39 @@ for (const [dtype, type, other] of [
       assert.ok(Math.abs(score - scores(narrow).get(label)) < 0.05, `${label} ${score}`);
     }
   });
+
+test('int8: columns far from the others keep their bits, under all names', async () => {
+  const original = new Uint8Array(readFileSync(path.join(tiny, 'model/model.safetensors')));
+  const { tensors } = headerOf(original, 'model');
+  cpSync(path.join(tiny, 'model'), at('apart'), { recursive: true });
+  const columns = tensors.map((tensor) => {
+    const { name, dtype, shape } = tensor;
+    const data = floatsOf(original, tensor);
+    const factor = /(?:[qkv]|out)_proj\.weight$/.test(name) ? 1 / 64 : /fc1\.weight$/.test(name) ? 32 : 1;
+    for (let i = 5; i < data.length; i += shape.at(-1)) data[i] *= factor;
+    return { name, dtype, shape, data };
+  });
+  writeFileSync(at('apart/model.safetensors'), writeSafetensors(columns));
+  const wanted = await said(at('apart'), { dtype: 'int8' });
+  let from = 'apart';
+  for (const names of ['huggingface', 'openai', 'open_clip', 'huggingface']) {
+    await convert(from, '--dtype', 'int8', '--names', names, '--out', `${from}-${names}`);
+    from = `${from}-${names}`;
+    assert.equal(await said(at(from)), wanted, names);
+  }
+  const stored = tensorsOf(at(from, 'model.safetensors'));
+  const [type, shape, bytes] = stored.get(`${fc1}_column`);
+  assert.deepEqual([type, shape], ['F32', [stored.get(fc1)[1][1]]]);
+  const factors = new Float32Array(new Uint8Array(Buffer.from(bytes, 'base64')).buffer);
+  assert.ok(factors.every((factor, i) => (i === 5 ? factor >= 16 && factor <= 64 : factor === 1)));
+  assert.ok(!stored.has(`${fc1.replace('fc1', 'fc2')}_column`), 'where none are');
+  // And back: a weight is the product of integer, scale and column.
+  const file = await convert(from, '--dtype', 'f32', '--out', 'apart-wide');
+  assert.equal(file.tensors, tensors.length);
+  const scores = (text) => new Map(JSON.parse(text)[0].map(({ label, score }) => [label, score]));
+  const wide = scores(await said(at('apart-wide')));
+  for (const [label, score] of scores(wanted)) assert.ok(Math.abs(score - wide.get(label)) < 1e-5, label);
+});
 
 // ------------------------------------------------------------------------------------------ refusals
 

@@ -12,6 +12,7 @@ import { resolveSettings } from '../../js/methods/settings.js';
 import { refuseMemory } from '../browser/refusing-memory.js';
 import { mudpt, pictoclip, workFolder } from './command.js';
 import { startServer } from './http-servers.js';
+import { makeClip } from '../make-clip.js';
 import { PICTURES, TINY_A, WAYS, isError, openCore } from './models.js';
 
 const CLASSES = ['cat', 'sail boat', 'x'];
@@ -84,6 +85,34 @@ test('more classes, more pictures, other storage', async () => {
     await assert.rejects(clip.plan({ classes: CLASSES, ...options }), { code: 'argument', message });
   }
   await assert.rejects(clip.plan(), { code: 'argument' });
+  await clip.dispose();
+});
+
+test('what 32 bits cannot count is told as it is, at the edges of docs/limits.md', async () => {
+  const folder = path.join(workFolder(), 'edges');
+  const sizes = { image: 4096, patch: 64, visionWidth: 64, visionLayers: 1, textWidth: 64, textLayers: 128 };
+  await makeClip(folder, sizes);
+  const clip = await loadClip(folder, { threads: 1 });
+  const classes = Array.from({ length: 20_000 }, (_, i) => `thing ${i}`);
+  const batch = await clip.plan({ classes: CLASSES, batchSize: 4096, pictures: 3 });
+  assert.equal(batch.examples, 4096 * 3 * 4096 ** 2 * 4 + 2 ** 26); // 825 GB, of 32 bits 0
+  const { limit } = batch;
+  for (const recompute of [false, true]) {
+    const run = { classes, pictures: 4, recompute, batchSize: 1 };
+    for (const method of [
+      { method: 'mudpt', promptLength: 2 },
+      { method: 'coop', classSpecific: true },
+    ]) {
+      const { parts, activations, prompts, optimizer, total } = await clip.plan({ ...run, ...method });
+      // Blocks' inputs alone would be 128 layers of more than 100,000 rows of 64 values, 4.2 GB
+      assert.ok(parts > 20 && activations > 2e8 && activations < 8e8, `${activations} bytes, ${parts} parts`);
+      const own = 'classSpecific' in method ? 20_000 * 4 * 64 * 4 : 0;
+      assert.ok(
+        prompts > 20_000 * 48 * 8 + 3 * own && optimizer >= 3 * own && total < limit,
+        JSON.stringify({ prompts, optimizer, total, activations, parts }),
+      );
+    }
+  }
   await clip.dispose();
 });
 
