@@ -15,7 +15,7 @@ const ALL = 'all';
 /** Behind the end of a sentence. */
 const NO_ID = -1;
 /** What a file holds besides a method's parameters. */
-const DERIVED = ['text_features', 'text_prompts', 'visual_prompts', 'class_ids'];
+export const DERIVED = ['text_features', 'text_prompts', 'visual_prompts', 'class_ids'];
 
 const KINDS = {
   [CLASSIFIER]: { is: 'saved classifier', from: 'export() or mudpt train wrote' },

@@ -2,6 +2,8 @@
  * mudpt eval: how well a classifier does on a data set, in all and class by class, what it mistakes for what, and how
  * far its scores can be believed.
  */
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { MudptError } from '../base/errors.js';
 import { DEFAULT_TEMPLATE } from '../methods/sentences.js';
@@ -10,12 +12,14 @@ import { loadDataset } from '../node/datasets.js';
 import { toName } from '../node/names.js';
 import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { rowsOf } from '../protocol/other-classes.js';
+import { insidePath } from '../protocol/sets.js';
 import { heatMap, mapWidth, paintMap, SHADES_KEY } from './heatmap.js';
 import { onInterrupt } from './interrupt.js';
 import { evaluate, openClassifier, openModel } from './model.js';
 import { apartNone, measureNone, showNone, withNone } from './none.js';
 import { given, templateOption, withData, withLongWork, withOutput, withPictures } from './options.js';
 import { wholePictures, withSkip } from './pictures.js';
+import { predict, predictionsFile, predictionsText } from './predictions.js';
 import { apart, count, cut, cutMiddle, openTerminal, percent, plural, table, width, wrap } from './terminal.js';
 
 const MOST_MISTAKES = 8;
@@ -32,7 +36,13 @@ export function evalCommand() {
     .addOption(new Option('--part <name>', 'which pictures').choices(PARTS).default('test'))
     .addOption(new Option('--classifier <file>', 'a file that mudpt train saved (default: zero-shot)').argParser(given))
     .addOption(templateOption().conflicts('classifier'))
-    .addOption(new Option('--confusion <file>', 'save the confusion matrix as .svg or .json').argParser(chartFile));
+    .addOption(new Option('--confusion <file>', 'save the confusion matrix as .svg or .json').argParser(chartFile))
+    .addOption(
+      new Option(
+        '--predictions <file>',
+        'save what is said of every picture as .csv or .jsonl, for mudpt compare',
+      ).argParser(predictionsFile),
+    );
   withNone(
     command,
     'pictures of classes that it does not know (zero-shot: of the second half) fit none: how well it tells',
@@ -53,6 +63,7 @@ async function run(options) {
     const read = await loadDataset(options.data, { ...options, listBroken: true });
     partOf(read, options);
     if (options.confusion) await checkTarget(options.confusion, '--confusion');
+    if (options.predictions) await checkTarget(options.predictions, '--predictions');
     clip = await openModel(options, terminal, signal);
     const parts = [options.part, ...(options.none ? ['train'] : [])];
     const whole = await wholePictures(read, { ...options, parts }, terminal, signal);
@@ -65,7 +76,9 @@ async function run(options) {
     const named = byName(examples, data.classes, classifier.classes, options);
     for (const note of data.notes) terminal.note(note);
 
-    const result = await evaluate(classifier, named, options.part, terminal, signal);
+    const result = options.predictions
+      ? await evaluateEach(classifier, named, options, terminal, signal)
+      : await evaluate(classifier, named, options.part, terminal, signal);
     const { method, classes } = classifier;
     const about = { task: data.name, part: options.part, method, classifier: options.classifier ?? null, classes };
     const learned = options.none && byName(data.train, data.classes, classifier.classes, options);
@@ -75,6 +88,7 @@ async function run(options) {
     show(terminal, about, result, data);
     if (none) showNone(terminal, none);
     if (options.confusion) terminal.print(`\nConfusion matrix saved in ${options.confusion}`);
+    if (options.predictions) terminal.print(`\nPredictions saved in ${options.predictions}`);
     const leftOut = data.broken.map(({ path: file, error }) => ({ file, message: error.message }));
     const more = leftOut.length ? { leftOut } : {};
     if (options.json)
@@ -83,6 +97,19 @@ async function run(options) {
     release();
     await clip?.dispose();
   }
+}
+
+/** The same picture by picture, of which a file is written. */
+async function evaluateEach(classifier, examples, { data, part, predictions: file }, terminal, signal) {
+  const root = (await stat(data)).isDirectory() ? data : path.dirname(data);
+  const title = (done) => `${part}, ${done} of ${examples.length} pictures`;
+  const onProgress = (done) => terminal.progress(done / examples.length, title(done));
+  const { result, predictions } = await predict(classifier, examples, (each) => insidePath(root, each), {
+    signal,
+    onProgress,
+  }).finally(() => terminal.wipe());
+  await writeWhole(file, predictionsText(file, predictions, classifier.classes), '--predictions');
+  return result;
 }
 
 function partOf(data, { data: source, part }) {

@@ -9,6 +9,7 @@ import { addClassesCommand } from './add-classes.js';
 import { auditCommand } from './audit.js';
 import { cacheCommand } from './cache.js';
 import { classifyCommand } from './classify.js';
+import { compareCommand } from './compare.js';
 import { convertCommand } from './convert.js';
 import { embedCommand } from './embed.js';
 import { evalCommand } from './eval.js';
@@ -34,6 +35,7 @@ for (const command of [
   trainCommand(),
   classifyCommand(),
   evalCommand(),
+  compareCommand(),
   embedCommand(),
   searchCommand(),
   auditCommand(),

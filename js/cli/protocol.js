@@ -10,11 +10,13 @@ import path from 'node:path';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { MudptError } from '../base/errors.js';
 import { createCore } from '../core/core.js';
+import { METHODS } from '../methods/methods.js';
 import { findDatasets, stylesOf } from '../node/datasets.js';
 import { printable } from '../node/names.js';
 import { checkTogether, logFile, readLogs, writeLog } from '../protocol/logs.js';
 import { SweepFeatures } from '../protocol/heads.js';
 import { appliesTo, planJobs, PROTOCOLS, TITLES } from '../protocol/plan.js';
+import { readPublished } from '../protocol/published.js';
 import { runJob } from '../protocol/run.js';
 import { openSet } from '../protocol/sets.js';
 import { TimeLeft } from '../protocol/time-left.js';
@@ -51,8 +53,8 @@ export function protocolCommand() {
       new Option('--targets <path...>', 'domain-generalization: folders with the same classes').argParser(several),
     )
     .addOption(
-      new Option('--methods <a,b>', `of ${Object.keys(TITLES).join(', ')}`)
-        .argParser(listOf(methodName))
+      new Option('--methods <a,b>', `all (but heads), or of ${Object.keys(TITLES).join(', ')}`)
+        .argParser((text) => (text === 'all' ? Object.keys(METHODS) : listOf(methodName)(text)))
         .default(DEFAULT_METHODS, DEFAULT_METHODS.join(',')),
     )
     .addOption(
@@ -65,6 +67,7 @@ export function protocolCommand() {
         listOf(whole(1, 1000000)),
       ),
     )
+    .option('--published', "train on the pictures that others drew: each data set's split_fewshot, by shots and seed")
     .addOption(
       new Option('--set <name=value>', "change a default; METHOD.NAME=VALUE changes one method's").argParser(changes),
     )
@@ -92,6 +95,7 @@ async function run(protocol, options) {
     const { methods, seeds, shots = PROTOCOLS[protocol].shots, set = [] } = options;
     /** @type {Sweep} */
     const sweep = { protocol, sources, methods, seeds, shots, changes: set };
+    if (options.published) sweep.published = await openPublished(sources, shots, seeds);
     const dtype = options.dtype ?? 'as stored';
     const onDevice = device === 'wasm' ? {} : { device };
     const turned = options.upright ? { upright: /** @type {const} */ (true) } : {};
@@ -248,6 +252,16 @@ async function openDomains(source, { styles, targets, look }) {
 /** An order that does not depend on how they were given. @param {DataSet[]} sets */
 const byName = (sets) => [...sets].sort((a, b) => (a.name < b.name ? -1 : 1));
 
+/** What others have drawn of the data sets that are trained on. @returns {Promise<Sweep['published']>} */
+async function openPublished(sources, shots, seeds) {
+  const drawn = new Map();
+  const keyOf = (set, shot, seed) => `${set.name}\0${shot}\0${seed}`;
+  for (const { set } of sources)
+    for (const shot of shots)
+      for (const seed of seeds) drawn.set(keyOf(set, shot, seed), await readPublished(set, shot, seed));
+  return (set, shot, seed) => drawn.get(keyOf(set, shot, seed));
+}
+
 // ------------------------------------------------------------------------------------------ plan
 
 /** @param {Job[]} jobs @param {string} id */
@@ -298,6 +312,7 @@ function printPlan(jobs, sources, folder, options) {
     ...(convention === 'openai' ? [] : ['--convention', convention]),
     ...(skipBroken ? ['--skip-broken'] : []),
     ...(store ? [] : ['--no-store']),
+    ...(options.published ? ['--published'] : []),
     ...['--out', folder],
   ];
   for (const { id, identity } of jobs) {

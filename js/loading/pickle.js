@@ -121,11 +121,11 @@ const isKnown = (name) =>
   Object.hasOwn(STORAGES, storageOf(name) ?? '') ||
   (name.startsWith('torch.') && Object.hasOwn(TYPES, name.slice('torch.'.length)));
 
-/** @param {any} named @param {any} args */
-function call(named, args) {
+/** @param {any} named @param {any} args @param {RegExp} records */
+function call(named, args, records) {
   if (!(named instanceof Named) || !Array.isArray(args)) throw new Error('a call of what is no function');
-  if (named.name.startsWith(SCRIPTED)) return new Scripted();
-  if (named.name === SUBCLASS && args[0]?.name !== SUBCLASS) return call(args[0], args[2]);
+  if (named.name.startsWith(SCRIPTED) || records.test(named.name)) return new Scripted();
+  if (named.name === SUBCLASS && args[0]?.name !== SUBCLASS) return call(args[0], args[2], records);
   if (!Object.hasOwn(FUNCTIONS, named.name)) throw new Error(`a call of ${named.name}`);
   return FUNCTIONS[named.name](args);
 }
@@ -149,10 +149,11 @@ export class Unfinished extends MudptError {}
  * @param {Uint8Array} bytes
  * @param {string} file its name, for messages
  * @param {number} [from] where the pickle begins
+ * @param {RegExp} [records] names of classes that are read as their attributes, a Scripted
  * @returns {{ value: any, end: number, storages: Map<string, Storage> }} dictionaries are Maps; end: behind the pickle
  */
-export function unpickle(bytes, file, from = 0) {
-  const pickle = new Pickle(bytes, from);
+export function unpickle(bytes, file, from = 0, records = /^$/) {
+  const pickle = new Pickle(bytes, from, records);
   try {
     return { value: pickle.run(), end: pickle.at, storages: pickle.storages };
   } catch (cause) {
@@ -178,9 +179,12 @@ class Pickle {
   storages = new Map();
   isShort = false;
 
-  /** @param {Uint8Array} bytes @param {number} at */
-  constructor(bytes, at) {
+  #records;
+
+  /** @param {Uint8Array} bytes @param {number} at @param {RegExp} records */
+  constructor(bytes, at, records) {
     this.#bytes = bytes;
+    this.#records = records;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.at = at;
   }
@@ -251,7 +255,7 @@ class Pickle {
   /** @param {string} module @param {string} name */
   #named(module, name) {
     const whole = `${module}.${name}`;
-    if (isKnown(whole)) return this.#stack.push(new Named(whole));
+    if (isKnown(whole) || this.#records.test(whole)) return this.#stack.push(new Named(whole));
     const shown = whole.length > 200 ? `${whole.slice(0, 200)} …` : whole;
     const what = `its pickle has ${shown}, which is no tensor, dictionary, number or text, and nothing of it is run`;
     throw new MudptError('model', what, 'save the weights alone: torch.save(model.state_dict(), name)');
@@ -413,7 +417,7 @@ class Pickle {
         case 'R':
         case '\x81': {
           const args = this.#pop();
-          stack.push(call(this.#pop(), args));
+          stack.push(call(this.#pop(), args, this.#records));
           break;
         }
         case 'b':

@@ -25,20 +25,21 @@ const Y_TICKS = 6;
 const DODGE = 3; // between the error bars of neighbouring series
 
 /**
- * Lines over steps that stand at equal distances, whatever their values.
+ * Lines over steps that stand at equal distances, or where they are told to.
  *
  * @param {object} plot
  * @param {string} plot.title
  * @param {string} plot.xLabel
  * @param {string} plot.yLabel
  * @param {(number | string)[]} plot.xs  [X] the steps' names, from the left
+ * @param {number[]} [plot.places]  [X] of the steps, ascending, on any scale
  * @param {{ name: string, values: (number | null)[], deviations?: (number | null)[] }[]} plot.series  values [X], null
  *   where there is none: the line is interrupted; deviations [X] are drawn as a bar from value - deviation to
  *   value + deviation
  * @param {[number, number]} [plot.limits]  beyond which there are no values: neither axis nor bars leave them
  * @returns {string} an SVG document
  */
-export function linePlotSvg({ title, xLabel, yLabel, xs, series, limits = [-Infinity, Infinity] }) {
+export function linePlotSvg({ title, xLabel, yLabel, xs, places, series, limits = [-Infinity, Infinity] }) {
   const { width, height, right, text } = PLOT;
   const heading = lines(title, width - 24, text + 2);
   const top = 20 + 20 * heading.length;
@@ -51,8 +52,12 @@ export function linePlotSvg({ title, xLabel, yLabel, xs, series, limits = [-Infi
   const marked = values.map((value) => value.toFixed(decimals).replace('-', '−'));
   const left = 34 + Math.max(...marked.map((value) => widthOf(value, text)));
   const dodge = series.some((each) => each.deviations) ? DODGE : 0;
-  const step = (width - left - right) / xs.length;
-  const x = (i) => left + (i + 0.5) * step;
+  const whole = (width - left - right) / xs.length;
+  // From the middle of the first of equal steps to that of the last.
+  const shares = (places ?? xs.map((_, i) => i)).map((place, _, [first]) => place - first);
+  const span = shares.at(-1) || 1;
+  const x = (i) => left + (0.5 + (shares[i] / span) * (xs.length - 1)) * whole;
+  const step = Math.min(whole, ...xs.slice(1).map((_, i) => x(i + 1) - x(i)));
   const y = (value) => top + height - ((within(value) - low) / (high - low)) * height;
 
   const grid = values.map((value, i) => [

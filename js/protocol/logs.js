@@ -91,7 +91,8 @@ export function checkTogether(runs, folder) {
     for (const test of tests) {
       agree(id, `tests\0${[protocol, data, test.name, test.part].join('\0')}`, { 'test data': test.hash });
     }
-    if (train) agree(id, `train\0${protocol}\0${data}`, { 'training data': train.hash });
+    const drawn = typeof train?.published;
+    if (train) agree(id, `train\0${protocol}\0${data}`, { 'training data': train.hash, 'who has drawn them': drawn });
     agree(id, `run\0${run}\0${seed}`, { tests });
   }
 }

@@ -59,13 +59,14 @@ const isTrained = (method) => TRAINABLE.includes(method) || isHead(method);
  * @property {number | null} shots  null for zero-shot
  * @property {number | null} seed
  * @property {Settings | null} settings
- * @property {{ hash: string, part: Part } | null} train
+ * @property {{ hash: string, part: Part, published?: string } | null} train  published: hash of the pictures, where
+ *   others have drawn them
  * @property {{ name: string, hash: string, part: Part, template?: string }[]} tests
  *
  * @typedef {object} Job
  * @property {string} id
  * @property {Identity} identity
- * @property {{ set: DataSet, part: Part } | null} train
+ * @property {{ set: DataSet, part: Part, published?: import('./published.js').Drawn } | null} train
  * @property {(Test & { template: string })[]} tests
  *
  * @typedef {object} Sweep
@@ -76,6 +77,8 @@ const isTrained = (method) => TRAINABLE.includes(method) || isHead(method);
  * @property {number[]} shots
  * @property {number[]} seeds
  * @property {Change[]} changes   of the methods' defaults
+ * @property {(set: DataSet, shots: number, seed: number) => import('./published.js').Drawn} [published]  what others
+ *   have drawn, instead of the library's own choice
  *
  * @typedef {{ method?: string, key: string, value: unknown }} Change  without a method: of all that have the option
  */
@@ -97,17 +100,20 @@ export function planJobs(sweep, context, model) {
     const base = { context, protocol, data: set.name };
     const job = (method, settings) => {
       const trained = settings !== null;
+      const published = trained ? sweep.published?.(set, settings.shots, settings.seed) : undefined;
       if (settings?.classSpecific) checkTransfer(`${method} with class-specific context`, train, tests);
       if (isHead(method) && !HEADS[method].newNames) checkTransfer(`the head ${method}`, train, tests);
       /** @type {Identity} */
       const identity = {
         ...{ ...base, method, shots: settings?.shots ?? null, seed: settings?.seed ?? null, settings },
-        train: trained ? { hash: train.set.hash, part: train.part } : null,
+        train: trained
+          ? { hash: train.set.hash, part: train.part, ...(published && { published: published.hash }) }
+          : null,
         tests: tests.map(({ name, set: { hash }, part, template }) => {
           return { name, hash, part, ...((!trained || isHead(method)) && { template }) };
         }),
       };
-      return { id: idOf(identity), identity, train: trained ? train : null, tests };
+      return { id: idOf(identity), identity, train: trained ? { ...train, published } : null, tests };
     };
     const settingsOf = (method, shot, seed) => {
       const own = changes.filter((change) => appliesTo(change, method)).map(({ key, value }) => [key, value]);

@@ -1,6 +1,6 @@
 /**
- * Tables and plots of a sweep as files: PROTOCOL.md, .csv, .json, and an SVG for each data set. They follow from the
- * logs alone, to the byte: no times, no paths, nothing of the machine.
+ * Tables and plots of a sweep as files: PROTOCOL.md, .csv, .tex, .json, and an SVG for each data set. They follow from
+ * the logs alone, to the byte: no paths, nothing of the machine but what its runs took.
  */
 import path from 'node:path';
 import { MudptError } from '../base/errors.js';
@@ -9,6 +9,7 @@ import { fileName, printable } from '../node/names.js';
 import { writeWhole } from '../node/whole-files.js';
 import { checkTogether, readLogs } from './logs.js';
 import { AVERAGE } from './plan.js';
+import { latex } from './latex.js';
 import { shotsOf, summarize } from './tables.js';
 
 /**
@@ -35,6 +36,7 @@ export async function writeReport(folder) {
     const plots = plotFiles(summary);
     for (const { file, svg } of plots) await save(file, svg);
     await save(`${summary.protocol}.csv`, csv(summary));
+    await save(`${summary.protocol}.tex`, latex(summary, { caption, tableTitle }));
     await save(`${summary.protocol}.json`, `${JSON.stringify(summary, null, 2)}\n`);
     await save(`${summary.protocol}.md`, markdown(summary, plots));
   }
@@ -86,11 +88,34 @@ function markdown(summary, plots) {
 
 function grid({ columns, rows }) {
   const best = columns.map((_, x) => Math.max(...rows.map(({ cells }) => cells[x]?.mean ?? -1)));
-  const lines = rows.map(({ title, cells }) => {
-    const texts = cells.map((cell, x) => (cell?.mean === best[x] ? `**${cellText(cell)}**` : cellText(cell)));
-    return `| ${[title, ...texts].join(' | ')} |`;
+  const costly = rows.some(({ costs }) => costs);
+  const lines = rows.map(({ title, cells, costs }) => {
+    const texts = cells.map((cell, x) => {
+      const text = cell?.mean === best[x] ? `**${cellText(cell)}**` : cellText(cell);
+      return cell?.delta == null ? text : `${text} (${signed(cell.delta)})`;
+    });
+    return `| ${[title, ...texts, ...(costly ? costTexts(costs) : [])].join(' | ')} |`;
   });
-  return [`| | ${columns.map(escapeCell).join(' | ')} |`, `|---|${'--:|'.repeat(columns.length)}`, ...lines].join('\n');
+  const heads = [...columns.map(escapeCell), ...(costly ? COSTS : [])];
+  return [`| | ${heads.join(' | ')} |`, `|---|${'--:|'.repeat(heads.length)}`, ...lines].join('\n');
+}
+
+/** +12.30 or −0.41, with a true minus. @param {number} value */
+export const signed = (value) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(2)}`;
+
+/** What a run took, as columns of a table. */
+export const COSTS = ['trained', 'seconds', 'memory', 'saved'];
+
+/** @param {import('./tables.js').Costs | null} costs */
+export function costTexts(costs) {
+  if (!costs) return COSTS.map(() => '–');
+  const { trained, seconds, memory, bytes } = costs;
+  return [
+    `${Math.round(trained)}`,
+    seconds.toFixed(1),
+    `${Math.round(memory / 1e6)} MB`,
+    `${Math.ceil(bytes / 1e3)} kB`,
+  ];
 }
 
 const said = ({ settings, varying }) => {
@@ -108,16 +133,23 @@ const escapeCell = (text) => printable(text).replace(/[\\`*_<>[\]|#]/g, '\\$&');
 /** One line a cell. @param {Summary} summary */
 function csv({ protocol, tables }) {
   const lines = tables.flatMap(({ data, shots, fewer, columns, rows }) =>
-    rows.flatMap(({ method, cells }) =>
+    rows.flatMap(({ method, cells, costs }) =>
       cells.flatMap((cell, x) => {
         if (!cell) return [];
-        const { mean, deviation, count } = cell;
+        const { mean, deviation, count, delta = null } = cell;
         const there = shots === null ? '' : shotsOf({ shots, fewer });
-        return [[protocol, data ?? '', there, method, columns[x], exact(mean), exact(deviation), count, shots ?? '']];
+        const { trained, seconds, memory, bytes } = costs ?? {};
+        const took = [trained, seconds?.toFixed(3), memory, bytes].map((value) => value ?? '');
+        return [
+          [protocol, data ?? '', there, method, columns[x], exact(mean), exact(deviation), count, shots ?? ''].concat([
+            ...[exact(delta), ...took],
+          ]),
+        ];
       }),
     ),
   );
   const head = ['protocol', 'data', 'shots', 'method', 'column', 'accuracy', 'deviation', 'seeds', 'asked'];
+  head.push('delta', 'trained', 'seconds', 'memory', 'bytes');
   return [head, ...lines].map((line) => `${line.map(field).join(',')}\r\n`).join('');
 }
 
@@ -130,13 +162,15 @@ const field = (value) => (/[",\r\n]/.test(String(value)) ? `"${String(value).rep
 /** @param {Summary} summary @returns {{ file: string, title: string, svg: string }[]} */
 function plotFiles({ protocol, title, plots }) {
   const taken = new Set();
-  return plots.map(({ data, what, steps, series }) => {
+  return plots.map(({ data, what, shots, steps, series }) => {
     let file = `${protocol}-${fileName(data)}`;
     while (taken.has(file.toLowerCase())) file += '_';
     taken.add(file.toLowerCase());
     const heading = `${title}: ${data === AVERAGE ? 'average over the data sets' : data}`;
     const svg = linePlotSvg({
       ...{ title: heading, xLabel: 'shots a class', yLabel: `${what} in %`, xs: steps, limits: [0, 100] },
+      // Twice as many shots are as far away everywhere.
+      places: shots.map(Math.log2),
       series: series.map(({ title: name, cells }) => {
         const deviations = cells.map((cell) => cell?.deviation ?? null);
         return { name, values: cells.map((cell) => cell?.mean ?? null), deviations };

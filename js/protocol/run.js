@@ -6,6 +6,9 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import os from 'node:os';
 import { mean } from '../classifier/metrics.js';
+import { DERIVED } from '../classifier/saved.js';
+import { headerOf } from '../loading/safetensors.js';
+import { commitOf } from '../node/commit.js';
 import { onDisk } from '../node/paths.js';
 import { countEach, drawShots } from '../training/shots.js';
 import { isHead, testHead, trainHead } from './heads.js';
@@ -23,7 +26,10 @@ import { classesOf, examplesOf, insidePath, sameNames } from './sets.js';
  * @property {import('./plan.js').Identity} identity
  * @property {string} model  name of its folder
  * @property {{ name: string, classes: number, pictures: number, right: number, accuracy: number, macroF1: number,
- *   ece: number }[]} results  one a test; shares from 0 to 1
+ *   ece: number, perClass: { label: string, count: number, right: number }[] }[]} results  one a test; shares from 0 to
+ *   1
+ * @property {{ trained: number, bytes: number, memory: number } | null} cost  values that were trained; bytes of the
+ *   saved classifier; of memory that training takes, the model's weights included
  * @property {{ count: number, least?: number, most?: number, hash: string } | null} drawn  what was trained on, in all
  *   and of a class; SHA-256 of the pictures' paths in the data set and of their bytes: methods with the same hash saw
  *   the same pictures
@@ -78,23 +84,28 @@ export async function runJob(clip, job, { core, features, onProgress = () => {},
     await (trained?.classifier ?? trained?.head)?.dispose();
   }
   const seconds = (from, to) => Math.round(to - from) / 1000;
+  const commit = await commitOf();
   return {
     ...{ format: 'mudpt-run', version: 1, id: job.id, identity: job.identity },
     ...{ model: clip.info.name.split(/[\\/]/).filter(Boolean).at(-1) ?? '', results },
-    ...{ drawn: trained?.drawn ?? null, lossPerEpoch: trained?.lossPerEpoch ?? [] },
+    ...{ drawn: trained?.drawn ?? null, lossPerEpoch: trained?.lossPerEpoch ?? [], cost: trained?.cost ?? null },
     seconds: { train: job.train ? seconds(begun, middle) : 0, test: seconds(middle, performance.now()) },
     finished: new Date().toISOString(),
     environment: {
       ...{ node: process.version, platform: process.platform, architecture: process.arch },
       ...{ processor: os.cpus()[0]?.model ?? 'unknown', threads: clip.info.threads },
+      ...(commit && { commit }),
     },
   };
 }
 
 /** @param {string} name @param {{ classes: string[] } & import('../index.js').Evaluation} measured */
 function resultOf(name, { classes, count, confusion, accuracy, macroF1, ece }) {
-  const right = confusion.reduce((sum, row, i) => sum + row[i], 0);
-  return { name, classes: classes.length, pictures: count, right, accuracy, macroF1, ece };
+  const perClass = classes.map((label, i) => {
+    return { label, count: confusion[i].reduce((sum, each) => sum + each, 0), right: confusion[i][i] };
+  });
+  const right = perClass.reduce((sum, each) => sum + each.right, 0);
+  return { name, classes: classes.length, pictures: count, right, accuracy, macroF1, ece, perClass };
 }
 
 /**
@@ -107,7 +118,7 @@ function resultOf(name, { classes, count, confusion, accuracy, macroF1, ece }) {
 async function train(clip, core, { identity, train }, onProgress, signal) {
   const { set, part } = /** @type {NonNullable<Job['train']>} */ (train);
   const settings = /** @type {import('../methods/method.js').Settings} */ (identity.settings);
-  const list = examplesOf(set, part, 'train');
+  const list = listOf(train);
   const classes = classesOf(set, part);
   const examples = list.map(({ path, label }) => ({ image: path, label }));
   const method = /** @type {any} */ (identity.method);
@@ -125,7 +136,17 @@ async function train(clip, core, { identity, train }, onProgress, signal) {
   const classifier = await tuning.finished;
   // What tune() draws, as it depends on these alone.
   const { drawn } = await drawnFrom(core, set, classes, list, settings);
-  return { classifier, lossPerEpoch: losses.map(mean), drawn };
+  const cost = await costOf(clip, classifier, { ...settings, method, classes, pictures: drawn.count });
+  return { classifier, lossPerEpoch: losses.map(mean), drawn, cost };
+}
+
+/** The pictures to draw from: the data set's own, or those that others have drawn already. @param {any} train */
+function listOf({ set, part, published }) {
+  return examplesOf(
+    published ? { ...set, dataset: { ...set.dataset, train: published.examples } } : set,
+    part,
+    'train',
+  );
 }
 
 /**
@@ -159,7 +180,7 @@ async function drawnFrom(core, set, classes, list, settings) {
 async function trainOnFeatures(features, core, job, onProgress, signal) {
   const { set, part } = /** @type {NonNullable<Job['train']>} */ (job.train);
   const names = classesOf(set, part);
-  const { shots, drawn } = await drawnFrom(core, set, names, examplesOf(set, part, 'train'), job.identity.settings);
+  const { shots, drawn } = await drawnFrom(core, set, names, listOf(job.train), job.identity.settings);
   const told = (done, total) => onProgress({ stage: `${done} of ${total} pictures`, testing: false });
   const [{ template }] = job.tests;
   const { head, losses } = await trainHead(features, job, shots, template, { signal, onProgress: told });
@@ -171,6 +192,15 @@ async function trainOnFeatures(features, core, job, onProgress, signal) {
       ? Array.from({ length: epochs }, (_, i) => mean(losses.slice(i * each, (i + 1) * each)))
       : losses;
   return { head, names, drawn, lossPerEpoch };
+}
+
+/** What a run costs besides its time. */
+async function costOf(clip, classifier, run) {
+  const { tensors } = headerOf(await classifier.export({ raw: true }), 'the classifier');
+  const own = tensors.filter(({ name }) => !DERIVED.includes(name));
+  const trained = own.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const { total } = await clip.plan(run);
+  return { trained, bytes: (await classifier.export()).length, memory: total };
 }
 
 /**

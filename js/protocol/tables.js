@@ -13,13 +13,20 @@ import { AVERAGE, OTHERS, PROTOCOLS, TITLES } from './plan.js';
  * @property {number | null} deviation  sample standard deviation; null for a single value
  * @property {number} count             of seeds; 1 for zero-shot
  * @property {boolean} partial          whether seeds are missing that others have
+ * @property {number | null} delta      to zero-shot in the same column; null where there is none, and for itself
+ *
+ * @typedef {object} Costs  means over the runs; null where no log has them
+ * @property {number} trained  values
+ * @property {number} bytes    of the saved classifier
+ * @property {number} memory   bytes that training takes
+ * @property {number} seconds  of training
  *
  * @typedef {object} Table
  * @property {string | null} data   the data set, or the average over data sets; null where data sets are the columns
  * @property {number | null} shots  asked for; null where nothing was trained
  * @property {{ least: number, most: number } | null} fewer  pictures of a class, where they are not as many
  * @property {string[]} columns
- * @property {{ method: string, title: string, cells: (Cell | null)[] }[]} rows
+ * @property {{ method: string, title: string, cells: (Cell | null)[], costs: Costs | null }[]} rows
  *
  * @typedef {object} Plot
  * @property {string} data  the data set, or 'average'
@@ -86,7 +93,8 @@ function summarizeProtocol(protocol, logs) {
         runs.filter(({ identity }) => identity.method === method),
         keyOf,
       );
-      return { method, columns: new Map(layOut(shares, keys, runs[0]?.identity.data)) };
+      const columns = new Map(layOut(shares, keys, runs[0]?.identity.data));
+      return { method, columns, costs: costsOf(runs.filter(({ identity }) => identity.method === method)) };
     });
   };
   const tableOf = (name, own, shot) => ({
@@ -200,11 +208,33 @@ function toTable(data, shots, rows, seeds) {
   };
   return {
     ...{ data, shots, columns },
-    rows: rows.flatMap(({ method, columns: own }) => {
-      const cells = columns.map((column) => cell(own.get(column)));
-      return cells.some(Boolean) ? [{ method, title: TITLES[method], cells }] : [];
-    }),
+    rows: withDeltas(
+      rows.flatMap(({ method, columns: own, costs }) => {
+        const cells = columns.map((column) => cell(own.get(column)));
+        return cells.some(Boolean) ? [{ method, title: TITLES[method], cells, costs }] : [];
+      }),
+    ),
   };
+}
+
+/** Every cell's distance from zero-shot's. */
+function withDeltas(rows) {
+  const base = rows.find(({ method }) => method === 'zeroshot')?.cells;
+  return rows.map((row) => ({
+    ...row,
+    cells: row.cells.map((cell, x) => {
+      const delta = cell && base?.[x] && row.cells !== base ? cell.mean - base[x].mean : null;
+      return cell && { ...cell, delta };
+    }),
+  }));
+}
+
+/** @param {Log[]} logs of one method @returns {Costs | null} */
+function costsOf(logs) {
+  const known = logs.flatMap(({ cost, seconds }) => (cost ? [{ ...cost, seconds: seconds.train }] : []));
+  if (!known.length) return null;
+  const of = (key) => mean(known.map((each) => each[key]));
+  return { trained: of('trained'), bytes: of('bytes'), memory: of('memory'), seconds: of('seconds') };
 }
 
 /** One plot for every data set: its accuracy, harmonic mean, or average of the others, against the shots. */

@@ -54,6 +54,17 @@ test('a plot says everything in words as well', () => {
   assert.ok(titles(svg).includes('CoOp, 1: 40 ± 3'));
 });
 
+test('steps stand where they are told to: twice as many shots are as far away everywhere', () => {
+  const places = (xs) => xs.map(Math.log2);
+  assert.equal(linePlotSvg({ ...plot, places: places(plot.xs) }), linePlotSvg(plot));
+  const series = [{ name: 'a', values: [1, 2, 3, 4] }];
+  const svg = linePlotSvg({ ...plot, xs: [1, 2, 8, 64], places: places([1, 2, 8, 64]), series });
+  const [first, second, third, last] = Array.from(svg.matchAll(/translate\(([\d.]+) [\d.]+\)/g), ([, x]) => Number(x));
+  const near = (got, want) => assert.ok(Math.abs(got - want) < 0.3, `${got}, ${want}`);
+  near((second - first) / (last - first), 1 / 6);
+  near((third - first) / (last - first), 3 / 6);
+});
+
 test('nothing leaves the limits that values have', () => {
   const series = [{ name: 'a', values: [99, 98], deviations: [3, 1] }];
   const svg = linePlotSvg({ ...plot, xs: [1, 2], series, limits: [0, 100] });

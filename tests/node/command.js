@@ -1,6 +1,6 @@
 /** Running the command line as a user types it, and small data for it. */
 import { spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after } from 'node:test';
@@ -62,4 +62,24 @@ export function makeDataset(folder, count) {
     }
   }
   return folder;
+}
+
+/**
+ * The tables of a sweep as they would be if each of its runs had taken a second.
+ * @param {string} folder of the sweep
+ * @returns {Promise<Record<string, string>>} by file
+ */
+export async function timeless(folder) {
+  const other = mkdtempSync(path.join(tmpdir(), 'mudpt-timeless-'));
+  mkdirSync(path.join(other, 'logs'));
+  for (const name of readdirSync(path.join(folder, 'logs'))) {
+    const log = JSON.parse(readFileSync(path.join(folder, 'logs', name), 'utf8'));
+    writeFileSync(path.join(other, 'logs', name), JSON.stringify({ ...log, seconds: { train: 1, test: 1 } }));
+  }
+  const { code, stderr } = await mudpt(['report', other], { cwd: other });
+  if (code) throw new Error(stderr);
+  const files = readdirSync(other).filter((name) => name !== 'logs');
+  const made = files.map((name) => [name, readFileSync(path.join(other, name), 'utf8')]);
+  rmSync(other, { recursive: true });
+  return Object.fromEntries(made);
 }

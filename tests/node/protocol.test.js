@@ -10,14 +10,13 @@ import { Classifiers } from '../../js/core/classifiers.js';
 import { createCore } from '../../js/core/core.js';
 import { loadClip } from '../../js/index.js';
 import { SweepFeatures } from '../../js/protocol/heads.js';
-import { idOf, planJobs } from '../../js/protocol/plan.js';
+import { planJobs } from '../../js/protocol/plan.js';
 import { withOtherClasses } from '../../js/protocol/other-classes.js';
 import { cellText } from '../../js/protocol/report.js';
 import { runJob } from '../../js/protocol/run.js';
 import { openSet } from '../../js/protocol/sets.js';
-import { harmonicMean, standardDeviation, summarize } from '../../js/protocol/tables.js';
 import { makeClip } from '../make-clip.js';
-import { mudpt as spawnMudpt, workFolder } from './command.js';
+import { mudpt as spawnMudpt, timeless, workFolder } from './command.js';
 
 const cwd = workFolder();
 const at = (...parts) => path.join(cwd, ...parts);
@@ -82,89 +81,6 @@ const plan = async (args) =>
     .split('\n')
     .map((line) => JSON.parse(line));
 
-// ------------------------------------------------------------------------------------------ numbers
-
-test('harmonic mean and standard deviation are those of the textbook', () => {
-  assert.equal(harmonicMean(0.6, 0.3), 0.4);
-  assert.equal(harmonicMean(0.5, 0.5), 0.5);
-  assert.equal(harmonicMean(0, 0.9), 0);
-  assert.equal(harmonicMean(0, 0), 0);
-  assert.ok(Math.abs(harmonicMean(82.71, 74.5) - 78.39) < 0.005, "the paper's own figures");
-  assert.equal(standardDeviation([2, 4, 9]), Math.sqrt(13)); // (9 + 1 + 16) / 2
-  assert.equal(standardDeviation([5]), null);
-});
-
-/** A log with these shares. */
-function log(protocol, data, method, shots, seed, shares) {
-  const results = Object.entries(shares).map(([name, accuracy]) => ({ name, accuracy }));
-  const settings = shots && { shots, seed, epochs: 10 * shots, depth: 4 };
-  const identity = { protocol, data, method, shots, seed, settings, context: { fingerprint: 'f', library: '1' } };
-  return /** @type {any} */ ({ model: 'clip', identity, results });
-}
-const rowsOf = ({ rows }) => Object.fromEntries(rows.map((row) => [row.method, row.cells.map(cellText)]));
-
-test('base-to-new: the harmonic mean of each seed, and of the averages over data sets', () => {
-  const [{ tables, plots }] = summarize([
-    log('base-to-new', 'a', 'mudpt', 16, 1, { base: 0.6, new: 0.3 }),
-    log('base-to-new', 'a', 'mudpt', 16, 2, { base: 0.8, new: 0.8 }),
-    log('base-to-new', 'a', 'zeroshot', null, null, { base: 0.5, new: 0.5 }),
-    log('base-to-new', 'b', 'mudpt', 16, 1, { base: 0.4, new: 0.7 }),
-    log('base-to-new', 'b', 'zeroshot', null, null, { base: 0.1, new: 0.7 }),
-  ]);
-  assert.deepEqual(
-    tables.map(({ data }) => data),
-    ['a', 'b', 'average'],
-  );
-  assert.deepEqual(tables[0].columns, ['base', 'new', 'harmonic mean']);
-  assert.deepEqual(rowsOf(tables[0]), {
-    zeroshot: ['50.00', '50.00', '50.00'],
-    mudpt: ['70.00 ± 14.14', '55.00 ± 35.36', '60.00 ± 28.28'], // of 40 and 80
-  });
-  assert.deepEqual(rowsOf(tables[1]).mudpt, ['40.00*', '70.00*', '50.91*']);
-  // Seed 1 alone is there on both: 50 and 50; zero-shot 30 and 60.
-  assert.deepEqual(rowsOf(tables[2]), { zeroshot: ['30.00', '60.00', '40.00'], mudpt: ['50.00*', '50.00*', '50.00*'] });
-  assert.deepEqual(plots, []);
-});
-
-test('few-shot: a table for every number of shots; no average where a data set is missing', () => {
-  const [{ tables, plots, methods }] = summarize([
-    log('few-shot', 'b', 'mudpt', 2, 1, { b: 0.5 }),
-    log('few-shot', 'a', 'mudpt', 1, 1, { a: 0.1 }),
-    log('few-shot', 'a', 'mudpt', 2, 1, { a: 0.3 }),
-    log('few-shot', 'a', 'zeroshot', null, null, { a: 0.25 }),
-  ]);
-  assert.deepEqual(
-    tables.map(({ shots, columns }) => [shots, columns]),
-    [
-      [1, ['a']],
-      [2, ['a', 'b', 'average']],
-    ],
-  );
-  assert.deepEqual(rowsOf(tables[1]), { zeroshot: ['25.00', '–', '–'], mudpt: ['30.00', '50.00', '40.00'] });
-  const [a] = plots;
-  assert.deepEqual([a.data, a.what, a.shots], ['a', 'accuracy', [1, 2]]);
-  const means = Object.fromEntries(a.series.map(({ method, cells }) => [method, cells.map((cell) => cell?.mean)]));
-  assert.deepEqual(means, { zeroshot: [25, 25], mudpt: [10, 30] });
-  const { settings, varying } = methods[1];
-  assert.deepEqual([settings, varying], [{ depth: 4 }, ['epochs']], 'what differs between shots is named alone');
-});
-
-test('cross-dataset: the average leaves out the data set that was trained on', () => {
-  const [{ tables }] = summarize([log('cross-dataset', 'm', 'mudpt', 16, 1, { m: 0.9, z: 0.2, a: 0.4 })]);
-  assert.deepEqual(tables[0].columns, ['m', 'a', 'z', 'average of others']);
-  assert.deepEqual(rowsOf(tables[0]).mudpt, ['90.00', '40.00', '20.00', '30.00']);
-});
-
-test('an id is what it was, whatever the order of keys', () => {
-  const identity = {
-    ...{ context: { library: '1', fingerprint: 'f' }, protocol: 'few-shot', data: 'my pets', method: 'mudpt' },
-    ...{ shots: 16, seed: 1, settings: { epochs: 10, depth: 4 }, train: null, tests: [] },
-  };
-  assert.equal(idOf(/** @type {any} */ (identity)), 'few-shot-my-pets-mudpt-16shots-seed1-7268265e355a');
-  const turned = Object.fromEntries(Object.entries(identity).reverse());
-  assert.equal(idOf(/** @type {any} */ (turned)), idOf(/** @type {any} */ (identity)));
-});
-
 // ------------------------------------------------------------------------------------------ other classes
 
 test('tuned prompts with other class names: judged among these alone, the rest as it was', async () => {
@@ -222,6 +138,20 @@ test('base-to-new: halves of the classes, the same pictures for every method, ze
   assert.equal(logs.filter(({ identity }) => identity.method === 'zeroshot').length, 1);
 });
 
+/** What a run took, as the logs have it. */
+function checkCosts({ trained, seconds, memory, bytes }) {
+  const mudpts = logsIn('few').filter(({ identity }) => identity.method === 'mudpt' && identity.shots === 2);
+  for (const { cost, results } of mudpts) {
+    assert.equal(cost.trained, trained);
+    assert.ok(cost.bytes > 1000 && cost.memory > cost.bytes);
+    for (const { pictures, right, perClass } of results) {
+      const sum = (key) => perClass.reduce((total, each) => total + each[key], 0);
+      assert.deepEqual([sum('count'), sum('right')], [pictures, right]);
+    }
+  }
+  assert.ok(seconds > 0 && memory > 0 && bytes > 0);
+}
+
 test('few-shot over a folder of data sets: tables, plots, and files that say the same', async () => {
   const run = `protocol few-shot --data sets ${model} --methods mudpt,zeroshot --seeds 1 --shots 1,2 --set epochs=1`;
   const { protocols } = JSON.parse(await succeeds(`${run} --out few --json --quiet`));
@@ -232,13 +162,21 @@ test('few-shot over a folder of data sets: tables, plots, and files that say the
     Object.keys(files).sort(),
     ['average.svg', 'five.svg', 'four.svg']
       .map((name) => `few-shot-${name}`)
-      .concat(['csv', 'json', 'md'].map((end) => `few-shot.${end}`)),
+      .concat(['csv', 'json', 'md', 'tex'].map((end) => `few-shot.${end}`)),
   );
   assert.deepEqual(JSON.parse(files['few-shot.json']), protocols[0]);
   const lines = files['few-shot.csv'].trimEnd().split('\r\n');
   assert.equal(lines.length, 1 + 2 * 2 * 3);
   const [row] = tables[1].rows.filter(({ method }) => method === 'mudpt');
-  assert.ok(lines.includes(`few-shot,,2,mudpt,four,${row.cells[1].mean.toFixed(4)},,1,2`));
+  const [cell] = row.cells.slice(1);
+  const { trained, seconds, memory, bytes } = row.costs;
+  const took = [cell.delta.toFixed(4), trained, seconds.toFixed(3), memory, bytes].join();
+  assert.ok(lines.includes(`few-shot,,2,mudpt,four,${cell.mean.toFixed(4)},,1,2,${took}`), took);
+  const zeroShot = tables[1].rows.find(({ method }) => method === 'zeroshot');
+  assert.deepEqual([zeroShot.costs, zeroShot.cells[1].delta], [null, null]);
+  assert.ok(Math.abs(cell.delta - (cell.mean - zeroShot.cells[1].mean)) < 1e-9);
+  checkCosts(row.costs);
+  assert.match(files['few-shot.tex'], /\\begin\{tabular\}\{lrrrrrrr\}\n\\toprule\n & five & four & average & trained/);
   assert.ok(files['few-shot.md'].includes(cellText(row.cells[2])));
   assert.match(files['few-shot-average.svg'], /<title>Few-shot recognition: average over the data sets<\/title>/);
   const drawn = logsIn('few')
@@ -261,7 +199,7 @@ test('where there are fewer shots than were asked for, table, plot and log have 
   const files = reports('asked');
   assert.match(files['few-shot-five.svg'], />3<\/text>/);
   assert.doesNotMatch(files['few-shot-five.svg'], />16<\/text>/);
-  assert.match(files['few-shot.csv'], /^few-shot,,3,vpt,five,[\d.]+,,1,16\r$/m);
+  assert.match(files['few-shot.csv'], /^few-shot,,3,vpt,five,[\d.]+,,1,16,,\d+,[\d.]+,\d+,\d+\r$/m);
   assert.match(
     await succeeds(`protocol few-shot --data uneven ${run} --out uneven-asked`),
     /, 2–3 shots \(16 asked for\)$/m,
@@ -333,7 +271,7 @@ test('killed in the middle and started again: the same tables, and nothing is do
   for (const name of before)
     assert.equal(statSync(at('broken/logs', name)).mtimeMs, past.getTime(), `${name} repeated`);
   assert.deepEqual(idsIn('broken'), idsIn('whole'));
-  assert.deepEqual(reports('broken'), reports('whole'));
+  assert.deepEqual(await timeless(at('broken')), await timeless(at('whole')));
 
   const again = await succeeds(`protocol ${sweep} --out broken`);
   assert.match(again, /^10 runs, all finished before; /m);
@@ -353,7 +291,7 @@ test('Ctrl-C keeps the present run and ends; the sweep goes on from there', asyn
   const kept = idsIn('stopped').length;
   assert.ok(kept >= 2 && kept < 10, `${kept} runs`);
   await succeeds(`protocol ${sweep} --out stopped`);
-  assert.deepEqual(reports('stopped'), reports('whole'));
+  assert.deepEqual(await timeless(at('stopped')), await timeless(at('whole')));
 });
 
 test('the plan: the same ids every time, and commands that run just one job each', async () => {
