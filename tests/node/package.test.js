@@ -40,7 +40,7 @@ const BUDGETS = {
 /** Of a part that is not named yet. */
 const RARE_BUDGET = 3 * 1024;
 /** Of what no page loads: each part's own files, without what it imports from others. */
-const NODE_BUDGETS = { protocols: 13 * 1024, charts: 5 * 1024, "Node's files": 15 * 1024, 'command line': 40 * 1024 };
+const NODE_BUDGETS = { protocols: 13 * 1024, charts: 5 * 1024, "Node's files": 15 * 1024, 'command line': 42 * 1024 };
 
 const execute = promisify(execFile);
 const gzipped = (bytes) => gzipSync(bytes, { level: 9 }).length;
