@@ -275,8 +275,10 @@ const cases = {
   },
 
   async 'does on platforms that grant less memory what fits there, and names what does not'() {
-    const classes = Array.from({ length: 10_000 }, (_, i) => `face ${i}`);
+    // Sentences go through in parts where they are many; contexts of their own have to be there.
+    const classes = Array.from({ length: 20_000 }, (_, i) => `face ${i}`);
     const examples = classes.map((_, label) => ({ image: FACE, label }));
+    const large = { method: 'coop', classSpecific: true, promptLength: 16, phrase: '', epochs: 1, classes, examples };
     for (const [refuses, megabytes] of [
       ['1025', 1024],
       ['513', 512],
@@ -292,9 +294,9 @@ const cases = {
       for (const name of ['zeroShot', 'losses', 'tuned']) near(actual[name], expected[name], `${name}, ${refuses}`);
       if (refuses !== 'shared') {
         const message = isShared
-          ? / MB are all that there is here; /
+          ? / MB are all that there is here; |^out of memory \(\d+ MB of at most [\d,]+ MB in use\): /
           : /^out of memory \(\d+ MB of at most 4,295 MB in/;
-        await rejectsWith('memory', other.tune({ ...TUNING, classes, examples }).finished, message);
+        await rejectsWith('memory', other.tune(large).finished, message);
       }
       await other.dispose();
     }
