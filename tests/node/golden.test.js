@@ -23,7 +23,7 @@ const failures = (lines) => lines.filter((line) => line.startsWith('FAIL'));
 
 /** Recorded runs take half of the time: they are repeated natively and in one module; ./run golden does all of it. */
 const FOLDERS = readdirSync(GOLDEN, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && !['configurations', 'replay'].includes(entry.name))
+  .filter((entry) => entry.isDirectory() && !['configurations', 'family', 'replay'].includes(entry.name))
   .map(({ name }) => path.join(GOLDEN, name));
 for (const [variant, threads, folders] of /** @type {const} */ ([
   ['plain', 1, FOLDERS],
