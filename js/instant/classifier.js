@@ -258,12 +258,6 @@ export class InstantClassifier {
     return images.map((_, i) => (gone.has(i) ? null : found.splice(0, 1)[0]));
   }
 
-  /** Lets go of the head; what it is made of stays with others. Not for others. */
-  async forget() {
-    this.#disposed = true;
-    this.#made?.then(release, () => {});
-  }
-
   /**
    * Learns a picture.
    * @param {any} image

@@ -178,9 +178,17 @@ export async function fit(library, facts, recipe, { onStep, signal } = {}) {
 /** Whether the names answer alone. @param {Facts} facts @param {Recipe} recipe */
 const isNames = ({ rows }, { head, weight }) => head === 'none' || weight === 0 || !rows.length;
 
-/** @param {import('../heads/heads.js').Head} head @param {Facts} facts @param {Recipe} recipe */
-const mixed = (head, { texts, scale }, { weight = 1 }) =>
-  weight === 1 ? head : new Mixed(head, new Cosine(texts, scale), weight, scale);
+/**
+ * A head that has learned, with its share.
+ * @param {import('../heads/heads.js').Head} head
+ * @param {Facts} facts
+ * @param {Pick<Recipe, 'weight'>} recipe
+ */
+export function mixed(head, { texts, scale }, { weight = 1 }) {
+  if (weight === 1) return head;
+  const names = new Cosine(texts, scale);
+  return weight ? new Mixed(head, names, weight, scale) : names;
+}
 
 /**
  * The same head again, from what one has learned; a closed form is made anew, which gives the same bits.

@@ -10,7 +10,7 @@ import { HEADS } from '../heads/heads.js';
 import { isBetter } from './choose.js';
 import { InstantClassifier } from './classifier.js';
 import { drawer } from './draw.js';
-import { fit } from './fit.js';
+import { fit, mixed } from './fit.js';
 import { InstantJob, checkHead, heads, readShots } from './job.js';
 import { TunedSource } from './source.js';
 
@@ -98,36 +98,63 @@ async function withHead(clip, tuned, options, assetsUrl) {
   const facts = { texts, rows, labels: seen, projection, scale: source.scale };
   const recipe = { head, settings: {}, seed };
   const held = heldOf({ examples, labels, places, validation, classes, shots, seed });
-  const made = (weight) => fit(library, facts, { ...recipe, weight }, { signal });
+  const made = /** @type {any} */ (await fit(library, facts, recipe, { signal }));
   const parts = { source, library, classes, facts };
-  if (options.head !== 'auto' || !held.length)
-    return new InstantClassifier({ ...parts, recipe: { ...recipe, weight: WEIGHTS[0] } }, await made(WEIGHTS[0]));
+  if (options.head !== 'auto' || !held.length) return new InstantClassifier({ ...parts, recipe }, made);
 
-  /** @type {{ head: string, weight: number, right: boolean[], instant?: InstantClassifier }[]} */
-  const candidates = [];
-  for (const weight of WEIGHTS) {
-    const answering = new InstantClassifier({ ...parts, recipe: { ...recipe, weight } }, await made(weight));
-    candidates.push({ head: weight ? head : 'none', weight, right: await rightOf(answering, held, options) });
-    await answering.forget();
+  try {
+    const images = held.map(({ image }) => image);
+    /** @param {(Float32Array | null)[]} logits of what could be read: nothing else is named rightly */
+    const rightOf = (logits) =>
+      held.map(({ label }, i) => {
+        const row = logits[i];
+        return row !== null && argmax(row) === label;
+      });
+    const ours = await readHeld(source, images, signal);
+    /** @type {{ head: string, weight: number, right: boolean[], instant?: InstantClassifier }[]} */
+    const candidates = WEIGHTS.map((weight) => {
+      const answering = mixed(made, facts, { weight });
+      const right = rightOf(ours.map((row) => row && answering.logits(row)));
+      return { head: weight ? head : 'none', weight, right };
+    });
+    const named = { preset: 'instant', classes, examples, shots, seed, signal, ...quiet };
+    const instant = await new InstantJob(clip, named, assetsUrl).finished;
+    const right = rightOf(await instant.logitsOf(images, { signal }));
+    candidates.push({ head: instant.head ?? 'none', weight: 1, instant, right });
+    const best = candidates.reduce((a, b) => (isBetter(b.right, a.right) ? b : a));
+    const heldOut = candidates.map((each) => ({
+      method: each.instant ? 'zeroshot' : tuned.method,
+      ...{ head: each.head, weight: each.weight },
+      accuracy: each.right.filter(Boolean).length / held.length,
+    }));
+    if (best.instant) {
+      made.dispose();
+      await tuned.dispose();
+      return Object.assign(best.instant, { heldOut });
+    }
+    await instant.dispose();
+    const { weight } = best;
+    const answering = mixed(made, facts, { weight });
+    if (!weight) made.dispose();
+    const taken = { ...recipe, head: weight ? head : 'none', weight: weight || 1 };
+    return new InstantClassifier({ ...parts, recipe: taken, heldOut }, answering);
+  } catch (error) {
+    made.dispose();
+    throw error;
   }
-  const named = { preset: 'instant', classes, examples, shots, seed, signal, ...quiet };
-  const instant = await new InstantJob(clip, named, assetsUrl).finished;
-  const own = { head: instant.head ?? 'none', weight: 1, instant };
-  candidates.push({ ...own, right: await rightOf(instant, held, options) });
-  const best = candidates.reduce((a, b) => (isBetter(b.right, a.right) ? b : a));
-  const heldOut = candidates.map((each) => ({
-    method: each.instant ? 'zeroshot' : tuned.method,
-    ...{ head: each.head, weight: each.weight },
-    accuracy: each.right.filter(Boolean).length / held.length,
-  }));
-  if (best.instant) {
-    await tuned.dispose();
-    return Object.assign(best.instant, { heldOut });
-  }
-  await instant.dispose();
-  const { weight } = best;
-  const taken = { ...recipe, head: weight ? head : 'none', weight: weight || 1 };
-  return new InstantClassifier({ ...parts, recipe: taken, heldOut }, await fit(library, facts, taken, { signal }));
+}
+
+/**
+ * Features of pictures by the tuned tower; null of one that cannot be read.
+ * @param {TunedSource} source
+ * @param {any[]} images
+ * @param {AbortSignal} [signal]
+ */
+async function readHeld(source, images, signal) {
+  const gone = new Set();
+  const rows = await source.rows(images, false, { onBroken: ({ index }) => gone.add(index), signal });
+  const found = rows.values();
+  return images.map((_, i) => (gone.has(i) ? null : /** @type {Float32Array} */ (found.next().value)));
 }
 
 /**
@@ -148,16 +175,4 @@ function heldOf({ examples, labels, places, validation, classes, shots, seed }) 
     seed,
   );
   return some.map((at) => ({ image: examples[rest[at]].image, label: labels[rest[at]] }));
-}
-
-/**
- * Which of the pictures are named rightly; none that cannot be read is.
- * @param {InstantClassifier} classifier
- * @param {{ image: any, label: number }[]} held
- * @param {Record<string, any>} options
- */
-async function rightOf(classifier, held, { signal }) {
-  const images = held.map(({ image }) => image);
-  const logits = await classifier.logitsOf(images, { signal });
-  return held.map(({ label }, i) => logits[i] !== null && argmax(logits[i]) === label);
 }
