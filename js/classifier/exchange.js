@@ -6,6 +6,7 @@
 import { MudptError, bytesOf, checkOptions } from '../base/errors.js';
 import { isBuffer, isBytes } from '../base/kinds.js';
 import { openSource } from '../files/source.js';
+import { EXACT, toFloats } from '../loading/floats.js';
 import { writeSafetensors } from '../loading/safetensors.js';
 import { readTensor } from '../loading/places.js';
 import { readAnyHeader } from '../loading/weights.js';
@@ -312,28 +313,9 @@ class DictionaryReader {
   async #tensor(name) {
     const tensor = /** @type {import('../loading/safetensors.js').Tensor} */ (this.#tensors.get(name));
     const { dtype, shape } = tensor;
-    if (!Object.hasOwn(WIDEN, dtype)) {
-      throw this.#bad(`tensor ${name} is ${dtype}`, `save it as ${Object.keys(WIDEN).join(', ')}`);
-    }
-    const data = (await readTensor(this.#file, tensor)).slice();
-    const values = WIDEN[dtype](data.buffer);
+    const values = EXACT.includes(dtype) ? toFloats(await readTensor(this.#file, tensor), dtype) : null;
+    if (!values) throw this.#bad(`tensor ${name} is ${dtype}`, `save it as ${EXACT.join(', ')}`);
     if (!values.every(Number.isFinite)) throw this.#bad(`tensor ${name} holds NaN or infinity`, 'train it again');
     return { shape, values };
   }
 }
-
-/** @param {number} half bits of a float16 */
-export function halfToFloat(half) {
-  const sign = half & 0x8000 ? -1 : 1;
-  const exponent = (half >> 10) & 31;
-  const fraction = half & 1023;
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  return sign * (exponent ? (1024 + fraction) * 2 ** (exponent - 25) : fraction * 2 ** -24);
-}
-
-/** Every type of which float32 holds all values. */
-const WIDEN = {
-  F32: (buffer) => new Float32Array(buffer),
-  F16: (buffer) => Float32Array.from(new Uint16Array(buffer), halfToFloat),
-  BF16: (buffer) => new Float32Array(Uint32Array.from(new Uint16Array(buffer), (half) => half << 16).buffer),
-};

@@ -8,7 +8,7 @@
  */
 import { open } from 'node:fs/promises';
 import { MudptError } from '../base/errors.js';
-import { halfToFloat } from '../classifier/exchange.js';
+import { applyScales, toFloats } from '../loading/floats.js';
 import { words } from '../loading/keys.js';
 import { foreignTensor, isNoWeight } from '../loading/shapes.js';
 import { writeHeader } from '../loading/safetensors.js';
@@ -167,8 +167,7 @@ async function findColumns(/** @type {any[]} */ stored, /** @type {Map<string, P
   for (const piece of pieces.values()) {
     if (!piece.apart) continue;
     const bytes = await readBytes(piece.apart.file, piece.apart.begin, piece.apart.bytes);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    piece.apart = Float32Array.from({ length: piece.columns }, (_, i) => view.getFloat32(4 * i, true));
+    piece.apart = toFloats(bytes, 'F32');
   }
   /** @type {Map<string, Float32Array | undefined>} */
   const known = new Map();
@@ -266,28 +265,10 @@ const rowsAtOnce = ({ columns }) => Math.max(1, Math.floor(PIECE / columns));
 async function readRows(part, row, count) {
   const { file, dtype, columns } = part;
   const bytes = await readBytes(file, part.begin + row * columns * BYTES[dtype], count * columns * BYTES[dtype]);
-  const values = new Float32Array(count * columns);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const values = /** @type {Float32Array} */ (toFloats(bytes, dtype));
   if (INTEGERS[dtype]) {
-    const scales = await readBytes(file, part.scales + row * 4, count * 4);
-    const scaleView = new DataView(scales.buffer, scales.byteOffset, scales.length);
-    for (let i = 0; i < values.length; i++) {
-      const integer = dtype === 'I8' ? view.getInt8(i) : view.getInt16(2 * i, true);
-      values[i] = integer * scaleView.getFloat32(4 * Math.floor(i / columns), true);
-      if (part.apart) values[i] *= part.apart[i % columns];
-    }
-  } else if (dtype === 'F64') {
-    for (let i = 0; i < values.length; i++) values[i] = view.getFloat64(8 * i, true);
-  } else if (dtype === 'F32') {
-    for (let i = 0; i < values.length; i++) values[i] = view.getFloat32(4 * i, true);
-  } else {
-    const table = dtype === 'F16' ? halves() : undefined;
-    const bits = new Uint32Array(values.buffer);
-    for (let i = 0; i < values.length; i++) {
-      const half = view.getUint16(2 * i, true);
-      if (table) values[i] = table[half];
-      else bits[i] = half << 16;
-    }
+    const scales = toFloats(await readBytes(file, part.scales + row * 4, count * 4), 'F32');
+    applyScales(values, /** @type {Float32Array} */ (scales), part.apart);
   }
   const bad = values.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0) {
@@ -346,13 +327,6 @@ function toHalf(values, file, name) {
     bytes[2 * i + 1] = half >>> 8;
   }
   return bytes;
-}
-
-let halfTable;
-
-/** The value of each of the 65,536 halves. */
-function halves() {
-  return (halfTable ??= Float32Array.from({ length: 65536 }, (_, half) => halfToFloat(half)));
 }
 
 /** write() may take less than it was given. */

@@ -3,7 +3,7 @@
  * at a time, and halves stay halves.
  */
 import { MudptError } from '../base/errors.js';
-import { halfToFloat } from '../classifier/exchange.js';
+import { applyScales, toFloats } from '../loading/floats.js';
 import { canonicalName } from '../loading/names.js';
 import { readTensor } from '../loading/places.js';
 import { FLOAT, FLOAT16 } from './graph.js';
@@ -24,30 +24,6 @@ const THEIRS = [
 const FUSED = /^visual\.transformer\.resblocks\.(\d+)\.attn\.in_proj_(weight|bias)$/;
 
 const product = (shape) => shape.reduce((a, b) => a * b, 1);
-
-/**
- * @param {Uint8Array} bytes
- * @param {string} dtype
- * @returns {Float32Array | null} null: of a type that holds no weights
- */
-function toFloats(bytes, dtype) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  /** @type {Record<string, [bytes: number, read: (at: number) => number]>} */
-  const readers = {
-    F64: [8, (at) => view.getFloat64(at, true)],
-    F32: [4, (at) => view.getFloat32(at, true)],
-    F16: [2, (at) => halfToFloat(view.getUint16(at, true))],
-    I16: [2, (at) => view.getInt16(at, true)],
-    I8: [1, (at) => view.getInt8(at)],
-  };
-  if (dtype === 'BF16') {
-    const bits = Uint32Array.from({ length: bytes.length / 2 }, (_, i) => view.getUint16(2 * i, true) << 16);
-    return new Float32Array(bits.buffer);
-  }
-  if (!Object.hasOwn(readers, dtype)) return null;
-  const [each, read] = readers[dtype];
-  return Float32Array.from({ length: bytes.length / each }, (_, i) => read(i * each));
-}
 
 export class Tensors {
   #found = new Map();
@@ -75,8 +51,9 @@ export class Tensors {
     if (!values) throw new MudptError('model', `${file.name}: tensor ${name} is ${tensor.dtype}, expected numbers`);
     if (!/^I/.test(tensor.dtype)) return values;
     const scales = await this.floats(`${name}_scale`, [shape[0]]);
-    const each = values.length / shape[0];
-    return values.map((value, i) => value * scales[Math.floor(i / each)]);
+    const apart = `${name}_column`;
+    applyScales(values, scales, this.has(apart) ? await this.floats(apart, [values.length / shape[0]]) : null);
+    return values;
   }
 
   #entry(name, shape) {

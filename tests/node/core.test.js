@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 
 import { createCore } from '../../js/core/core.js';
 import { MudptError } from '../../js/base/errors.js';
-import { halfToFloat } from '../../js/classifier/exchange.js';
+import { halfToFloat } from '../../js/loading/floats.js';
 import {
   GOLDEN,
   PICTURES,

@@ -4,7 +4,7 @@ import path from 'node:path';
 
 import { decode } from 'fast-png';
 
-import { halfToFloat } from '../../js/classifier/exchange.js';
+import { halfToFloat } from '../../js/loading/floats.js';
 import { headerOf } from '../../js/loading/safetensors.js';
 
 /** The faults of one golden case; the first is shown, the others are counted. */

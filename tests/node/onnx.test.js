@@ -4,12 +4,13 @@
  */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { loadClip } from '../../js/index.js';
+import { floatsOf, headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
 import { exportOnnx } from '../../js/onnx/export.js';
 import { mudpt } from './command.js';
 import { golden, longer, makeSmall } from './small-models.js';
@@ -92,6 +93,29 @@ test('models in other layouts and of other families', async () => {
     const clip = await loadClip(model, { threads: 1 });
     await compare(model, await clip.zeroShot(CLASSES), clip.info);
     await compare(model, await tuneOne(clip, { method: 'vpt' }), clip.info);
+    await clip.dispose();
+  }
+});
+
+test('integers with their scales, and with columns far from the others', async () => {
+  const far = path.join(folder, 'far');
+  await cp(TINY_A, far, { recursive: true });
+  const file = new Uint8Array(await readFile(path.join(far, 'model.safetensors')));
+  const changed = headerOf(file, 'model').tensors.map((tensor) => {
+    const { name, dtype, shape } = tensor;
+    const data = floatsOf(file, tensor);
+    if (/vision_model.*fc1\.weight$/.test(name)) for (let i = 5; i < data.length; i += shape[1]) data[i] *= 32;
+    return { name, dtype, shape, data };
+  });
+  await writeFile(path.join(far, 'model.safetensors'), writeSafetensors(changed));
+  for (const dtype of ['int8', 'int16']) {
+    const { code, stderr } = await mudpt(['convert', 'far', '--dtype', dtype, '--out', dtype], { cwd: folder });
+    assert.equal(code, 0, stderr);
+    const model = path.join(folder, dtype);
+    const { tensors } = headerOf(new Uint8Array(await readFile(path.join(model, 'model.safetensors'))), dtype);
+    assert.ok(tensors.some(({ name }) => name.endsWith('fc1.weight_column')));
+    const clip = await loadClip(model, { threads: 1 });
+    await compare(model, await clip.zeroShot(CLASSES), clip.info);
     await clip.dispose();
   }
 });
