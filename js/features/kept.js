@@ -188,18 +188,19 @@ export class KeptFeatures extends FeatureStore {
 }
 
 /**
- * A store for a model. The plain build's bits are the same on every machine, the relaxed one's as its multiply-add
- * rounds; a GPU's are its own.
+ * A store for a model, whose matrices tell it from others that have the same fingerprint. The plain build's bits are the
+ * same on every machine, the relaxed one's as its multiply-add rounds; a GPU's are its own.
  * @param {import('../core/core.js').Core} core
  * @param {number} clip handle
  * @param {any} config of the model
  * @param {{ fingerprint: string, dtype?: string }} which
  */
-export function keptFor(core, clip, { precision }, { fingerprint, dtype = 'auto' }) {
+export async function keptFor(core, clip, { precision }, { fingerprint, dtype = 'auto' }) {
+  const matrices = await digestDigits(new Uint8Array(core.clipSamples(clip).slice().buffer));
   const arithmetic = { precision: precision ? 'fast' : 'high', variant: core.variant, fused: core.fused };
   const storage = { dtype, weightBytes: core.clipWeightBytes(clip) };
   const device = core.memory.device ? { device: core.memory.device.name } : {};
-  return new KeptFeatures({ library: core.version(), fingerprint, ...storage, ...arithmetic, ...device });
+  return new KeptFeatures({ library: core.version(), fingerprint, matrices, ...storage, ...arithmetic, ...device });
 }
 
 /**

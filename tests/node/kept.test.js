@@ -1,12 +1,13 @@
 /** Features that outlive the model: found again with the same bits, by several programs, and never missed when gone. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 
 import { Classifiers } from '../../js/core/classifiers.js';
 import { KeptFeatures, keptFeatures } from '../../js/features/kept.js';
 import { cache, loadClip } from '../../js/index.js';
+import { floatsOf, headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
 import { makeDataset, mudpt } from './command.js';
 import { PICTURES, TINY_A, isError, temporaryFolder } from './models.js';
 
@@ -62,6 +63,33 @@ describe('a model that is loaded again', () => {
       assert.equal((await embedded(options, PICTURES.slice(0, 1))).count, 1, JSON.stringify(options));
     }
     assert.equal((await embedded({ threads: 2 })).count, 0, 'threads do not change bits');
+  });
+
+  test('of other matrices beside the same vectors nothing is found', async () => {
+    const first = await embedded();
+    const merged = path.join(folder, 'merged');
+    cpSync(TINY_A, merged, { recursive: true });
+    const file = new Uint8Array(readFileSync(path.join(merged, 'model.safetensors')));
+    const tensors = headerOf(file, 'model').tensors.map((tensor) => {
+      const { name, dtype, shape } = tensor;
+      const data = floatsOf(file, tensor);
+      if (/vision_model.*fc1\.weight$/.test(name)) for (let i = 0; i < data.length; i++) data[i] *= 1.1;
+      return { name, dtype, shape, data };
+    });
+    writeFileSync(path.join(merged, 'model.safetensors'), writeSafetensors(tensors));
+    const fingerprints = new Set();
+    const counts = [];
+    for (const model of [TINY_A, merged, merged]) {
+      const clip = await loadClip(model, { threads: 1, keepFeatures: 'storage' });
+      fingerprints.add(clip.info.fingerprint);
+      const then = encoded;
+      const { data } = await clip.embedImages(PICTURES);
+      counts.push(encoded - then);
+      assert.equal(Buffer.from(data.buffer).equals(Buffer.from(first.data.buffer)), model === TINY_A);
+      await clip.dispose();
+    }
+    assert.equal(fingerprints.size, 1);
+    assert.deepEqual(counts, [0, PICTURES.length, 0]);
   });
 
   test('without storage nothing is written; with nothing kept every call computes', async () => {
