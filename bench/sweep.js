@@ -11,7 +11,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-import { Classifiers } from '../js/core/classifiers.js';
+import { counted } from '../tests/counted-pictures.js';
 import { createCore } from '../js/core/core.js';
 import { loadClip } from '../js/index.js';
 import { SweepFeatures } from '../js/protocol/heads.js';
@@ -32,15 +32,6 @@ const { values } = parseArgs({
   },
 });
 
-let encoded = 0;
-for (const name of ['classifierImageFeatures', 'classifierLogits']) {
-  const method = Classifiers.prototype[name];
-  Classifiers.prototype[name] = function (handle, pixels, ...rest) {
-    encoded += pixels.length / (3 * this.shapeOf(handle).config.image ** 2);
-    return method.call(this, handle, pixels, ...rest);
-  };
-}
-
 const set = await openSet(await renderTask(values.task, path.join(root, 'build/tasks')));
 const methods = values.methods.split(',');
 const sweep = { protocol: 'few-shot', sources: [{ set, targets: [] }], methods, shots: [Number(values.shots)] };
@@ -57,13 +48,13 @@ async function run(keepFeatures) {
   );
   const shared = new SweepFeatures(clip);
   await (await clip.zeroShot(['a', 'b'])).classify(set.dataset.test[0].path); // warm
-  const [begun, then] = [performance.now(), encoded];
+  const [begun, then] = [performance.now(), counted.pictures];
   for (const job of jobs) {
     await runJob(clip, job, { core, features: keepFeatures === 'none' ? new SweepFeatures(clip) : shared });
   }
   const seconds = (performance.now() - begun) / 1000;
   await clip.dispose();
-  return { runs: jobs.length, seconds: Number(seconds.toFixed(2)), encoded: encoded - then };
+  return { runs: jobs.length, seconds: Number(seconds.toFixed(2)), encoded: counted.pictures - then };
 }
 
 const kept = await run('memory');

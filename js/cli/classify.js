@@ -5,16 +5,7 @@ import { printable } from '../node/names.js';
 import { EXIT_FAILED, EXIT_INTERRUPTED } from './failures.js';
 import { onInterrupt } from './interrupt.js';
 import { openClassifier, openModel } from './model.js';
-import {
-  classesOf,
-  given,
-  templateOption,
-  whole,
-  withClasses,
-  withModel,
-  withOutput,
-  withPictures,
-} from './options.js';
+import { classesOf, given, whole, withAnswers, withModel, withOutput, withPictures } from './options.js';
 import { learnKnown, withNone } from './none.js';
 import { listPictures, withSkip } from './pictures.js';
 import { apart, cut, openTerminal, pad, percent, table, width } from './terminal.js';
@@ -22,10 +13,8 @@ import { apart, cut, openTerminal, pad, percent, table, width } from './terminal
 export function classifyCommand() {
   const command = new Command('classify')
     .description('name what is on pictures')
-    .argument('<picture...>', 'picture files, or folders of them')
-    .addOption(new Option('--classifier <file>', 'a file that mudpt train saved').argParser(given));
-  withClasses(command, 'without --classifier: zero-shot names', { least: 2, conflicts: 'classifier' })
-    .addOption(templateOption().conflicts('classifier'))
+    .argument('<picture...>', 'picture files, or folders of them');
+  withAnswers(command)
     .addOption(new Option('--top <n>', 'names a picture, or all').argParser(top).default(5))
     .addOption(
       new Option(

@@ -89,6 +89,14 @@ export function withClasses(command, about, { least = 1, conflicts } = {}) {
     .addOption(file.argParser(checked(linesIn('names'))).conflicts(others));
 }
 
+/** A saved classifier, or names for zero-shot. @param {import('commander').Command} command */
+export const withAnswers = (command) =>
+  withClasses(
+    command.addOption(new Option('--classifier <file>', 'a file that mudpt train saved').argParser(given)),
+    'without --classifier: zero-shot names',
+    { least: 2, conflicts: 'classifier' },
+  ).addOption(templateOption().conflicts('classifier'));
+
 /** What withClasses() read. @param {Record<string, any>} options @returns {string[] | undefined} */
 export const classesOf = ({ classes, classesFile }) => classes ?? classesFile;
 

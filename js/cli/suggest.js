@@ -7,26 +7,15 @@ import { printable } from '../node/names.js';
 import { EXIT_FAILED } from './failures.js';
 import { onInterrupt } from './interrupt.js';
 import { embedFiles, openClassifier, openModel } from './model.js';
-import {
-  classesOf,
-  given,
-  templateOption,
-  whole,
-  withClasses,
-  withModel,
-  withOutput,
-  withPictures,
-} from './options.js';
+import { classesOf, given, whole, withAnswers, withModel, withOutput, withPictures } from './options.js';
 import { listPictures, withSkip } from './pictures.js';
 import { apart, cut, openTerminal, percent, table } from './terminal.js';
 
 export function suggestCommand() {
   const command = new Command('suggest')
     .description('which pictures to label next: unsure ones, that differ, and stand for many')
-    .argument('<picture...>', 'pictures without labels, or folders of them')
-    .addOption(new Option('--classifier <file>', 'a file that mudpt train saved').argParser(given));
-  withClasses(command, 'without --classifier: zero-shot names', { least: 2, conflicts: 'classifier' })
-    .addOption(templateOption().conflicts('classifier'))
+    .argument('<picture...>', 'pictures without labels, or folders of them');
+  withAnswers(command)
     .addOption(new Option('--data <path>', 'pictures that have labels: what is like them helps less').argParser(given))
     .addOption(new Option('--top <n>', 'how many').argParser(whole(1, 2000)).default(10));
   return withOutput(withSkip(withPictures(withModel(command)))).action(run);

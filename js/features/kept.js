@@ -188,8 +188,8 @@ export class KeptFeatures extends FeatureStore {
 }
 
 /**
- * A store for a model, whose matrices tell it from others that have the same fingerprint. The plain build's bits are the
- * same on every machine, the relaxed one's as its multiply-add rounds; a GPU's are its own.
+ * A store for a model, whose matrices tell it from others that have the same fingerprint. The plain build's bits are
+ * the same on every machine, the relaxed one's as its multiply-add rounds; a GPU's are its own.
  * @param {import('../core/core.js').Core} core
  * @param {number} clip handle
  * @param {any} config of the model

@@ -4,7 +4,7 @@ import { cpSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, wr
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 
-import { Classifiers } from '../../js/core/classifiers.js';
+import { counted } from '../counted-pictures.js';
 import { KeptFeatures, keptFeatures } from '../../js/features/kept.js';
 import { cache, loadClip } from '../../js/index.js';
 import { floatsOf, headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
@@ -24,23 +24,13 @@ after(() => {
   else process.env.MUDPT_CACHE = theirs;
 });
 
-/** Pictures that went through the image tower. */
-let encoded = 0;
-for (const name of ['classifierImageFeatures', 'classifierLogits']) {
-  const method = Classifiers.prototype[name];
-  Classifiers.prototype[name] = function (handle, pixels, ...rest) {
-    encoded += pixels.length / (3 * this.shapeOf(handle).config.image ** 2);
-    return method.call(this, handle, pixels, ...rest);
-  };
-}
-
 /** Features of pictures by a model that is loaded for it, and how many of them it encoded. */
 async function embedded(options = {}, pictures = PICTURES, embed = {}) {
   const clip = await loadClip(TINY_A, { threads: 1, keepFeatures: 'storage', ...options });
-  const then = encoded;
+  const then = counted.pictures;
   const { data } = await clip.embedImages(pictures, embed);
   await clip.dispose();
-  return { data, count: encoded - then };
+  return { data, count: counted.pictures - then };
 }
 const segments = () =>
   readdirSync(/** @type {string} */ (process.env.MUDPT_CACHE), { recursive: true })
@@ -82,9 +72,9 @@ describe('a model that is loaded again', () => {
     for (const model of [TINY_A, merged, merged]) {
       const clip = await loadClip(model, { threads: 1, keepFeatures: 'storage' });
       fingerprints.add(clip.info.fingerprint);
-      const then = encoded;
+      const then = counted.pictures;
       const { data } = await clip.embedImages(PICTURES);
-      counts.push(encoded - then);
+      counts.push(counted.pictures - then);
       assert.equal(Buffer.from(data.buffer).equals(Buffer.from(first.data.buffer)), model === TINY_A);
       await clip.dispose();
     }
@@ -96,10 +86,10 @@ describe('a model that is loaded again', () => {
     assert.equal((await embedded({ keepFeatures: 'memory' })).count, PICTURES.length);
     assert.ok(!existsSync(String(process.env.MUDPT_CACHE)));
     const clip = await loadClip(TINY_A, { threads: 1, keepFeatures: 'none' });
-    const then = encoded;
+    const then = counted.pictures;
     const zeroShot = await clip.zeroShot(['a', 'b']);
     for (let i = 0; i < 2; i++) await zeroShot.classify(PICTURES[0]);
-    assert.equal(encoded - then, 2);
+    assert.equal(counted.pictures - then, 2);
     await clip.dispose();
     await assert.rejects(
       loadClip(TINY_A, { keepFeatures: /** @type {any} */ (true) }),
