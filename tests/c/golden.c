@@ -18,10 +18,11 @@
 #include "golden_teacher.h"
 
 static const char usage[] =
-    "usage: golden [--threads T] [--dtype f32|f16] [--fast] [--verbose] [--known-methods] DIR...\n"
+    "usage: golden [--threads T] [--dtype f32|f16] [--fast] [--without PATH] [--verbose] [--known-methods] DIR...\n"
     "  --threads T        threads that the library may use (1)\n"
     "  --dtype f32|f16    how weights are kept in memory (as they are stored)\n"
     "  --fast             products in block integers, which have tolerances of their own; of the models' cases only\n"
+    "  --without PATH     leave out folders whose path ends so; may be repeated\n"
     "  --verbose          every difference, not only a case's first\n"
     "  --known-methods    exit with 0 if only cases of methods that the library does not have failed\n";
 
@@ -408,6 +409,19 @@ static int by_name(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static struct {
+    const char *end[8];
+    int count;
+} left_out;
+
+static int is_left_out(const char *path) {
+    for (int i = 0; i < left_out.count; i++) {
+        size_t length = strlen(path), end = strlen(left_out.end[i]);
+        if (end <= length && !strcmp(path + length - end, left_out.end[i])) return 1;
+    }
+    return 0;
+}
+
 /* Every JSON file in `folder` and below, in the order of names; `name` is the folder's as reports show it. */
 static int walk(const char *folder, const char *name, int depth, load_options options) {
     DIR *d = opendir(folder);
@@ -427,8 +441,9 @@ static int walk(const char *folder, const char *name, int depth, load_options op
         struct stat s;
         size_t length = strlen(names[i]);
         if (!stat(join(path, folder, names[i]), &s)) {
-            if (S_ISDIR(s.st_mode) && depth < 16) walk(path, join(label, name, names[i]), depth + 1, options);
-            else if (length > 5 && !strcmp(names[i] + length - 5, ".json")) run_json(folder, name, names[i], options);
+            if (S_ISDIR(s.st_mode) && depth < 16) {
+                if (!is_left_out(path)) walk(path, join(label, name, names[i]), depth + 1, options);
+            } else if (length > 5 && !strcmp(names[i] + length - 5, ".json")) run_json(folder, name, names[i], options);
         }
         free(names[i]);
     }
@@ -448,6 +463,9 @@ int main(int argc, char **argv) {
         else if (!strcmp(argv[i], "--threads") && (threads = atoi(value)) >= 1) i++;
         else if (!strcmp(argv[i], "--dtype") && (!strcmp(value, "f32") || !strcmp(value, "f16"))) {
             options.storage = !strcmp(value, "f16") ? MUDPT_F16 : MUDPT_F32;
+            i++;
+        } else if (!strcmp(argv[i], "--without") && *value && left_out.count < 8) {
+            left_out.end[left_out.count++] = value;
             i++;
         } else if (argv[i][0] == '-') {
             fprintf(stderr, "golden: cannot read the option %s\n%s", argv[i], usage);

@@ -26,6 +26,7 @@ const USAGE = `usage: node tests/node/golden.js [options] DIR...
   --precision fast   products in block integers, which have tolerances of their own; of the models' cases only
   --device webgpu    towers on a WebGPU device; of the models' cases and recorded runs only
   --steps N          of recorded runs only the first N steps
+  --without PATH     leave out folders whose path ends so; may be repeated
   --verbose          every difference, not only a case's first, and how far recorded runs are
   --known-methods    exit with 0 if only cases of methods that the library does not have failed`;
 
@@ -36,6 +37,7 @@ const OPTIONS = {
   precision: { type: 'string' },
   device: { type: 'string' },
   steps: { type: 'string', default: 'Infinity' },
+  without: { type: 'string', multiple: true, default: [] },
   verbose: { type: 'boolean' },
   'known-methods': { type: 'boolean' },
 };
@@ -62,11 +64,12 @@ function kindOf(json) {
 }
 
 /** All golden files of the folders; what cannot be read is a failure. */
-async function findGolden(folders, report) {
+async function findGolden(folders, without, report) {
   const found = [];
   for (const folder of folders) {
     await report.require(folder, () => {
       for (const { folder: place, name, file } of jsonFiles(folder)) {
+        if (without.some((end) => place.endsWith(end))) continue;
         const json = readJson(place, file);
         const kind = kindOf(json);
         if (kind) found.push({ folder: place, name, json, kind });
@@ -109,7 +112,7 @@ async function main() {
 
   const report = new Report(values.verbose);
   const summary = [];
-  const golden = await findGolden(positionals, report);
+  const golden = await findGolden(positionals, values.without, report);
   const storage = { auto: -1, f32: DTYPES.F32, f16: DTYPES.F16 }[dtype];
   for (const item of golden.filter(({ kind }) => kind === 'tokenizer')) await RUN.tokenizer({ report, summary }, item);
   for (const module of variant ? [variant] : VARIANTS) {
