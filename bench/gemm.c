@@ -30,9 +30,10 @@ EMSCRIPTEN_KEEPALIVE int bench_gemm_open(int rows, int in, int out, int storage,
     if (!row || !a || !c || !weight.panels || !weight.scale) return MUDPT_MEMORY;
     for (int o = 0; o < out; o++) gemm_set_row(&weight, o, row, 0);
     job = (gemm_job){.weight = &weight, .count = out, .rows = rows, .a = a, .lda = in, .c = c, .ldc = out};
-    gemm_tile_panels = panels;
     int code = parallel_start(threads);
-    return code ? code : gemm_reserve(in);
+    if (!code) code = gemm_reserve(in); /* forgets the shape of tile */
+    gemm_tile_panels = panels;
+    return code;
 }
 
 EMSCRIPTEN_KEEPALIVE void bench_gemm_run(void) {

@@ -176,85 +176,111 @@ static void take_panels(const product *p, int16_t *to, int panel, int panels, in
 
 /* ------------------------------------------------------------------------------------------------ tiles */
 
-/* c [rows, 8] of one panel over one chunk. scales: of the rows' blocks, `packed` apart. */
-ALWAYS_INLINE void tile(const product *p, float *c, ptrdiff_t ldc, const float *bias, const float *column_scale,
-                        int accumulate, const int16_t *a, const float *scales, const int16_t *b, int depth,
-                        const int rows) {
+/* Where sums of rows and 8 columns or more go, and what is added on the way. */
+typedef struct {
+    float *c;
+    ptrdiff_t ldc;
+    const float *bias, *column_scale; /* of the columns, or NULL */
+    const float *scales;              /* of the rows' blocks, `packed` apart */
+    int packed, accumulate;
+} place;
+
+static place place_of(const product *p, int row, int panel, int k) {
+    const gemm_job *job = p->job;
+    int column = panel * PANEL;
+    return (place){.c = job->c + (p->done + row) * job->ldc + column,
+                   .ldc = job->ldc,
+                   .bias = k == 0 && job->bias && !job->transposed ? job->bias + job->first + column : NULL,
+                   .column_scale = p->column_scale ? p->column_scale + column : NULL,
+                   .scales = p->scales + (size_t)(k / INTEGER_BLOCK) * (size_t)p->packed + row,
+                   .packed = p->packed,
+                   .accumulate = k > 0 || job->accumulate};
+}
+
+/* The first `rows` of a group at a times the panel at b, over one chunk. */
+ALWAYS_INLINE void tile(const place *to, const int16_t *a, int group, const int16_t *b, int depth, const int rows) {
     v128_t total[8];
+    const float *scales = to->scales;
 #pragma GCC unroll 8
     for (int i = 0; i < rows * 2; i++) total[i] = wasm_f32x4_splat(0);
-    for (; depth > 0; depth -= INTEGER_BLOCK, scales += p->packed) {
+    for (; depth > 0; depth -= INTEGER_BLOCK, scales += to->packed) {
         v128_t sum[8];
+#pragma GCC unroll 8
+        for (int i = 0; i < rows * 2; i++) sum[i] = wasm_i32x4_splat(0);
         const int16_t *end = b + (size_t)(even(depth < INTEGER_BLOCK ? depth : INTEGER_BLOCK) * PANEL);
-        for (int first = 1; b != end; first = 0) {
+        do { /* nothing but sums: an engine that joins vectors wants no other way through it */
             v128_t low = wasm_v128_load(b), high = wasm_v128_load(b + 8);
 #pragma GCC unroll 4
             for (int r = 0; r < rows; r++) {
                 v128_t pair = wasm_v128_load32_splat(a + r * 2);
-                v128_t x = wasm_i32x4_dot_i16x8(pair, low), y = wasm_i32x4_dot_i16x8(pair, high);
-                sum[2 * r] = first ? x : wasm_i32x4_add(sum[2 * r], x);
-                sum[2 * r + 1] = first ? y : wasm_i32x4_add(sum[2 * r + 1], y);
+                sum[2 * r] = wasm_i32x4_add(sum[2 * r], wasm_i32x4_dot_i16x8(pair, low));
+                sum[2 * r + 1] = wasm_i32x4_add(sum[2 * r + 1], wasm_i32x4_dot_i16x8(pair, high));
             }
-            a += 2 * rows;
+            a += 2 * group;
             b += 2 * PANEL;
-        }
+        } while (b != end);
 #pragma GCC unroll 4
         for (int r = 0; r < rows; r++) {
             v128_t scale = wasm_v128_load32_splat(scales + r);
 #pragma GCC unroll 2
-            for (int j = 0; j < 2; j++)
-                total[2 * r + j] = SIMD_MADD(wasm_f32x4_convert_i32x4(sum[2 * r + j]), scale, total[2 * r + j]);
+            for (int i = 2 * r; i < 2 * r + 2; i++)
+                total[i] = SIMD_MADD(wasm_f32x4_convert_i32x4(sum[i]), scale, total[i]);
         }
     }
-#pragma GCC unroll 8
-    for (int i = 0; i < rows * 2; i++) {
-        float *target = c + i / 2 * ldc + i % 2 * 4;
-        v128_t x = total[i];
-        if (column_scale) x = wasm_f32x4_mul(x, wasm_v128_load(column_scale + i % 2 * 4));
-        if (bias) x = wasm_f32x4_add(x, wasm_v128_load(bias + i % 2 * 4));
-        wasm_v128_store(target, accumulate ? wasm_f32x4_add(wasm_v128_load(target), x) : x);
+    /* As gemm.c's tiles are stored. */
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) {
+        float *c = to->c + r * to->ldc;
+        v128_t low = total[2 * r], high = total[2 * r + 1];
+        if (to->column_scale) {
+            low = wasm_f32x4_mul(low, wasm_v128_load(to->column_scale));
+            high = wasm_f32x4_mul(high, wasm_v128_load(to->column_scale + 4));
+        }
+        if (to->bias) {
+            low = wasm_f32x4_add(low, wasm_v128_load(to->bias));
+            high = wasm_f32x4_add(high, wasm_v128_load(to->bias + 4));
+        }
+        if (to->accumulate) {
+            v128_t before_low = wasm_v128_load(c), before_high = wasm_v128_load(c + 4);
+            low = wasm_f32x4_add(before_low, low);
+            high = wasm_f32x4_add(before_high, high);
+        }
+        wasm_v128_store(c, low);
+        wasm_v128_store(c + 4, high);
     }
 }
 
-#define TILE(rows)                                                                                                     \
-    static void tile_##rows(const product *p, float *c, ptrdiff_t ldc, const float *bias, const float *column_scale,   \
-                            int accumulate, const int16_t *a, const float *scales, const int16_t *b, int depth) {      \
-        tile(p, c, ldc, bias, column_scale, accumulate, a, scales, b, depth, rows);                                    \
-    }
-TILE(1)
-TILE(2)
-TILE(3)
-TILE(4)
+static void tile_4(const place *to, const int16_t *a, const int16_t *b, int depth) {
+    tile(to, a, 4, b, depth, 4);
+}
 
-typedef void tile_function(const product *p, float *c, ptrdiff_t ldc, const float *bias, const float *column_scale,
-                           int accumulate, const int16_t *a, const float *scales, const int16_t *b, int depth);
-
-static tile_function *const tiles[5] = {0, tile_1, tile_2, tile_3, tile_4};
+/* The last rows, up to 3, one by one. */
+static void tile_rest(const place *to, const int16_t *a, int rows, const int16_t *b, int depth) {
+    place row = *to;
+    for (int r = 0; r < rows; r++, row.c += row.ldc, row.scales++) tile(&row, a + 2 * r, rows, b, depth, 1);
+}
 
 /* All packed rows times one panel, over the chunk of k that begins at k. */
 static void rows_times_panel(const product *p, int panel, const int16_t *b, int k, int depth) {
-    int column = panel * PANEL, columns = p->columns - column < PANEL ? p->columns - column : PANEL;
-    int accumulate = k > 0 || p->job->accumulate;
-    const float *bias = k == 0 && p->job->bias && !p->job->transposed ? p->job->bias + p->job->first + column : NULL;
-    const float *column_scale = p->column_scale ? p->column_scale + column : NULL;
-    const float *scales = p->scales + (size_t)(k / INTEGER_BLOCK) * (size_t)p->packed;
+    int columns = p->columns - panel * PANEL;
     for (int row = 0; row < p->packed; row += 4) {
         int rows = p->packed - row < 4 ? p->packed - row : 4;
-        ptrdiff_t ldc = p->job->ldc;
-        float *c = p->job->c + (p->done + row) * ldc + column;
         const int16_t *a = packed_rows(p, row, k, depth);
-        if (columns == PANEL) {
-            tiles[rows](p, c, ldc, bias, column_scale, accumulate, a, scales + row, b, depth);
-            continue;
+        place to = place_of(p, row, panel, k), edge = to;
+        float whole[4 * PANEL] = {0}, bias[PANEL] = {0};
+        if (columns < PANEL) {
+            edge.c = whole;
+            edge.ldc = PANEL;
+            if (to.bias) edge.bias = bias;
+            for (int j = 0; j < columns; j++) {
+                if (to.bias) bias[j] = to.bias[j];
+                for (int r = 0; r < rows && to.accumulate; r++) whole[r * PANEL + j] = to.c[r * to.ldc + j];
+            }
         }
-        float whole[4 * PANEL] = {0}, whole_bias[PANEL] = {0};
-        for (int j = 0; j < columns; j++) {
-            if (bias) whole_bias[j] = bias[j];
-            for (int r = 0; r < rows && accumulate; r++) whole[r * PANEL + j] = c[r * ldc + j];
-        }
-        tiles[rows](p, whole, PANEL, bias ? whole_bias : NULL, column_scale, accumulate, a, scales + row, b, depth);
-        for (int r = 0; r < rows; r++)
-            for (int j = 0; j < columns; j++) c[r * ldc + j] = whole[r * PANEL + j];
+        if (rows == 4) tile_4(&edge, a, b, depth);
+        else tile_rest(&edge, a, rows, b, depth);
+        for (int r = 0; r < rows && columns < PANEL; r++)
+            for (int j = 0; j < columns; j++) to.c[r * to.ldc + j] = whole[r * PANEL + j];
     }
 }
 
