@@ -148,9 +148,10 @@ export class InstantClassifier {
   /** @param {Float32Array[]} rows @returns {Promise<Float32Array[]>} logits of each */
   async #logits(rows) {
     this.#requireThere();
+    // Of the classes that this head is made of: some may be added while it is.
+    const count = this.#classes.length;
     const head = await this.#ready();
     const logits = head.logits(packed(rows));
-    const count = this.#classes.length;
     return rows.map((_, i) => logits.slice(i * count, (i + 1) * count));
   }
 
@@ -168,9 +169,10 @@ export class InstantClassifier {
     const rows = await this.#source.rows([image], this.#before, rest);
     await this.#last;
     const part = none ? await looking() : null;
+    const classes = this.#classes;
     const [logits] = await this.#logits(rows);
     const scores = softmax(logits);
-    const answers = this.#classes
+    const answers = classes
       .map((label, index) => ({ label, score: scores[index], index }))
       .sort((a, b) => b.score - a.score)
       .slice(0, topK);

@@ -251,6 +251,19 @@ describe('learning while one looks', () => {
     assert.equal((await classifier.classify(PICTURE))[0].label, 'something else');
   });
 
+  test('an answer that is asked while classes come is of those that were there', async () => {
+    const classifier = await made({ head: 'clap' });
+    await classifier.classify(PICTURE);
+    for (let turns = 0; turns < 8; turns++) {
+      await classifier.correct(0, 0); // the head is made anew, in hundreds of steps
+      const asked = classifier.classify(PICTURE, { topK: Infinity });
+      for (let i = 0; i < turns; i++) await new Promise((resolve) => setTimeout(resolve));
+      await classifier.addClasses([`class ${turns}`]);
+      const sum = (await asked).reduce((all, { score }) => all + score, 0);
+      assert.ok(Math.abs(sum - 1) < 1e-6, `${turns}: ${sum}`);
+    }
+  });
+
   test('a change runs the tower for its own picture alone', async () => {
     const classifier = await made();
     await clip.forgetFeatures();
