@@ -21,6 +21,14 @@ export const isBuffer = (value) => isA(value, 'ArrayBuffer');
 /** @param {any} value @returns {value is Uint8Array} */
 export const isBytes = (value) => ArrayBuffer.isView(value) && isA(value, 'Uint8Array');
 
+/** Several things, in a list of any kind; a text, and bytes, are one. @param {any} value */
+export const isMany = (value) =>
+  value !== null &&
+  typeof value === 'object' &&
+  Symbol.iterator in value &&
+  !ArrayBuffer.isView(value) &&
+  !isA(value, 'String');
+
 /** An object that somebody wrote down, as {} is. @param {object} value */
 export function isPlain(value) {
   const prototype = Object.getPrototypeOf(value);

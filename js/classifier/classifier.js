@@ -8,10 +8,9 @@
  * the parameters beside the text features, for classes that are added later.
  */
 import { MudptError, checkOptions, reasonOf } from '../base/errors.js';
-import { nextTurn } from '../base/platform.js';
-import { seldom } from '../base/progress.js';
+import { isMany } from '../base/kinds.js';
 import { embedImages } from '../features/embed.js';
-import { PICTURES_AT_ONCE, answersFor, pixelsOf } from '../features/pixels.js';
+import { eachAnswer, pixelsOf } from '../features/pixels.js';
 import { rowsOf } from '../features/store.js';
 import { writeSafetensors } from '../loading/safetensors.js';
 import { METHODS } from '../methods/methods.js';
@@ -19,7 +18,7 @@ import { promptSentences } from '../methods/sentences.js';
 import { BrokenPictures } from '../pictures/broken.js';
 import { addClasses } from './add-classes.js';
 import { attentionOf, firstPrompts, nearestWords, savedPrompts } from './inside.js';
-import { checkMeasured, checkTopK, labelsOf } from './labels.js';
+import { checkMeasured, checkTopK, labelsOf, ranked } from './labels.js';
 import { argmax, measure, sigmoid, softmax } from './metrics.js';
 import { CLASSIFIER, SavedFile, describe, idsTensor, rawTensors } from './saved.js';
 
@@ -131,12 +130,14 @@ export class Classifier {
   }
 
   /**
-   * @param {any} image
-   * @param {{ topK?: number, scores?: 'softmax' | 'sigmoid', transfer?: boolean, signal?: AbortSignal }} [options]
+   * @param {any} given a picture, or several
+   * @param {Record<string, any>} [options] see types.d.ts
    */
-  async classify(image, options = {}) {
-    checkOptions(options, ['topK', 'scores', 'transfer', 'signal']);
-    const { topK = 5, scores: kind = 'softmax', signal } = options;
+  async classify(given, options = {}) {
+    const many = isMany(given);
+    checkOptions(options, ['topK', 'scores', 'transfer', 'signal', ...(many ? ['onProgress', 'onBroken'] : [])]);
+    const { topK = 5, scores: kind = 'softmax', onBroken, signal } = options;
+    const broken = new BrokenPictures(onBroken);
     checkTopK(topK);
     const { core, clip, config } = this.#model;
     if (kind !== 'softmax' && (kind !== 'sigmoid' || !config.logitBias)) {
@@ -144,12 +145,22 @@ export class Classifier {
       throw new MudptError('argument', `scores cannot be ${kind} with this model`, hint);
     }
     signal?.throwIfAborted();
-    const [logits] = await this.#logits(await pixelsOf(this.#model, [image], ['the picture'], signal));
-    const scores = kind === 'softmax' ? softmax(logits) : sigmoid(logits, core.clipLogitBias(clip));
-    return this.#details.classes
-      .map((label, index) => ({ label, score: scores[index], index }))
-      .sort((a, b) => b.score - a.score)
-      .slice(0, topK);
+    const answersOf = (logits) =>
+      ranked(
+        this.#details.classes,
+        kind === 'softmax' ? softmax(logits) : sigmoid(logits, core.clipLogitBias(clip)),
+        topK,
+      );
+    const logitsOf = (pixels) => this.#logits(pixels);
+    if (!many) {
+      const [logits] = await logitsOf(await pixelsOf(this.#model, [given], ['the picture'], signal));
+      return answersOf(logits);
+    }
+    const pictures = [...given];
+    const all = /** @type {any[]} */ (pictures.map(() => null));
+    const about = { ...options, kind: 'picture', list: /** @type {const} */ ('pictures'), broken };
+    await eachAnswer(logitsOf, this.#model, pictures, about, (logits, i) => (all[i] = answersOf(logits)));
+    return all;
   }
 
   /**
@@ -159,32 +170,27 @@ export class Classifier {
    */
   async evaluate(examples, options = {}) {
     checkOptions(options, ['onProgress', 'onBroken', 'transfer', 'signal']);
-    const { onProgress, onBroken, signal } = options;
-    const broken = new BrokenPictures(onBroken);
+    const broken = new BrokenPictures(options.onBroken);
     const { classes } = this.#details;
     const labels = labelsOf(classes, examples);
     checkMeasured(classes);
-    const tell = seldom(onProgress);
-    const kind = 'the picture of example';
     const measured = [];
     const predictions = [];
     const scores = [];
-    for (let start = 0; start < examples.length; start += PICTURES_AT_ONCE) {
-      signal?.throwIfAborted();
-      const batch = examples.slice(start, start + PICTURES_AT_ONCE);
-      const images = batch.map(({ image }) => image);
-      const about = { first: start, kind, broken, signal };
-      const found = await answersFor((pixels) => this.#logits(pixels), this.#model, images, about);
-      for (const { index, answer: logits } of found) {
+    const images = examples.map(({ image }) => image);
+    const about = { ...options, kind: 'the picture of example', broken };
+    await eachAnswer(
+      (pixels) => this.#logits(pixels),
+      this.#model,
+      images,
+      about,
+      (logits, index) => {
         const best = argmax(logits);
         measured.push(labels[index]);
         predictions.push(best);
         scores.push(softmax(logits)[best]);
-      }
-      const done = start + batch.length;
-      tell({ done, total: examples.length }, done === examples.length);
-      await nextTurn();
-    }
+      },
+    );
     return measure(classes, measured, predictions, scores);
   }
 

@@ -4,6 +4,7 @@
  * kept here.
  */
 import { MudptError, checkOptions } from '../base/errors.js';
+import { isMany } from '../base/kinds.js';
 import { auditLabels } from '../features/audit.js';
 import { choosePictures, unsureOf } from '../features/suggest.js';
 import { Unknown } from '../features/unknown.js';
@@ -67,15 +68,13 @@ async function featuresOf(classifier, images, { onBroken, ...rest }, list) {
  * @param {AbortSignal} [signal]
  */
 async function scoresOf(classifier, images, signal) {
-  const all = [];
-  for (const image of images) {
-    /** @type {Answer[]} */
-    const answers = await classifier.classify(image, { topK: Infinity, signal });
+  /** @type {Answer[][]} */
+  const all = await classifier.classify(images, { topK: Infinity, signal });
+  return all.map((answers) => {
     const scores = new Float64Array(answers.length);
     for (const { index, score } of answers) scores[index] = score;
-    all.push(scores);
-  }
-  return all;
+    return scores;
+  });
 }
 
 /** Logits, each row up to a number of its own. @param {Float64Array} scores */
@@ -136,11 +135,11 @@ export async function fitsOf(classifier, images, options) {
 
 /**
  * @param {any} classifier
- * @param {(image: any, options: any) => Promise<Answer[]>} plain classify() without what is added here
- * @param {any} image
+ * @param {(given: any, options: any) => Promise<any>} plain classify() without what is added here
+ * @param {any} given a picture, or several
  * @param {Record<string, any>} options see types.d.ts
  */
-export async function classify(classifier, plain, image, options) {
+export async function classify(classifier, plain, given, options) {
   const { none = false, calibrated: isCalibrated = false, topK = 5, ...rest } = options;
   checkTopK(topK);
   const { temperature = 0 } = calibrations.get(classifier) ?? {};
@@ -148,16 +147,39 @@ export async function classify(classifier, plain, image, options) {
     throw new MudptError('state', 'there is no temperature', 'call calibrate() with examples it was not trained on');
   // One that keeps its pictures' features knows by itself.
   const own = none && 'labels' in classifier;
-  const [found] = none && !own ? await fitsOf(classifier, [image], { signal: rest.signal }) : [];
   const asked = { ...rest, ...(own && { none }), topK: isCalibrated ? Infinity : topK };
-  /** @type {Answer[] & { none?: number }} */
-  const answers = await plain.call(classifier, image, asked);
-  if (isCalibrated) {
-    const scores = tempered(logitsOf(Float64Array.from(answers, ({ score }) => score)), temperature);
-    answers.forEach((answer, i) => (answer.score = scores[i]));
+  /** @param {Answer[] & { none?: number }} answers @param {number} [score] of none of the classes */
+  const finished = (answers, score = answers.none) => {
+    if (isCalibrated) {
+      const scores = tempered(logitsOf(Float64Array.from(answers, (answer) => answer.score)), temperature);
+      answers.forEach((answer, i) => (answer.score = scores[i]));
+    }
+    const top = answers.slice(0, topK);
+    return none ? Object.assign(top, { none: score }) : top;
+  };
+  if (!isMany(given)) {
+    const [found] = none && !own ? await fitsOf(classifier, [given], { signal: rest.signal }) : [];
+    return finished(await plain.call(classifier, given, asked), found?.score);
   }
-  const top = answers.slice(0, topK);
-  return none ? Object.assign(top, { none: found?.score ?? answers.none }) : top;
+  const images = [...given];
+  if (!none || own) {
+    const all = await plain.call(classifier, images, asked);
+    return all.map((answers) => answers && finished(answers));
+  }
+  const unknown = await unknownOf(classifier);
+  const { onBroken, signal } = rest;
+  const { features, places } = await featuresOf(classifier, images, { onBroken, signal }, 'pictures');
+  const { data, dims } = features;
+  // Those that could be read are, but for an address that answers once.
+  const told = onBroken && ((broken) => onBroken({ ...broken, index: places[broken.index] }));
+  const readable = places.map((i) => images[i]);
+  const answered = await plain.call(classifier, readable, onBroken ? { ...asked, onBroken: told } : asked);
+  const all = /** @type {any[]} */ (images.map(() => null));
+  answered.forEach((answers, row) => {
+    const fit = unknown.fit(data.subarray(row * dims[1], (row + 1) * dims[1]));
+    if (answers) all[places[row]] = finished(answers, unknown.scoreOf(fit));
+  });
+  return all;
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * What classifiers say beyond the class (judge.js): it works on their other members, where the library was called, and
- * is fetched when it is used.
+ * What classifiers say beyond the class (judge.js), and of what goes on (watch.js): it works on their other members,
+ * where the library was called, and is fetched when it is used.
  */
 const part = () => import('./judge.js');
 
@@ -21,6 +21,9 @@ export function judging(target) {
     suggest: own ?? later('suggest'),
     audit(...args) {
       return (audit && !Array.isArray(args[0]) ? audit : later('audit')).apply(this, args);
+    },
+    async *watch(source, options) {
+      yield* (await import('./watch.js')).watch(this, source, options);
     },
     async classify(image, options) {
       const isPlain = !options?.calibrated && (own || !options?.none);

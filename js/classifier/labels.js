@@ -46,6 +46,18 @@ export function checkTopK(topK) {
   throw new MudptError('argument', `topK is ${topK}, expected a whole number from 1, or Infinity for all`);
 }
 
+/**
+ * The likeliest classes, best first.
+ * @param {string[]} classes
+ * @param {ArrayLike<number>} scores
+ * @param {number} topK
+ */
+export const ranked = (classes, scores, topK) =>
+  classes
+    .map((label, index) => ({ label, score: scores[index], index }))
+    .sort((a, b) => b.score - a.score)
+    .slice(0, topK);
+
 /** Refuses more classes than a confusion matrix may have. @param {string[]} classes */
 export function checkMeasured({ length }) {
   if (length <= MOST_MEASURED) return;

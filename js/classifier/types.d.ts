@@ -42,6 +42,34 @@ export interface Answer {
   index: number;
 }
 
+/** What goes on: `<video>`, a stream of pictures, or anything that `for await` takes. */
+export type FrameSource =
+  | { readonly videoWidth: number; readonly readyState: number }
+  | {
+      readonly locked: boolean;
+      getReader(): { read(): Promise<{ done: boolean; value?: ImageInput | undefined }> };
+    }
+  | AsyncIterable<ImageInput>;
+
+/** How a classifier is asked about several pictures. */
+export interface ClassifyAllOptions {
+  /** How many classes a picture; `Infinity`: all. Default 5. */
+  topK?: number;
+  scores?: 'softmax' | 'sigmoid';
+  calibrated?: boolean;
+  none?: boolean;
+  /** Told at most 10 times a second, and at the end: pictures. */
+  onProgress?: (progress: { done: number; total: number }) => void;
+  /**
+   * Told of each picture that cannot be read, in whose place there is then `null`; without it the first one ends the
+   * call, with an error that names its place.
+   */
+  onBroken?: (broken: BrokenPicture) => void;
+  /** As in {@link TuneOptions}. */
+  transfer?: boolean;
+  signal?: AbortSignal;
+}
+
 /** Names classes of pictures. */
 export interface Classifier {
   readonly classes: string[];
@@ -80,6 +108,48 @@ export interface Classifier {
     image: ImageInput,
     options: { calibrated: true; topK?: number; transfer?: boolean; signal?: AbortSignal },
   ): Promise<Answer[]>;
+  /**
+   * Several pictures, a list of any kind: for each, in their order, what it is answered with alone, to the bit. They go
+   * through the tower a few at a time; how they are read is as of `evaluate`.
+   *
+   * @throws {MudptError} as above, and `argument`
+   */
+  classify(
+    pictures: Iterable<ImageInput>,
+    options: ClassifyAllOptions & { none: true; onBroken: (broken: BrokenPicture) => void },
+  ): Promise<((Answer[] & { none: number }) | null)[]>;
+  classify(
+    pictures: Iterable<ImageInput>,
+    options: ClassifyAllOptions & { onBroken: (broken: BrokenPicture) => void },
+  ): Promise<(Answer[] | null)[]>;
+  classify(
+    pictures: Iterable<ImageInput>,
+    options: ClassifyAllOptions & { none: true },
+  ): Promise<(Answer[] & { none: number })[]>;
+  classify(pictures: Iterable<ImageInput>, options?: ClassifyAllOptions): Promise<Answer[][]>;
+  /**
+   * Answers to what goes on, one after the other: when the last one is out and was taken, the newest picture is looked
+   * at; those that came meanwhile are let go, and nothing waits in a row.
+   *
+   * Of a `<video>` it is what it shows, once for each frame that is presented; where the engine tells of none, four
+   * times a second. A stream is read as it comes; its frames
+   * (`VideoFrame`, `ImageBitmap`) are closed. What `for await` takes is asked for its next picture when the last answer
+   * is out, and keeps its frames.
+   *
+   * It ends with the video, its camera or the stream, after the last frame's answer; with the loop that is left; and by
+   * `signal`, whose reason is thrown. The stream is then cancelled, an iterator told to return.
+   *
+   * @param options as of `classify` for one picture
+   * @throws {MudptError} as `classify`, and `argument`: it cannot be watched
+   */
+  watch(
+    source: FrameSource,
+    options: { none: true; calibrated?: boolean; topK?: number; signal?: AbortSignal },
+  ): AsyncGenerator<Answer[] & { none: number }, void>;
+  watch(
+    source: FrameSource,
+    options?: { topK?: number; scores?: 'softmax' | 'sigmoid'; calibrated?: boolean; signal?: AbortSignal },
+  ): AsyncGenerator<Answer[], void>;
   /**
    * Looks at examples, so that `classify` can tell `none` and give `calibrated` scores. Temperatures are right where it
    * was not trained on these examples; for `none` any will do. It holds until the next call.

@@ -1,11 +1,11 @@
 /** What the towers make of pictures and texts, as numbers for whoever wants them: rows of one array. */
 import { MudptError, checkOptions } from '../base/errors.js';
-import { isBlob } from '../base/kinds.js';
+import { isMany } from '../base/kinds.js';
 import { LONGEST_TEXT, LONGEST_WORD } from '../base/limits.js';
 import { nextTurn } from '../base/platform.js';
 import { seldom } from '../base/progress.js';
 import { BrokenPictures } from '../pictures/broken.js';
-import { PICTURES_AT_ONCE, answersFor } from './pixels.js';
+import { eachAnswer } from './pixels.js';
 import { FeatureStore, rowsOf as storedRows } from './store.js';
 import { toUnit } from './unit.js';
 
@@ -31,8 +31,7 @@ function checkSwitch(name, value) {
 
 /** The items of a list; one thing alone is a slip. @param {any} given @param {string} what @param {string} one */
 function listOf(given, what, one) {
-  const isAlone = typeof given === 'string' || isBlob(given) || ArrayBuffer.isView(given);
-  if (!isAlone && typeof given?.[Symbol.iterator] === 'function') return [...given];
+  if (isMany(given)) return [...given];
   throw new MudptError('argument', `${what} must be an array`, `for ${one} alone give an array of one`);
 }
 
@@ -107,14 +106,13 @@ export async function embedTexts(model, given, options = {}) {
  */
 export async function embedImages(model, given, options = {}, tuned = 0) {
   checkOptions(options, ['projected', 'unit', 'transfer', 'onProgress', 'onBroken', 'signal']);
-  const { projected = true, unit = true, onProgress, onBroken, signal } = options;
+  const { projected = true, unit = true, onBroken } = options;
   for (const [name, value] of Object.entries({ projected, unit })) checkSwitch(name, value);
   const broken = new BrokenPictures(onBroken);
   const pictures = listOf(given, 'pictures', 'a picture');
   const { core, clip, config } = model;
   const width = projected ? config.embed : config.visionWidth;
   const data = new Float32Array(pictures.length * width);
-  const tell = seldom(onProgress);
   let rows = 0;
   const handle = tuned || core.classifierCreate(clip, { method: 'zeroshot' }, null, 1);
   const size = 3 * config.image ** 2;
@@ -124,15 +122,8 @@ export async function embedImages(model, given, options = {}, tuned = 0) {
   const store = core.shapeOf(handle).prompts ? new FeatureStore(0) : model.features;
   const encode = (pixels) => storedRows(store, kind, pixels, size, compute);
   try {
-    for (let done = 0; done < pictures.length;) {
-      signal?.throwIfAborted();
-      const some = pictures.slice(done, done + PICTURES_AT_ONCE);
-      const about = { first: done, kind: 'picture', list: /** @type {const} */ ('pictures'), broken, signal };
-      for (const { answer } of await answersFor(encode, model, some, about)) data.set(answer, width * rows++);
-      done += some.length;
-      tell({ done, total: pictures.length }, done === pictures.length);
-      await nextTurn();
-    }
+    const about = { ...options, kind: 'picture', list: /** @type {const} */ ('pictures'), broken };
+    await eachAnswer(encode, model, pictures, about, (row) => data.set(row, width * rows++));
   } finally {
     if (!tuned) core.classifierFree(handle);
   }

@@ -2,10 +2,12 @@
  * What a model sees of pictures, a few at a time: files are decoded on all threads, the rest one by one. One that
  * cannot be read is left out, where somebody takes it.
  */
+import { nextTurn } from '../base/platform.js';
+import { seldom } from '../base/progress.js';
 import { decodeImage, readImage } from '../pictures/images.js';
 
 /** Pictures that go through the tower in one call. */
-export const PICTURES_AT_ONCE = 8;
+const PICTURES_AT_ONCE = 8;
 /** Files that are decoded together; a larger one is by itself. */
 const BYTES_AT_ONCE = 8 * 2 ** 20;
 
@@ -74,7 +76,7 @@ export async function pixelsOf(model, images, names, signal) {
  * @param {AbortSignal} [about.signal]
  * @returns {Promise<{ index: number, answer: T }[]>}
  */
-export async function answersFor(answer, model, images, { first, kind, broken, list, signal }) {
+async function answersFor(answer, model, images, { first, kind, broken, list, signal }) {
   const names = images.map((_, i) => `${kind} ${first + i}`);
   try {
     const answers = await answer(await pixelsOf(model, images, names, signal));
@@ -91,5 +93,30 @@ export async function answersFor(answer, model, images, { first, kind, broken, l
       each.push(...(await answersFor(answer, model, [image], alone)));
     }
     return each;
+  }
+}
+
+/**
+ * Answers for any number of pictures, a few at a time, between which everything else has a turn.
+ * @template T
+ * @param {(pixels: Float32Array) => Promise<T[]>} answer one for each picture
+ * @param {Model} model
+ * @param {any[]} images
+ * @param {{ kind: string, broken: import('../pictures/broken.js').BrokenPictures, list?: 'examples' | 'pictures',
+ *   onProgress?: (progress: { done: number, total: number }) => void, signal?: AbortSignal }} about as of answersFor
+ * @param {(answer: T, index: number) => void} take each in its turn, but for those that cannot be read
+ */
+export async function eachAnswer(answer, model, images, about, take) {
+  const { onProgress, signal } = about;
+  const tell = seldom(onProgress);
+  const total = images.length;
+  for (let done = 0; done < total;) {
+    signal?.throwIfAborted();
+    const some = images.slice(done, done + PICTURES_AT_ONCE);
+    for (const found of await answersFor(answer, model, some, { ...about, first: done }))
+      take(found.answer, found.index);
+    done += some.length;
+    tell({ done, total }, done === total);
+    await nextTurn();
   }
 }

@@ -6,8 +6,9 @@
  * It lives where the library was called, and works on the public interface of a model, which may be in a worker.
  */
 import { MudptError, checkOptions } from '../base/errors.js';
+import { isMany } from '../base/kinds.js';
 import { judging } from '../classifier/judging.js';
-import { checkMeasured, checkTopK, labelsOf } from '../classifier/labels.js';
+import { checkMeasured, checkTopK, labelsOf, ranked } from '../classifier/labels.js';
 import { argmax, measure, softmax } from '../classifier/metrics.js';
 import { HEADS } from '../heads/heads.js';
 import { checkClasses, requireDistinct } from '../methods/classes.js';
@@ -156,29 +157,48 @@ export class InstantClassifier {
   }
 
   /**
-   * @param {any} image
-   * @param {{ topK?: number, scores?: string, none?: boolean, transfer?: boolean, signal?: AbortSignal }} [options]
+   * @param {any} given a picture, or several
+   * @param {Record<string, any>} [options] see types.d.ts
    */
-  async classify(image, options = {}) {
-    checkOptions(options, ['topK', 'scores', 'none', 'transfer', 'signal']);
+  async classify(given, options = {}) {
+    const many = isMany(given);
+    const more = many ? ['onProgress', 'onBroken'] : [];
+    checkOptions(options, ['topK', 'scores', 'none', 'transfer', 'signal', ...more]);
     const { topK = 5, scores: kind = 'softmax', none = false, ...rest } = options;
     checkTopK(topK);
     if (kind !== 'softmax')
       throw new MudptError('argument', `scores cannot be ${kind} here`, 'leave it out: a model has no bias for heads');
     this.#requireThere();
-    const rows = await this.#source.rows([image], this.#before, rest);
+    const pictures = many ? [...given] : [given];
+    const { rows, places } = await this.#readable(pictures, rest);
     await this.#last;
     const part = none ? await looking() : null;
     const classes = this.#classes;
-    const [logits] = await this.#logits(rows);
-    const scores = softmax(logits);
-    const answers = classes
-      .map((label, index) => ({ label, score: scores[index], index }))
-      .sort((a, b) => b.score - a.score)
-      .slice(0, topK);
-    if (!part) return answers;
-    this.#unknown ??= part.unknownOf(this.#facts);
-    return Object.assign(answers, { none: this.#unknown(rows[0]) });
+    const logits = rows.length ? await this.#logits(rows) : [];
+    const unknown = part && rows.length ? (this.#unknown ??= part.unknownOf(this.#facts)) : null;
+    const all = /** @type {any[]} */ (pictures.map(() => null));
+    rows.forEach((row, i) => {
+      const answers = ranked(classes, softmax(logits[i]), topK);
+      all[places[i]] = unknown ? Object.assign(answers, { none: unknown(row) }) : answers;
+    });
+    return many ? all : all[0];
+  }
+
+  /**
+   * Rows of those pictures that can be read, and their places among all.
+   * @param {any[]} pictures
+   * @param {Record<string, any>} options of embedImages
+   * @param {'pictures' | 'examples'} [list] what they are called to who is told of broken ones
+   */
+  async #readable(pictures, { onBroken, ...rest }, list = 'pictures') {
+    const gone = new Set();
+    const told = (broken) => {
+      gone.add(broken.index);
+      onBroken({ ...broken, list });
+    };
+    const asked = { ...rest, onBroken: typeof onBroken === 'function' ? told : onBroken };
+    const rows = await this.#source.rows(pictures, this.#before, asked);
+    return { rows, places: pictures.map((_, i) => i).filter((i) => !gone.has(i)) };
   }
 
   /**
@@ -192,21 +212,10 @@ export class InstantClassifier {
     this.#requireThere();
     if (!(Number.isInteger(count) && count >= 1))
       throw new MudptError('argument', `count is ${count}, expected a whole number from 1`);
-    const { onBroken } = options;
-    const gone = new Set();
-    const told = (broken) => {
-      gone.add(broken.index);
-      onBroken(broken);
-    };
-    const list = Array.isArray(pictures) ? pictures : [...pictures];
-    const rows = await this.#source.rows(list, this.#before, {
-      ...options,
-      onBroken: typeof onBroken === 'function' ? told : onBroken,
-    });
+    const { rows, places } = await this.#readable([...pictures], options);
     await this.#last;
     const { suggestAmong } = await looking();
     const scores = (await this.#logits(rows)).map(softmax);
-    const places = list.map((_, i) => i).filter((i) => !gone.has(i));
     return suggestAmong(this.#facts, rows, scores, count).map(({ at, unsure }) => ({ index: places[at], unsure }));
   }
 
@@ -228,19 +237,10 @@ export class InstantClassifier {
     this.#requireThere();
     const labels = labelsOf(this.#classes, examples);
     checkMeasured(this.#classes);
-    const { onBroken } = options;
-    const gone = new Set();
-    const told = (broken) => {
-      gone.add(broken.index);
-      onBroken({ ...broken, list: 'examples' });
-    };
     const images = examples.map(({ image }) => image);
-    const rows = await this.#source.rows(images, this.#before, {
-      ...options,
-      onBroken: typeof onBroken === 'function' ? told : onBroken,
-    });
+    const { rows, places } = await this.#readable(images, options, 'examples');
     await this.#last;
-    const measured = labels.filter((_, i) => !gone.has(i));
+    const measured = places.map((i) => labels[i]);
     const logits = await this.#logits(rows);
     const best = logits.map(argmax);
     const scores = logits.map((each, i) => softmax(each)[best[i]]);

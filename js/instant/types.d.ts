@@ -88,8 +88,11 @@ export interface InstantJob extends Omit<TuneJob, 'finished' | 'classifier'> {
  * A classifier that keeps the features of the pictures that it learned from, also in its file, and can so learn more:
  * a change costs one pass of a tower at most, and the head is made anew when it is asked the next time. It works where
  * the library was called; pictures go through the tower in the model's worker.
+ *
+ * It tells `none` in `classify` without {@link Classifier.calibrate}, from two pictures on: the share of the pictures
+ * it learned from that fit its classes better than this one. `scores` are those of softmax.
  */
-export interface InstantClassifier extends Omit<Classifier, 'classify' | 'audit'> {
+export interface InstantClassifier extends Classifier {
   /** What answers; `null` where it is the names alone. */
   readonly head: Head | null;
   /** The head's share beside what the names say, 0 to 1: below 1 on tuned prompts alone. */
@@ -105,26 +108,6 @@ export interface InstantClassifier extends Omit<Classifier, 'classify' | 'audit'
   readonly heldOut: { head: string; accuracy: number; loss?: number; method?: string; weight?: number }[];
   /** What it learns from: a label for each picture. */
   readonly labels: string[];
-  /**
-   * As of every classifier. With `none: true` the answer has a property `none`, 0 to 1: the share of the pictures it
-   * learned from that fit its classes better than this one (docs/features.md), so a high one says that the picture
-   * shows none of them. Needs two pictures.
-   */
-  classify(
-    image: ImageInput,
-    options: { none: true; calibrated?: boolean; topK?: number; transfer?: boolean; signal?: AbortSignal },
-  ): Promise<{ label: string; score: number; index: number }[] & { none: number }>;
-  classify(
-    image: ImageInput,
-    options?: {
-      topK?: number;
-      none?: false;
-      scores?: 'softmax';
-      calibrated?: boolean;
-      transfer?: boolean;
-      signal?: AbortSignal;
-    },
-  ): Promise<{ label: string; score: number; index: number }[]>;
   /**
    * Which of these pictures to label next: unsure ones that differ from each other and from what is known, and stand
    * for many. Best first, with their places and how unsure the classifier is, 0 to 1.

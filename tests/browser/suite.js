@@ -11,6 +11,7 @@ import { elementCases, loadedImage } from './elements.js';
 import { featureCases } from './features.js';
 import { instantCases } from './instant.js';
 import { judgeCases } from './judge.js';
+import { severalCases } from './several.js';
 import { CLASSES, EXAMPLES, FACE, MODEL, TESTS, TUNING, runTask, scoresOf } from './task.js';
 
 // ---------------------------------------------------------------------------------------------------- the console
@@ -154,10 +155,9 @@ const cases = {
   },
 
   ...featureCases(() => clip),
-
+  ...severalCases(model),
   ...instantCases(model, wanted),
   ...judgeCases(model, wanted),
-
   ...elementCases({ model: () => clip, classifier: () => zeroShot }),
 
   async 'moves what the caller gives up'() {

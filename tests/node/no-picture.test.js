@@ -128,8 +128,6 @@ describe('pictures that have to be waited for', () => {
       [3, /it is 3; /],
       [Promise.resolve(PICTURES[0]), /it is a Promise; await it$/],
       [() => PICTURES[0], /it is a function; call it/],
-      [[PICTURES[0]], /it is an Array; give its pictures one at a time/],
-      [new Set([1]), /it is a Set; /],
       [new Response(bytes), /it is a Response; give what its blob\(\) gives, awaited/],
       [new Event('change'), /it is an Event; .*event\.target\.files\[0\]/],
       [{ current: null }, /it is a ref; give its current/],
@@ -151,6 +149,14 @@ describe('pictures that have to be waited for', () => {
       await assert.rejects(classifier.classify(image), isError('image', pattern));
       await assert.rejects(classifier.attention(image), isError('image', pattern));
     }
+    // Lists have answers of their own, but no attention.
+    for (const [list, pattern] of /** @type {const} */ ([
+      [[PICTURES[0]], /it is an Array; give its pictures one at a time/],
+      [new Set([PICTURES[0]]), /it is a Set; /],
+      [new String(PICTURES[0]), /it is a String; give the text itself/],
+    ]))
+      await assert.rejects(classifier.attention(list), isError('image', pattern));
+    await assert.rejects(classifier.classify(new String('a')), isError('image', /it is a String/));
     const examples = [PICTURES[0], Promise.resolve()].map((image) => ({ image, label: 0 }));
     await assert.rejects(
       classifier.evaluate(examples),

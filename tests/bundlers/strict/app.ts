@@ -5,11 +5,13 @@ import {
   cache,
   exportOfficial,
   loadClip,
+  type Answer,
   type Classifier,
   type Clip,
   type ErrorCode,
   type Evaluation,
   type Example,
+  type FrameSource,
   type ImageInput,
   type KeptFile,
   type ModelSource,
@@ -83,6 +85,28 @@ export async function judge(classifier: Classifier, examples: Example[], picture
   return found.none + noise + temperature + (best?.score ?? 0);
 }
 
+export async function several(classifier: Classifier, input: HTMLInputElement, video: HTMLVideoElement): Promise<void> {
+  const pictures: ImageInput[] = [...(input.files ?? [])];
+  const plain: Answer[][] = await classifier.classify(pictures, {
+    topK: Infinity,
+    onProgress: ({ done }) => console.log(done),
+  });
+  const [first] = await classifier.classify(document.images, { none: true, signal: controller.signal });
+  const gaps: (Answer[] | null)[] = await classifier.classify(input.files ?? [], {
+    onBroken: ({ index }) => console.log(index),
+  });
+  const [found] = await classifier.classify(pictures, { none: true, onBroken() {} });
+  for await (const [best] of classifier.watch(video, { topK: 1, signal: controller.signal })) console.log(best?.label);
+  for await (const { none } of classifier.watch(video, { none: true })) if (none > 0.9) break;
+  for await (const answers of classifier.watch(new Blob().stream())) console.log(answers.length);
+  async function* frames() {
+    yield new Image();
+  }
+  const source: FrameSource = frames();
+  for await (const answers of classifier.watch(source))
+    console.log(answers.length, plain.length, first?.none, gaps, found?.none);
+}
+
 export async function tune(clip: Clip, examples: Example[]): Promise<Classifier> {
   const job: TuneJob = clip.tune({
     classes: ['owl', 'fox'],
@@ -150,10 +174,16 @@ export async function wrong(clip: Clip, input: HTMLInputElement): Promise<void> 
   await classifier.classify(3);
   // @ts-expect-error nor are a file's promise, a list of files, an array, a function, an answer, an event, null
   await classifier.classify(fetch('a.png').then((answer) => answer.blob()));
-  // @ts-expect-error a list
+  // @ts-expect-error a list that may be missing
   await classifier.classify(input.files);
-  // @ts-expect-error an array
-  await classifier.classify([new Image()]);
+  // @ts-expect-error a list of lists
+  await classifier.classify([[new Image()]]);
+  // @ts-expect-error one picture has no progress
+  await classifier.classify(new Image(), { onProgress() {} });
+  // @ts-expect-error no such option
+  await classifier.classify([new Image()], { topk: 1 });
+  // @ts-expect-error a picture does not go on
+  classifier.watch(new Image());
   // @ts-expect-error a function
   await classifier.classify(() => new Image());
   // @ts-expect-error an answer
