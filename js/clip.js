@@ -18,6 +18,7 @@ import { requireIntegrity } from './files/sha256.js';
 import { openSource } from './files/source.js';
 import { loadModel } from './loading/model.js';
 import { describeTransform } from './loading/preprocessing.js';
+import { samplesOf } from './loading/samples.js';
 import { checkClasses, requireDistinct } from './methods/classes.js';
 import { METHODS, TRAINABLE } from './methods/methods.js';
 import { PRESETS } from './methods/presets.js';
@@ -270,6 +271,11 @@ export class Clip {
   async projection() {
     const { core, clip, config } = this.#model;
     return { data: core.clipProjection(clip), dims: [config.visionWidth, config.embed] };
+  }
+
+  /** What tells it from others of the same fingerprint (docs/file-formats.md). Not for others. */
+  async samples() {
+    return samplesOf(this.#model);
   }
 
   /** Frees the model and everything made from it, and ends its threads. */

@@ -5,6 +5,7 @@
  */
 import { MudptError, reasonOf } from '../base/errors.js';
 import { floatsOf, headerOf, intsOf } from '../loading/safetensors.js';
+import { otherModel, samplesOf } from '../loading/samples.js';
 import { checkClasses } from '../methods/classes.js';
 
 export const CLASSIFIER = 'mudpt-classifier';
@@ -30,7 +31,7 @@ const KINDS = {
  * @returns {Record<string, string>}
  */
 export function describe({ core, clip, fingerprint }, format, { method, classes, templates, settings, trainedOn }) {
-  const samples = packSamples(core.clipSamples(clip));
+  const samples = samplesOf({ core, clip });
   const metadata = { format, version: VERSION, library: core.version(), method, fingerprint, samples };
   metadata.classes = JSON.stringify(classes);
   if (templates) metadata.templates = JSON.stringify(templates);
@@ -62,40 +63,6 @@ export function idsTensor(ids) {
   const data = new Int32Array(ids.length * longest).fill(NO_ID);
   ids.forEach((sentence, i) => data.set(sentence, i * longest));
   return { name: 'class_ids', dtype: 'I32', shape: [ids.length, longest], data };
-}
-
-/** Samples as text: of each number the upper half. @param {Float32Array} samples */
-function packSamples(samples) {
-  const bits = new Uint32Array(samples.buffer, samples.byteOffset, samples.length);
-  return btoa(Array.from(bits, (word) => String.fromCharCode((word >>> 16) & 255, word >>> 24)).join(''));
-}
-
-/** @param {string} text @returns {Float32Array | null} */
-function unpackSamples(text) {
-  try {
-    const bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
-    return new Float32Array(Uint32Array.from(new Uint16Array(bytes.buffer), (half) => half << 16).buffer);
-  } catch {
-    return null;
-  }
-}
-
-/**
- * Whether two models are the same but for storage, and whether they differ in that.
- * @param {string} a
- * @param {string} b
- */
-function compareSamples(a, b) {
-  const [ours, theirs] = [unpackSamples(a), unpackSamples(b)];
-  let fits = ours !== null && theirs !== null && ours.length === theirs.length;
-  let differs = false;
-  for (let i = 0; fits && ours && theirs && i < ours.length; i += 2) {
-    // What one of them was loaded without cannot be compared.
-    const apart = Math.abs(ours[i] - theirs[i]);
-    if (apart > 0) differs = true;
-    if (apart > Math.max(ours[i + 1], theirs[i + 1])) fits = false;
-  }
-  return { fits, differs };
 }
 
 /** A file in memory whose header has been checked. */
@@ -133,24 +100,16 @@ export class SavedFile {
   }
 
   /**
-   * Refuses a file that was made with another model. The fingerprint does not see matrices, and sees that bf16 has
-   * rounded vectors; samples of all weights do not mind storage types.
+   * Refuses a file that was made with another model.
    * @param {Pick<import('./classifier.js').Model, 'fingerprint'> & { core?: any, clip?: number }} model
    */
   requireModel({ fingerprint, core, clip }) {
-    const isNamed = this.metadata.fingerprint === fingerprint;
-    const [saved, ours] = [this.metadata.samples, core && packSamples(core.clipSamples(clip))];
-    const { fits, differs } = saved && ours ? compareSamples(saved, ours) : { fits: isNamed, differs: false };
-    if (!saved && ours && isNamed) {
-      const hint = 'save it again to have them compared the next time';
-      console.warn(`mudpt: ${this.name} does not say which matrices it was made with, only which vectors; ${hint}`);
-    }
-    if (fits && (isNamed || differs)) return;
-    const found = isNamed ? 'the same vectors, and other matrices' : `this one has ${fingerprint}`;
-    throw this.bad(
-      `belongs to another model (fingerprint ${this.metadata.fingerprint}, ${found})`,
-      'load the model that it was made with',
-    );
+    const samples = core && samplesOf({ core, clip: Number(clip) });
+    const { fingerprint: named } = this.metadata;
+    const found = otherModel(/** @type {any} */ (this.metadata), { fingerprint, samples }, this.name);
+    if (!found) return;
+    const what = `belongs to another model (fingerprint ${named}, ${found})`;
+    throw this.bad(what, 'load the model that it was made with');
   }
 
   /** @param {string} key of the metadata @param {(key: string, value: any) => any} [reviver] */

@@ -59,7 +59,7 @@ async function run(pictures, options) {
     const { unit, projected } = options;
     const bytes = /\.npy$/i.test(out)
       ? npyOf(features.data, features.dims)
-      : writeFeatures(features, { ...about, unit, projected, info: clip.info });
+      : writeFeatures(features, { ...about, unit, projected, info: clip.info, samples: await clip.samples() });
     await writeWhole(out, bytes);
     const [count, width] = features.dims;
     const what = plural(count, texts ? 'text' : 'picture');

@@ -107,7 +107,13 @@ async function run(protocol, options) {
 
     const logs = await readLogs(folder);
     const chosen = options.only ? [theOne(jobs, options.only)] : jobs;
-    checkTogether([...logs, ...chosen], folder);
+    const silent = logs.filter((log) => !log.samples).length;
+    if (silent) {
+      const what = `${plural(silent, 'log')} in ${folder} of an older version`;
+      terminal.warn(`${what}: not which matrices the model had is known, only which vectors`);
+    }
+    const samples = await clip.samples();
+    checkTogether([...logs, ...chosen.map((job) => ({ ...job, samples }))], folder);
     const finished = new Set(logs.map((log) => log.id));
     const todo = chosen.filter(({ id }) => !finished.has(id));
     introduce(terminal, sources, chosen, todo, folder);

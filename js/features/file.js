@@ -4,6 +4,7 @@
  */
 import { MudptError } from '../base/errors.js';
 import { floatsOf, headerOf, writeSafetensors } from '../loading/safetensors.js';
+import { otherModel } from '../loading/samples.js';
 
 export const FEATURES = 'mudpt-features';
 const VERSION = '1';
@@ -17,10 +18,11 @@ const VERSION = '1';
  * @param {boolean} about.unit
  * @param {boolean} about.projected
  * @param {any} about.info of the model, as Clip has it
+ * @param {string} about.samples of its weights, as Clip has them
  */
-export function writeFeatures({ data, dims }, { kind, names, labels, unit, projected, info }) {
+export function writeFeatures({ data, dims }, { kind, names, labels, unit, projected, info, samples }) {
   const { name, fingerprint, precision, convention } = info;
-  const metadata = { format: FEATURES, version: VERSION, model: name, fingerprint, precision, convention };
+  const metadata = { format: FEATURES, version: VERSION, model: name, fingerprint, samples, precision, convention };
   Object.assign(metadata, { unit: String(unit), projected: String(projected) });
   metadata[kind === 'image' ? 'paths' : 'texts'] = JSON.stringify(names);
   if (labels) metadata.labels = JSON.stringify(labels);
@@ -41,8 +43,9 @@ function parsed(text) {
  * @param {Uint8Array} bytes
  * @param {string} file its name, for messages
  * @param {any} info of the model that they must be of
+ * @param {string} samples of its weights
  */
-export function readPictureFeatures(bytes, file, { fingerprint, architecture }) {
+export function readPictureFeatures(bytes, file, { fingerprint, architecture }, samples) {
   const bad = (what, hint = 'make it again with mudpt embed, or save the index again') =>
     new MudptError('file', `${file}: ${what}`, hint);
   let header;
@@ -57,8 +60,10 @@ export function readPictureFeatures(bytes, file, { fingerprint, architecture }) 
   if (metadata.version !== VERSION) throw bad(`is of version ${metadata.version}, expected ${VERSION}`);
   const tensor = tensors.find(({ name }) => name === 'image_features');
   if (!tensor) throw bad('has features of texts, not of pictures', 'give a file of pictures');
-  if (metadata.fingerprint !== fingerprint) {
-    throw bad(`was made with another model (${metadata.model})`, 'load that model, or index the pictures again');
+  const found = otherModel(/** @type {any} */ (metadata), { fingerprint, samples }, file);
+  if (found) {
+    const what = `was made with another model (${metadata.model}; ${found})`;
+    throw bad(what, 'load that model, or index the pictures again');
   }
   if (metadata.projected !== 'true') throw bad('has features before the projection', 'leave out --no-projected');
   const [count, width] = tensor.shape;

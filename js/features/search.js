@@ -39,15 +39,22 @@ export class PictureIndex {
   #clip;
   #rows;
   #names;
+  #samples;
   /** @type {Map<string, Float32Array>} */
   #texts = new Map();
 
-  /** @param {any} clip @param {{ data: Float32Array, dims: readonly number[] }} features @param {string[]} names */
-  constructor(clip, { data, dims }, names) {
+  /**
+   * @param {any} clip
+   * @param {{ data: Float32Array, dims: readonly number[] }} features
+   * @param {string[]} names
+   * @param {string} samples of the model's weights
+   */
+  constructor(clip, { data, dims }, names, samples) {
     this.#clip = clip;
     this.#rows = new Rows(data, dims[1]);
     for (let i = 0; i < dims[0]; i++) direction(this.#rows.row(i));
     this.#names = names;
+    this.#samples = samples;
   }
 
   get names() {
@@ -143,7 +150,7 @@ export class PictureIndex {
     const about = { kind: /** @type {const} */ ('image'), names: this.#names, unit: true, projected: true };
     const dims = /** @type {[number, number]} */ ([this.count, this.#rows.width]);
     const features = { data: this.#rows.copy(), dims };
-    return writeFeatures(features, { ...about, info: this.#clip.info });
+    return writeFeatures(features, { ...about, info: this.#clip.info, samples: this.#samples });
   }
 }
 
@@ -192,6 +199,7 @@ export async function indexPictures(clip, pictures, options = {}) {
     clip,
     features,
     called.filter((_, i) => !gone.has(i)),
+    await clip.samples(),
   );
 }
 
@@ -204,6 +212,8 @@ export async function indexPictures(clip, pictures, options = {}) {
 export async function openIndex(clip, bytes, options = {}) {
   checkOptions(options, ['name']);
   const { name = 'the index' } = options;
-  const { names, ...features } = readPictureFeatures(bytesOf(bytes, name), name, clip.info);
-  return new PictureIndex(clip, features, names);
+  const file = bytesOf(bytes, name);
+  const samples = await clip.samples();
+  const { names, ...features } = readPictureFeatures(file, name, clip.info, samples);
+  return new PictureIndex(clip, features, names, samples);
 }

@@ -5,6 +5,7 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { MudptError } from '../base/errors.js';
+import { otherModel } from '../loading/samples.js';
 import { writeWhole } from '../node/whole-files.js';
 import { idOf } from './plan.js';
 
@@ -63,7 +64,7 @@ async function readLog(file) {
 /**
  * Refuses runs that do not belong in one table: two results of one run, another model or version, other data under the
  * same name, or settings that change between seeds.
- * @param {Pick<Log, 'id' | 'identity'>[]} runs  finished and planned ones
+ * @param {Pick<Log, 'id' | 'identity' | 'samples'>[]} runs  finished and planned ones, and of a run that is both, both
  * @param {string} folder  for messages
  */
 export function checkTogether(runs, folder) {
@@ -81,6 +82,7 @@ export function checkTogether(runs, folder) {
       'choose another --out, or remove the logs of one of them',
     );
   };
+  checkModels(runs, folder);
   const ids = new Map(runs.map((run) => [run.id, run]));
   for (const { id, identity } of ids.values()) {
     const { context, protocol, data, method, shots, seed, settings, train, tests } = identity;
@@ -94,6 +96,22 @@ export function checkTogether(runs, folder) {
     const drawn = typeof train?.published;
     if (train) agree(id, `train\0${protocol}\0${data}`, { 'training data': train.hash, 'who has drawn them': drawn });
     agree(id, `run\0${run}\0${seed}`, { tests });
+  }
+}
+
+/**
+ * Models of one fingerprint may have other matrices. Logs of older versions do not say which.
+ * @param {Pick<Log, 'id' | 'identity' | 'samples'>[]} runs
+ * @param {string} folder
+ */
+function checkModels(runs, folder) {
+  const [first, ...others] = runs.filter(({ samples }) => samples);
+  const of = ({ identity, samples = '' }) => ({ fingerprint: identity.context.fingerprint, samples });
+  for (const run of others) {
+    if (run.samples === first.samples || of(run).fingerprint !== of(first).fingerprint) continue;
+    if (!otherModel(of(run), of(first), run.id)) continue;
+    const what = `${first.id} and ${run.id} do not belong together: their models have the same vectors`;
+    throw fault(folder, `${what} and other matrices`, 'choose another --out, or remove the logs of one of them');
   }
 }
 

@@ -25,6 +25,7 @@ import { classesOf, examplesOf, insidePath, sameNames } from './sets.js';
  * @property {string} id
  * @property {import('./plan.js').Identity} identity
  * @property {string} model  name of its folder
+ * @property {string} [samples]  of its weights: the identity has its fingerprint, which sees vectors alone
  * @property {{ name: string, classes: number, pictures: number, right: number, accuracy: number, macroF1: number,
  *   ece: number, perClass: { label: string, count: number, right: number }[] }[]} results  one a test; shares from 0 to
  *   1
@@ -87,7 +88,11 @@ export async function runJob(clip, job, { core, features, onProgress = () => {},
   const commit = await commitOf();
   return {
     ...{ format: 'mudpt-run', version: 1, id: job.id, identity: job.identity },
-    ...{ model: clip.info.name.split(/[\\/]/).filter(Boolean).at(-1) ?? '', results },
+    ...{
+      model: clip.info.name.split(/[\\/]/).filter(Boolean).at(-1) ?? '',
+      samples: await /** @type {any} */ (clip).samples(),
+      results,
+    },
     ...{ drawn: trained?.drawn ?? null, lossPerEpoch: trained?.lossPerEpoch ?? [], cost: trained?.cost ?? null },
     seconds: { train: job.train ? seconds(begun, middle) : 0, test: seconds(middle, performance.now()) },
     finished: new Date().toISOString(),

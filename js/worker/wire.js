@@ -43,6 +43,7 @@ export const MEMBERS = {
       'import',
       'restoreOfficial',
       'projection',
+      'samples',
     ],
   },
   Classifier: {

@@ -1,6 +1,7 @@
 /** From logs to the tables of the papers' protocols: numbers that can be counted by hand. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { checkTogether } from '../../js/protocol/logs.js';
 import { idOf } from '../../js/protocol/plan.js';
 import { cellText } from '../../js/protocol/report.js';
 import { harmonicMean, standardDeviation, summarize } from '../../js/protocol/tables.js';
@@ -13,6 +14,28 @@ test('harmonic mean and standard deviation are those of the textbook', () => {
   assert.ok(Math.abs(harmonicMean(82.71, 74.5) - 78.39) < 0.005, "the paper's own figures");
   assert.equal(standardDeviation([2, 4, 9]), Math.sqrt(13)); // (9 + 1 + 16) / 2
   assert.equal(standardDeviation([5]), null);
+});
+
+test('models of the same vectors and other matrices do not belong together; other storage types of one do', () => {
+  // As core.clipSamples() gives them: values, each with how far another storage type may be off.
+  const samplesOf = (...values) => {
+    const numbers = Float32Array.from(values.flatMap((value) => [value, 0.01]));
+    const halves = new Uint16Array(numbers.buffer).filter((_, i) => i % 2);
+    return Buffer.from(halves.buffer).toString('base64');
+  };
+  const run = (id, samples, fingerprint = 'f') => {
+    const identity = { context: { fingerprint }, protocol: 'few-shot', data: 'a', method: id, seed: 1, tests: [] };
+    return /** @type {any} */ ({ id, identity, samples });
+  };
+  const first = run('first', samplesOf(0.5, -0.25));
+  const other = run('other', samplesOf(0.5, -0.125));
+  checkTogether([first, run('rounded', samplesOf(0.504, -0.25)), run('in part', samplesOf(NaN, -0.25))], 'x');
+  checkTogether([run('older', undefined), first], 'x');
+  const refused = /x: first and other do not belong together: .* the same vectors and other matrices; choose/;
+  assert.throws(() => checkTogether([first, other], 'x'), refused);
+  assert.throws(() => checkTogether([run('older', undefined), first, other], 'x'), refused);
+  const same = { ...other, id: 'first' };
+  assert.throws(() => checkTogether([first, same], 'x'), /first and first do not belong together/, 'planned again');
 });
 
 /** A log with these shares. */

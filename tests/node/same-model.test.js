@@ -8,7 +8,7 @@ import { loadClip } from '../../js/index.js';
 import { floatsOf, headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
 import { makeClip } from '../make-clip.js';
 import { mudpt } from './command.js';
-import { isError, temporaryFolder } from './models.js';
+import { PICTURES, isError, temporaryFolder } from './models.js';
 
 const root = await temporaryFolder();
 const at = (name) => path.join(root, name);
@@ -122,6 +122,42 @@ test('refused: other matrices beside the same vectors', async () => {
     });
     await assert.rejects(importInto(folder), other, one);
   }
+});
+
+test('an index of pictures belongs to its matrices, too', async () => {
+  const withClip = async (folder, run, options = {}) => {
+    const clip = await loadClip(folder, { threads: 1, ...options });
+    try {
+      return await run(clip);
+    } finally {
+      await clip.dispose();
+    }
+  };
+  const pictures = PICTURES.slice(0, 2);
+  const saved = await withClip(at('f32'), async (clip) => (await clip.index(pictures)).export());
+  const open = (folder, options, bytes = saved) =>
+    withClip(folder, async (clip) => (await clip.importIndex(bytes)).export(), options);
+  for (const options of [{}, { tokens: 'needed' }, { dtype: 'int8' }])
+    assert.equal((await open(at('f32'), options)).length, saved.length);
+  await open(copyAs('bf16', (values) => ({ dtype: 'BF16', data: bfloats(values) })));
+  const merged = copyAs('merged', (values, { name, shape }) => {
+    if (/fc1\.weight$/.test(name)) merge(values, shape, 0.2);
+    return {};
+  });
+  await assert.rejects(open(merged), isError('file', /made with another model .*the same vectors, and other matrices/));
+
+  const { tensors, metadata } = headerOf(saved, 'index');
+  const { samples: _, ...rest } = metadata;
+  const contents = tensors.map((one) => ({ ...one, data: saved.subarray(one.begin, one.begin + one.bytes) }));
+  const said = [];
+  const { warn } = console;
+  console.warn = (text) => said.push(text);
+  try {
+    await open(at('f32'), {}, writeSafetensors(contents, rest));
+  } finally {
+    console.warn = warn;
+  }
+  assert.match(said.join(), /the index does not say which matrices it was made with/);
 });
 
 test('a file of an older library: by vectors, with a note', async () => {
