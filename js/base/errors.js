@@ -2,7 +2,7 @@
  * The one class of errors that this library throws, and the list of its codes. An abort is not among them: it is the
  * platform's own AbortError (the signal's reason).
  */
-import { isBuffer, isBytes } from './kinds.js';
+import { isA, isBuffer, isBytes } from './kinds.js';
 
 /**
  * Every code there is, with what it means. A program may switch on them; messages are for people.
@@ -82,10 +82,18 @@ export function errorFromC(code, text) {
   return new MudptError(FROM_C[code] ?? 'state', text.slice(0, cut), text.slice(cut + 2));
 }
 
+/** Refuses what was not waited for, sent to a worker or not. @param {any} given @param {string} name */
+export function requireAwaited(given, name) {
+  if (isA(given, 'Promise') || given?.summary?.kind === 'Promise') {
+    throw new MudptError('argument', `${name} is a Promise`, 'await it');
+  }
+}
+
 /** The bytes of a file that a program was to give so. @param {unknown} given @param {string} name of the file */
 export function bytesOf(given, name) {
   if (isBuffer(given)) return new Uint8Array(given);
   if (isBytes(given)) return given;
+  requireAwaited(given, name);
   throw new MudptError('argument', `${name} must be given as its bytes: a Uint8Array or an ArrayBuffer`);
 }
 

@@ -3,7 +3,7 @@
  * it. All give the same small interface, which reads in pieces and holds no whole file.
  */
 import { addressOf, bareRepository, isWeights, modelAddress } from '../base/address.js';
-import { MudptError, reasonOf } from '../base/errors.js';
+import { MudptError, reasonOf, requireAwaited } from '../base/errors.js';
 import { isA, isBlob } from '../base/kinds.js';
 import { LARGEST_TEXT } from '../base/limits.js';
 import { nodePart } from '../base/node-part.js';
@@ -67,6 +67,7 @@ export async function openSource(from, { signal, cache = true, timeout = TIMEOUT
   const given = /** @type {any} */ (from);
   if (isAddresses(given)) return addressesSource(given, { signal, cache, timeout, retryDelays });
   if (given?.kind === 'directory' && given.getFileHandle) return folderSource(given);
+  requireAwaited(given, 'what to load');
   const isDrop = given?.items && given.files;
   const files = isDrop ? await droppedFiles(given) : isBlob(from) ? [from] : listOf(given);
   if (files.length && files.every(isBlob)) return blobSource(files);

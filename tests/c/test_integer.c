@@ -185,12 +185,35 @@ static void test_threads(void) {
         }
     }
     parallel_start(1);
-    float gain = 0;
-    CHECK(mudpt_fast_gain(&gain) == MUDPT_OK && gain > 0 && gain < 1000, "a gain of %g", gain);
     free(x);
     free(one);
     free(many);
     free_weight(&w);
+}
+
+static int runs[3]; /* of products in f32, by how many panels a tile had */
+
+static void note_tile(const gemm_job *job) {
+    if (!job->weight->fast) runs[gemm_tile_panels]++;
+    gemm_simd.run(job);
+}
+
+/* Whether integers are faster is asked of f32's tiles as they will be, and leaves open which these are. */
+static void test_gain(void) {
+    const gemm_backend noting = {"noting", gemm_simd.prepare, note_tile, gemm_simd.release};
+    gemm_use(&noting);
+    for (int chosen = 0; chosen <= 2; chosen++) {
+        float gain = 0;
+        memset(runs, 0, sizeof runs);
+        gemm_tile_panels = chosen;
+        CHECK(mudpt_fast_gain(&gain) == MUDPT_OK && gain > 0 && gain < 1000, "a gain of %g", gain);
+        CHECK(gemm_tile_panels == chosen, "tiles of %d panels were chosen by the way", gemm_tile_panels);
+        for (int panels = 0; panels <= 2; panels++)
+            CHECK((runs[panels] > 0) == (chosen ? panels == chosen : panels > 0), "%d chosen: %d products by %d",
+                  chosen, runs[panels], panels);
+    }
+    gemm_tile_panels = 0;
+    gemm_use(&gemm_simd);
 }
 
 int main(void) {
@@ -201,5 +224,6 @@ int main(void) {
     test_largest_sums();
     test_not_finite();
     test_threads();
+    test_gain();
     return check_report();
 }

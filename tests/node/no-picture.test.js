@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import vm from 'node:vm';
 
+import { Stranger, summaryOf } from '../../js/base/kinds.js';
 import { loadClip } from '../../js/index.js';
 import { PICTURES, TINY_A, isError } from './models.js';
 
@@ -119,6 +120,21 @@ describe('pictures that have to be waited for', () => {
     for (const topK of [0, -1, 1.5, NaN, -Infinity, '3', null]) {
       await assert.rejects(classifier.classify(grey, { topK }), isError('argument', /from 1, or Infinity/));
     }
+  });
+
+  test('a model or a file that was not waited for', async () => {
+    const options = /** @type {any} */ ({ method: 'coop', classes: ['cat', 'dog'] });
+    for (const [call, what] of /** @type {[(later: any) => Promise<any>, string][]} */ ([
+      [(later) => loadClip(later), 'what to load'],
+      [(later) => loadClip(/** @type {any} */ (new Stranger(summaryOf(later)))), 'what to load'], // as a worker gets it
+      [(later) => clip.import(later), 'the classifier file'],
+      [(later) => clip.importIndex(later, { name: 'my index' }), 'my index'],
+      [(later) => clip.importOfficial(later, options), 'what to load'],
+    ]))
+      await assert.rejects(
+        call(Promise.resolve(bytes)),
+        isError('argument', new RegExp(`^${what} is a Promise; await it$`)),
+      );
   });
 
   test('what is no picture is called what it is', async () => {
