@@ -218,9 +218,9 @@ export class Clip {
     await needTokens(ids.flat(2));
     const handle = core.classifierCreate(clip, trainedSizes(method, settings, config), { ids, nameLengths });
     try {
-      const { batchSize, shots } = settings;
+      const { batchSize, augment, shots } = settings;
       const count = pictures ?? Math.min(shots, 1e6) * names.length;
-      const run = { batchSize, pictures: count, recompute, dtype };
+      const run = { batchSize, pictures: count, augment, recompute, dtype };
       if (memoryLimit !== undefined) requireMemory(this.#model, handle, { ...run, memoryLimit });
       return planTraining(this.#model, handle, run);
     } finally {

@@ -386,6 +386,7 @@ typedef struct {
     double prompts;     /* parameters, prompts of every layer and their gradients, sentences and text features */
     double optimizer;   /* gradients and moments of parameters, and their last good values */
     double largest;     /* the largest block of these that is taken at once */
+    double kept;        /* of each picture, where training without random views keeps its features; else 0 */
     int32_t group;      /* pictures that go through the image tower together */
     int32_t parts;      /* in which the sentences go through the text tower, one after the other */
 } mudpt_plan;

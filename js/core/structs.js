@@ -163,6 +163,7 @@ export const PLAN = struct([
   ['prompts', 'f64'],
   ['optimizer', 'f64'],
   ['largest', 'f64'],
+  ['kept', 'f64'],
   ['group', 'i32'],
   ['parts', 'i32'],
 ]);
@@ -311,7 +312,7 @@ export const HEAD_CONFIG = struct([
  *   are none (yet); idle: 1 where nothing depends on it
  *
  * @typedef {{ weights: number, activations: number, pixels: number, prompts: number, optimizer: number,
- *   group: number }} Plan bytes
+ *   kept: number, group: number }} Plan bytes
  *
  * @typedef {{ epoch: number, epochs: number, step: number, steps: number, loss: number, rate: number }} Progress
  */

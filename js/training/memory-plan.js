@@ -45,17 +45,17 @@ export function checkPlan({ pictures, recompute, dtype, memoryLimit }) {
 /**
  * @param {import('../classifier/classifier.js').Model} model
  * @param {number} handle a classifier
- * @param {{ batchSize: number, pictures: number, kept?: number, recompute?: boolean, dtype?: keyof typeof STORAGE }}
- *   options `dtype`: as if blocks' matrices were kept so; `kept`: bytes of the pictures, where these are there: else
- *   they are taken to be of the model's size
+ * @param {{ batchSize: number, pictures: number, kept?: number, augment?: boolean, recompute?: boolean,
+ *   dtype?: keyof typeof STORAGE }} options  `dtype`: as if blocks' matrices were kept so; `kept`: bytes of the
+ *   pictures, where these are there: else they are taken to be of the model's size; `augment`: in random views
  * @returns {TrainingPlan}
  */
 export function planTraining({ core, clip, config }, handle, options) {
-  const { batchSize, pictures, recompute = false, dtype } = options;
+  const { batchSize, pictures, augment = true, recompute = false, dtype } = options;
   const { kept = Math.min(DECODED, pictures * 3 * config.image ** 2) } = options;
-  const { pixels, ...plan } = core.classifierPlan(handle, batchSize, recompute);
+  const { pixels, kept: row, ...plan } = core.classifierPlan(handle, batchSize, recompute);
   if (dtype !== undefined) plan.weights = core.clipWeightBytesAs(clip, STORAGE[dtype]);
-  const examples = pixels + kept;
+  const examples = pixels + kept + (augment ? 0 : (pictures + batchSize) * row);
   const runtime = RUNTIME.once + RUNTIME.thread * core.threads;
   const total = plan.weights + plan.activations + plan.prompts + plan.optimizer + examples + runtime;
   return /** @type {TrainingPlan} */ ({ ...plan, examples, runtime, total, limit: core.mostBytes });
@@ -68,8 +68,8 @@ const fits = ({ total, largest }, limit) => total <= limit && largest <= MOST_BL
  * Refuses a run that would not fit, with what would.
  * @param {import('../classifier/classifier.js').Model} model
  * @param {number} handle
- * @param {{ batchSize: number, pictures: number, kept?: number, recompute: boolean, memoryLimit?: number,
- *   dtype?: keyof typeof STORAGE }} options
+ * @param {{ batchSize: number, pictures: number, kept?: number, augment?: boolean, recompute: boolean,
+ *   memoryLimit?: number, dtype?: keyof typeof STORAGE }} options
  */
 export function requireMemory(model, handle, { memoryLimit = Infinity, ...options }) {
   const plan = planTraining(model, handle, options);

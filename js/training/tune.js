@@ -125,7 +125,7 @@ export class TuneJob {
     try {
       core.classifierInit(handle, settings.seed, phrase);
       const { batchSize: batch, learningRate: rate } = settings;
-      const run = { batchSize: batch, recompute, memoryLimit };
+      const run = { batchSize: batch, augment: settings.augment, recompute, memoryLimit };
       requireMemory(model, handle, { ...run, pictures: choice.train.length });
       core.classifierRecompute(handle, recompute);
       await giveTeacher(model, handle, { ...details, signal });

@@ -173,6 +173,10 @@ void *parallel_scratch(int thread) {
     return pool.scratch[thread];
 }
 
+size_t parallel_scratch_bytes(void) {
+    return pool.scratch_bytes;
+}
+
 int mudpt_set_threads(int threads) {
     return parallel_start(threads);
 }

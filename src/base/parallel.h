@@ -21,6 +21,7 @@ void parallel_for(int count, parallel_body body, void *context);
 
 /* Makes parallel_scratch(t) hold at least `bytes` for every thread; keeps what is larger. -> MUDPT_OK, MUDPT_MEMORY */
 int parallel_reserve(size_t bytes);
-void *parallel_scratch(int thread); /* aligned to 64 */
+void *parallel_scratch(int thread);  /* aligned to 64 */
+size_t parallel_scratch_bytes(void); /* of each thread */
 
 #endif

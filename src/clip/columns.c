@@ -53,6 +53,26 @@ static int find_factors(const gemm_weight *w, float *factors, float *row) {
     return found;
 }
 
+void *clip_lend(mudpt_clip *clip, clip_tensor *owner, size_t bytes) {
+    void *memory = clip->spare;
+    owner->lent = clip->spare_bytes;
+    if (!memory || owner->lent < bytes) {
+        aligned_release(memory);
+        memory = aligned_take(bytes, "a weight matrix");
+        owner->lent = bytes;
+    }
+    clip->spare = NULL;
+    return memory;
+}
+
+static void give_back(mudpt_clip *clip, const clip_tensor *owner, void *memory) {
+    int larger = !clip->spare || owner->lent > clip->spare_bytes;
+    aligned_release(larger ? clip->spare : memory);
+    if (!larger) return;
+    clip->spare = memory;
+    clip->spare_bytes = owner->lent;
+}
+
 int clip_settle(mudpt_clip *clip, clip_tensor *owner) {
     gemm_weight *w = owner->target, fresh = *w;
     size_t in = (size_t)w->in;
@@ -73,7 +93,7 @@ int clip_settle(mudpt_clip *clip, clip_tensor *owner) {
         for (size_t i = 0; apart && i < in; i++) row[i] /= factors[i];
         gemm_set_row(&fresh, o, row, 0);
     }
-    aligned_release(w->panels);
+    give_back(clip, owner, w->panels);
     *w = fresh;
     clip->bytes += bytes + scales;
     owner->becomes = 0;

@@ -59,7 +59,7 @@ static int open_target(mudpt_clip *clip, clip_tensor *t, int type) {
         gemm_weight fresh = {.out = owner->rows, .in = owner->columns, .storage = becomes ? MUDPT_F32 : storage};
         fresh.fast = clip->config.precision == MUDPT_FAST && t->quantized;
         bytes = gemm_panel_bytes(fresh.out, fresh.in, fresh.storage);
-        fresh.panels = aligned_take(bytes, "a weight matrix");
+        fresh.panels = becomes ? clip_lend(clip, owner, bytes) : aligned_take(bytes, "a weight matrix");
         if (!fresh.panels) return MUDPT_MEMORY;
         size_t scale_bytes = gemm_scale_bytes(fresh.out, fresh.storage);
         if (scale_bytes) {

@@ -31,6 +31,7 @@ struct clip_tensor {
     int columns_seen;                          /* rows for which columns_apart came */
     float *scales;                             /* that were sent for the target, on the owner */
     int becomes;          /* on the owner: integers that the target becomes once all its rows are there; 0: as it is */
+    size_t lent;          /* on the owner: bytes of the target's memory until then */
     float *columns_apart; /* on the owner: [columns] what was divided out of the target's columns, or NULL */
     struct {
         float value, slack;
@@ -55,7 +56,10 @@ void clip_describe(mudpt_clip *clip);
 /* The tensor of a name, or NULL; *part: whether it is X_scale or X_column of tensor X that is named */
 clip_tensor *clip_find_tensor(const mudpt_clip *clip, const char *name, tensor_part *part);
 
-/* columns.c: the target, all of whose rows are there, becomes integers. -> MUDPT_OK, MUDPT_MEMORY */
+/* columns.c: memory for the rows of a target that becomes integers, which every such target leaves to the next: what
+ * differs in size would leave holes. NULL: there is none */
+void *clip_lend(mudpt_clip *clip, clip_tensor *owner, size_t bytes);
+/* The target, all of whose rows are there, becomes integers. -> MUDPT_OK, MUDPT_MEMORY */
 int clip_settle(mudpt_clip *clip, clip_tensor *owner);
 /* What belongs to rows or columns of a matrix goes where it costs nothing; row: as long as any of a matrix. */
 void clip_fold_layer_scales(clip_block *blocks, int layers, float *row);

@@ -60,6 +60,7 @@ void clip_release(mudpt_clip *clip) {
     free(clip->vision);
     free(clip->text);
     free(clip->row);
+    aligned_release(clip->spare);
     free(clip->token_slots);
     free(clip);
 }
@@ -145,6 +146,8 @@ int mudpt_clip_finish(mudpt_clip *clip) {
     }
     free(clip->row);
     clip->row = NULL;
+    aligned_release(clip->spare);
+    clip->spare = NULL;
     clip->finished = !code;
     return code;
 }

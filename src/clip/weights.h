@@ -61,6 +61,8 @@ struct mudpt_clip {
     float *row;                     /* its values until they are kept */
     unsigned char carry[4];         /* bytes of an element cut by the end of a piece */
     int carried;
+    void *spare; /* memory for the next matrix that becomes integers, or NULL, and its bytes (columns.c) */
+    size_t spare_bytes;
 };
 
 /* weights.c: frees it, which nothing uses any more */

@@ -370,8 +370,9 @@ int gemm_reserve_dense(int n, int k) {
     return code ? code : gemm_reserve(k);
 }
 
-size_t gemm_dense_bytes(void) {
-    return packed_b.bytes;
+uint64_t gemm_held_bytes(int depth) {
+    uint64_t packed = gemm_packed_bytes(depth);
+    return packed_b.bytes + (packed > packed_a.bytes ? packed : packed_a.bytes);
 }
 
 /* ------------------------------------------------------------------------------------------------ back ends */

@@ -87,6 +87,8 @@ void gemm_dense(float *c, int ldc, const float *a, int a_row, int a_col, const f
                 int n, int k, int accumulate);
 /* Scratch for gemm_dense up to n columns and a sum over k; must precede it. -> MUDPT_OK, MUDPT_MEMORY */
 int gemm_reserve_dense(int n, int k);
-size_t gemm_dense_bytes(void); /* of what it has taken beyond gemm_reserve */
+/* What is held once there is room for sums of `depth` values: of these, of longer ones that were reserved before, and
+ * for gemm_dense; threads' scratch not counted. */
+uint64_t gemm_held_bytes(int depth);
 
 #endif

@@ -164,26 +164,35 @@ static int no_text_features(const mudpt_classifier *c) {
     return fail(MUDPT_STATE, "%s has text features of its own for every picture", c->state.method->name);
 }
 
+/* All sentences of a template, to text_features and, where not NULL, to rows [N, d_t]. */
+static void encode_template(mudpt_classifier *c, const arena *memory, int template, float *rows) {
+    size_t e = (size_t)c->clip->config.embed, d = (size_t)c->clip->config.text.width;
+    for (int first = 0; first < c->classes; first += SENTENCES) {
+        int count = c->classes - first < SENTENCES ? c->classes - first : SENTENCES;
+        classifier_encode_sentences(c, memory, template, first, count, c->text_features + (size_t)first * e,
+                                    rows ? rows + (size_t)first * d : NULL, NULL);
+    }
+}
+
 int classifier_prepare_text(mudpt_classifier *c) {
     if (c->state.method->conditional) return no_text_features(c);
     if (c->text_ready) return MUDPT_OK;
     int e = c->clip->config.embed, code = open_text(c);
     if (code) return code;
+    arena memory;
+    if ((code = classifier_open_encoding(c, &memory))) return code;
     size_t floats = (size_t)c->classes * (size_t)e;
     float *mean = c->templates > 1 ? aligned_take(floats * sizeof(float), "an ensemble's text features") : NULL;
-    if (c->templates > 1 && !mean) return MUDPT_MEMORY;
+    if (c->templates > 1 && !mean) code = MUDPT_MEMORY;
     for (int t = 0; t < c->templates && !code; t++) {
-        for (int first = 0; first < c->classes && !code; first += SENTENCES) {
-            int count = c->classes - first < SENTENCES ? c->classes - first : SENTENCES;
-            float *features = c->text_features + (size_t)first * (size_t)e;
-            code = classifier_encode_sentences(c, t, first, count, features, NULL, NULL);
-        }
-        if (!mean || code) continue;
+        encode_template(c, &memory, t, NULL);
+        if (!mean) continue;
         unit_forward(c->text_features, NULL, c->text_features, c->classes, e);
         for (size_t i = 0; i < floats; i++) mean[i] += c->text_features[i] / (float)c->templates;
     }
-    if (mean && !code) memcpy(c->text_features, mean, floats * sizeof(float));
+    if (mean) memcpy(c->text_features, mean, floats * sizeof(float));
     aligned_release(mean);
+    arena_close(&memory);
     if (code) return code;
     unit_forward(c->unit_text, c->text_norms, c->text_features, c->classes, e);
     if (!classifier_all_finite(c->unit_text, floats)) return classifier_not_finite(c, NULL, 0);
@@ -205,13 +214,11 @@ int mudpt_classifier_text_rows(mudpt_classifier *c, float *out) {
     size_t e = (size_t)c->clip->config.embed, d = (size_t)c->clip->config.text.width;
     int code = open_text(c);
     if (code) return code;
-    c->text_ready = 0; /* text_features are written to, also where that fails */
-    for (int first = 0; first < c->classes; first += SENTENCES) {
-        int count = c->classes - first < SENTENCES ? c->classes - first : SENTENCES;
-        float *features = c->text_features + (size_t)first * e;
-        code = classifier_encode_sentences(c, 0, first, count, features, out + (size_t)first * d, NULL);
-        if (code) return code;
-    }
+    arena memory;
+    if ((code = classifier_open_encoding(c, &memory))) return code;
+    c->text_ready = 0; /* text_features are written to */
+    encode_template(c, &memory, 0, out);
+    arena_close(&memory);
     unit_forward(c->unit_text, c->text_norms, c->text_features, c->classes, (int)e);
     if (!classifier_all_finite(out, (size_t)c->classes * d)) return classifier_not_finite(c, NULL, 0);
     return MUDPT_OK;

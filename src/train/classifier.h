@@ -74,13 +74,16 @@ enum { SENTENCES = 256 };
 text_sentences classifier_sentences(const mudpt_classifier *c, int template, int first, int count);
 /* Whether what the sentences need of the model has been sent. -> MUDPT_OK, MUDPT_STATE */
 int classifier_check_tokens(const mudpt_classifier *c);
-/* Features [count, e] of sentences first ... first+count-1 of one template, by a tower of their own, and where not NULL
- * rows [count, d_t] before the projection. broken: as in clip/tower.h. -> MUDPT_OK, MUDPT_MEMORY */
-int classifier_encode_sentences(mudpt_classifier *c, int template, int first, int count, float *features, float *rows,
-                                int *broken);
-
-/* Bytes that this takes for a moment, at most. */
+/* Bytes that encoding the sentences takes for a moment: those of the largest SENTENCES of one template that go at once.
+ * Opened once for all of them: memory that grew with each part would leave a hole as large as the part before. */
 uint64_t classifier_encoding_bytes(const mudpt_classifier *c);
+/* -> MUDPT_OK, MUDPT_MEMORY */
+int classifier_open_encoding(const mudpt_classifier *c, arena *memory);
+/* Features [count, e] of sentences first ... first+count-1 of one template, by a tower of their own, and where not NULL
+ * rows [count, d_t] before the projection; count at most SENTENCES, from one of its multiples on, or 1. broken: as in
+ * clip/tower.h. */
+void classifier_encode_sentences(mudpt_classifier *c, const arena *memory, int template, int first, int count,
+                                 float *features, float *rows, int *broken);
 
 /* ---------------------------------------------------------------------------------------------------- parts.c */
 
@@ -104,6 +107,8 @@ int classifier_reserve_kernels(const mudpt_clip *clip, int visual_length);
 int classifier_open_work(mudpt_classifier *c, int count, int training);
 /* Makes sure that `count` pictures at a time can be trained on: memory for gradients and backward. */
 int classifier_open_training(mudpt_classifier *c, int count);
+/* Whether training without random views keeps pictures' features, its own or the frozen model's. */
+int classifier_keeps_pictures(const mudpt_classifier *c);
 
 /* ----------------------------------------------------------------------------------------------- not_finite.c */
 

@@ -37,7 +37,8 @@ static uint64_t largest(uint64_t a, uint64_t b) {
 
 static uint64_t kernel_bytes(const mudpt_clip *clip, int visual_length) {
     uint64_t thread = largest(gemm_scratch_bytes(), attention_bytes(&clip->config, visual_length));
-    return gemm_packed_bytes(longest_sum(&clip->config)) + gemm_dense_bytes() + (uint64_t)parallel_threads() * thread;
+    thread = largest(thread, parallel_scratch_bytes()); /* methods may have reserved more than towers need */
+    return gemm_held_bytes(longest_sum(&clip->config)) + (uint64_t)parallel_threads() * thread;
 }
 
 /* A text tower that stays: for training text prompts, and where every picture has sentences of its own (cocoop). */
@@ -121,6 +122,10 @@ void mudpt_classifier_recompute(mudpt_classifier *c, int on) {
     if (live_is(c, LIVE_CLASSIFIER)) c->recompute = on != 0;
 }
 
+int classifier_keeps_pictures(const mudpt_classifier *c) {
+    return !c->state.method->visual || anchor_needs_pictures(c);
+}
+
 int mudpt_classifier_plan(mudpt_classifier *c, int count, int recompute, mudpt_plan *out) {
     if (live_check(c, LIVE_CLASSIFIER)) return MUDPT_STATE;
     if (count < 1 || count > MUDPT_MAX_BATCH)
@@ -135,7 +140,8 @@ int mudpt_classifier_plan(mudpt_classifier *c, int count, int recompute, mudpt_p
     uint64_t state = c->state.total * sizeof(float), side = (uint64_t)config->image;
     uint64_t kept = 2 + (trial.square != NULL) + (trial.average != NULL);
     uint64_t scratch = kernel_bytes(c->clip, c->state.sizes.visual_length);
-    uint64_t sentences = (uint64_t)c->templates * (uint64_t)c->classes * ((uint64_t)c->stride + 1) * sizeof(int);
+    uint64_t sentence = (uint64_t)c->stride + 1 + (c->ends != NULL);
+    uint64_t sentences = (uint64_t)c->templates * (uint64_t)c->classes * sentence * sizeof(int);
     uint64_t pixels = (uint64_t)count * 3 * side * side * sizeof(float);
     *out = (mudpt_plan){.weights = (double)c->clip->bytes,
                         /* Class names are encoded besides: before the first step, or by whoever asks in between. */
@@ -145,6 +151,7 @@ int mudpt_classifier_plan(mudpt_classifier *c, int count, int recompute, mudpt_p
                         /* gradients, moments, an average, and values to go back to */
                         .optimizer = (double)((kept + 1) * state),
                         .largest = (double)largest(largest(work.memory.used, prompts.used), pixels),
+                        .kept = classifier_keeps_pictures(c) ? sizeof(float) * (double)config->embed : 0,
                         .group = work.group,
                         .parts = work.parts.count > 1 ? work.parts.count : 1};
     return MUDPT_OK;

@@ -62,11 +62,17 @@ int classifier_not_finite(mudpt_classifier *c, const float *pixels, int count) {
     if (code) return code;
     int broken;
     int is_text = c->rows && !s->method->conditional && !classifier_all_finite(c->unit_text, (size_t)c->classes * e);
-    for (int k = 0; is_text && k < c->templates * c->classes; k++) {
-        float *features = c->text_features + (size_t)(k % c->classes) * e; /* which are lost already */
+    arena memory;
+    if (is_text && !classifier_open_encoding(c, &memory)) {
+        float *lost = NULL; /* features that have no length */
         c->text_ready = 0;
-        if (classifier_encode_sentences(c, k / c->classes, k % c->classes, 1, features, NULL, &broken)) break;
-        if (!has_length(features, e)) return fail_in_tower("text", broken, config->text.layers, remedy);
+        for (int k = 0; !lost && k < c->templates * c->classes; k++) {
+            float *features = c->text_features + (size_t)(k % c->classes) * e; /* which are lost already */
+            classifier_encode_sentences(c, &memory, k / c->classes, k % c->classes, 1, features, NULL, &broken);
+            if (!has_length(features, e)) lost = features;
+        }
+        arena_close(&memory);
+        if (lost) return fail_in_tower("text", broken, config->text.layers, remedy);
     }
     for (int i = 0; pixels && c->work.group && i < count; i++) {
         float *features = c->work.image_features;

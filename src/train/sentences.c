@@ -110,33 +110,36 @@ static void take_encoding(const mudpt_classifier *c, const text_sentences *s, ar
 
 uint64_t classifier_encoding_bytes(const mudpt_classifier *c) {
     uint64_t most = 0;
-    for (int first = 0; c->rows && first < c->templates * c->classes; first += SENTENCES) {
-        int at = first % c->classes, left = c->classes - at;
-        text_sentences sentences = classifier_sentences(c, first / c->classes, at, left < SENTENCES ? left : SENTENCES);
-        arena memory = {0};
-        tower_scratch scratch;
-        text tower;
-        take_encoding(c, &sentences, &memory, &tower, &scratch);
-        if (memory.used > most) most = memory.used;
+    int none = !c->rows || c->state.method->conditional; /* whose sentences are a picture's */
+    for (int template = 0; !none && template <c->templates; template ++) {
+        for (int first = 0; first < c->classes; first += SENTENCES) {
+            int left = c->classes - first;
+            text_sentences sentences = classifier_sentences(c, template, first, left < SENTENCES ? left : SENTENCES);
+            arena memory = {0};
+            tower_scratch scratch;
+            text tower;
+            take_encoding(c, &sentences, &memory, &tower, &scratch);
+            if (memory.used > most) most = memory.used;
+        }
     }
     return most;
 }
 
-int classifier_encode_sentences(mudpt_classifier *c, int template, int first, int count, float *features, float *rows,
-                                int *broken) {
+int classifier_open_encoding(const mudpt_classifier *c, arena *memory) {
+    *memory = (arena){.used = classifier_encoding_bytes(c)};
+    return arena_open(memory, "encoding class names");
+}
+
+void classifier_encode_sentences(mudpt_classifier *c, const arena *memory, int template, int first, int count,
+                                 float *features, float *rows, int *broken) {
     const mudpt_clip_config *config = &c->clip->config;
     text_sentences sentences = classifier_sentences(c, template, first, count);
-    arena memory = {0};
+    arena place = *memory;
     tower_scratch scratch;
     text tower;
-    for (int pass = 0; pass < 2; pass++) {
-        take_encoding(c, &sentences, &memory, &tower, &scratch);
-        if (pass == 0 && arena_open(&memory, "encoding class names")) return MUDPT_MEMORY;
-    }
+    take_encoding(c, &sentences, &place, &tower, &scratch);
     size_t layer = (size_t)c->state.text_rows * (size_t)config->text.width;
     tower.tower.broken = broken;
     text_forward(&tower, features, c->state.text, c->state.text + layer);
     if (rows) memcpy(rows, tower.rows, (size_t)count * (size_t)config->text.width * sizeof(float));
-    arena_close(&memory);
-    return MUDPT_OK;
 }

@@ -303,8 +303,7 @@ static void prepare_picture(void *context, int index, int thread) {
  * frozen model's: memory for them. */
 static int open_units(mudpt_trainer *t) {
     size_t row = (size_t)t->classifier->clip->config.embed * sizeof(float);
-    int changes = classifier_trains_images(t->classifier) && !t->frozen;
-    if (t->units || t->config.augment || changes) return MUDPT_OK;
+    if (t->units || t->config.augment || !classifier_keeps_pictures(t->classifier)) return MUDPT_OK;
     if (!t->known) t->known = calloc((size_t)t->count, 1);
     if (!t->known) return fail_memory((size_t)t->count, "a list of the pictures");
     if (!t->batch_units) t->batch_units = aligned_take((size_t)t->batch * row, "the features of a batch");

@@ -38,7 +38,8 @@ test('a plan is what is taken', async () => {
   for (const recompute of [false, true]) {
     const { core, clip, config, tokenizer } = await openCore(pictoclip, { threads: 1 });
     const { method, settings } = resolveSettings({}, config);
-    const names = Array.from({ length: 800 }, (_, i) => `thing ${i}`);
+    // Longer ones later: what encodes them must not grow piece by piece, which leaves holes.
+    const names = Array.from({ length: 800 }, (_, i) => `${'thing '.repeat(1 + i / 100)}${i}`);
     const { ids, phrase } = promptSentences(tokenizer, names, method, settings);
     const classifier = core.classifierCreate(clip, { method, ...METHODS[method].sizes(settings, config) }, { ids });
     core.classifierInit(classifier, 1, phrase);
@@ -48,6 +49,7 @@ test('a plan is what is taken', async () => {
     core.classifierRecompute(classifier, recompute);
     core.classifierGradients(classifier, new Float32Array(4 * 3 * config.image ** 2), [0, 1, 2, 3]);
     core.classifierSgd(classifier, 1e-3, 0.9, 5e-4);
+    core.classifierTextFeatures(classifier);
     const total = weights + activations + pixels + prompts + optimizer;
     assert.equal(weights, core.clipWeightBytes(clip));
     assert.ok(core.memoryBytes < total + 12e6, `${core.memoryBytes} bytes taken, ${total} planned`);
@@ -68,6 +70,17 @@ test('more classes, more pictures, other storage', async () => {
   assert.equal(few.weights, clip.info.weightBytes);
   const many = await clip.plan({ classes: Array.from({ length: 60 }, (_, i) => `cat ${i}`) });
   assert.ok(many.activations > few.activations && many.examples > few.examples);
+  // Without random views the features of pictures that no prompt changes are kept, of promptsrc the frozen model's.
+  for (const [method, rows] of /** @type {const} */ ([
+    ['coop', 104],
+    ['promptsrc', 104],
+    ['mudpt', 0],
+  ])) {
+    const all = { classes: CLASSES, method, pictures: 100, batchSize: 4 };
+    const views = await clip.plan({ ...all, augment: true });
+    const kept = await clip.plan({ ...all, augment: false });
+    assert.equal(kept.examples - views.examples, rows * clip.info.architecture.embed * 4, method);
+  }
   const small = await clip.plan({ classes: CLASSES, dtype: 'int8', recompute: true });
   assert.ok(small.weights < few.weights && small.activations < few.activations);
   const int8 = await loadClip(TINY_A, { dtype: 'int8' });
