@@ -85,7 +85,9 @@ int classifier_open_work(mudpt_classifier *c, int count, int training) {
     /* A device computes whole towers, so none that keeps constants (text.c), but for those in parts. */
     int keeps = w->parts.count == 1 && w->text.tower.constant;
     int same = !w->training || (w->recompute == c->recompute && !(keeps && device_rows()));
-    if (w->memory.base && w->group >= group && w->training >= training && same) return MUDPT_OK;
+    /* In a run pictures are classified as many at a time as it trains on: more would not be in its plan. */
+    int enough = w->group >= group || (c->trainer && w->training && !training);
+    if (w->memory.base && enough && w->training >= training && same) return MUDPT_OK;
     int code = classifier_reserve_kernels(c->clip, c->state.sizes.visual_length);
     if (code) return code;
     classifier_work fresh = {

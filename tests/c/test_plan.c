@@ -69,8 +69,8 @@ static mudpt_sentences many_sentences(const mudpt_clip_config *config, int promp
     return (mudpt_sentences){.ids = ids, .lengths = lengths, .stride = STRIDE, .classes = CLASSES, .templates = 1};
 }
 
-/* A step and the class features, with nothing of it in memory before but what kernels keep for all time: `begun` bytes
- * were held before those came. */
+/* A step, the class features and more pictures at once than the step has, with nothing of it in memory before but what
+ * kernels keep for all time: `begun` bytes were held before those came. */
 static void check_run(mudpt_clip *clip, const mudpt_method *method, int recompute, int augment, long long begun) {
     mudpt_classifier *c = NULL;
     mudpt_trainer *t = NULL;
@@ -98,6 +98,8 @@ static void check_run(mudpt_clip *clip, const mudpt_method *method, int recomput
     CHECK(mudpt_trainer_step(t, &progress) == MUDPT_OK, "%s: %s", method->method, mudpt_last_error());
     if (!c->state.method->conditional)
         CHECK(mudpt_classifier_text_features(c, features) == MUDPT_OK, "%s", mudpt_last_error());
+    static float pixels[2 * BATCH * 3 * 26 * 26], logits[2 * BATCH * CLASSES];
+    CHECK(mudpt_classifier_logits(c, pixels, 2 * BATCH, logits, NULL) == MUDPT_OK, "%s", mudpt_last_error());
     double used = (double)(atomic_load(&most) - begun), units = augment ? 0 : plan.kept * (PICTURES + BATCH);
     double planned = plan.activations + plan.pixels + plan.prompts + plan.optimizer + units;
     planned += (double)(mudpt_trainer_bytes(t) + sizeof *c + LISTED * PICTURES);
