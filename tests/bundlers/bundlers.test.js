@@ -1,53 +1,24 @@
 /**
  * The package as it is packed, in fresh apps: built with every bundler and run in Chromium, compiled by TypeScript,
- * examined by linters of packages, the Node tests with several versions of Node, and threads in Deno and Bun. The tools
- * come from package.json beside this file; `./run test bundlers` has installed them in build/bundlers.
+ * examined by linters of packages, and the Node tests with several versions of Node. Frameworks and other runtimes are
+ * in frameworks.test.js.
  */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
-import { promisify } from 'node:util';
 
 import { loadClip } from '../../js/index.js';
 import { ENGINES } from '../browser/engines.js';
 import { CLASSES, EXAMPLES } from '../browser/task.js';
 import { startServer } from '../node/http-servers.js';
 import { APPS, NEW_PICTURE, writeApp } from './apps.js';
+import { ROOT, WORK, packed, run } from './fresh.js';
 
-const ROOT = path.resolve(import.meta.dirname, '../..');
-const WORK = path.join(ROOT, 'build/bundlers');
-const APPS_FOLDER = path.join(WORK, 'apps');
 const TOLERANCE = 1e-4;
 const ANSWER_MS = 120_000;
 
-const execute = promisify(execFile);
-
-/** Runs a command with the tools on PATH; what it prints is in the error if it fails. */
-async function run(command, { cwd = WORK, env = {} } = {}) {
-  const tools = `${path.join(WORK, 'node_modules/.bin')}:${process.env.PATH}`;
-  try {
-    const options = { cwd, env: { ...process.env, PATH: tools, ...env }, maxBuffer: 2 ** 26 };
-    return (await execute('bash', ['-c', command], options)).stdout;
-  } catch (error) {
-    throw new Error(`${command}\n${error.stdout}\n${error.stderr}`, { cause: error });
-  }
-}
-
-/** An app that has the packed package installed. */
-async function install(name) {
-  const folder = path.join(APPS_FOLDER, name.replaceAll(/\W+/g, '-'));
-  mkdirSync(folder, { recursive: true });
-  return { folder, npm: () => run(`npm install --ignore-scripts --no-audit --no-fund "${tarball}"`, { cwd: folder }) };
-}
-
-let tarball;
-before(async () => {
-  rmSync(APPS_FOLDER, { recursive: true, force: true });
-  const [{ filename }] = JSON.parse(await run(`npm pack --json --pack-destination "${WORK}"`, { cwd: ROOT }));
-  tarball = path.join(WORK, filename);
-});
+const { tarball, install } = await packed('apps');
 
 describe('an app', () => {
   /** What Node says of the same pictures with the same settings. */
@@ -91,7 +62,7 @@ describe('an app', () => {
 
   for (const [name, app] of Object.entries(APPS)) {
     test(name, async (t) => {
-      const { folder, npm } = await install(name);
+      const { folder, npm } = install(name);
       writeApp(app, folder);
       await npm();
       if (app.build) await run(app.build, { cwd: folder });
@@ -106,7 +77,7 @@ describe('an app', () => {
 
   for (const [tool, optimizeDeps] of Object.entries({ vite: {}, 'vite-7': { exclude: ['mudpt'] } }))
     test(`${tool}, development server`, async (t) => {
-      const { folder, npm } = await install(`${tool}-dev`);
+      const { folder, npm } = install(`${tool}-dev`);
       writeApp(APPS.vite, folder);
       await npm();
       const { createServer } = await import(path.join(WORK, `node_modules/${tool}/dist/node/index.js`));
@@ -124,7 +95,7 @@ describe('types', () => {
     ['nodenext', 'nodenext'],
   ]) {
     test(`an app under strict, moduleResolution ${resolution}`, async () => {
-      const { folder, npm } = await install(`typescript-${resolution}`);
+      const { folder, npm } = install(`typescript-${resolution}`);
       cpSync(path.join(import.meta.dirname, 'strict'), folder, { recursive: true });
       const compilerOptions = {
         ...{ strict: true, noEmit: true, target: 'es2022', module, moduleResolution: resolution },
@@ -152,40 +123,13 @@ describe('linters of packages have nothing to say', () => {
   // The package is ESM alone: what it would be to require() or to resolution that knows no "exports" does not matter.
   test('are-the-types-wrong', async () => {
     const { problems, analysis } = JSON.parse(await run(`attw "${tarball}" --profile esm-only --format json`));
-    assert.deepEqual(Object.keys(analysis.entrypoints), ['.', './pictoclip', './package.json']);
+    assert.deepEqual(Object.keys(analysis.entrypoints), ['.', './pictoclip', './onnx', './package.json']);
     const told = Object.values(problems ?? {}).flat();
     assert.deepEqual(
       told.filter(({ resolutionKind }) => !['node10', 'node16-cjs'].includes(resolutionKind)),
       [],
     );
   });
-});
-
-describe('other runtimes than Node, on two threads', () => {
-  const ask = async (program) => {
-    const picture = path.join(ROOT, NEW_PICTURE.image);
-    const { stdout, stderr } = await execute(program[0], [
-      ...program.slice(1),
-      `${import.meta.dirname}/runtime.js`,
-      picture,
-    ]);
-    assert.equal(stderr, '', 'a thread could not be started');
-    return JSON.parse(stdout);
-  };
-  for (const [name, ...program] of [
-    ['Deno', '@deno/linux-x64-glibc/deno', 'run', '-A'],
-    ['Bun', '@oven/bun-linux-x64/bin/bun'],
-  ]) {
-    test(name, async (t) => {
-      const file = path.join(WORK, 'node_modules', program[0]);
-      if (!existsSync(file)) return t.skip('it is not there for this system');
-      chmodSync(file, 0o755);
-      const [here, there] = [await ask([process.execPath]), await ask([file, ...program.slice(1)])];
-      assert.equal(there.threads, 2);
-      assert.equal(there.label, here.label);
-      assert.ok(Math.abs(there.score - here.score) < TOLERANCE, `${there.score}, in Node ${here.score}`);
-    });
-  }
 });
 
 describe('the Node tests', () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { anchorsOf, deadLinks, slugOf } from '../../scripts/check-links.js';
 import { faultsOfTheHouse } from '../../scripts/tree.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -82,4 +83,23 @@ test("the comment of every kernel's prototype says what shape each of its pointe
     }
   }
   assert.ok(pointers > 80, `${pointers} pointers`);
+});
+
+test('what finds dead links in the documents finds them', () => {
+  const files = {
+    'docs/a.md': '# One\n\n[b](b.md#two-words) [c](c.md) [d](#one) [e](#two) [f](b.md#three) [g](https://x.example/)\n',
+    'docs/b.md': '# Two words\n\n```\n# three\n[x](nowhere.md)\n```\n',
+  };
+  const dead = deadLinks('docs/a.md', (file) => files[file] ?? null);
+  assert.deepEqual(dead, [
+    'docs/a.md: c.md is not there',
+    'docs/a.md: #two is no heading',
+    'docs/a.md: b.md#three is no heading',
+  ]);
+  assert.deepEqual(
+    deadLinks('docs/b.md', (file) => files[file] ?? null),
+    [],
+  );
+  assert.equal(slugOf('`loadClip`, and (what) it gives'), 'loadclip-and-what-it-gives');
+  assert.deepEqual([...anchorsOf('## A\n## A\n## [B](c.md)\n')], ['a', 'a-1', 'b']);
 });
