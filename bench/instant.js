@@ -5,7 +5,7 @@
  * learned and the others come as names. One line of JSON a run, appended to --log; what is there is not done again.
  *
  *   ./run bench instant [--tasks zoo,food,…] [--shots 16] [--seeds 1,2,3] [--heads auto,clap,…] [--new] [--threads 2]
- *       [--preset quick] [--model DIR] [--log FILE]
+ *       [--preset quick] [--views 10] [--model DIR] [--log FILE]
  *
  * With a preset of prompts (MuDPT's) the heads stand on these; none: prompts alone.
  */
@@ -29,6 +29,7 @@ const { values } = parseArgs({
     seeds: option('1,2,3'),
     heads: option(['auto', 'none', ...Object.keys(HEADS)].join()),
     preset: option('instant'),
+    views: option('1'),
     new: { type: 'boolean', default: false },
     threads: option('2'),
     model: option(path.join(root, 'models/pictoclip')),
@@ -40,7 +41,8 @@ const round = (value) => Number(value.toFixed(4));
 
 await mkdir(path.dirname(values.log), { recursive: true });
 const lines = (await readFile(values.log, 'utf8').catch(() => '')).split('\n').filter(Boolean);
-const keyOf = ({ task, model, shots, seed, asked, part }) => JSON.stringify([task, model, shots, seed, asked, part]);
+const keyOf = ({ task, model, shots, seed, asked, part, views = 1 }) =>
+  JSON.stringify([task, model, shots, seed, asked, part, views]);
 const known = new Set(lines.map((line) => keyOf(JSON.parse(line))));
 const clip = await loadClip(values.model, { threads: Number(values.threads) });
 const model = path.basename(values.model);
@@ -60,7 +62,7 @@ const toExamples = (pictures) => pictures.map(({ path: image, label }) => ({ ima
 /** @param {any} data @param {any} run */
 async function measure({ classes, train, test, template }, { seed, shots, asked }) {
   const { preset } = values;
-  const named = { preset, seed, shots, ...(preset === 'instant' && { template }) };
+  const named = { preset, seed, shots, ...(preset === 'instant' && { template }), views: Number(values.views) };
   const how = asked === 'new-names' ? { goal: asked } : { head: asked };
   const begun = performance.now();
   const classifier = await clip.tune({ ...named, ...how, classes, examples: toExamples(train) }).finished;
@@ -79,7 +81,7 @@ async function measure({ classes, train, test, template }, { seed, shots, asked 
 async function measureNew({ classes, train, test, template }, { seed, shots, asked }) {
   const half = Math.ceil(classes.length / 2);
   const base = (pictures) => pictures.filter(({ label }) => label < half);
-  const named = { preset: 'instant', seed, shots, template };
+  const named = { preset: 'instant', seed, shots, template, views: Number(values.views) };
   const how = asked === 'new-names' ? { goal: asked } : { head: asked };
   const examples = toExamples(base(train));
   const classifier = await clip.tune({ ...named, ...how, classes: classes.slice(0, half), examples }).finished;
@@ -105,7 +107,7 @@ for (const task of list('tasks')) {
     for (const seed of list('seeds').map(Number))
       for (const asked of list('heads')) {
         const part = values.new ? 'base-to-new' : values.preset === 'instant' ? 'all classes' : values.preset;
-        const run = { task, model, shots, seed, asked, part };
+        const run = { task, model, shots, seed, asked, part, views: Number(values.views) };
         if (known.has(keyOf(run))) continue;
         if (values.new && HEADS[asked]?.newNames === false) continue;
         if (asked === 'auto' && seed === 1) await clip.forgetFeatures(); // its seconds are those of a first time

@@ -257,6 +257,10 @@ void mudpt_clip_test_files(const mudpt_clip *clip, int count, const void *const 
 /* The same of a box within the picture, as in training. out [3, image, image] */
 int mudpt_clip_crop_pixels(const mudpt_clip *clip, const mudpt_image *image, int top, int left, int height, int width,
                            int flip, float *out);
+/* The same of a random box of at least smallest_crop (above 0, up to 1) of the area, and a coin for the mirror image,
+ * drawn as in training: a picture gets the same for a seed and a view, wherever it stands. out [3, image, image] */
+int mudpt_clip_random_pixels(const mudpt_clip *clip, const mudpt_image *image, float smallest_crop, uint32_t seed,
+                             int view, float *out);
 
 /* ------------------------------------------------------------------------------------------------ classifier */
 

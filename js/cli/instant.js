@@ -4,7 +4,7 @@ import { MudptError } from '../base/errors.js';
 import { HEADS } from '../heads/heads.js';
 import { writeWhole } from '../node/whole-files.js';
 import { evaluate } from './model.js';
-import { FLAGS, settingsOf } from './options.js';
+import { FLAGS, settingsOf, whole } from './options.js';
 import { percent } from './terminal.js';
 
 /** @param {import('commander').Command} command */
@@ -24,9 +24,15 @@ export const withHead = (command) =>
         .default('accuracy'),
     )
     .addOption(
+      new Option(
+        '--views <n>',
+        'views of each picture that a head learns from: the picture and random crops',
+      ).argParser(whole(1, 64)),
+    )
+    .addOption(
       new Option('--budget <seconds>', 'train what fits in this time here, as 30s or 2m; in place of a preset')
         .argParser(secondsIn)
-        .conflicts(['preset', 'epochs', 'batch', 'smallestCrop', 'checkpoint', 'resume']),
+        .conflicts(['preset', 'epochs', 'batch', 'smallestCrop', 'views', 'checkpoint', 'resume']),
     );
 
 /** @param {string} text */

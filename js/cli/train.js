@@ -126,9 +126,9 @@ async function run(options, command) {
     /** @type {any} */
     let instant = null;
     if (hasInstant) {
-      const { head, goal } = options;
+      const { head, goal, views } = options;
       const { shots, seed } = settings;
-      const more = { head, goal, shots, seed, templates, ...skip, output: instantOutput };
+      const more = { head, goal, shots, seed, views, templates, ...skip, output: instantOutput };
       instant = await instantAnswer(clip, data, more, terminal, signal);
     }
 
@@ -144,7 +144,7 @@ async function run(options, command) {
       const head = command.getOptionValueSource('head') === 'cli' ? options.head : 'none';
       const wanted = options.budget
         ? { head: options.head, goal: options.goal, budget: Math.max(options.budget - (instant?.seconds ?? 0), 1e-3) }
-        : { head, resume };
+        : { head, ...(head !== 'none' && { views: options.views }), resume };
       const more = { method, ...asked, ...wanted, recompute, memoryLimit, ...skip, validation };
       job = clip.tune({ ...more, classes: data.classes, examples: toExamples(data.train) });
       const run = await timed(

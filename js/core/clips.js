@@ -188,6 +188,18 @@ export class Clips extends Library {
   }
 
   /**
+   * A random crop and mirror image, the same for a seed and a view.
+   * @param {number} clip @param {number} image @param {number} smallest share of its area @param {number} seed
+   * @param {number} view
+   * @returns {Float32Array} [3, image, image]
+   */
+  clipRandomPixels(clip, image, smallest, seed, view) {
+    return this.memory.floatsFrom(3 * this.configOf(clip).image ** 2, (out) =>
+      this.c._mudpt_clip_random_pixels(clip, image, smallest, seed, view, out),
+    );
+  }
+
+  /**
    * The same of picture files, one on each thread.
    * @param {number} clip @param {Uint8Array[]} files @param {number} [how] they are read: as in mudpt.h
    * @returns {(Float32Array | null)[]} null: it cannot be decoded, and imageDecode tells why

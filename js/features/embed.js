@@ -11,6 +11,9 @@ import { toUnit } from './unit.js';
 
 /** Texts that are encoded without a turn for anything else. */
 const TEXTS_AT_ONCE = 64;
+/** Views of a picture, whose pixels are in memory together. */
+const MOST_VIEWS = 64;
+const MOST_SEED = 2 ** 32 - 1;
 
 /**
  * @typedef {import('../classifier/classifier.js').Model} Model
@@ -27,6 +30,12 @@ function rowsOf(data, width, unit) {
 /** @param {string} name @param {unknown} value */
 function checkSwitch(name, value) {
   if (typeof value !== 'boolean') throw new MudptError('argument', `${name} is ${value}, expected true or false`);
+}
+
+/** @param {string} name @param {unknown} value @param {boolean} isRight @param {string} expected */
+function checkNumber(name, value, isRight, expected) {
+  if (typeof value !== 'number' || !isRight)
+    throw new MudptError('argument', `${name} is ${value}, expected ${expected}`);
 }
 
 /** The items of a list; one thing alone is a slip. @param {any} given @param {string} what @param {string} one */
@@ -105,14 +114,19 @@ export async function embedTexts(model, given, options = {}) {
  * @returns {Promise<Features>}
  */
 export async function embedImages(model, given, options = {}, tuned = 0) {
-  checkOptions(options, ['projected', 'unit', 'transfer', 'onProgress', 'onBroken', 'signal']);
-  const { projected = true, unit = true, onBroken } = options;
+  checkOptions(options, [
+    ...['projected', 'unit', 'views', 'seed', 'smallestCrop', 'transfer', 'onProgress', 'onBroken', 'signal'],
+  ]);
+  const { projected = true, unit = true, views = 1, seed = 1, smallestCrop = 0.08, onBroken } = options;
   for (const [name, value] of Object.entries({ projected, unit })) checkSwitch(name, value);
+  checkNumber('views', views, Number.isInteger(views) && views >= 1 && views <= MOST_VIEWS, `1 to ${MOST_VIEWS}`);
+  checkNumber('seed', seed, Number.isInteger(seed) && seed >= 0 && seed <= MOST_SEED, `0 to ${MOST_SEED}`);
+  checkNumber('smallestCrop', smallestCrop, smallestCrop > 0 && smallestCrop <= 1, 'a share above 0, up to 1');
   const broken = new BrokenPictures(onBroken);
   const pictures = listOf(given, 'pictures', 'a picture');
   const { core, clip, config } = model;
   const width = projected ? config.embed : config.visionWidth;
-  const data = new Float32Array(pictures.length * width);
+  const data = new Float32Array(views * pictures.length * width);
   let rows = 0;
   const handle = tuned || core.classifierCreate(clip, { method: 'zeroshot' }, null, 1);
   const size = 3 * config.image ** 2;
@@ -120,12 +134,23 @@ export async function embedImages(model, given, options = {}, tuned = 0) {
   const compute = (pixels) => core.classifierImageFeatures(handle, pixels, projected);
   // What is kept is of the untuned tower.
   const store = core.shapeOf(handle).prompts ? new FeatureStore(0) : model.features;
-  const encode = (pixels) => storedRows(store, kind, pixels, size, compute);
+  /** The views' rows of each picture. @param {Float32Array} pixels */
+  const encode = async (pixels) => {
+    const found = await storedRows(store, kind, pixels, size, compute);
+    return Array.from({ length: found.length / views }, (_, i) => found.slice(i * views, (i + 1) * views));
+  };
+  const wanted = views > 1 ? { views, seed, smallestCrop } : undefined;
   try {
-    const about = { ...options, kind: 'picture', list: /** @type {const} */ ('pictures'), broken };
-    await eachAnswer(encode, model, pictures, about, (row) => data.set(row, width * rows++));
+    const about = { ...options, kind: 'picture', list: /** @type {const} */ ('pictures'), broken, wanted };
+    await eachAnswer(encode, model, pictures, about, (found) => {
+      found.forEach((row, v) => data.set(row, width * (v * pictures.length + rows)));
+      rows++;
+    });
   } finally {
     if (!tuned) core.classifierFree(handle);
   }
-  return rowsOf(rows === pictures.length ? data : data.slice(0, rows * width), width, unit);
+  // Pictures that could not be read leave no gap.
+  for (let v = 1; v < views; v++)
+    data.copyWithin(v * rows * width, v * pictures.length * width, (v * pictures.length + rows) * width);
+  return rowsOf(rows === pictures.length ? data : data.slice(0, views * rows * width), width, unit);
 }

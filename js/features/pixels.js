@@ -63,6 +63,40 @@ export async function pixelsOf(model, images, names, signal) {
 }
 
 /**
+ * @typedef {object} Views of a picture: the plain one, and random ones behind it
+ * @property {number} views how many
+ * @property {number} seed
+ * @property {number} smallestCrop share of the area, above 0
+ */
+
+/**
+ * Pixels of all views of a few pictures, one behind the other, picture by picture.
+ * @param {Model} model
+ * @param {any[]} images
+ * @param {string[]} names for messages
+ * @param {Views} wanted
+ * @param {AbortSignal} [signal]
+ */
+async function viewsOf({ core, clip, config, how, timeout }, images, names, { views, seed, smallestCrop }, signal) {
+  const size = 3 * config.image ** 2;
+  const pixels = new Float32Array(images.length * views * size);
+  let at = 0;
+  for (const [i, image] of images.entries()) {
+    const handle = await decodeImage(core, await readImage(image, names[i], signal, timeout), how);
+    try {
+      pixels.set(core.clipTestPixels(clip, handle), at);
+      for (let v = 1; v < views; v++)
+        pixels.set(core.clipRandomPixels(clip, handle, smallestCrop, seed, v), at + v * size);
+    } finally {
+      core.imageFree(handle);
+    }
+    at += views * size;
+    signal?.throwIfAborted();
+  }
+  return pixels;
+}
+
+/**
  * Answers for a few pictures, without those that cannot be read.
  * @template T
  * @param {(pixels: Float32Array) => Promise<T[]>} answer one for each picture
@@ -73,13 +107,16 @@ export async function pixelsOf(model, images, names, signal) {
  * @param {string} about.kind what they are called in messages
  * @param {import('../pictures/broken.js').BrokenPictures} about.broken
  * @param {'examples' | 'pictures'} [about.list] what list they are of
+ * @param {Views} [about.wanted] more views of each than the plain one
  * @param {AbortSignal} [about.signal]
  * @returns {Promise<{ index: number, answer: T }[]>}
  */
-async function answersFor(answer, model, images, { first, kind, broken, list, signal }) {
+async function answersFor(answer, model, images, { first, kind, broken, list, wanted, signal }) {
   const names = images.map((_, i) => `${kind} ${first + i}`);
   try {
-    const answers = await answer(await pixelsOf(model, images, names, signal));
+    const answers = await answer(
+      await (wanted ? viewsOf(model, images, names, wanted, signal) : pixelsOf(model, images, names, signal)),
+    );
     return answers.map((each, i) => ({ index: first + i, answer: each }));
   } catch (error) {
     if (!broken.takes(error)) throw error;
@@ -89,7 +126,7 @@ async function answersFor(answer, model, images, { first, kind, broken, list, si
     }
     const each = [];
     for (const [i, image] of images.entries()) {
-      const alone = { first: first + i, kind, broken, list, signal };
+      const alone = { first: first + i, kind, broken, list, wanted, signal };
       each.push(...(await answersFor(answer, model, [image], alone)));
     }
     return each;
@@ -103,16 +140,18 @@ async function answersFor(answer, model, images, { first, kind, broken, list, si
  * @param {Model} model
  * @param {any[]} images
  * @param {{ kind: string, broken: import('../pictures/broken.js').BrokenPictures, list?: 'examples' | 'pictures',
- *   onProgress?: (progress: { done: number, total: number }) => void, signal?: AbortSignal }} about as of answersFor
+ *   wanted?: Views, onProgress?: (progress: { done: number, total: number }) => void, signal?: AbortSignal }} about as
+ *   of answersFor
  * @param {(answer: T, index: number) => void} take each in its turn, but for those that cannot be read
  */
 export async function eachAnswer(answer, model, images, about, take) {
-  const { onProgress, signal } = about;
+  const { onProgress, signal, wanted } = about;
   const tell = seldom(onProgress);
   const total = images.length;
+  const atOnce = wanted ? 1 : PICTURES_AT_ONCE;
   for (let done = 0; done < total;) {
     signal?.throwIfAborted();
-    const some = images.slice(done, done + PICTURES_AT_ONCE);
+    const some = images.slice(done, done + atOnce);
     for (const found of await answersFor(answer, model, some, { ...about, first: done }))
       take(found.answer, found.index);
     done += some.length;

@@ -25,6 +25,16 @@ interface EmbedOptions {
 
 export interface EmbedImagesOptions extends EmbedOptions {
   /**
+   * Views of each picture, 1 to 64: the plain one, and behind it random crops, some of them mirror images, as training
+   * draws them. Row `v * pictures + i` is view `v` of picture `i`; the same picture has the same views for a `seed`.
+   * Default 1.
+   */
+  views?: number;
+  /** Of the random views. Default 1. */
+  seed?: number;
+  /** Share of a picture's area, above 0: the smallest that a random view shows. Default 0.08. */
+  smallestCrop?: number;
+  /**
    * Told of each picture that cannot be read, which then has no row; without it the first one ends the call. Rows of
    * the others keep their order.
    */
@@ -41,7 +51,10 @@ export interface EmbedTextsOptions extends EmbedOptions {
   truncate?: boolean;
 }
 
-export interface IndexOptions extends Omit<EmbedImagesOptions, 'unit' | 'projected'> {
+export interface IndexOptions extends Omit<
+  EmbedImagesOptions,
+  'unit' | 'projected' | 'views' | 'seed' | 'smallestCrop'
+> {
   /** What the pictures are called in answers. Default: addresses and files' names as they have them. */
   names?: string[];
 }

@@ -1,11 +1,12 @@
 /**
- * The best answer that some seconds buy: the instant one first, then a few steps of prompts to see how long one takes
- * here, then the longest recipe that fits; pictures that were not trained on decide what of it is taken (prompts.js).
+ * The best answer that some seconds buy: the instant one first, then one of more views of each picture, if that fits,
+ * then a few steps of prompts to see how long one takes here, then the longest recipe that fits; pictures that were not
+ * trained on decide what of it is taken (prompts.js).
  */
 import { MudptError } from '../base/errors.js';
 import { nextTurn } from '../base/platform.js';
 import { Steps } from '../training/steps.js';
-import { InstantJob, checkHead } from './job.js';
+import { InstantJob, VIEWS, checkHead } from './job.js';
 import { PromptsJob } from './prompts.js';
 
 /** Presets from the longest; they differ in epochs alone. */
@@ -16,7 +17,7 @@ const PROBED = 4;
 const LOOKING = 0.2;
 const LONGER = 1.25;
 /** What a budget settles by itself. */
-const SETTLED = ['preset', 'epochs', 'batchSize', 'smallestCrop', 'resume'];
+const SETTLED = ['preset', 'epochs', 'batchSize', 'smallestCrop', 'views', 'resume'];
 /** Options of an instant answer among those of a run. */
 const SHARED = ['classes', 'examples', 'shots', 'seed', 'goal', 'template', 'templates', 'onProgress', 'onBroken'];
 
@@ -69,14 +70,27 @@ export class BudgetJob {
 
     const shared = Object.fromEntries(SHARED.flatMap((name) => (name in run ? [[name, run[name]]] : [])));
     const { signal } = run;
-    this.#now = new InstantJob(clip, { preset: 'instant', ...shared, signal }, assetsUrl);
-    const instant = await this.#now.finished;
+    /** @param {number} views */
+    const answer = (views) => {
+      const job = new InstantJob(clip, { preset: 'instant', ...shared, views, signal }, assetsUrl);
+      this.#now = job;
+      return job.finished;
+    };
+    let instant = await answer(1);
+    let taken = 'instant';
     this.classifier = instant;
+    const once = budget - left();
+    if (head !== 'none' && !this.#stopped && once * VIEWS * LONGER < left()) {
+      const closer = await answer(VIEWS);
+      await instant.dispose();
+      this.classifier = instant = closer;
+      taken = 'views';
+    }
     const { goal, template: _, templates: __, onProgress: ___, ...prompts } = run;
     const seconds = this.#stopped || left() < 0 ? null : await this.#look(clip, tune, prompts, left() * LOOKING);
     const preset = seconds && RECIPES.find((name) => seconds[name] * LONGER < left());
-    const recipe = { budget, taken: preset || 'instant', seconds };
-    if (!preset || this.#stopped) return Object.assign(instant, { recipe: { ...recipe, taken: 'instant' } });
+    const recipe = { budget, taken: preset || taken, seconds };
+    if (!preset || this.#stopped) return Object.assign(instant, { recipe: { ...recipe, taken } });
 
     const onPrompts = head === 'auto' && goal === 'new-names' ? 'prolip' : head;
     this.#now = onPrompts === 'none' ? tune({ ...prompts, preset }) : undefined;

@@ -73,7 +73,8 @@ export async function chooseHead(library, factsFor, candidates, { seed, settings
     for (let now = 0; now < parts; now++) {
       const facts = factsFor(head);
       const some = (list, isHeld) => list.filter((_, i) => (part[i] === now) === isHeld);
-      const rest = { ...facts, rows: some(facts.rows, false), labels: some(labels, false) };
+      const views = facts.views && some(facts.views, false);
+      const rest = { ...facts, rows: some(facts.rows, false), views, labels: some(labels, false) };
       const made = await fit(library, rest, { head, settings, seed }, { signal });
       const held = some(labels, true);
       const logits = made.logits(packed(some(facts.rows, true)));

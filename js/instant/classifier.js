@@ -276,6 +276,7 @@ export class InstantClassifier {
       const index = this.#labelOf(label);
       const [row] = await rows;
       this.#facts.rows.push(row);
+      this.#facts.views?.push([]);
       this.#changed();
       return this.#facts.labels.push(index) - 1;
     });
@@ -286,6 +287,7 @@ export class InstantClassifier {
     return this.#inTurn(async () => {
       this.#checkIndex(index);
       this.#facts.rows.splice(index, 1);
+      this.#facts.views?.splice(index, 1);
       this.#facts.labels.splice(index, 1);
       this.#changed();
     });
@@ -355,6 +357,7 @@ export class InstantClassifier {
         const more = await source.texts(classes, signal, this.#classes.length);
         const facts = { ...this.#facts, texts: [...this.#facts.texts, ...more] };
         facts.rows = [...facts.rows];
+        facts.views &&= [...facts.views];
         facts.labels = [...facts.labels];
         const parts = { source, library: this.#library, classes, facts, recipe: this.#recipe, trained: this.#trained };
         return new InstantClassifier(parts, besideNew(parts, (await this.#tensors()) ?? {}));

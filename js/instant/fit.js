@@ -9,6 +9,8 @@ import { packed } from './source.js';
  * @typedef {object} Facts what a head is made of
  * @property {Float32Array[][]} texts [classes][templates] as they leave the text tower
  * @property {Float32Array[]} rows of pictures, as they leave the image tower, or before its projection
+ * @property {Float32Array[][]} [views] of each picture, rows of random views beside the plain one: of one that was
+ *   added later none, and so its plain one stands for them
  * @property {number[]} labels of the pictures
  * @property {{ data: Float32Array, dims: number[] }} [projection] for heads that see rows before it
  * @property {number} scale what cosines are multiplied by
@@ -136,9 +138,20 @@ export class Beside {
   }
 }
 
+/**
+ * Pictures as heads take them, [views, pictures, width], with no more views than the head's authors use.
+ * @param {Facts} facts
+ * @param {number} most
+ */
+function pictureValues({ rows, views = [] }, most) {
+  const count = Math.min(most, 1 + Math.max(0, ...views.map(({ length }) => length)));
+  const all = Array.from({ length: count }, (_, v) => (v ? rows.map((row, i) => views[i][v - 1] ?? row) : rows));
+  return { data: packed(all.flat()), dims: [count, rows.length, rows[0].length] };
+}
+
 /** @param {Facts} facts @param {Recipe} recipe */
-function optionsOf({ texts, rows, labels, projection, scale }, { head, settings, seed }) {
-  const pictures = { data: packed(rows), dims: [1, rows.length, rows[0].length] };
+function optionsOf({ texts, rows, views, labels, projection, scale }, { head, settings, seed }) {
+  const pictures = pictureValues(/** @type {any} */ ({ rows, views }), HEADS[head].views);
   const before = HEADS[head].before ? { projection } : {};
   return { head, scale, classes: classValues(texts), pictures, labels, settings, seed, ...before };
 }

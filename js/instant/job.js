@@ -19,10 +19,13 @@ import { asDamage, openInstant, readInstant } from './saved.js';
 import { Source, TunedSource, plainSource } from './source.js';
 
 const OPTIONS = [
-  ...['preset', 'classes', 'examples', 'head', 'headSettings', 'goal', 'shots', 'seed', 'template', 'templates'],
-  ...['onProgress', 'onBroken', 'transfer', 'signal'],
+  ...['preset', 'classes', 'examples', 'head', 'headSettings', 'goal', 'shots', 'views', 'seed', 'template'],
+  ...['templates', 'onProgress', 'onBroken', 'transfer', 'signal'],
 ];
 const MOST_SEED = 2 ** 32 - 1;
+/** As embedImages() gives; and where a run has time for more than one of each picture. */
+const MOST_VIEWS = 64;
+export const VIEWS = 10;
 /** As of the methods that train. */
 const SHOTS = 16;
 
@@ -47,15 +50,23 @@ export function checkHead(head) {
   throw refuse('head', head, ['auto', 'none', ...Object.keys(HEADS)].join(', '));
 }
 
+/** @param {unknown} views */
+export function checkViews(views) {
+  if (views === undefined || (Number.isInteger(views) && Number(views) >= 1 && Number(views) <= MOST_VIEWS)) return;
+  throw refuse('views', views, `a whole number from 1 to ${MOST_VIEWS}`);
+}
+
 /** @param {Record<string, any>} options */
 function checked(options) {
   checkOptions(options, OPTIONS);
   const { classes, examples, head = 'auto', headSettings, goal = 'accuracy', shots = SHOTS, seed = 1 } = options;
+  const { views = 1 } = options;
   checkHead(head);
   if (typeof goal !== 'string' || !Object.hasOwn(CANDIDATES, goal))
     throw refuse('goal', goal, Object.keys(CANDIDATES).join(' or '));
   if (shots !== Infinity && !(Number.isInteger(shots) && shots >= 1))
     throw refuse('shots', shots, 'a whole number from 1, or Infinity');
+  checkViews(views);
   if (!(Number.isInteger(seed) && seed >= 0 && seed <= MOST_SEED))
     throw refuse('seed', seed, `a whole number from 0 to ${MOST_SEED}`);
   if (headSettings !== undefined && (head === 'auto' || head === 'none'))
@@ -66,7 +77,7 @@ function checked(options) {
   requireDistinct(names);
   if (names.length < 2) throw new MudptError('argument', 'one class has nothing to be told apart from', 'give two');
   const templates = options.template === undefined ? options.templates : [options.template];
-  return { names, labels: labelsOf(names, examples), head, headSettings, goal, shots, seed, templates };
+  return { names, labels: labelsOf(names, examples), head, headSettings, goal, shots, views, seed, templates };
 }
 
 /** @typedef {import('../training/tune.js').TuneProgress} TuneProgress */
@@ -100,7 +111,7 @@ export class InstantJob {
 
   async #run(clip, options, assetsUrl) {
     await nextTurn();
-    const { names, labels, head: asked, headSettings, goal, shots, seed, templates } = checked(options);
+    const { names, labels, head: asked, headSettings, goal, shots, views, seed, templates } = checked(options);
     const { examples, signal } = options;
     signal?.throwIfAborted();
     const making = heads(assetsUrl);
@@ -113,7 +124,8 @@ export class InstantJob {
       const facts = new Map();
       for (const before of [false, true]) {
         if (!candidates.some((name) => Boolean(HEADS[name]?.before) === before)) continue;
-        const { places: _, ...drawn } = await readShots(source, before, names, labels, { ...options, shots, seed });
+        const wanted = { ...options, shots, seed, views };
+        const { places: _, ...drawn } = await readShots(source, before, names, labels, wanted);
         const projection = before ? await source.projection() : undefined;
         facts.set(before, { texts, ...drawn, projection, scale: source.scale });
       }
@@ -142,7 +154,7 @@ export class InstantJob {
 }
 
 /**
- * Features of the pictures that are learned from: drawn among those that can be read.
+ * Features of the pictures that are learned from, and of more views of them: drawn among those that can be read.
  * @param {import('./source.js').Source} source
  * @param {boolean} before
  * @param {string[]} classes
@@ -150,10 +162,10 @@ export class InstantJob {
  * @param {Record<string, any>} options
  */
 export async function readShots(source, before, classes, labels, options) {
-  const { examples, shots, seed, onProgress, transfer, signal } = options;
+  const { examples, shots, seed, views = 1, onProgress, transfer, signal } = options;
   if (!examples.length) return { rows: [], labels: [], places: [] };
   const broken = new BrokenPictures(options.onBroken);
-  /** By their places among the examples; null: it cannot be read. @type {Map<number, Float32Array | null>} */
+  /** By their places among the examples; null: it cannot be read. @type {Map<number, Float32Array[] | null>} */
   const read = new Map();
   for (;;) {
     const rest = labels.map((_, i) => i).filter((i) => read.get(i) !== null);
@@ -163,8 +175,9 @@ export async function readShots(source, before, classes, labels, options) {
     const chosen = drawShots(drawing, classes, some, { shots, seed, readable }).train.map((at) => rest[at]);
     const fresh = chosen.filter((i) => !read.has(i));
     if (!fresh.length) {
-      const rows = chosen.map((i) => /** @type {Float32Array} */ (read.get(i)));
-      return { rows, labels: chosen.map((i) => labels[i]), places: chosen };
+      const rows = chosen.map((i) => /** @type {Float32Array[]} */ (read.get(i)));
+      const others = views > 1 ? { views: rows.map((of) => of.slice(1)) } : {};
+      return { rows: rows.map(([row]) => row), ...others, labels: chosen.map((i) => labels[i]), places: chosen };
     }
     const onBroken = ({ index, code, message, hint }) => {
       const place = fresh[index];
@@ -175,7 +188,7 @@ export async function readShots(source, before, classes, labels, options) {
       read.set(place, null);
     };
     const images = fresh.map((i) => examples[i].image);
-    const rows = await source.rows(images, before, { onProgress, onBroken, transfer, signal });
+    const rows = await source.views(images, before, { views, seed }, { onProgress, onBroken, transfer, signal });
     broken.settle();
     const whole = fresh.filter((i) => !read.has(i));
     whole.forEach((i, at) => read.set(i, rows[at]));

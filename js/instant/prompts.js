@@ -11,7 +11,7 @@ import { isBetter } from './choose.js';
 import { InstantClassifier } from './classifier.js';
 import { drawer } from './draw.js';
 import { fit, mixed } from './fit.js';
-import { InstantJob, checkHead, heads, readShots } from './job.js';
+import { InstantJob, VIEWS, checkHead, checkViews, heads, readShots } from './job.js';
 import { TunedSource } from './source.js';
 
 /** Shares of the head that are tried; the first is what is taken where nothing else is surely better. */
@@ -29,8 +29,9 @@ export class PromptsJob {
    * @param {string | URL} [assetsUrl]
    */
   constructor(clip, tune, options, assetsUrl) {
-    const { head, ...rest } = options;
+    const { head, views, ...rest } = options;
     checkHead(head);
+    checkViews(views);
     if (options.transfer)
       throw new MudptError('argument', 'transfer gives the pictures away, and a head reads them again', 'leave it out');
     this.classifier = /** @type {any} */ (null);
@@ -75,7 +76,7 @@ export class PromptsJob {
  * @param {string | URL} [assetsUrl]
  */
 async function withHead(clip, tuned, options, assetsUrl) {
-  const { examples, validation, transfer: _, signal } = options;
+  const { examples, validation, views = VIEWS, transfer: _, signal } = options;
   const { classes, settings } = tuned;
   const { shots, seed } = settings;
   const labels = labelsOf(classes, examples);
@@ -86,16 +87,16 @@ async function withHead(clip, tuned, options, assetsUrl) {
   // Whatever cannot be read was told by the run.
   const quiet = options.onBroken && { onBroken: () => {} };
   const {
-    rows,
-    labels: seen,
     places,
+    labels: seen,
+    ...drawn
   } = await readShots(source, before, classes, labels, {
-    ...{ examples, shots, seed, signal },
+    ...{ examples, shots, seed, views, signal },
     ...quiet,
   });
   const library = await heads(assetsUrl);
   const projection = before ? await source.projection() : undefined;
-  const facts = { texts, rows, labels: seen, projection, scale: source.scale };
+  const facts = { texts, ...drawn, labels: seen, projection, scale: source.scale };
   const recipe = { head, settings: {}, seed };
   const held = heldOf({ examples, labels, places, validation, classes, shots, seed });
   const made = /** @type {any} */ (await fit(library, facts, recipe, { signal }));
@@ -117,7 +118,7 @@ async function withHead(clip, tuned, options, assetsUrl) {
       const right = rightOf(ours.map((row) => row && answering.logits(row)));
       return { head: weight ? head : 'none', weight, right };
     });
-    const named = { preset: 'instant', classes, examples, shots, seed, signal, ...quiet };
+    const named = { preset: 'instant', classes, examples, shots, seed, views, signal, ...quiet };
     const instant = await new InstantJob(clip, named, assetsUrl).finished;
     const right = rightOf(await instant.logitsOf(images, { signal }));
     candidates.push({ head: instant.head ?? 'none', weight: 1, instant, right });

@@ -12,7 +12,7 @@ import { packed, rowsOf } from './source.js';
 
 const VERSION = '2';
 const LEARNED = 'head.';
-const OWN = ['class_features', 'pictures', 'picture_labels'];
+const OWN = ['class_features', 'pictures', 'picture_views', 'picture_labels'];
 
 /**
  * @param {Uint8Array} base what the base's export() gave
@@ -32,6 +32,9 @@ export function writeInstant(base, { classes, facts, recipe, trained, tensors = 
   if (dims[0] > 1) more.push(tensor('class_features', dims, data));
   if (rows.length) {
     more.push(tensor('pictures', [rows.length, rows[0].length], packed(rows)));
+    const others = otherViews(facts);
+    if (others.length)
+      more.push(tensor('picture_views', [others.length / rows.length, rows.length, rows[0].length], packed(others)));
     more.push({ name: 'picture_labels', dtype: 'I32', shape: [rows.length], data: Int32Array.from(labels) });
   }
   if (HEADS[recipe.head]?.trained)
@@ -45,6 +48,12 @@ export function writeInstant(base, { classes, facts, recipe, trained, tensors = 
     classes: JSON.stringify(classes),
     head: JSON.stringify({ name: head, settings, seed, trained, weight }),
   });
+}
+
+/** Rows of the random views, view by view. @param {import('./fit.js').Facts} facts */
+function otherViews({ rows, views = [] }) {
+  const count = Math.max(0, ...views.map(({ length }) => length));
+  return Array.from({ length: count }, (_, v) => rows.map((row, i) => views[i][v] ?? row)).flat();
 }
 
 const tensor = (name, shape, data) => ({ name, dtype: 'F32', shape: [...shape], data });
@@ -108,6 +117,9 @@ export function readInstant(file, head, { architecture: { embed, visionWidth } }
   const width = HEADS[name]?.before ? visionWidth : embed;
   const pictures = file.floats('pictures', [-1, width]);
   const rows = pictures ? rowsOf(pictures.values, width) : [];
+  const others = pictures && file.floats('picture_views', [-1, rows.length, width]);
+  const seen = others ? rowsOf(others.values, width) : [];
+  const views = others ? rows.map((_, i) => seen.filter((_row, at) => at % rows.length === i)) : undefined;
   const labelled = pictures && file.find('picture_labels', 'I32', [rows.length]);
   if (pictures && !labelled) throw file.bad('has no tensor picture_labels');
   const labels = labelled ? Array.from(intsOf(file.bytes, labelled)) : [];
@@ -119,7 +131,17 @@ export function readInstant(file, head, { architecture: { embed, visionWidth } }
       { data: /** @type {any} */ (file.floats(full, shape)).values, dims: shape },
     ]),
   );
-  return { classes, templates, texts, rows, labels, recipe: { head: name, settings, seed, weight }, trained, tensors };
+  return {
+    classes,
+    templates,
+    texts,
+    rows,
+    views,
+    labels,
+    recipe: { head: name, settings, seed, weight },
+    trained,
+    tensors,
+  };
 }
 
 /** What heads refuse of a file is its fault. @param {SavedFile} file @param {unknown} error */

@@ -4,6 +4,7 @@
  */
 import { MudptError } from '../base/errors.js';
 import { requireDistinct, spoken } from '../methods/classes.js';
+import { carriedCrop } from '../methods/presets.js';
 import { DEFAULT_TEMPLATE } from '../methods/sentences.js';
 import { floatsOf, headerOf } from '../loading/safetensors.js';
 
@@ -19,6 +20,9 @@ export function packed(rows) {
   rows.forEach((row, i) => data.set(row, i * row.length));
   return data;
 }
+
+/** Of a picture's area that a random view shows at least, on pictures of 224 pixels: the papers'. */
+const SMALLEST_CROP = 0.08;
 
 export class Source {
   /**
@@ -48,6 +52,21 @@ export class Source {
     if (!pictures.length) return [];
     const { data, dims } = await this.clip.embedImages(pictures, { ...options, projected: !before, unit: false });
     return rowsOf(data, dims[1]);
+  }
+
+  /**
+   * The same of several views of each picture, the plain one first; the others are random crops.
+   * @param {any[]} pictures
+   * @param {boolean} before
+   * @param {{ views: number, seed: number }} wanted
+   * @param {Record<string, any>} [options]
+   * @returns {Promise<Float32Array[][]>} [pictures][views]
+   */
+  async views(pictures, before, { views, seed }, options = {}) {
+    const smallestCrop = carriedCrop(SMALLEST_CROP, this.clip.info.architecture.image);
+    const all = await this.rows(pictures, before, views > 1 ? { ...options, views, seed, smallestCrop } : options);
+    const count = all.length / views;
+    return Array.from({ length: count }, (_, i) => Array.from({ length: views }, (_, v) => all[v * count + i]));
   }
 
   /** The tower's projection. @returns {Promise<{ data: Float32Array, dims: number[] }>} */

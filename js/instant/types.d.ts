@@ -30,6 +30,12 @@ export interface InstantOptions {
   headSettings?: Record<string, number>;
   /** Pictures a class, at most; the same are drawn as by every method. `Infinity` for all. Default 16. */
   shots?: number;
+  /**
+   * Views of each picture that a head learns from, 1 to 64: the plain one, and random crops and mirror images, each of
+   * which costs a pass of the tower. Ten are worth several points where training and test pictures are alike
+   * (docs/methods.md); {@link Classifier.add} brings the plain one alone. Default 1.
+   */
+  views?: number;
   /** Of everything random. Default 1. */
   seed?: number;
   /** Sentence of a class, `{}` stands for its name. Default `'a photo of a {}.'` */
@@ -48,12 +54,13 @@ export interface InstantOptions {
 /** The best answer that some seconds buy: method and settings as of a run, but for what the budget settles. */
 export interface BudgetOptions extends Omit<
   TuneOptions,
-  'preset' | 'epochs' | 'batchSize' | 'smallestCrop' | 'resume' | 'transfer'
+  'preset' | 'epochs' | 'batchSize' | 'smallestCrop' | 'views' | 'resume' | 'transfer'
 > {
   /**
-   * Seconds. The instant answer is made first, then a few steps are looked at to see what a run takes here, then the
-   * longest of `'thorough'`, `'balanced'` and `'quick'` that fits goes on, with a head (`'auto'` unless another is
-   * asked for) as in {@link TuneOptions.head}. Where none fits the instant answer is the result.
+   * Seconds. The instant answer is made first, then one of ten views of each picture where there is time for it, then a
+   * few steps are looked at to see what a run takes here, then the longest of `'thorough'`, `'balanced'` and `'quick'`
+   * that fits goes on, with a head (`'auto'` unless another is asked for) as in {@link TuneOptions.head}. Where none
+   * fits the instant answer is the result.
    */
   budget: number;
   classes: string[];
@@ -66,7 +73,8 @@ export interface BudgetOptions extends Omit<
 /** What a budget bought. */
 export interface Recipe {
   readonly budget: number;
-  readonly taken: 'instant' | 'quick' | 'balanced' | 'thorough';
+  /** `'views'`: the instant answer of ten views of each picture. */
+  readonly taken: 'instant' | 'views' | 'quick' | 'balanced' | 'thorough';
   /** What runs were expected to take; `null` where there was no time to look. */
   readonly seconds: Readonly<Record<'quick' | 'balanced' | 'thorough', number>> | null;
 }

@@ -11,15 +11,20 @@ const PAPER_IMAGE = 224;
 const LARGEST_SMALLEST_CROP = 0.5;
 
 /**
- * What carries a paper's settings over to a model whose pictures have another size: the smallest crop keeps its number
- * of pixels, as far as that leaves something to crop. On pictures of 224 pixels nothing changes. The learning rate
- * needs no change for another logit scale; docs/presets.md has what was measured.
+ * A paper's smallest crop on a model whose pictures have another size: it keeps its number of pixels, as far as that
+ * leaves something to crop. On pictures of 224 pixels nothing changes.
+ * @param {number} paper @param {number} image pixels a side
+ */
+export const carriedCrop = (paper, image) =>
+  Math.min(LARGEST_SMALLEST_CROP, paper * Math.max(1, PAPER_IMAGE / image) ** 2);
+
+/**
+ * What carries a paper's settings over to another model: its smallest crop. The learning rate needs no change for
+ * another logit scale; docs/presets.md has what was measured.
  * @param {Settings} paper
  * @param {ClipConfig} model
  */
-const carryOver = ({ smallestCrop }, { image }) => ({
-  smallestCrop: Math.min(LARGEST_SMALLEST_CROP, smallestCrop * Math.max(1, PAPER_IMAGE / image) ** 2),
-});
+const carryOver = ({ smallestCrop }, { image }) => ({ smallestCrop: carriedCrop(smallestCrop, image) });
 
 /** @type {Record<string, { about: string, settings: (paper: Settings, model: ClipConfig) => Partial<Settings> }>} */
 export const PRESETS = {

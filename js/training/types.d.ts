@@ -39,6 +39,8 @@ export interface TuneOptions extends TuneSettings {
    * {@link InstantClassifier.heldOut} says what was found. Default `'none'`.
    */
   head?: 'auto' | 'none' | Head;
+  /** Views of each picture that such a head learns from ({@link InstantOptions.views}). Default 10. */
+  views?: number;
   /** Keeps little and computes it again: less memory ({@link Clip.plan}), the same bits, more time. Default `false`. */
   recompute?: boolean;
   /**

@@ -52,3 +52,23 @@ int mudpt_clip_crop_pixels(const mudpt_clip *clip, const mudpt_image *image, int
     image_box box = {top, left, height, width, flip};
     return pixels(clip, image, &box, out);
 }
+
+/* Numbers that tell pictures apart: of their size and some of their bytes. */
+static uint64_t digest(const mudpt_image *image) {
+    size_t count = (size_t)image->width * (size_t)image->height * 3, step = count / 256 + 1;
+    uint64_t x = ((uint64_t)image->width << 32) + (uint64_t)image->height;
+    for (size_t i = 0; i < count; i += step) x = (x ^ image->rgb[i]) * 0x100000001b3u; /* FNV-1a's prime */
+    return x;
+}
+
+int mudpt_clip_random_pixels(const mudpt_clip *clip, const mudpt_image *image, float smallest_crop, uint32_t seed,
+                             int view, float *out) {
+    if (live_check(clip, LIVE_CLIP)) return MUDPT_STATE;
+    if (!(smallest_crop > 0 && smallest_crop <= 1))
+        return fail(MUDPT_ARGUMENT, "the smallest crop is %g of a picture, expected above 0 and up to 1",
+                    (double)smallest_crop);
+    rng r;
+    rng_seed(&r, seed, digest(image) + (uint64_t)view);
+    image_box box = image_random_box(image->width, image->height, smallest_crop, &r);
+    return pixels(clip, image, &box, out);
+}

@@ -87,6 +87,36 @@ static void check_run(mudpt_clip *clip, const mudpt_method *method, int augment)
     for (int i = 0; i < 2; i++) mudpt_classifier_free(classifiers[i]);
 }
 
+/* Random views are boxes that training may draw; they belong to a picture, a seed and a view. */
+static void check_random_views(const mudpt_clip *clip) {
+    enum { VIEWS = 6 };
+    static float views[VIEWS][PIXELS], other[PIXELS];
+    uint8_t rgb[40 * 31 * 3];
+    mudpt_image *image = NULL, *copy = NULL;
+    for (size_t i = 0; i < sizeof rgb; i++) rgb[i] = (uint8_t)(i * i % 251);
+    CHECK(mudpt_image_from_pixels(rgb, 40, 31, 3, &image) == MUDPT_OK, "%s", mudpt_last_error());
+    CHECK(mudpt_image_from_pixels(rgb, 40, 31, 3, &copy) == MUDPT_OK, "%s", mudpt_last_error());
+    for (int v = 0; v < VIEWS; v++) {
+        CHECK(mudpt_clip_random_pixels(clip, image, 0.3f, 7, v, views[v]) == MUDPT_OK, "%s", mudpt_last_error());
+        CHECK(mudpt_clip_random_pixels(clip, copy, 0.3f, 7, v, other) == MUDPT_OK, "%s", mudpt_last_error());
+        CHECK(!memcmp(views[v], other, sizeof other), "view %d of the same picture is another one", v);
+        for (int w = 0; w < v; w++) CHECK(memcmp(views[v], views[w], sizeof other), "views %d and %d are one", v, w);
+    }
+    CHECK(mudpt_clip_random_pixels(clip, image, 0.3f, 8, 0, other) == MUDPT_OK, "%s", mudpt_last_error());
+    CHECK(memcmp(views[0], other, sizeof other), "another seed draws the same");
+    rgb[0] ^= 1;
+    mudpt_image_free(copy);
+    CHECK(mudpt_image_from_pixels(rgb, 40, 31, 3, &copy) == MUDPT_OK, "%s", mudpt_last_error());
+    CHECK(mudpt_clip_random_pixels(clip, copy, 0.3f, 7, 0, other) == MUDPT_OK, "%s", mudpt_last_error());
+    CHECK(memcmp(views[0], other, sizeof other), "another picture is shown alike");
+    static const float wrong[] = {0, -1, 1.01f, NAN};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        CHECK(mudpt_clip_random_pixels(clip, image, wrong[i], 7, 0, other) == MUDPT_ARGUMENT, "a crop of %g",
+              (double)wrong[i]);
+    mudpt_image_free(image);
+    mudpt_image_free(copy);
+}
+
 int main(void) {
     static const mudpt_method methods[] = {
         {.method = "mudpt",
@@ -107,6 +137,7 @@ int main(void) {
     CHECK(clip != NULL, "%s", mudpt_last_error());
     for (size_t i = 0; clip && i < sizeof methods / sizeof *methods; i++)
         for (int augment = 0; augment < 2; augment++) check_run(clip, &methods[i], augment);
+    if (clip) check_random_views(clip);
     mudpt_clip_free(clip);
     return check_report();
 }

@@ -132,6 +132,8 @@ static void call(input *in, state *s) {
                                      take_below(in, 2), size, view));
         answer(mudpt_image_test_view(image, NULL, size, view));
         answer(mudpt_clip_test_pixels(clip, image, pixels));
+        answer(mudpt_clip_random_pixels(clip, image, (float)take_below(in, 256) / 200, take_byte(in), take_byte(in),
+                                        pixels));
         return;
     }
     if (!classifier) return open_classifier(in, s, slot);

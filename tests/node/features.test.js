@@ -57,6 +57,42 @@ describe('pictures and texts', () => {
     }
   });
 
+  test('views: the plain one, then random ones that depend on the picture and the seed alone', async () => {
+    const some = PICTURES.slice(0, 3);
+    const wanted = { views: 4, smallestCrop: 0.3 };
+    const plain = await clip.embedImages(some);
+    const all = await clip.embedImages(some, wanted);
+    assert.deepEqual(all.dims, [12, 48]);
+    const rows = (features) =>
+      Array.from({ length: features.dims[0] }, (_, i) => features.data.slice(48 * i, 48 * (i + 1)));
+    assert.ok(difference(all.data.subarray(0, 3 * 48), plain.data) < 1e-5);
+    const distinct = new Set(rows(all).map(String));
+    assert.equal(distinct.size, 12, 'every view is another one');
+
+    const [last] = rows(await clip.embedImages([some[2]], wanted)).slice(3);
+    assert.ok(difference(last, rows(all)[11]) < 1e-5, 'alone as among others');
+    const other = await clip.embedImages(some, { ...wanted, seed: 2 });
+    assert.ok(difference(rows(other)[3], rows(all)[3]) > 1e-3);
+    const whole = await clip.embedImages([some[0]], { views: 3, smallestCrop: 1 });
+    assert.ok(difference(rows(whole)[1], rows(all)[4]) > 1e-3, 'of another smallest crop');
+
+    const broken = [];
+    const onBroken = ({ index }) => broken.push(index);
+    const left = await clip.embedImages([some[0], new Uint8Array(9), some[2]], { ...wanted, onBroken });
+    assert.deepEqual([broken, left.dims], [[1], [8, 48]]);
+    for (const [v, row] of rows(left).entries())
+      assert.ok(difference(row, rows(all)[3 * (v >> 1) + 2 * (v % 2)]) < 1e-5, 'no gap where one cannot be read');
+    for (const [options, message] of [
+      [{ views: 0 }, /views is 0, expected 1 to 64/],
+      [{ views: 2.5 }, /views is 2.5/],
+      [{ views: '4' }, /views is 4/],
+      [{ views: 2, seed: -1 }, /seed is -1, expected 0 to 4294967295/],
+      [{ views: 2, smallestCrop: 0 }, /smallestCrop is 0, expected a share above 0/],
+      [{ views: 2, smallestCrop: NaN }, /smallestCrop is NaN/],
+    ])
+      await assert.rejects(clip.embedImages(some, options), isError('argument', message));
+  });
+
   test('before the projection: what the projection makes of it are the features', async () => {
     const before = await clip.embedImages(PICTURES, { projected: false, unit: false });
     const after = await clip.embedImages(PICTURES, { unit: false });

@@ -156,7 +156,10 @@ test('a budget buys the longest recipe that fits, or the instant answer, and say
   const job = clip.tune({ ...run, budget: 1e6 });
   for await (const step of job) {
     steps.push(step);
-    if (step.step === 1) assert.equal(job.classifier.head, 'tip-f', 'the instant answer is there already');
+    if (step.step > 1) continue;
+    assert.equal(job.classifier.head, 'tip-f', 'the instant answer is there already, of ten views');
+    const { tensors } = headerOf(await job.classifier.export(), 'the answer');
+    assert.equal(tensors.find(({ name }) => name === 'picture_views').shape[0], 9);
   }
   const best = await job.finished;
   const { taken, seconds } = best.recipe;
@@ -171,6 +174,7 @@ test('a budget buys the longest recipe that fits, or the instant answer, and say
     [{ budget: 0 }, /budget is 0, expected a number of seconds above 0/],
     [{ budget: '30s' }, /budget is 30s, expected/],
     [{ budget: 5, epochs: 3 }, /epochs is given, and budget settles it/],
+    [{ budget: 5, views: 3 }, /views is given, and budget settles it/],
     [{ budget: 5, preset: 'quick' }, /preset is given, and budget settles it/],
     [{ budget: 5, head: 'x' }, /head is "x"/],
   ])

@@ -115,6 +115,29 @@ describe('an instant answer', () => {
     assert.deepEqual(await scoresOf(second), await scoresOf(first));
   });
 
+  test('of several views the tower sees each once; they are in the file, and changes go on from them', async () => {
+    const options = { head: 'tip-f', views: 4, examples: EXAMPLE_FILES.slice(0, -1) };
+    const classifier = await made(options);
+    const plain = await made({ ...options, views: 1 });
+    assert.notDeepEqual(await scoresOf(classifier), await scoresOf(plain));
+    const again = await clip.import(await classifier.export());
+    assert.deepEqual(await scoresOf(again), await scoresOf(classifier));
+    const { image, label } = EXAMPLE_FILES.at(-1);
+    for (const each of [classifier, again]) {
+      await each.remove(0);
+      await each.add(image, label); // of which there is the plain view alone
+    }
+    assert.deepEqual(await scoresOf(again), await scoresOf(classifier));
+    const { tensors } = headerOf(await again.export(), 'the file');
+    const shapes = ['pictures', 'picture_views'].map((name) => tensors.find((each) => each.name === name).shape);
+    assert.deepEqual(shapes[1], [3, ...shapes[0]]);
+    assert.deepEqual(shapes[0][0], EXAMPLES.length - 1);
+    for (const views of [0, 65, 1.5, '2'])
+      await assert.rejects(made({ views }), isError('argument', /views is .*expected a whole number from 1 to 64/));
+    for (const head of ['clap', 'prolip', 'gda'])
+      assert.equal((await made({ head, views: 2 })).labels.length, EXAMPLES.length);
+  });
+
   test('auto holds pictures out in turn, and takes another head than the first where it is sure', async () => {
     const classifier = await made();
     assert.deepEqual(

@@ -29,7 +29,7 @@ const BUDGETS = {
   "js/classifier/exchange.js, for what the authors' code has trained": 24 * 1024,
   "heads' module, where a head is made": 22 * 1024,
   'js/heads/heads.js, with it': 8 * 1024,
-  'js/instant/start.js, for an answer at once and what goes with it': 28 * 1024,
+  'js/instant/start.js, for an answer at once and what goes with it': 30 * 1024,
   'js/classifier/judge.js, for what classifiers say beyond the class': 9 * 1024,
   'js/features/search.js, for search and near duplicates': 7 * 1024,
   'js/pictures/images.js, with it': 7 * 1024,
