@@ -60,6 +60,14 @@ async function packKit() {
   await writeFile(path.join(PUBLIC, 'kit.zip'), zipSync(kit, { mtime: '1980-01-01' }));
 }
 
+/**
+ * What the page needs at once is one file: cut into what several views share it would be larger by a tenth. The rest is
+ * fetched when it is used.
+ */
+const LATER = /views\/(Compare|Cell|Inside|Keep|Projects)\.jsx|src\/(project|own-page)\.js|\.css$/;
+const AT_ONCE = /web-demo\/src\/|node_modules\/(@?preact|lucide|idb-keyval|fflate)\//;
+const isAtOnce = (id) => AT_ONCE.test(id.replaceAll(path.sep, '/')) && !LATER.test(id.replaceAll(path.sep, '/'));
+
 await rm(PUBLIC, { recursive: true, force: true });
 await mkdir(path.join(PUBLIC, 'samples'), { recursive: true });
 const samples = [];
@@ -85,5 +93,6 @@ await build({
     target: 'es2022',
     assetsInlineLimit: 0,
     license: { fileName: 'licences.txt' },
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'page', test: isAtOnce }] } } },
   },
 });

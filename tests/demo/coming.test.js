@@ -251,7 +251,9 @@ for (const engine of wanted) {
     });
 
     await step('a page that is updated while it is open says so, and takes nothing of two versions', async () => {
-      const before = await evaluate(`await hands.view('pictures'); await both(); ${KEPT}; return seen()`);
+      const before = await evaluate(`await hands.view('keep');
+        await hands.until('the view', () => document.querySelector('.keep'));
+        await hands.view('pictures'); await both(); ${KEPT}; return seen()`);
       await update(site.folder);
       const [notice, refused] = await evaluate(`
         document.querySelector('.model-button').click();

@@ -108,6 +108,41 @@ for (const engine of wanted) {
     });
     await accessible('compare');
 
+    await step('a cell of the confusion opens on its pictures: each is moved or removed, and comes back', async () => {
+      const found = await evaluate(`
+        const cell = () => hands.all('.matrix.zero td.wrong button')[0];
+        const name = hands.named(cell());
+        cell().click();
+        const rows = () => hands.all('.cell-row');
+        await hands.until('the pictures', () => rows().length);
+        const count = rows().length;
+        const bars = hands.all('.bars', rows()[0]).length;
+        globalThis.cellOpen = true;
+        return { name, count, bars };`);
+      assert.match(found.name, new RegExp(`^${found.count} pictures? of .* taken for `));
+      assert.equal(found.bars, 2);
+      assert.deepEqual(await violations(browser), []);
+      const counts = await evaluate(`
+        const rows = () => hands.all('.cell-row').length;
+        const counts = [rows()];
+        await hands.press('Remove', '.cell-row');
+        await hands.until('it to go', () => rows() === counts[0] - 1);
+        await hands.close();
+        await hands.press('Undo', '.toast');
+        hands.all('.matrix.zero td.wrong button')[0].click();
+        await hands.until('it again', () => rows() === counts[0]);
+        const select = document.querySelector('.cell-row select');
+        select.value = [...select.options].find((one) => !one.selected).value;
+        select.dispatchEvent(new Event('change', { bubbles: true }));
+        await hands.until('it to move', () => rows() === counts[0] - 1);
+        await hands.close();
+        await hands.press('Undo', '.toast');
+        await hands.until('the cells', () => hands.all('.matrix.zero tbody td').reduce((sum, one) =>
+          sum + Number(one.textContent), 0) === 64);
+        return counts;`);
+      assert.ok(counts[0] > 0);
+    });
+
     await step('looks inside: attention of both, and words for every prompt', async () => {
       const found = await evaluate(`
         await hands.view('inside');
@@ -233,7 +268,10 @@ for (const engine of wanted) {
     });
 
     await step('says what the built-in model is not made for, and where to go', async () => {
-      assert.match(await evaluate(`return hands.text('.world')`), /knows pictograms only.*Load TinyCLIP 8M\/16/);
+      assert.match(
+        await evaluate(`return hands.text('.world')`),
+        /made for drawings.*TinyCLIP 8M\/16: 43 MB, loaded once/,
+      );
     });
 
     await step('takes a drawing; what is removed comes back with undo', async () => {

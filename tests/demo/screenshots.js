@@ -62,12 +62,25 @@ try {
   await browser.open(site.url);
   await evaluate(`await hands.until('zero-shot', () => / right$/.test(hands.text('.meter.zero .meter-note')))`);
   await evaluate(`await hands.answered()`);
-  await shoot('zero-shot', 'pictures');
+  await evaluate(`await hands.until('the instant answer', () => document.documentElement.dataset.after === 'instant');
+    await hands.until('all', () => hands.all('.meter-note').every((one) => / right$/.test(one.textContent)));
+    await new Promise((resolve) => setTimeout(resolve, 4000))`);
+  await shoot('instant', 'pictures');
   await shoot('train', 'train');
-  await shoot('compare-untrained', 'compare');
-  await shoot('inside-untrained', 'inside');
+  await shoot('compare-instant', 'compare');
+  await shoot('inside-instant', 'inside');
+  await evaluate(`await hands.view('train');
+    const canvas = document.querySelector('.try canvas');
+    hands.pointer(canvas, 'pointerdown', 0.3, 0.7);
+    for (const at of [0.3, 0.5, 0.7]) hands.pointer(canvas, 'pointermove', at, 0.3);
+    hands.pointer(canvas, 'pointerup', 0.7, 0.7);
+    await hands.until('the answers', () => document.querySelector('.correct'))`);
+  await shoot('tried', 'train');
+  await evaluate(`await hands.press('Webcam', '.try'); await hands.until('its pace', () => hands.text('.rate'))`);
+  await shoot('live', 'train');
 
-  await evaluate(`await hands.view('train'); await hands.press('Thorough', '.presets');
+  await evaluate(`await hands.view('train'); await hands.press('Draw', '.try');
+    await hands.press('Thorough', '.presets');
     await hands.press('Train', '.train-buttons');
     await hands.until('some epochs', () => /step (7\\d|[89]\\d|\\d{3}) of/.test(hands.text('.train-progress')))`);
   await shoot('training', 'train');
@@ -81,7 +94,10 @@ try {
   await shoot('trained', 'pictures');
   await shoot('trained-panel', 'train');
   for (const view of ['compare', 'inside', 'keep']) await shoot(view, view);
-  await evaluate(`await hands.view('compare'); hands.all('.panel').at(-1).scrollIntoView()`);
+  await evaluate(`await hands.view('compare'); document.querySelector('.matrix td.wrong button').click();
+    await hands.until('the cell', () => document.querySelector('.cell-row'))`);
+  await shoot('cell');
+  await evaluate(`await hands.close()`);
 
   await evaluate(`await hands.view('train');
     hands.all('.methods, .advanced').forEach((one) => (one.open = true))`);
@@ -102,14 +118,18 @@ try {
     hands.pointer(canvas, 'pointerdown', 0.2, 0.6);
     for (const at of [0.3, 0.5, 0.7, 0.8]) hands.pointer(canvas, 'pointermove', at, 0.6 - 0.3 * Math.sin(4 * at));
     hands.pointer(canvas, 'pointerup', 0.8, 0.5)`);
+  await evaluate(`await hands.press('Add the drawing', 'dialog');
+    await hands.until('it', () => document.querySelector('.added img'))`);
   await shoot('draw');
-  await evaluate(`await hands.press('Add the drawing', 'dialog'); await hands.close();
+  await evaluate(`await hands.close();
     await new Promise((resolve) => setTimeout(resolve, 4500))`);
   await shoot('own-pictures', 'pictures');
   await evaluate(`document.querySelector('.card').querySelectorAll('.tool')[2].click();
     await hands.until('the webcam', () => document.querySelector('dialog .hold'))`);
   await shoot('webcam');
-  await evaluate(`await hands.close(); await hands.press('Start empty')`);
+  await evaluate(`await hands.close(); await hands.view('keep'); await hands.press('New project', '.projects');
+    await hands.until('the shelf', () => document.querySelector('.shelved'))`);
+  await shoot('projects', 'keep');
   await shoot('empty', 'pictures');
 } finally {
   await browser.close();

@@ -7,12 +7,14 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 
 import * as store from '../../web-demo/src/store.js';
+import { FORGETS, idsOf, step, take, turn } from './walks.js';
 
 const RUNS = Number(process.env.MUDPT_FUZZ_RUNS ?? 300);
 const seed = process.env.MUDPT_FUZZ_SEED ? Number(process.env.MUDPT_FUZZ_SEED) : undefined;
 const blob = new Blob(['x']);
 
-const reset = () => store.restoreAll({ classes: [], pictures: [], works: [], sample: '', past: [], future: [] });
+const reset = () =>
+  store.restoreAll({ classes: [], pictures: [], works: [], sample: '', project: '', past: [], future: [] });
 
 /** All of the collection that a visitor sees, in order. */
 const seen = () => ({
@@ -20,71 +22,8 @@ const seen = () => ({
   pictures: store.pictures.value.map(({ id, classId, held, blob: kept }) => [id, classId, held, kept.size]),
   works: store.works.value.map(({ id, result, run }) => [id, result?.id, run?.id]).sort(),
   sample: store.sampleId.value,
+  project: store.project.value,
 });
-const idsOf = (list) => new Set(list.map(({ id }) => id));
-const pick = (list, index) => list[index % Math.max(1, list.length)];
-
-/** What a visitor does; each takes numbers that choose among what there is. */
-const STEPS = {
-  sample: (a, b) => {
-    const names = ['bus', 'tent', 'truck'].slice(0, 2 + (a % 2));
-    const added = names.map((name) => ({ name, blob, origin: 'sample', held: b % 2 === 0 }));
-    store.replaceAll({ names, added, sample: `sample ${a % 3}` }, 'a sample');
-  },
-  empty: () => store.clearAll('empty'),
-  everything: () => store.removeEverything('everything'),
-  addClass: () => store.addClass('a class'),
-  rename: (a, b) => {
-    const one = pick(store.classes.value, a);
-    if (one) store.renameClass(one.id, `name ${b}`, 'renamed');
-  },
-  removeClass: (a) => store.removeClass(pick(store.classes.value, a)?.id ?? '', 'a class went'),
-  addPictures: (a, b) => {
-    const classId = pick(store.classes.value, a)?.id ?? 'gone';
-    store.addPictures(
-      Array.from({ length: 1 + (b % 3) }, () => ({
-        classId,
-        name: 'late',
-        blob,
-        origin: /** @type {const} */ ('file'),
-      })),
-      (count) => `${count} came`,
-      b % 4 ? '' : `webcam ${classId}`,
-    );
-  },
-  addFolders: (a) =>
-    store.addPictures(
-      ['bus', `folder ${a}`].map((name) => ({ name, blob, origin: /** @type {const} */ ('file') })),
-      'folders',
-    ),
-  removePicture: (a) => store.removePicture(pick(store.pictures.value, a)?.id ?? '', 'a picture went'),
-  move: (a, b) => {
-    const [one, to] = [pick(store.pictures.value, a), pick(store.classes.value, b)];
-    if (one && to) store.movePicture(one.id, to.id, 'moved');
-  },
-  hold: (a) => {
-    const one = pick(store.pictures.value, a);
-    if (one) store.setHeld(one.id, !one.held, 'held');
-  },
-  open: (a, b) =>
-    store.useWork('a file', ['bus', 'late'], (ids) => {
-      return { id: `model ${a % 2}`, from: '', run: null, result: { id: store.newId(), ids, file: b, curve: null } };
-    }),
-};
-const step = fc.tuple(fc.constantFrom(...Object.keys(STEPS)), fc.nat(50), fc.nat(50));
-const turn = fc.oneof(
-  { weight: 6, arbitrary: step },
-  { weight: 2, arbitrary: fc.tuple(fc.constant('undo'), fc.nat(50), fc.nat(50)) },
-  { weight: 1, arbitrary: fc.tuple(fc.constant('older'), fc.nat(50), fc.nat(50)) },
-  { weight: 1, arbitrary: fc.tuple(fc.constant('redo'), fc.nat(50), fc.nat(50)) },
-);
-
-function take([name, a, b]) {
-  if (name === 'undo') store.undo();
-  else if (name === 'older') store.undo(pick(store.history.value, a));
-  else if (name === 'redo') store.redo();
-  else STEPS[name](a, b);
-}
 
 function isSound() {
   const [classes, pictures] = [store.classes.value, store.pictures.value];
@@ -116,7 +55,7 @@ describe("the demo page's collection", () => {
       const after = seen();
       if (store.history.value.at(-1) === latest) return; // nothing was done
       // What joined the change before goes with it.
-      if (store.history.value.length === count && count < 30 && last[0] !== 'everything') return;
+      if (store.history.value.length === count && count < 30 && !FORGETS.includes(last[0])) return;
       store.undo();
       assert.deepEqual(seen(), before);
       store.redo();
@@ -128,7 +67,7 @@ describe("the demo page's collection", () => {
 
   test('all the way back is where it began, and all the way forth where it ended', () => {
     always(fc.array(step, { maxLength: 20 }), (walk) => {
-      const first = walk.findIndex(([name]) => name === 'everything');
+      const first = walk.findIndex(([name]) => FORGETS.includes(name));
       const kept = first < 0 ? walk : walk.slice(0, first);
       let start = seen();
       for (const one of kept) {
@@ -155,7 +94,7 @@ describe("the demo page's collection", () => {
       const entry = store.history.value.at(-1);
       if (!entry || entry === latest) return;
       const after = idsOf(store.pictures.value);
-      since.filter(([name]) => name !== 'everything').forEach(take);
+      since.filter(([name]) => !FORGETS.includes(name)).forEach(take);
       if (!store.history.value.includes(entry)) return; // it has grown, or is too old
       const now = store.pictures.value;
       store.undo(entry);

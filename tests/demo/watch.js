@@ -69,7 +69,7 @@ globalThis.hands = {
   },
   async view(name) {
     location.hash = name;
-    await hands.until(`view ${name}`, () => document.querySelector(`.view-${name}`));
+    await hands.until(`view ${name}`, () => document.querySelector(`.view-${name} .view`)?.firstElementChild);
     await new Promise((resolve) => setTimeout(resolve, 60));
   },
   /** What is said of every picture. */

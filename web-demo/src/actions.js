@@ -5,6 +5,7 @@ import { importFile } from './keep.js';
 import { foundIn, looksLikePicture, prepared, sorted } from './intake.js';
 import { loadModel } from './models.js';
 import { isReadable } from './predict.js';
+import { openFile } from './projects.js';
 import { addPictures, classOf, classes, nameOf, newId, pictures } from './store.js';
 import { text } from './strings.js';
 
@@ -14,8 +15,9 @@ export const notice = signal(null);
 export const lastClass = signal('');
 /** @type {import('@preact/signals').Signal<'' | 'model'>} */
 export const dialog = signal('');
-/** The picture that is shown large. */
+/** The picture that is shown large, and the one that is looked into. */
 export const opened = signal('');
+export const inspected = signal('');
 
 /** Pictures that are being read come to the page after so long. */
 const PORTION_MS = 500;
@@ -42,7 +44,8 @@ async function isPictureAnyhow(blob) {
  */
 async function addAll(given, origin, what) {
   // Together they are one change; so is what a webcam records, which is not one a frame.
-  const [kind, within] = origin === 'webcam' ? [`webcam ${given[0]?.classId}`] : [`files ${newId()}`, Infinity];
+  const how =
+    origin === 'webcam' ? { kind: `webcam ${given[0]?.classId}` } : { kind: `files ${newId()}`, within: Infinity };
   const broken = [];
   let added = [];
   let since = performance.now();
@@ -53,7 +56,7 @@ async function addAll(given, origin, what) {
     added.push({ ...rest, blob, origin, fault });
     if (fault) broken.push(blob);
     if (i + 1 < given.length && performance.now() - since < PORTION_MS) continue;
-    addPictures(added, what, kind, within);
+    addPictures(added, what, how);
     added = [];
     since = performance.now();
   }
@@ -95,6 +98,27 @@ async function addTo(classId, files, origin) {
   );
 }
 
+/**
+ * A picture that was tried goes to the class that it is of. It is trained on, whatever its turn: else it would mend
+ * nothing.
+ * @param {string} classId @param {HTMLCanvasElement | File} picture @param {import('./store.js').Origin} origin
+ */
+export const teach = (classId, picture, origin) => waitedFor(teachOne(classId, picture, origin));
+
+async function teachOne(classId, picture, origin) {
+  const file = picture instanceof Blob ? picture : await drawn(picture);
+  const { blob } = await prepared(file);
+  const name = nameOf(classId);
+  lastClass.value = classId;
+  addPictures([{ classId, name, blob, origin, held: false }], text.pictures.added(1, name), { loud: true });
+}
+
+/** @param {HTMLCanvasElement} canvas @returns {Promise<File>} */
+const drawn = (canvas) =>
+  new Promise((resolve) => {
+    canvas.toBlob((blob) => resolve(new File([/** @type {Blob} */ (blob)], 'tried.png', { type: 'image/png' })));
+  });
+
 /** The class that loose pictures go to. */
 const target = () => (classOf(lastClass.value) ? lastClass.value : (classes.value.at(-1)?.id ?? ''));
 
@@ -106,9 +130,10 @@ const target = () => (classOf(lastClass.value) ? lastClass.value : (classes.valu
 export const take = (found, classId) => waitedFor(takeAll(found, classId));
 
 async function takeAll(found, classId) {
-  const { model, classifiers, folders, loose, others } = sorted(found);
+  const { model, classifiers, archives, folders, loose, others } = sorted(found);
   if (model.length) return void openFolder(model);
   for (const file of classifiers) await useFile(file);
+  for (const file of archives) await openArchive(file, classId);
   if (classId) await addTo(classId, [...loose, ...[...folders.values()].flat()], 'file');
   else {
     const given = [...folders].flatMap(([name, files]) => files.map((file) => ({ name, file })));
@@ -116,7 +141,8 @@ async function takeAll(found, classId) {
     await addTo(target(), loose, 'file');
   }
   if (others.length) tell(text.pictures.skipped(others), true);
-  else if (found.length && !classifiers.length && !folders.size && !loose.length) tell(text.pictures.onlyHidden, true);
+  else if (found.length && !classifiers.length && !archives.length && !folders.size && !loose.length)
+    tell(text.pictures.onlyHidden, true);
 }
 
 /** Says which pictures turn out to be none, beyond those that were said when they came. */
@@ -131,6 +157,24 @@ export function startTellingFaults() {
 
 /** @param {DataTransfer} transfer @param {string} [classId] */
 export const takeDrop = (transfer, classId) => waitedFor(foundIn(transfer).then((found) => takeAll(found, classId)));
+
+/** @param {File} file a zip: a project, a classifier's page, or pictures in folders @param {string} [classId] */
+async function openArchive(file, classId) {
+  try {
+    const { archive } = await import('./project.js');
+    const { project, classifier, found } = await archive(file);
+    if (classifier) return void (await useFile(classifier));
+    if (found) return void (await takeAll(found, classId));
+    if (!project) return;
+    await openFile(project);
+    if (project.missing) tell(text.project.missing(project.missing), true);
+  } catch (error) {
+    tell(`${text.project.notOpened}: ${file.name} ${reasonOf(error)}`, true);
+  }
+}
+
+/** @param {File[]} files */
+export const openArchives = (files) => waitedFor(Promise.all(files.map((file) => openArchive(file))));
 
 /** A classifier's file. @param {File} file */
 export const open = (file) => waitedFor(useFile(file));

@@ -13,6 +13,7 @@ const LISTS = /** @type {const} */ (['classes', 'pictures', 'works']);
  * @property {any[]} pictures
  * @property {any[]} works what was trained, for each model
  * @property {string} sample
+ * @property {string} project
  *
  * @typedef {object} Difference of a list
  * @property {{ one: any, at: number }[]} gone and where each stood
@@ -24,6 +25,7 @@ const LISTS = /** @type {const} */ (['classes', 'pictures', 'works']);
  * @property {Difference} pictures
  * @property {Difference} works
  * @property {{ was: string, is: string }} sample
+ * @property {{ was: string, is: string }} [project] of changes that an earlier page has stored there is none
  * @property {any[]} homes the classes that pictures were taken from
  */
 
@@ -46,18 +48,19 @@ function difference(before, after, fields) {
 }
 
 /** Whether nothing is different. @param {any} change */
-export const isNothing = ({ sample, ...change }) =>
+export const isNothing = ({ sample, project, ...change }) =>
   sample.was === sample.is &&
+  project?.was === project?.is &&
   LISTS.every((key) => change[key].gone.length + change[key].come.length + change[key].altered.length === 0);
 
 /** @param {Collection} before @param {Collection} after @returns {Change | null} null where nothing is different */
 export function changeBetween(before, after) {
   const [classes, pictures, works] = LISTS.map((key) => difference(before[key], after[key], FIELDS[key]));
-  const sample = { was: before.sample, is: after.sample };
-  if (isNothing({ classes, pictures, works, sample })) return null;
+  const [sample, project] = ['sample', 'project'].map((key) => ({ was: before[key], is: after[key] }));
+  if (isNothing({ classes, pictures, works, sample, project })) return null;
   const left = [...pictures.gone.map(({ one }) => one.classId), ...pictures.altered.map(({ was }) => was.classId)];
   const homes = before.classes.filter(({ id }) => left.includes(id));
-  return { classes, pictures, works, sample, homes };
+  return { classes, pictures, works, sample, project, homes };
 }
 
 /** Two changes that followed each other as one; the second did nothing to what came with the first. */
@@ -69,7 +72,10 @@ export function joined(first, second) {
   };
   const [classes, pictures, works] = LISTS.map((key) => join(first[key], second[key]));
   const homes = [...idsOf([...first.homes, ...second.homes]).values()];
-  return { classes, pictures, works, sample: { was: first.sample.was, is: second.sample.is }, homes };
+  const [sample, project] = ['sample', 'project'].map((key) => {
+    return { was: (first[key] ?? second[key]).was, is: second[key].is };
+  });
+  return { classes, pictures, works, sample, project, homes };
 }
 
 /** A list without what a change has done to it; what was done since stands. */
@@ -100,5 +106,6 @@ export function without(now, change) {
     pictures,
     works: listBack(now.works, change.works, FIELDS.works),
     sample: now.sample === change.sample.is ? change.sample.was : now.sample,
+    project: change.project && now.project === change.project.is ? change.project.was : now.project,
   };
 }

@@ -7,6 +7,7 @@ import { fileOf } from './store.js';
 const MOST_PIXELS_A_SIDE = 640;
 const MOST_BYTES = 400_000;
 const PICTURE = /\.(jpe?g|jpe|jfif|pjpe?g|pjp|png|apng|gif|bmp|webp|avif|heic|heif|tiff?)$/i;
+const ARCHIVE = /\.(zip|tm)$/i;
 const WEIGHTS = '(?:open_clip_)?(?:pytorch_)?model.*\\.(?:safetensors|bin)';
 const MODEL_FILES = new RegExp(`^(?:(?:open_clip_)?config\\.json|(?:tokenizer|vocab)\\.json|merges\\.txt|${WEIGHTS})$`);
 
@@ -46,16 +47,18 @@ const isHidden = ({ path }) => path.split('/').some((part) => part.startsWith('.
 /**
  * What was given, by what it is good for.
  * @param {Found[]} found
- * @returns {{ model: File[], classifiers: File[], folders: Map<string, File[]>, loose: File[], others: File[] }}
+ * @returns {{ model: File[], classifiers: File[], archives: File[], folders: Map<string, File[]>, loose: File[],
+ *   others: File[] }}
  */
 export function sorted(found) {
   const seen = found.filter((one) => !isHidden(one));
   const files = seen.map(({ file }) => file);
-  const sorts = { model: [], classifiers: [], folders: new Map(), loose: [], others: [] };
+  const sorts = { model: [], classifiers: [], archives: [], folders: new Map(), loose: [], others: [] };
   if (files.filter(({ name }) => MODEL_FILES.test(name)).length >= 2) return { ...sorts, model: files };
   for (const one of seen) {
     const parts = one.path.split('/');
     if (one.file.name.endsWith('.safetensors')) sorts.classifiers.push(one.file);
+    else if (ARCHIVE.test(one.file.name)) sorts.archives.push(one.file);
     else if (!isPicture(one)) sorts.others.push(one.file);
     else if (parts.length > 1) {
       const folder = parts.at(-2) ?? '';

@@ -1,6 +1,4 @@
-/** What can be taken away: the classifier's file, a zip with a page that uses it, a piece of code. */
-import { strToU8, unzipSync, zip } from 'fflate';
-
+/** What can be taken away: the classifier's file, a piece of code; and a file that is used again. */
 import { isPicture, looksLikePicture } from './intake.js';
 import { BUILT_IN, clip, loading, model } from './models.js';
 import { usable } from './predict.js';
@@ -20,19 +18,13 @@ export function download(blob, name) {
 }
 
 /** The model as code names it, between quotes; a visitor may have typed the address. */
-const quoted = (from) => `'${from.replace(/['<>\\]/g, (letter) => `%${letter.charCodeAt(0).toString(16)}`)}'`;
-
-/** What a zip's page loads the model from: the built-in one is in the zip. */
-const zipModel = () => {
-  const from = model.value?.from;
-  return quoted(model.value?.id === BUILT_IN.id || typeof from !== 'string' ? './model/' : absolute(from));
-};
+export const quoted = (from) => `'${from.replace(/['<>\\]/g, (letter) => `%${letter.charCodeAt(0).toString(16)}`)}'`;
 
 /** An address that holds in any page, not only beside this one. @param {string} from */
-const absolute = (from) => (/^hf:/.test(from) ? from : new URL(from, document.baseURI).href);
+export const absolute = (from) => (/^hf:/.test(from) ? from : new URL(from, document.baseURI).href);
 
 /** Of CoCoOp's prompts the text tower makes features for every picture. */
-const towers = () => (usable.value?.classifier.method === 'cocoop' ? '' : ", { towers: 'image' }");
+export const towers = () => (usable.value?.classifier.method === 'cocoop' ? '' : ", { towers: 'image' }");
 
 /** A program for an app that has the package and the classifier's file. It runs as it stands. */
 export function snippet() {
@@ -57,48 +49,10 @@ input.onchange = async () => {
 document.body.append(input);`;
 }
 
-/** Ten lines that use the classifier. */
-const page = (classes) => `<!doctype html>
-<html lang="en">
-<meta charset="utf-8"><title>${classes.join(', ').replace(/[<&]/g, '')}</title>
-<input type="file" accept="image/*" aria-label="Picture"> <output>loading …</output>
-<script type="module">
-  import { loadClip } from './mudpt/index.js';
-  const [input, output] = document.querySelectorAll('input, output');
-  const clip = await loadClip(${zipModel()}${towers()});
-  const file = await fetch('classifier.safetensors').then((answer) => answer.arrayBuffer());
-  const classifier = await clip.import(file);
-  output.value = classifier.classes.join(', ') + '?';
-  input.onchange = async () => {
-    const found = await classifier.classify(input.files[0]);
-    output.value = found.map(({ label, score }) => label + ' ' + Math.round(100 * score) + ' %').join(', ');
-  };
-</script>
-</html>
-`;
-
-async function bytesAt(path) {
-  const response = await fetch(new URL(path, document.baseURI));
-  if (!response.ok) throw new Error(`${path}: ${response.status}`);
-  return new Uint8Array(await response.arrayBuffer());
-}
-
-/** @param {Uint8Array} file the classifier @param {any} classifier @returns {Promise<Blob>} */
-export async function selfContained(file, classifier) {
-  const files = { 'classifier.safetensors': file };
-  // One file: were it many, those of two versions could come together.
-  for (const [name, bytes] of Object.entries(unzipSync(await bytesAt('kit.zip')))) files[`mudpt/${name}`] = bytes;
-  if (model.value?.id === BUILT_IN.id) {
-    const parts = ['config.json', 'preprocessor_config.json', 'tokenizer.json', 'model.safetensors', 'LICENSE'];
-    await Promise.all(parts.map(async (name) => (files[`model/${name}`] = await bytesAt(`model/${name}`))));
-  }
-  files['index.html'] = strToU8(page(classifier.classes));
-  files['README.txt'] = strToU8(text.keep.readme(model.value?.id === BUILT_IN.id));
-  // In a worker of its own: the page stays responsive.
-  const bytes = await new Promise((resolve, reject) =>
-    zip(files, { level: 1 }, (error, data) => (error ? reject(error) : resolve(data))),
-  );
-  return new Blob([bytes], { type: 'application/zip' });
+/** The file of the classifier in use. @returns {Promise<Uint8Array>} */
+export async function classifierFile() {
+  const { classifier, result } = /** @type {any} */ (usable.value);
+  return result?.file ?? classifier.export();
 }
 
 /** Why a file is no classifier that can be used here, in a visitor's words. */

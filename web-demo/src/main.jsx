@@ -10,8 +10,10 @@ import './style/results.css';
 import { render } from 'preact';
 import { effect } from '@preact/signals';
 
+import { startHints } from './hints.js';
+import { startInstant } from './instant.js';
 import { clip, loadError, loadFirst, missing, model, readKept } from './models.js';
-import { startPredicting } from './predict.js';
+import { after, startPredicting, trained } from './predict.js';
 import { listSamples, openFirst } from './samples.js';
 import { keeping, restore, settled, startSaving } from './session.js';
 import { startTabs } from './tabs.js';
@@ -20,14 +22,17 @@ import { busy, pauseNow, startUsing, unfinished } from './training.js';
 import { startTellingFaults, taken, tell } from './actions.js';
 import { text } from './strings.js';
 import { startAsking } from './update.js';
-import { App } from './views/App.jsx';
+import { App, fetchViews } from './views/App.jsx';
 
 startTheme();
 render(<App />, /** @type {HTMLElement} */ (document.getElementById('page')));
 startPredicting();
 startUsing();
+startInstant();
+startHints();
 startTellingFaults();
 startAsking();
+fetchViews();
 const listed = listSamples();
 
 /** What was stored, where there was something. @type {{ model: any, begun: boolean } | null} */
@@ -67,4 +72,5 @@ effect(() => {
   const { dataset } = document.documentElement;
   dataset.model = loadError.value && !missing.value ? 'failed' : (model.value?.id ?? 'none');
   dataset.kept = keeping.value;
+  dataset.after = trained.value ? 'trained' : after.value ? 'instant' : 'none';
 });

@@ -29,7 +29,8 @@ export const loadError = signal(null);
 export const chosenModel = signal(null);
 /**
  * Set while the built-in model stands in for that of the session, with why; no error where its load was cancelled.
- * @type {import('@preact/signals').Signal<{ model: Model, error: any } | null>}
+ * `unasked`: it was not tried, since a file names it.
+ * @type {import('@preact/signals').Signal<{ model: Model, error: any, unasked?: boolean } | null>}
  */
 export const missing = signal(null);
 /** Bytes that the origin keeps, by the address of the model's folder. */
@@ -103,6 +104,15 @@ export async function loadFirst(wanted) {
   if (ended === 'loaded' || ended === 'superseded') return;
   missing.value = { model: wanted, error: loadError.value?.error ?? null };
   await loadModel(BUILT_IN_MODEL, true);
+}
+
+/** The built-in model stands in until the one that is wanted is asked for. @param {Model} wanted */
+export function standInFor(wanted) {
+  batch(() => {
+    chosenModel.value = wanted;
+    missing.value = { model: wanted, error: null, unasked: true };
+  });
+  if (model.value?.id !== BUILT_IN.id) loadModel(BUILT_IN_MODEL, true);
 }
 
 /** The built-in model is what the session belongs to from now on. */

@@ -1,6 +1,7 @@
 /**
- * What the classifiers say of the pictures: both are kept up to date by themselves, picture by picture, so that answers
- * appear while others are still computed.
+ * What the classifiers say of the pictures: all are kept up to date by themselves, picture by picture, so that answers
+ * appear while others are still computed. Before is what names alone say; after is what was trained for these classes,
+ * and where nothing was, the instant answer.
  */
 import { computed, effect, signal } from '@preact/signals';
 
@@ -8,13 +9,16 @@ import { clip } from './models.js';
 import { heldPictures, judged, named, nameOf, pictures } from './store.js';
 
 const NAMES_SETTLE_MS = 250;
-/** A mark for whoever measures the page. */
+/** Marks for whoever measures the page: the first answer at all, and the first since something was learned. */
 const FIRST_ANSWER = 'first answer';
+const NEW_ANSWER = 'instant';
 
 /**
  * @typedef {object} Entry a classifier on this page
  * @property {import('mudpt').Classifier} classifier
  * @property {string[]} ids of the classes on this page, in the classifier's order
+ * @property {object} [line] of one that goes on learning: its answers of before stand until there are newer ones
+ * @property {{ id: string, classId: string }[]} [learned] the pictures that it has learned, in its order
  */
 
 const plain = (name) => name.replaceAll('_', ' ').toLowerCase();
@@ -26,15 +30,29 @@ export const zeroShot = signal(null);
  * @type {import('@preact/signals').Signal<(Entry & { result: import('./store.js').Result }) | null>}
  */
 export const tuned = signal(null);
-/** The trained one where its classes are there, perhaps among others: it can be tried, looked into and kept. */
-export const usable = computed(() => {
+/** Whether a trained one is on its way: nothing else stands in for it. */
+export const opening = signal(false);
+/** What has learned by itself. @type {import('@preact/signals').Signal<Entry | null>} */
+export const instant = signal(null);
+/** The trained one where its classes are there, perhaps among others. */
+const known = computed(() => {
   const entry = tuned.value;
   if (!entry) return null;
   const isThere = (id, i) => plain(nameOf(id)) !== '' && plain(nameOf(id)) === plain(entry.classifier.classes[i]);
   return entry.ids.every(isThere) ? entry : null;
 });
-/** The trained one where it is of these very classes: only then are its answers compared with those before. */
-export const trained = computed(() => (usable.value?.ids.length === named.value.length ? usable.value : null));
+/** How many of the classes the trained one knows, where it does not know all. */
+export const knownPartly = computed(() =>
+  known.value && known.value.ids.length < named.value.length ? known.value.ids.length : 0,
+);
+/** The trained one where it is of these very classes. */
+export const trained = computed(() => (known.value?.ids.length === named.value.length ? known.value : null));
+/** What answers: only of these very classes are its answers compared with those before. */
+export const after = computed(
+  () => /** @type {Entry | null} */ (trained.value ?? (opening.value ? null : instant.value)),
+);
+/** What can be tried, looked into and kept. */
+export const usable = computed(() => after.value ?? known.value);
 /** Why class names cannot be used. @type {import('@preact/signals').Signal<any>} */
 export const namesError = signal(null);
 /** Milliseconds that a picture takes, as last measured. */
@@ -45,7 +63,7 @@ const keyOf = (list) => list.map(({ id }) => `${id} ${nameOf(id)}`).join('\n');
 /** The zero-shot one once it is of these very classes. */
 export const untrained = computed(() => (zeroShot.value?.key === keyOf(named.value) ? zeroShot.value : null));
 
-const ENTRIES = { zero: untrained, tuned: trained };
+const ENTRIES = { zero: untrained, tuned: after };
 
 // ------------------------------------------------------------------------------------------------ keeping up to date
 
@@ -83,28 +101,50 @@ async function isFaulty(picture) {
   return false;
 }
 
+/** Whether an answer counts: of this classifier, or of what it was before it learned some more. */
+const stands = (answer, entry) =>
+  Boolean(answer && entry && (answer.by === entry || (entry.line && answer.by.line === entry.line)));
+
+/** Answers in the order in which they were given. */
+let given = 0;
+
 /** @param {'zero' | 'tuned'} kind */
 function keepAnswering(kind) {
   const entry = ENTRIES[kind];
   let busy = false;
+  let told = /** @type {Entry | null} */ (null);
+  /** A picture without any answer, and else the one whose answer is the oldest. */
   const next = () => {
     const now = entry.peek();
+    if (!now) return undefined;
     const waits = (picture) => picture[kind].peek()?.by !== now && !picture.fault.peek();
-    return now && (heldPictures.peek().find(waits) ?? pictures.peek().find(waits));
+    const waiting = [...heldPictures.peek().filter(waits), ...pictures.peek().filter(waits)];
+    const older = (one, other) => (one[kind].peek().at <= other[kind].peek().at ? one : other);
+    return (
+      waiting.find((picture) => !stands(picture[kind].peek(), now)) ??
+      (waiting.length ? waiting.reduce(older) : undefined)
+    );
   };
   const work = async () => {
     if (busy) return;
     busy = true;
     for (let picture = next(); picture; picture = next()) {
       const now = /** @type {Entry} */ (entry.peek());
+      const isFirst = kind === 'zero' && !picture.zero.peek() && (picture.held || !heldPictures.peek().length);
       try {
         const start = performance.now();
-        const list = await answerOf(now, picture.blob);
+        const { list } = await answerOf(now, picture.blob);
         const took = performance.now() - start;
-        // The first ones wait for code to be compiled, and others for this page: the quickest say most.
-        pictureMs.value = Math.min(took, 1.05 * (pictureMs.peek() || took));
-        if (now === entry.peek()) picture[kind].value = { by: now, list };
+        // The first ones wait for code to be compiled, and others for this page: the quickest say most. What was looked
+        // at before says nothing.
+        if (isFirst) pictureMs.value = Math.min(took, 1.05 * (pictureMs.peek() || took));
+        if (stands({ by: now }, entry.peek())) picture[kind].value = { by: now, list, at: ++given };
         if (kind === 'zero' && !performance.getEntriesByName(FIRST_ANSWER).length) performance.mark(FIRST_ANSWER);
+        if (now === instant.peek() && now !== told) {
+          performance.clearMarks(NEW_ANSWER);
+          performance.mark(NEW_ANSWER);
+        }
+        told = now;
       } catch (error) {
         if (now !== entry.peek()) continue;
         if (error.code !== 'image') break; // the model has gone
@@ -118,11 +158,20 @@ function keepAnswering(kind) {
   });
 }
 
-/** Classes and scores, best first. @param {Entry} entry @param {any} image */
-export async function answerOf({ classifier, ids }, image) {
-  const names = classifier.classes;
-  const found = await classifier.classify(image, { topK: names.length });
-  return found.map(({ label, score }) => ({ id: ids[names.indexOf(label)], score }));
+/** Whether a classifier tells pictures of none of its classes: it knows pictures that are of them. */
+export const tellsNone = (classifier) => classifier.labels?.length > 1;
+
+/**
+ * Classes and scores, best first; where it is asked and can be told, how surely it is none of them.
+ * @param {Entry} entry
+ * @param {any} image
+ * @param {{ none?: boolean }} [options]
+ * @returns {Promise<{ list: { id: string, score: number }[], none: number }>}
+ */
+export async function answerOf({ classifier, ids }, image, { none = false } = {}) {
+  const ask = /** @type {any} */ ({ topK: Infinity, ...(none && tellsNone(classifier) && { none }) });
+  const found = /** @type {any} */ (await classifier.classify(image, ask));
+  return { list: found.map(({ index, score }) => ({ id: ids[index], score })), none: found.none ?? 0 };
 }
 
 /** Whether the library can read a picture that this browser cannot; null where nothing is there to ask. */
@@ -160,7 +209,7 @@ export function startPredicting() {
 /** The list that still counts: of the present classifier, of classes that are still there. */
 const listOf = (picture, kind) => {
   const answer = picture[kind].value;
-  return answer && answer.by === ENTRIES[kind].value ? answer.list : null;
+  return stands(answer, ENTRIES[kind].value) ? answer.list : null;
 };
 
 /**
@@ -175,17 +224,27 @@ export function bestOf(picture, kind) {
 
 export const answersOf = listOf;
 
+/** What became of a picture's answer. @returns {'mended' | 'lost' | 'same'} */
+export function changeOf(picture) {
+  const [before, now] = [bestOf(picture, 'zero'), bestOf(picture, 'tuned')];
+  if (!before || !now || before.right === now.right) return 'same';
+  return now.right ? 'mended' : 'lost';
+}
+
 /**
  * What is known of the judged pictures, and, once all are answered, the share of rightly named ones: until then it is
- * that of the first classes, since pictures are looked at class by class.
+ * that of the first classes, since pictures are looked at class by class. What has learned some more since counts as it
+ * was until it has looked again.
  */
 const accuracyOf = (kind) =>
   computed(() => {
-    if (!ENTRIES[kind].value || !judged.value.length) return null;
+    const entry = ENTRIES[kind].value;
+    if (!entry || !judged.value.length) return null;
     const best = judged.value.flatMap((picture) => bestOf(picture, kind) ?? []);
     const right = best.filter((one) => one.right).length;
-    const [count, total] = [best.length, judged.value.length];
-    return { right, count, total, share: count === total ? right / total : null };
+    const count = judged.value.filter((picture) => picture[kind].value?.by === entry).length;
+    const total = judged.value.length;
+    return { right, count, total, share: best.length === total ? right / total : null };
   });
 
 export const zeroAccuracy = accuracyOf('zero');

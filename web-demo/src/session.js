@@ -15,6 +15,7 @@ import {
   history,
   pictures,
   picturesFrom,
+  project,
   restoreAll,
   sampleId,
   touched,
@@ -103,6 +104,7 @@ function described(isStored, lean = false) {
     classes: classes.value,
     pictures: pictures.value.filter(isStored).map(rowOf),
     sample: sampleId.value,
+    project: project.value,
     // The files of a folder cannot be stored: the folder has to be opened again.
     model: chosenModel.value && { ...chosenModel.value, from: typeof from === 'string' ? from : '' },
     training: { method: method.value, preset: preset.value, chosen: chosen.value },
@@ -196,9 +198,21 @@ function saveSoon() {
 /** From here on every change is stored, also one that is made just before the page goes. */
 export function startSaving() {
   effect(() => {
-    [classes, sampleId, touched, works, history, undone, clip, chosenModel, method, preset, chosen, busy].forEach(
-      (one) => one.value,
-    );
+    [
+      classes,
+      sampleId,
+      project,
+      touched,
+      works,
+      history,
+      undone,
+      clip,
+      chosenModel,
+      method,
+      preset,
+      chosen,
+      busy,
+    ].forEach((one) => one.value);
     pictures.value.forEach(({ fault }) => fault.value);
     if (mine()) saveSoon();
   });
@@ -314,12 +328,13 @@ export async function restore() {
     batch(() => {
       restoreAll({
         ...{ classes: session.classes, pictures: now, works: session.works.map(workOf), sample: session.sample },
-        ...{ past: session.past.map(entryOf), future: session.future.map(entryOf) },
+        ...{ project: session.project ?? '', past: session.past.map(entryOf), future: session.future.map(entryOf) },
       });
       touched.value = session.touched ?? true;
       chosenModel.value = session.model;
       method.value = session.training.method;
-      preset.value = session.training.preset;
+      // What answers at once was a preset of an earlier page.
+      preset.value = session.training.preset === 'instant' ? 'quick' : session.training.preset;
       chosen.value = session.training.chosen;
     });
     // What nothing tells of goes with the next change.

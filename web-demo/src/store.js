@@ -24,6 +24,7 @@ const ONE_CHANGE_MS = 3000;
  * @typedef {object} Answer what a classifier says of a picture
  * @property {object} by the classifier's entry in predict.js
  * @property {{ id: string, score: number }[]} list classes, best first
+ * @property {number} at when, among all answers
  *
  * @typedef {object} Picture
  * @property {string} id
@@ -48,12 +49,14 @@ const ONE_CHANGE_MS = 3000;
  * @property {string[]} ids of the classes on this page, in the classifier's order
  * @property {Uint8Array} file
  * @property {Curve} curve
+ * @property {string} [examples] which pictures it was trained on
  *
  * @typedef {object} Unfinished a run that can go on
  * @property {string} id
  * @property {'running' | 'paused' | 'stopped'} state
  * @property {Uint8Array} checkpoint
  * @property {string} examples which pictures it trains on
+ * @property {string} [head] that is asked for on its prompts; none of earlier pages' runs
  * @property {Curve} curve
  * @property {any} [progress] of the last step
  *
@@ -80,6 +83,8 @@ export const classes = signal([]);
 export const pictures = signal([]);
 /** The sample task that the pictures came from, '' for none. */
 export const sampleId = signal('');
+/** Which project this is: its id and its name, with a space between; '' before it has either. */
+export const project = signal('');
 /** Whether anything was done here, or the first sample has come: until then it is waited for, also after a reload. */
 export const touched = signal(false);
 /** @type {import('@preact/signals').Signal<Work[]>} */
@@ -93,6 +98,12 @@ export function fileOf(bytes, name, type) {
   const file = new File([bytes], name, { type });
   bytesOf.set(file, bytes);
   return file;
+}
+
+/** @param {string} value of `project` */
+export function projectOf(value) {
+  const [id, ...name] = value.split(' ');
+  return { id, name: name.join(' ') };
 }
 
 export const newId = () => crypto.getRandomValues(new Uint32Array(2)).join('-');
@@ -129,8 +140,8 @@ export const heldPictures = computed(() => usable.value.filter(({ held }) => hel
 /** Those that answers are compared on: held-out ones where there are any. */
 export const judged = computed(() => (heldPictures.value.length ? heldPictures.value : usable.value));
 
-/** Whether pictures came from elsewhere than the samples. */
-export const hasOwnPictures = computed(() => pictures.value.some(({ origin }) => origin !== 'sample'));
+/** Whether there may be photographs: what was drawn, here or for the samples, is none. */
+export const hasPhotos = computed(() => pictures.value.some(({ origin }) => origin === 'file' || origin === 'webcam'));
 
 // ------------------------------------------------------------------------------------------------ undo
 
@@ -146,6 +157,7 @@ const now = () => ({
   pictures: pictures.value,
   works: works.value,
   sample: sampleId.value,
+  project: project.value,
 });
 
 /** Sets all that there is. @param {import('./history.js').Collection} collection */
@@ -155,6 +167,7 @@ function setAll(collection) {
     pictures.value = collection.pictures;
     works.value = collection.works;
     sampleId.value = collection.sample;
+    project.value = collection.project;
   });
 }
 
@@ -305,12 +318,12 @@ export function picturesFrom(added) {
 
 /**
  * Adds pictures to classes that are named by `classId`, or else by `name`: those that are not there yet are made.
- * @param {{ classId?: string, name?: string, blob: Blob, origin: Origin, fault?: string }[]} added
+ * @param {{ classId?: string, name?: string, blob: Blob, origin: Origin, held?: boolean, fault?: string }[]} added
  * @param {string | ((count: number) => string)} what
- * @param {string} [kind] pictures that come one by one are one change
- * @param {number} [within] milliseconds
+ * @param {{ kind?: string, within?: number, loud?: boolean }} [how] of a kind: pictures that come one by one are one
+ *   change
  */
-export function addPictures(added, what, kind = '', within = ONE_CHANGE_MS) {
+export function addPictures(added, what, how = {}) {
   const add = () => {
     const made = added.map(({ classId = '', name = '', ...rest }) => {
       // The class may have gone while its pictures were read.
@@ -320,7 +333,7 @@ export function addPictures(added, what, kind = '', within = ONE_CHANGE_MS) {
     pictures.value = [...pictures.value, ...picturesFrom(made)];
   };
   const told = typeof what === 'string' ? what : (entry) => what(entry.pictures.come.length);
-  change(told, add, { kind, within });
+  change(told, add, how);
 }
 
 /** @param {string} id @param {string} what */
@@ -354,7 +367,7 @@ export function clearAll(what) {
 /** Everything goes, and what could be taken back; the way back from this is not stored. @param {string} what */
 export function removeEverything(what) {
   forgetPast();
-  const clear = () => setAll({ classes: [], pictures: [], works: [], sample: '' });
+  const clear = () => setAll({ classes: [], pictures: [], works: [], sample: '', project: '' });
   change(what, clear, { loud: true, kept: false });
 }
 
@@ -375,6 +388,26 @@ export function replaceAll({ names, added, sample }, what) {
   if (first)
     batch(replace); // what the page begins with took nothing's place
   else change(what, replace, { loud: true });
+}
+
+/**
+ * A project in place of what there is, which is the one thing that can be taken back.
+ * @param {{ classes: Class[], pictures: any[], works: Work[], sample: string, project: string }} opened
+ * @param {string} what
+ */
+export function openProject({ pictures: added, ...opened }, what) {
+  forgetPast();
+  const open = () => {
+    pictures.value = []; // none of a class that is there counts
+    setAll({ ...opened, pictures: picturesFrom(added) });
+  };
+  change(what, open, { loud: true });
+}
+
+/** @param {string} name @param {string} what */
+export function renameProject(name, what) {
+  const rename = () => (project.value = `${projectOf(project.value).id || newId()} ${name}`);
+  change(what, rename, { kind: 'project' });
 }
 
 /** Sets what was trained with a model, as a part of a change or of a run. @param {Work} work */

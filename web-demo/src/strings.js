@@ -50,7 +50,7 @@ export const text = {
     waiting: 'looking at the pictures …',
     looking: (count, total) => `${count} of ${total} looked at`,
     noClasses: 'Name two classes to begin',
-    untrained: 'Press Train',
+    untrained: 'Two pictures to begin',
     training: (epoch, epochs) => `epoch ${epoch} of ${epochs}`,
     points: (points) => `${points > 0 ? '+' : points < 0 ? '−' : '±'}${Math.abs(points)} points`,
   },
@@ -99,14 +99,19 @@ export const text = {
     cancelled: 'Its load was cancelled.',
     folderGone: 'It came from a folder, which has to be opened again.',
     standIn: 'The built-in model stands in. What was trained with it is kept and comes back with it.',
+    ofProject: (from) => `The project was made with it. It comes from ${from}.`,
     stay: 'Stay with the built-in model',
     unusable: 'What was trained with this model cannot be used any more',
   },
 
-  world: {
-    title: 'The built-in model knows pictograms only',
-    body: 'Photos and doodles are outside its world, so expect poor guesses. A CLIP of photographs knows them.',
-    action: 'Load TinyCLIP 8M/16',
+  photos: {
+    offer: (name, bytes) =>
+      `The built-in model was made for drawings and pictograms. For photographs take ${name}: ` +
+      `${megabytes(bytes)}, loaded once.`,
+    loading: (name, loaded, total) =>
+      `Loading ${name}: ${total ? `${megabytes(loaded)} of ${megabytes(total)}` : 'asking …'}. ` +
+      'What the built-in model makes of your photographs is shown meanwhile.',
+    action: (name) => `Load ${name}`,
   },
 
   samples: {
@@ -174,11 +179,19 @@ export const text = {
     inside: 'Look inside',
   },
 
+  hints: {
+    doubted: (name, like) => `This one is under ${name} and looks like ${like}.`,
+    helpful: (name) => `More pictures of ${name} like this one would help most.`,
+    look: 'Look',
+    dismiss: 'Hide this hint',
+  },
+
   webcam: {
     title: (name) => `Webcam: ${name || 'new class'}`,
     hold: 'Hold to record',
     holding: 'Recording …',
     recorded: (count) => plural(count, 'picture'),
+    rate: (rate) => `${rate} answers a second`,
     denied: 'The browser was not allowed to use the webcam. Allow it beside the address, then try again.',
     missing: 'No webcam was found. Connect one, or use files instead.',
     impossible: 'This page cannot use a webcam here: browsers allow it on https pages only. Use files instead.',
@@ -190,16 +203,16 @@ export const text = {
     canvas: 'Drawing area. With the keyboard: use files instead.',
     clear: 'Clear',
     use: 'Add the drawing',
+    added: (count) => `${plural(count, 'drawing')} added`,
     colour: (name) => `Colour: ${name}`,
     colours: { '#17161c': 'black', '#e0392b': 'red', '#f2a50c': 'yellow', '#1d9a5b': 'green', '#2c6fe0': 'blue' },
   },
 
   train: {
     title: 'Train',
+    lead: 'It answers already. Training teaches CLIP itself, and is better by a little.',
     preset: 'How long',
-    presets: { instant: 'Instant', quick: 'Quick', balanced: 'Balanced', thorough: 'Thorough' },
-    instantHint:
-      'Looks at each picture once and learns from what it saw; CLIP stays as it is. The longer ones teach CLIP itself.',
+    presets: { quick: 'Quick', balanced: 'Balanced', thorough: 'Thorough' },
     estimate: (ms) => (ms ? `about ${duration(ms)}` : ' '),
     method: 'Method',
     advanced: 'Advanced',
@@ -227,12 +240,16 @@ export const text = {
         ? `Continue goes on from step ${progress.step} of ${progress.steps}. What was learned since is in use.`
         : 'So the run cannot go on. What it has learned is in use.',
     measuring: 'Trained. Looking at the pictures …',
-    partly: (known, all) => `The classifier in use knows ${known} of the ${all} classes. Train to teach it all.`,
+    partly: (known, all) =>
+      `What was trained knows ${known} of the ${all} classes, so the instant answer stands in. Train to teach it all.`,
     ofOthers: 'What was trained is of other classes. It is kept, and comes back with them.',
+    since: 'Pictures have come or gone since. Train again to teach it those.',
     step: (step, steps) => `step ${step} of ${steps}`,
     done: (points, share) =>
       points === null ? 'Done. Try it below.' : `Done: ${percent(share)} right, ${text.score.points(points)}.`,
     failed: 'Training ended early',
+    gain: { quick: '+0.8 points', balanced: '+1.7 points', thorough: 'not measured' },
+    gainHint: 'Beyond the instant answer, as measured on the sample tasks with 16 pictures a class. Yours may differ.',
     trainedValues: (count) => `${count.toLocaleString('en')} numbers are trained; CLIP itself stays as it is.`,
     obstacles: {
       noModel: 'The model is still loading.',
@@ -279,24 +296,31 @@ export const text = {
     source: 'Where the picture comes from',
     drop: 'Drop or choose a picture',
     empty: 'Answers appear here',
-    untrained: 'not trained yet',
+    untrained: 'Give two pictures, and it learns from them.',
     noNames: 'Name two classes first.',
+    none: 'None of these',
+    noneHint: (share) => `It fits worse than ${share} of the pictures that were learned from.`,
+    correct: (name) => `Not ${name}? It is`,
+    teach: (name) => `Add the picture to ${name}, and learn it`,
   },
 
   compare: {
     title: 'Compare',
     lead: (fixed, broken) =>
       fixed + broken === 0 ? 'Nothing changed sides' : `${fixed} mended, ${broken} lost: what changed sides first`,
-    noTuned: 'Train first, then see what changed',
-    noTunedHint: 'Left of each picture stays what CLIP said before; the tuned answer appears beside it.',
+    noTuned: 'Give two pictures, then see what changed',
+    noTunedHint: 'Here stands what CLIP said of each picture before, beside what it says after it has learned.',
     filter: 'Which pictures',
     filters: { changed: 'Changed sides', wrong: 'Still wrong', all: 'All' },
     truth: (name) => `is ${name}`,
     none: 'None of the pictures.',
     perClass: 'Per class',
     confusion: 'Confusion',
-    confusionHint: 'Rows are what a picture is, columns what it was taken for.',
+    confusionHint: 'Rows are what a picture is, columns what it was taken for. A number opens its pictures.',
     cell: (truth, found, count) => `${plural(count, 'picture')} of ${truth} taken for ${found}`,
+    cellTitle: (when, truth, found) =>
+      truth === found ? `${when}: ${truth}, named rightly` : `${when}: ${truth} taken for ${found}`,
+    remove: 'Remove',
     mended: 'mended',
     lost: 'lost',
     same: 'unchanged',
@@ -317,7 +341,7 @@ export const text = {
       'The words of the vocabulary that lie nearest to each learned text prompt. Prompts mean more ' +
       'than words can say: far distances are normal.',
     wordsPartly: 'Of this model only words are compared that were fetched for class names.',
-    noWords: 'This method learns no words.',
+    noWords: 'Nothing that answers now has learned words: training does, with a method that has text prompts.',
     noTuned: 'Train, and the learned prompts appear here.',
     prompt: (number) => `Prompt ${number}`,
   },
@@ -326,7 +350,8 @@ export const text = {
     title: 'Keep it',
     exportTitle: 'Classifier',
     exportBody: (size) =>
-      `One small file (${size}): prompts and text features. It works with the model that it was trained on.`,
+      `One small file${size && ` (${size})`}: what was learned, and no picture. It works with the model that it was ` +
+      'learned with.',
     export: 'Download .safetensors',
     importTitle: 'Use one again',
     importBody: 'A .safetensors file from here or from the command line.',
@@ -361,7 +386,7 @@ export const text = {
       'There is no room left on this device: not everything survives a reload. Remove pictures or models, or ' +
       'download what you want to keep.',
     clear: 'Remove everything',
-    nothing: 'Nothing is trained yet.',
+    nothing: 'Nothing is learned yet.',
     readme: (withModel) =>
       [
         'A classifier made with mudpt, and a page that uses it.',
@@ -376,6 +401,40 @@ export const text = {
         'Library and notices: mudpt/LICENSE, mudpt/THIRD-PARTY-NOTICES.md.',
         '',
       ].join('\n'),
+  },
+
+  project: {
+    title: 'Project',
+    body: 'All of it in one zip: pictures in a folder for each class, and what was trained.',
+    name: 'Name',
+    unnamed: 'Project',
+    renamed: (name) => (name ? `The project is called ${name}` : 'The project has no name'),
+    save: 'Save as a file',
+    openFile: 'Open a file',
+    fresh: 'New project',
+    others:
+      'Opens files from here, Teachable Machine’s projects of pictures (.tm), and zips with a folder for each class. ' +
+      'What is here now is kept below.',
+    shelf: 'Other projects in this browser',
+    about: (pictures, classes, day) =>
+      `${plural(pictures, 'picture')} in ${plural(classes, 'class', 'classes')}, ${day}`,
+    open: 'Open',
+    remove: (name) => `Remove the project ${name}`,
+    sure: 'Really remove',
+    opened: (name) => `${name} was opened`,
+    missing: (count) => `${plural(count, 'picture')} of the project ${count === 1 ? 'is' : 'are'} not in the file`,
+    notOpened: 'The project was not opened',
+    notSaved: 'The project was not saved',
+    notRemoved: 'The project was not removed',
+    gone: 'It is not there any more.',
+    isOther: 'is no zip.',
+    isDamaged: 'is damaged.',
+    isTooLarge: (most) => `holds more than ${megabytes(most)}.`,
+    isNewer: 'was saved by a newer page. Load this page anew.',
+    isEmpty: 'holds no pictures.',
+    isOfType: (type) => `is a project of Teachable Machine’s for ${type}. Only those for images can be opened.`,
+    isTrainedModel:
+      'is a model that Teachable Machine has trained, without its pictures. Choose "Download project as file" there.',
   },
 
   tabs: {
@@ -400,5 +459,7 @@ export const text = {
 
   errors: {
     title: 'Something went wrong',
+    view: (name) => `${name} could not be fetched`,
+    fetch: 'Check the connection and try again.',
   },
 };

@@ -5,18 +5,12 @@
 import { batch, computed, effect, signal } from '@preact/signals';
 
 import { clip, loading, model, onLeaving } from './models.js';
-import { lookedAt, pictureMs, trained, tuned } from './predict.js';
+import { lookedAt, opening, pictureMs, trained, tuned } from './predict.js';
 import { change, heldPictures, named, nameOf, newId, setWork, trainPictures, workOf, works } from './store.js';
 import { text } from './strings.js';
 
 /** A step costs about this many times what looking at its pictures costs. */
 const STEP_COST = 4;
-/** The preset that trains no prompts: a head on what the model sees of each picture, which it looks at once. */
-export const INSTANT = 'instant';
-/** Trying heads and training the best costs about what looking at the pictures does. */
-const INSTANT_COST = 2;
-/** As the library has it: so many pictures of a class, each once. */
-const INSTANT_RUN = { shots: 16, epochs: 1 };
 const TELL_MS = 120;
 const KEEP_MS = 60_000;
 /** So long a model that is to go waits for the run to be put away. */
@@ -25,7 +19,7 @@ const PAUSE_MS = 10_000;
 const MOST_MEASURED = 4;
 
 export const method = signal('mudpt');
-export const preset = signal(INSTANT);
+export const preset = signal('quick');
 /** What was set under "Advanced", in place of the preset's. @type {import('@preact/signals').Signal<any>} */
 export const chosen = signal({});
 
@@ -38,7 +32,6 @@ export const chosen = signal({});
  * @property {any} [error]
  * @property {string} [examples] which pictures it trains on
  * @property {any} [unkept] why the last one could not be put away where it ended
- * @property {boolean} [isInstant] it is over before it could be paused
  */
 /** @type {import('@preact/signals').Signal<Run>} */
 export const run = signal({ state: 'idle' });
@@ -59,7 +52,6 @@ export const methodInfo = computed(() => methods.value.find((one) => one.method 
 /** All settings of the next run. */
 export const settings = computed(() => {
   const info = methodInfo.value;
-  if (preset.value === INSTANT) return info && INSTANT_RUN;
   return info && { ...info.presets[preset.value], ...chosen.value };
 });
 
@@ -76,10 +68,9 @@ export const obstacle = computed(() => {
 
 /** Milliseconds that a run with a preset will take, as far as can be told. @param {string} name */
 export const estimate = (name) => {
-  const isInstant = name === INSTANT;
-  const cost = isInstant ? INSTANT_COST * pictureMs.value : trainedMs.value || STEP_COST * pictureMs.value;
+  const cost = trainedMs.value || STEP_COST * pictureMs.value;
   if (!methodInfo.value || !cost) return 0;
-  const { shots, epochs } = isInstant ? INSTANT_RUN : { ...methodInfo.value.presets[name], ...chosen.value };
+  const { shots, epochs } = { ...methodInfo.value.presets[name], ...chosen.value };
   const counts = new Map();
   for (const { classId } of trainPictures.value) counts.set(classId, (counts.get(classId) ?? 0) + 1);
   const drawn = [...counts.values()].reduce((sum, count) => sum + Math.min(count, shots), 0);
@@ -106,6 +97,12 @@ export const stage = computed(() => {
   if (busy.value || (state === 'failed' && examples === examplesKey.value)) return state;
   const kept = { paused: 'paused', running: 'interrupted', stopped: '' }[unfinished.value?.state ?? 'stopped'];
   return kept || (trained.value ? 'done' : 'idle');
+});
+
+/** Whether what was trained has not seen the pictures that there are now. */
+export const isBehind = computed(() => {
+  const seen = trained.value?.result.examples;
+  return seen !== undefined && seen !== examplesKey.value;
 });
 
 /** Why the run that has ended could not be put away where it ended. */
@@ -137,7 +134,7 @@ export async function train({ from = null } = {}) {
   const wanted = settings.value;
   const key = examplesKey.value;
   batch(() => {
-    run.value = { state: 'starting', examples: key, isInstant: !from && preset.value === INSTANT };
+    run.value = { state: 'starting', examples: key };
     live.value = { losses: [], accuracies: from?.curve.accuracies ?? [], steps: 0 };
   });
   // One picture that cannot be read would end the run: it is known before.
@@ -147,21 +144,21 @@ export async function train({ from = null } = {}) {
   if (clipNow !== clip.value || !named.value.length || obstacle.value) return void (run.value = { state: 'idle' });
   const ids = named.value.map(({ id }) => id);
   const held = heldPictures.value;
-  const isInstant = !from && preset.value === INSTANT;
   const classes = ids.map(nameOf);
-  const validation = isInstant ? {} : { validation: held.length ? examplesOf(held) : false };
-  const prompts = { classes, method: method.value, preset: preset.value, ...chosen.value };
-  const options = from ? { resume: from.checkpoint } : isInstant ? { classes, preset: INSTANT } : prompts;
+  // On what the prompts make of the pictures stands a head, as in the instant answer; CoCoOp's can carry none.
+  const head = method.value === 'cocoop' ? 'none' : 'auto';
+  const prompts = { classes, method: method.value, preset: preset.value, head, ...chosen.value };
+  const options = from ? { resume: from.checkpoint, head: from.head ?? 'none' } : prompts;
   const about = {
     ...{ clip: clipNow, ids, examples: examplesKey.value, earlier: work.value },
-    ...{ kept: /** @type {any} */ (from), unkept: /** @type {any} */ (null), isInstant },
+    ...{ kept: /** @type {any} */ (from), unkept: /** @type {any} */ (null), head: options.head },
     ...{ batchSize: wanted?.batchSize ?? 1, from: typeof model.value?.from === 'string' ? model.value.from : '' },
-    count: isInstant ? {} : from?.curve.held === undefined ? measured(held, wanted?.shots) : from.curve,
+    count: from?.curve.held === undefined ? measured(held, wanted?.shots) : from.curve,
   };
   const mine = clipNow.tune({
     ...options,
     examples: examplesOf(trainPictures.value),
-    ...validation,
+    validation: held.length ? examplesOf(held) : false,
   });
   job = mine;
   try {
@@ -178,9 +175,8 @@ export async function train({ from = null } = {}) {
   }
 }
 
-/** Puts the run between two steps away, in place of the one before; one of seconds is not worth it. */
+/** Puts the run between two steps away, in place of the one before. */
 async function keepRun(mine, about, state) {
-  if (about.isInstant) return null;
   const checkpoint = await mine.checkpoint().catch((error) => {
     about.unkept = error;
     return null;
@@ -188,7 +184,8 @@ async function keepRun(mine, about, state) {
   if (!checkpoint || mine !== job) return null;
   about.unkept = null;
   const { progress } = run.value;
-  const kept = { id: newId(), state, checkpoint, examples: about.examples, curve: live.value, progress };
+  const { examples, head } = about;
+  const kept = { id: newId(), state, checkpoint, examples, head, curve: live.value, progress };
   const id = about.clip.info.fingerprint;
   setWork({ id, from: about.from, result: (workOf(id) ?? about.earlier)?.result ?? null, run: kept });
   about.kept = kept;
@@ -226,8 +223,7 @@ async function follow(mine, about) {
     losses.push(step.loss);
     if (!step.replayed) {
       start ||= performance.now();
-      if (++counted > 1 && !about.isInstant)
-        trainedMs.value = (performance.now() - start) / (counted - 1) / about.batchSize;
+      if (++counted > 1) trainedMs.value = (performance.now() - start) / (counted - 1) / about.batchSize;
     }
     const accuracy = step.validationAccuracy ?? (step.replayed ? known.get(step.step) : undefined);
     if (accuracy !== undefined) accuracies.push([step.step, accuracy]);
@@ -255,8 +251,8 @@ async function finish(mine, about) {
 }
 
 /** Puts a run's classifier to use in place of the one before, which can be had back. */
-async function useTrained(mine, classifier, { clip: trainedWith, ids, from, earlier }, left) {
-  const result = { id: newId(), ids, file: await classifier.export(), curve: live.value };
+async function useTrained(mine, classifier, { clip: trainedWith, ids, from, earlier, examples }, left) {
+  const result = { id: newId(), ids, file: await classifier.export(), curve: live.value, examples };
   if (mine !== job) return classifier.dispose(); // discarded meanwhile
   const id = trainedWith.info.fingerprint;
   batch(() => {
@@ -301,7 +297,10 @@ export async function pauseNow() {
 /** @param {typeof tuned.value} entry */
 function setTuned(entry) {
   const before = tuned.peek();
-  tuned.value = entry;
+  batch(() => {
+    tuned.value = entry;
+    opening.value = false;
+  });
   before?.classifier.dispose().catch(() => {});
 }
 
@@ -331,11 +330,12 @@ export function startUsing() {
     tunedError.value = null;
     if (tuned.peek()?.result === result) return;
     setTuned(null);
+    opening.value = Boolean(mine && result);
     if (!mine || !result) return;
     const isWanted = () => mine === clip.peek() && work.peek()?.result === result && tuned.peek()?.result !== result;
     mine.import(result.file).then(
       (classifier) => (isWanted() ? setTuned({ classifier, ids: result.ids, result }) : classifier.dispose()),
-      (error) => isWanted() && (tunedError.value = error),
+      (error) => isWanted() && batch(() => ([tunedError.value, opening.value] = [error, false])),
     );
   });
 }

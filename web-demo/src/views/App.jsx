@@ -6,16 +6,14 @@ import { BarChart3, Download, Eye, Images, Moon, Sparkles, Sun, SunMoon } from '
 import { dialog, opened, takeDrop, take } from '../actions.js';
 import { pasted } from '../intake.js';
 import { clip, loadError, loading, model } from '../models.js';
-import { points, trained, tunedAccuracy, zeroAccuracy } from '../predict.js';
-import { classes, named, pictures, redo, undo } from '../store.js';
+import { after, opening, points, tunedAccuracy, zeroAccuracy } from '../predict.js';
+import { classes, named, pictures, redo, trainPictures, undo } from '../store.js';
 import { format, text } from '../strings.js';
 import { place } from '../tabs.js';
 import { THEMES, theme } from '../theme.js';
 import { busy, run } from '../training.js';
-import { Icon } from './bits.jsx';
-import { Compare } from './Compare.jsx';
-import { Inside } from './Inside.jsx';
-import { Keep } from './Keep.jsx';
+import { askWhetherOutdated } from '../update.js';
+import { Icon, Problem } from './bits.jsx';
 import { LoadFailure, ModelDialog, modelName } from './Model.jsx';
 import { Elsewhere, Notices } from './Notices.jsx';
 import { PictureDialog } from './Picture.jsx';
@@ -26,7 +24,49 @@ import { TryIt } from './TryIt.jsx';
 
 const VIEWS = ['pictures', 'train', 'compare', 'inside', 'keep'];
 const ICONS = { pictures: Images, train: Sparkles, compare: BarChart3, inside: Eye, keep: Download };
-const MAIN = { pictures: Pictures, train: Pictures, compare: Compare, inside: Inside, keep: Keep };
+/** Views that are not there from the first moment: they come a little later, or when they are opened. */
+const LATER = {
+  compare: () => import('./Compare.jsx').then(({ Compare }) => Compare),
+  inside: () => import('./Inside.jsx').then(({ Inside }) => Inside),
+  keep: () => import('./Keep.jsx').then(({ Keep }) => Keep),
+};
+const LATER_MS = 5000;
+const there = signal(/** @type {Record<string, any>} */ ({ pictures: Pictures, train: Pictures }));
+/** Views that could not be fetched. */
+const failed = signal(/** @type {Record<string, any>} */ ({}));
+
+async function fetchView(name) {
+  if (there.value[name]) return;
+  try {
+    const found = await LATER[name]();
+    there.value = { ...there.value, [name]: found };
+  } catch (error) {
+    failed.value = { ...failed.value, [name]: error };
+    askWhetherOutdated();
+  }
+}
+
+/** All views, so that none is missing when the network, or this page, has gone from where it came. */
+export const fetchViews = () =>
+  setTimeout(
+    () => Object.keys(LATER).reduce((last, name) => last.then(() => fetchView(name)), Promise.resolve()),
+    LATER_MS,
+  );
+
+/** A view that is on its way. */
+function Later({ name }) {
+  const fetchNow = () => {
+    failed.value = { ...failed.value, [name]: null };
+    fetchView(name);
+  };
+  useEffect(fetchNow, [name]);
+  if (!failed.value[name]) return null;
+  return (
+    <Problem title={text.errors.view(text.views[name])} onRetry={fetchNow}>
+      {text.errors.fetch}
+    </Problem>
+  );
+}
 
 const fromAddress = () => VIEWS.find((name) => location.hash === `#${name}`) ?? 'pictures';
 export const view = signal(fromAddress());
@@ -105,19 +145,21 @@ function ModelButton() {
 /** What it is all about, in two numbers. */
 function Score() {
   const zero = zeroAccuracy.value;
-  const after = tunedAccuracy.value;
+  const last = tunedAccuracy.value;
   const { state, progress } = run.value;
   const live = busy.value && progress;
   const untold = named.value.length < 2 ? text.score.noClasses : text.score.waiting;
   const told = (one) => {
     if (!one) return untold;
-    return one.share === null ? text.score.looking(one.count, one.total) : text.score.of(one.right, one.total);
+    return one.count < one.total ? text.score.looking(one.count, one.total) : text.score.of(one.right, one.total);
   };
   const afterNote = live
     ? text.score.training(progress.epoch, progress.epochs)
-    : trained.value
-      ? told(after)
-      : text.score.untrained;
+    : after.value
+      ? told(last)
+      : opening.value || trainPictures.value.length > 1
+        ? text.score.waiting
+        : text.score.untrained;
   const change = live ? null : points.value;
   return (
     <section class="score" aria-label={text.score.label}>
@@ -128,7 +170,7 @@ function Score() {
       <Meter
         kind="tuned"
         label={text.after}
-        share={live ? null : (after?.share ?? null)}
+        share={live ? null : (last?.share ?? null)}
         note={afterNote}
         progress={live ? progress.step / progress.steps : state === 'starting' ? 0 : null}
       />
@@ -173,7 +215,7 @@ function Tabs() {
 
 export function App() {
   usePageEvents();
-  const Main = MAIN[view.value];
+  const Main = there.value[view.value] ?? Later;
   const inert = { inert: place.value === 'elsewhere' };
   return (
     <div class={`app view-${view.value}`}>
@@ -209,7 +251,7 @@ export function App() {
       {!inert.inert && <Notices />}
       <main class="columns" id="content" tabIndex={-1} {...inert}>
         <div class="view">
-          <Main />
+          <Main name={view.value} />
         </div>
         <div class="side">
           <Train />

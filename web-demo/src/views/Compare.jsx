@@ -1,23 +1,17 @@
 /** Zero-shot and tuned on the same pictures: what changed sides, per class, and who is taken for whom. */
 import { signal } from '@preact/signals';
-import { BarChart3, Minus, Sparkles, TrendingDown, TrendingUp } from 'lucide';
+import { BarChart3, Minus, TrendingDown, TrendingUp } from 'lucide';
 
 import { opened } from '../actions.js';
-import { answersOf, bestOf, confusionOf, points, trained, tunedAccuracy, untrained } from '../predict.js';
+import { after, answersOf, bestOf, changeOf, confusionOf, points, tunedAccuracy, untrained } from '../predict.js';
 import { heldPictures, judged, named, nameOf } from '../store.js';
 import { format, text } from '../strings.js';
-import { busy, obstacle, train } from '../training.js';
+import { place } from '../tabs.js';
 import { Bars, ClassName, Empty, Icon, Segments } from './bits.jsx';
+import { CellDialog, cell } from './Cell.jsx';
 
 const MOST_ROWS = 60;
 const filter = signal('changed');
-
-/** 2 mended, 1 lost, 0 otherwise. */
-function changeOf(picture) {
-  const [before, after] = [bestOf(picture, 'zero'), bestOf(picture, 'tuned')];
-  if (!before || !after || before.right === after.right) return 'same';
-  return after.right ? 'mended' : 'lost';
-}
 
 const MARKS = { mended: TrendingUp, lost: TrendingDown, same: Minus };
 const RANK = { mended: 0, lost: 1, same: 2 };
@@ -52,13 +46,13 @@ function PerClass() {
     <section class="panel" aria-labelledby="per-class">
       <h3 id="per-class">{text.compare.perClass}</h3>
       <ul class="per-class">
-        {rows.map(({ id, zero, tuned: after }) => (
+        {rows.map(({ id, zero, tuned }) => (
           <li key={id}>
             <ClassName id={id} />
             <span class="twin">
               {[
                 ['zero', zero, text.before],
-                ['tuned', after, text.after],
+                ['tuned', tuned, text.after],
               ].map(([kind, share, label]) => (
                 <span class={`twin-bar ${kind}`} key={kind}>
                   <span class="visually-hidden">{label} </span>
@@ -105,7 +99,15 @@ function Matrix({ kind, title }) {
                   style={{ '--share': count / most }}
                   title={text.compare.cell(nameOf(ids[i]), nameOf(ids[j]), count)}
                 >
-                  {count || ''}
+                  {count > 0 && (
+                    <button
+                      type="button"
+                      aria-label={text.compare.cell(nameOf(ids[i]), nameOf(ids[j]), count)}
+                      onClick={() => (cell.value = { kind, truth: ids[i], found: ids[j] })}
+                    >
+                      {count}
+                    </button>
+                  )}
                 </td>
               ))}
             </tr>
@@ -117,14 +119,11 @@ function Matrix({ kind, title }) {
 }
 
 export function Compare() {
-  if (!trained.value || !untrained.value) {
+  if (!after.value || !untrained.value) {
     return (
       <section aria-label={text.compare.title}>
         <Empty icon={BarChart3} title={text.compare.noTuned}>
           <p>{text.compare.noTunedHint}</p>
-          <button type="button" class="main" disabled={busy.value || obstacle.value !== ''} onClick={() => train()}>
-            <Icon of={Sparkles} size={18} /> {text.train.start}
-          </button>
         </Empty>
       </section>
     );
@@ -177,6 +176,7 @@ export function Compare() {
           <Matrix kind="tuned" title={text.after} />
         </div>
       </section>
+      {cell.value && place.value !== 'elsewhere' && <CellDialog />}
     </section>
   );
 }

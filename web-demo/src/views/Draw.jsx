@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Eraser, Plus } from 'lucide';
 
-import { nameOf } from '../store.js';
+import { nameOf, pictures, picturesOf } from '../store.js';
 import { text } from '../strings.js';
 import { Dialog, Icon } from './bits.jsx';
 
@@ -120,9 +120,23 @@ export function DrawPad({ onDraw, onClear, onUse }) {
 }
 
 export function DrawDialog({ id, onClose, onPicture }) {
+  const [before] = useState(() => new Set(pictures.peek().map((one) => one.id)));
+  const added = picturesOf(id).filter((one) => !before.has(one.id));
   return (
     <Dialog title={text.draw.title(nameOf(id))} onClose={onClose} class="draw-dialog">
       <DrawPad onUse={onPicture} />
+      <div role="status">
+        {added.length > 0 && (
+          <>
+            <p class="fine">{text.draw.added(added.length)}</p>
+            <div class="added">
+              {added.map((one) => (
+                <img key={one.id} src={one.url} alt="" />
+              ))}
+            </div>
+          </>
+        )}
+      </div>
     </Dialog>
   );
 }

@@ -1,10 +1,9 @@
 /** A look inside: where the image tower looks, and which words the learned prompts are near. */
-import { signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 
-import { reasonOf } from '../actions.js';
+import { inspected, reasonOf } from '../actions.js';
 import { BUILT_IN, model } from '../models.js';
-import { bestOf, untrained, usable } from '../predict.js';
+import { bestOf, changeOf, untrained, usable } from '../predict.js';
 import { judged, nameOf, pictures } from '../store.js';
 import { format, text } from '../strings.js';
 import { Problem } from './bits.jsx';
@@ -13,8 +12,8 @@ const SIDE = 320;
 const MOST_PICKS = 40;
 const WORDS = 5;
 
-/** The picture that is looked at. */
-export const inspected = signal('');
+/** Whether it has learned no prompts, so that its tower is the model's. */
+const hasSameTower = ({ method, head }) => method === 'zeroshot' || method === head;
 
 /** Colour and cover by strength: night where nothing is taken, then violet, orange, and light that lets all through. */
 const STOPS = [
@@ -77,20 +76,20 @@ function Look({ picture, kind, title, attention, most }) {
 
 function Attention({ picture }) {
   const [found, setFound] = useState(/** @type {any} */ ({}));
-  const [before, after] = [untrained.value, usable.value];
+  const [before, last] = [untrained.value, usable.value];
   useEffect(() => {
     let current = true;
     setFound({});
     const look = async () => {
       const zero = before && (await before.classifier.attention(picture.blob));
-      const trained = after && (await after.classifier.attention(picture.blob));
+      const trained = last && (await last.classifier.attention(picture.blob));
       if (current) setFound({ zero, tuned: trained });
     };
     look().catch((error) => current && setFound({ error }));
     return () => {
       current = false;
     };
-  }, [picture.id, before, after]);
+  }, [picture.id, before?.classifier, last?.classifier]);
   if (found.error) return <Problem title={text.errors.title}>{reasonOf(found.error)}</Problem>;
   const most = Math.max(...[found.zero, found.tuned].flatMap((one) => (one ? [...one.patches] : [])), 1e-6);
   return (
@@ -102,32 +101,32 @@ function Attention({ picture }) {
         </figcaption>
       </figure>
       <Look picture={picture} kind="zero" title={text.before} attention={found.zero} most={most} />
-      {after && <Look picture={picture} kind="tuned" title={text.after} attention={found.tuned} most={most} />}
+      {last && <Look picture={picture} kind="tuned" title={text.after} attention={found.tuned} most={most} />}
     </div>
   );
 }
 
 function Words() {
   const [lists, setLists] = useState(/** @type {any} */ (null));
-  const after = usable.value;
+  const last = usable.value?.classifier;
   useEffect(() => {
     let current = true;
     setLists(null);
-    after?.classifier.nearestWords({ topK: WORDS }).then(
+    last?.nearestWords({ topK: WORDS }).then(
       (found) => current && setLists(found),
       (error) => current && setLists({ error }),
     );
     return () => {
       current = false;
     };
-  }, [after]);
+  }, [last]);
   return (
     <section class="panel" aria-labelledby="words-title">
       <h3 id="words-title">{text.inside.words}</h3>
       <p class="fine">
         {text.inside.wordsHint} {model.value?.id !== BUILT_IN.id && text.inside.wordsPartly}
       </p>
-      {!after && <p>{text.inside.noTuned}</p>}
+      {!last && <p>{text.inside.noTuned}</p>}
       {lists?.error && <Problem title={text.errors.title}>{reasonOf(lists.error)}</Problem>}
       {Array.isArray(lists) && lists.length === 0 && <p>{text.inside.noWords}</p>}
       {Array.isArray(lists) && lists.length > 0 && (
@@ -152,7 +151,9 @@ function Words() {
 
 export function Inside() {
   const all = judged.value;
-  const found = pictures.value.find(({ id }) => id === inspected.value) ?? all[0];
+  // The first that is seen is one that was mended, where there is one.
+  const mended = () => all.find((picture) => changeOf(picture) === 'mended');
+  const found = pictures.value.find(({ id }) => id === inspected.value) ?? mended() ?? all[0];
   const picks = all.slice(0, MOST_PICKS);
   const shown = found && !picks.includes(found) ? [found, ...picks] : picks;
   return (
@@ -160,7 +161,7 @@ export function Inside() {
       <div class="panel">
         <h2 id="inside-title">{text.inside.attention}</h2>
         <p class="fine">{text.inside.attentionHint}</p>
-        {usable.value && 'head' in usable.value.classifier && <p class="fine">{text.inside.sameTower}</p>}
+        {usable.value && hasSameTower(usable.value.classifier) && <p class="fine">{text.inside.sameTower}</p>}
         {found ? <Attention picture={found} /> : <p>{text.pictures.nothingHint}</p>}
         <div class="picks" role="radiogroup" aria-label={text.inside.pick}>
           {shown.map((picture) => (

@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { Code, Database, FileDown, FileUp, Package, Trash2 } from 'lucide';
 
 import { open, reasonOf, tell } from '../actions.js';
-import { download, fileName, selfContained, snippet } from '../keep.js';
+import { classifierFile, download, fileName, snippet } from '../keep.js';
 import { BUILT_IN, model } from '../models.js';
 import { usable } from '../predict.js';
 import { forgetStored, keeping } from '../session.js';
@@ -12,6 +12,7 @@ import { text } from '../strings.js';
 import { discard } from '../training.js';
 import { askWhetherOutdated, outdated } from '../update.js';
 import { FileButton, Icon } from './bits.jsx';
+import { Projects } from './Projects.jsx';
 
 function Box({ icon, title, children }) {
   return (
@@ -30,15 +31,16 @@ function Zip() {
   const pack = async () => {
     setPacking(true);
     try {
-      const { classifier, result } = /** @type {any} */ (usable.value);
-      const blob = await selfContained(result.file, classifier);
+      const { classifier } = /** @type {any} */ (usable.value);
+      const { selfContained } = await import('../own-page.js');
+      const blob = await selfContained(classifier);
       // Files of two versions are no page.
       await askWhetherOutdated();
       if (outdated.value) throw new Error(text.update.title);
       download(blob, fileName(classifier.classes).replace('.safetensors', '.zip'));
     } catch (error) {
       await askWhetherOutdated();
-      tell(`${text.keep.zipFailed}: ${reasonOf(error)}`, true);
+      tell(`${text.keep.zipFailed}: ${outdated.value ? text.update.title : reasonOf(error)}`, true);
     }
     setPacking(false);
   };
@@ -80,7 +82,14 @@ function CodeBox() {
 }
 
 export function Keep() {
-  const file = usable.value?.result.file;
+  const entry = /** @type {any} */ (usable.value);
+  const size = entry?.result ? `${Math.ceil(entry.result.file.length / 1000)} kB` : '';
+  const save = () => {
+    const name = fileName(entry.classifier.classes);
+    const put = (file) => download(new Blob([/** @type {any} */ (file)]), name);
+    if (entry.result) put(entry.result.file);
+    else classifierFile().then(put, (error) => tell(reasonOf(error), true));
+  };
   const stored = {
     kept: 'sessionBody',
     saving: 'sessionSaving',
@@ -91,17 +100,11 @@ export function Keep() {
   return (
     <section class="keep" aria-labelledby="keep-title">
       <h2 id="keep-title">{text.keep.title}</h2>
+      <Projects />
       <div class="keep-boxes">
         <Box icon={FileDown} title={text.keep.exportTitle}>
-          <p>{file ? text.keep.exportBody(`${Math.ceil(file.length / 1000)} kB`) : text.keep.nothing}</p>
-          <button
-            type="button"
-            class="main"
-            disabled={!file}
-            onClick={() =>
-              file && download(new Blob([/** @type {any} */ (file)]), fileName(usable.value?.classifier.classes))
-            }
-          >
+          <p>{entry ? text.keep.exportBody(size) : text.keep.nothing}</p>
+          <button type="button" class="main" disabled={!entry} onClick={save}>
             {text.keep.export}
           </button>
         </Box>

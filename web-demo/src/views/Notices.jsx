@@ -26,8 +26,14 @@ function Notice({ icon = CircleAlert, title, children, actions = null }) {
 
 /** The session's model is not there, and the built-in one is. */
 function Missing() {
-  const { model, error } = /** @type {any} */ (missing.value);
-  const why = !model.from ? text.model.folderGone : error ? text.model.failedToLoad : text.model.cancelled;
+  const { model, error, unasked } = /** @type {any} */ (missing.value);
+  const why = !model.from
+    ? text.model.folderGone
+    : unasked
+      ? text.model.ofProject(model.from)
+      : error
+        ? text.model.failedToLoad
+        : text.model.cancelled;
   const again = () => (model.from ? loadModel(model) : (dialog.value = 'model'));
   return (
     <Notice
@@ -35,7 +41,7 @@ function Missing() {
       actions={
         <span class="row">
           <button type="button" onClick={again}>
-            {model.from ? text.retry : text.model.folder}
+            {unasked && model.from ? text.model.use : model.from ? text.retry : text.model.folder}
           </button>
           <button type="button" class="quiet" onClick={stayWithBuiltIn}>
             {text.model.stay}

@@ -1,12 +1,11 @@
 /** One picture, large: both answers, and what can be done with it. */
 import { Eye, Trash2 } from 'lucide';
 
-import { opened } from '../actions.js';
-import { answersOf, trained } from '../predict.js';
-import { classes, movePicture, nameOf, pictures, removePicture, setHeld } from '../store.js';
+import { inspected, opened } from '../actions.js';
+import { after, answersOf } from '../predict.js';
+import { nameOf, pictures, removePicture, setHeld } from '../store.js';
 import { text } from '../strings.js';
-import { Bars, Dialog, Icon } from './bits.jsx';
-import { inspected } from './Inside.jsx';
+import { Bars, Belongs, Dialog, Icon } from './bits.jsx';
 
 export function PictureDialog({ id }) {
   const picture = /** @type {import('../store.js').Picture} */ (pictures.value.find((one) => one.id === id));
@@ -20,29 +19,14 @@ export function PictureDialog({ id }) {
           <h3 class="kind zero">{text.before}</h3>
           <Bars list={answersOf(picture, 'zero')} kind="zero" truth={picture.classId} />
           <h3 class="kind tuned">{text.after}</h3>
-          {trained.value ? (
+          {after.value ? (
             <Bars list={answersOf(picture, 'tuned')} kind="tuned" truth={picture.classId} />
           ) : (
             <p class="fine">{text.tryIt.untrained}</p>
           )}
         </div>
       </div>
-      <label class="field">
-        <span>{text.picture.belongs}</span>
-        <select
-          value={picture.classId}
-          onChange={(event) => {
-            const to = event.currentTarget.value;
-            movePicture(id, to, text.picture.moved(nameOf(to)));
-          }}
-        >
-          {classes.value.map((one) => (
-            <option key={one.id} value={one.id}>
-              {nameOf(one.id) || text.pictures.namePlaceholder}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Belongs picture={picture} />
       <label class="check">
         <input
           type="checkbox"

@@ -1,17 +1,16 @@
 /** Classes as cards, and every picture with what is said of it. */
 import { signal } from '@preact/signals';
 import { useState } from 'preact/hooks';
-import { Camera, Check, Eye, FolderOpen, ImagePlus, Pencil, Plus, Redo2, Shapes, Undo2, Upload, X } from 'lucide';
+import { Camera, Check, Eye, FolderOpen, ImagePlus, Pencil, Plus, Redo2, Undo2, Upload, X } from 'lucide';
 
-import { addFiles, dialog, lastClass, opened, reasonOf, take, takeDrop } from '../actions.js';
+import { addFiles, lastClass, opened, reasonOf, take, takeDrop } from '../actions.js';
 import { foundFiles } from '../intake.js';
-import { BUILT_IN, MODELS, loadModel, model } from '../models.js';
-import { bestOf, namesError, trained } from '../predict.js';
+import { after, bestOf, namesError } from '../predict.js';
 import { fetching, openSample, retrySample, sampleError, samples, startEmpty } from '../samples.js';
 import {
   addClass,
   classes,
-  hasOwnPictures,
+  hasPhotos,
   history,
   isRepeated,
   movePicture,
@@ -29,6 +28,8 @@ import { text } from '../strings.js';
 import { place } from '../tabs.js';
 import { Empty, FileButton, Icon, Problem, Segments, answerText } from './bits.jsx';
 import { DrawDialog } from './Draw.jsx';
+import { Hints } from './Hints.jsx';
+import { Photos } from './Photos.jsx';
 import { WebcamDialog } from './Webcam.jsx';
 
 const SHOWN = 16;
@@ -41,7 +42,7 @@ const tool = signal(/** @type {{ kind: string, id: string } | null} */ (null));
 /** The card whose name is to be typed. */
 const fresh = signal('');
 
-const shownKind = () => (trained.value ? showing.value : 'zero');
+const shownKind = () => (after.value ? showing.value : 'zero');
 
 function Thumb({ picture }) {
   const kind = shownKind();
@@ -236,29 +237,6 @@ function Samples() {
   );
 }
 
-/** The small model's world ends where the samples do. */
-export function World() {
-  if (model.value?.id !== BUILT_IN.id || !hasOwnPictures.value) return null;
-  return (
-    <div class="world" role="note">
-      <Icon of={Shapes} size={22} />
-      <div>
-        <strong>{text.world.title}</strong>
-        <p>{text.world.body}</p>
-      </div>
-      <button
-        type="button"
-        onClick={() => {
-          dialog.value = 'model';
-          loadModel(MODELS[1]);
-        }}
-      >
-        {text.world.action}
-      </button>
-    </div>
-  );
-}
-
 export function Pictures() {
   // What lies above all else would cover that another tab has the session.
   const open = place.value !== 'elsewhere' ? tool.value : null;
@@ -266,12 +244,12 @@ export function Pictures() {
   return (
     <section class="pictures" aria-label={text.pictures.title}>
       <Samples />
-      <World />
+      {hasPhotos.value && <Photos />}
       {namesError.value && <Problem title={text.pictures.namesError}>{reasonOf(namesError.value)}</Problem>}
       {classes.value.length > 0 ? (
         <div class="pictures-head">
           <h2>{text.pictures.lead}</h2>
-          {trained.value && (
+          {after.value && (
             <Segments
               label={text.pictures.showing}
               value={showing.value}
@@ -296,6 +274,7 @@ export function Pictures() {
           </Empty>
         )
       )}
+      <Hints />
       <ul class="cards">
         {classes.value.map((one) => (
           <Card key={one.id} one={one} />

@@ -2,18 +2,18 @@
 import { CircleStop, Pause, Play, RotateCcw, Sparkles } from 'lucide';
 
 import { reasonOf } from '../actions.js';
-import { clip } from '../models.js';
-import { points, trained, tuned, tunedAccuracy, usable } from '../predict.js';
+import { BUILT_IN, clip, model } from '../models.js';
+import { after, knownPartly, points, trained, tuned, tunedAccuracy } from '../predict.js';
 import { keeping, storedRuns } from '../session.js';
 import { heldPictures, named } from '../store.js';
 import { text } from '../strings.js';
 import {
-  INSTANT,
   busy,
   chosen,
   curve,
   estimate,
   goOn,
+  isBehind,
   method,
   methodInfo,
   methods,
@@ -30,7 +30,7 @@ import {
 import { Icon, Problem } from './bits.jsx';
 import { Chart } from './Chart.jsx';
 
-const PRESETS = [INSTANT, 'quick', 'balanced', 'thorough'];
+const PRESETS = ['quick', 'balanced', 'thorough'];
 /** Methods in the order in which they are offered. */
 const ORDER = ['mudpt', 'umudpt', 'ivlp', 'vpt', 'coop', 'cocoop'];
 /** Under "Advanced": what can be set, and in which range. */
@@ -141,6 +141,8 @@ function Advanced() {
 }
 
 function Presets() {
+  // Of other models, methods and settings nothing was measured.
+  const isMeasured = model.value?.id === BUILT_IN.id && method.value === 'mudpt' && !Object.keys(chosen.value).length;
   return (
     <fieldset class="presets" disabled={busy.value}>
       <legend>{text.train.preset}</legend>
@@ -158,9 +160,10 @@ function Presets() {
           />
           <strong>{text.train.presets[name]}</strong>
           <small>{text.train.estimate(estimate(name))}</small>
+          {isMeasured && <small class="gain">{text.train.gain[name]}</small>}
         </label>
       ))}
-      {preset.value === INSTANT && <p class="fine">{text.train.instantHint}</p>}
+      {isMeasured && <p class="fine">{text.train.gainHint}</p>}
     </fieldset>
   );
 }
@@ -197,15 +200,13 @@ function Methods() {
 }
 
 function Buttons() {
-  const { state, isInstant } = run.value;
+  const { state } = run.value;
   if (busy.value) {
     return (
       <div class="train-buttons">
-        {!isInstant && (
-          <button type="button" disabled={state !== 'running'} onClick={() => stop('pause')}>
-            <Icon of={Pause} /> {text.train.pause}
-          </button>
-        )}
+        <button type="button" disabled={state !== 'running'} onClick={() => stop('pause')}>
+          <Icon of={Pause} /> {text.train.pause}
+        </button>
         <button type="button" disabled={state !== 'running'} onClick={() => stop('stop')}>
           <Icon of={CircleStop} /> {text.train.stop}
         </button>
@@ -269,10 +270,12 @@ function State() {
       <p class="train-state" role="status">
         {words?.()}
       </p>
-      {usable.value && !trained.value && !busy.value && (
-        <p class="fine">{text.train.partly(usable.value.ids.length, named.value.length)}</p>
+      {tuned.value && !trained.value && !busy.value && (
+        <p class="fine">
+          {knownPartly.value ? text.train.partly(knownPartly.value, named.value.length) : text.train.ofOthers}
+        </p>
       )}
-      {tuned.value && !usable.value && !busy.value && <p class="fine">{text.train.ofOthers}</p>}
+      {isBehind.value && !busy.value && <p class="fine">{text.train.since}</p>}
     </>
   );
 }
@@ -282,6 +285,7 @@ export function Train() {
   return (
     <section class="panel train" aria-labelledby="train-title">
       <h2 id="train-title">{text.train.title}</h2>
+      {after.value && !trained.value && <p class="fine">{text.train.lead}</p>}
       <Presets />
       <Buttons />
       {obstacle.value && !busy.value && (
@@ -297,12 +301,8 @@ export function Train() {
       )}
       {stage.value === 'failed' && <Problem title={text.train.failed}>{reasonOf(error)}</Problem>}
       {(busy.value || Boolean(curve.value?.losses.length)) && <Chart />}
-      {preset.value !== INSTANT && (
-        <>
-          <Methods />
-          <Advanced />
-        </>
-      )}
+      <Methods />
+      <Advanced />
     </section>
   );
 }

@@ -1,63 +1,81 @@
-/** A picture from anywhere, and what both classifiers say of it at once. */
+/** A picture from anywhere, what both classifiers say of it at once, and the way to put them right. */
 import { effect, signal } from '@preact/signals';
-import { Camera, Pencil, Upload } from 'lucide';
+import { Camera, CircleHelp, Pencil, Upload } from 'lucide';
 
-import { tell } from '../actions.js';
-import { BUILT_IN, model } from '../models.js';
+import { teach, tell } from '../actions.js';
 import { answerOf, untrained, usable } from '../predict.js';
-import { named } from '../store.js';
-import { text } from '../strings.js';
-import { Bars, FileButton, Icon, Segments } from './bits.jsx';
+import { named, nameOf } from '../store.js';
+import { format, text } from '../strings.js';
+import { Bars, ClassName, FileButton, Icon, Segments } from './bits.jsx';
 import { DrawPad } from './Draw.jsx';
+import { Photos } from './Photos.jsx';
 import { Webcam } from './Webcam.jsx';
 
+/** Above it a picture is said to be none of the classes: so is one in ten of those that are (docs/methods.md). */
+const NONE = 0.9;
+const ORIGINS = /** @type {const} */ ({ draw: 'drawing', webcam: 'webcam', file: 'file' });
+
+/** @type {import('@preact/signals').Signal<'draw' | 'webcam' | 'file'>} */
 const source = signal('draw');
 const shown = signal('');
-/** @typedef {{ by: any, list: any[] } | null} Told what is said of the picture, and by which classifier */
+/** @typedef {{ by: any, list: any[], none: number } | null} Told what is said of the picture, and by which classifier */
 /** @type {import('@preact/signals').Signal<{ zero: Told, tuned: Told }>} */
 const answers = signal({ zero: null, tuned: null });
+/** Whether the picture was put where it belongs. */
+const taught = signal(false);
 
 let waiting = null;
-let busy = false;
-/** What was looked at last. */
-let seen = null;
+let working = /** @type {Promise<void> | null} */ (null);
+/** What was looked at last, and what the answers are of. */
+let [seen, answered] = [null, null];
 
 /** Answers for the newest picture only; while one is computed the others are passed over. */
-async function look(picture) {
-  waiting = seen = picture;
-  if (busy) return;
-  busy = true;
+async function work() {
   while (waiting) {
     const now = waiting;
     waiting = null;
     try {
-      const [before, after] = [untrained.peek(), usable.peek()];
-      const zero = before && { by: before, list: await answerOf(before, now) };
-      const last = after && { by: after, list: await answerOf(after, now) };
-      if (seen === now) answers.value = { zero, tuned: last };
+      const [before, last] = [untrained.peek(), usable.peek()];
+      const zero = before && { by: before, ...(await answerOf(before, now)) };
+      const tuned = last && { by: last, ...(await answerOf(last, now, { none: true })) };
+      if (seen !== now) continue;
+      answered = now;
+      answers.value = { zero, tuned };
     } catch (error) {
       if (error.code === 'image') tell(error.message, true);
     }
   }
-  busy = false;
+  working = null;
 }
 
-// Other classes, or a classifier more, and the picture is looked at again.
+/** @param {any} picture @returns {Promise<void>} that the answers are there, for whoever gives no other one before */
+function look(picture) {
+  waiting = seen = picture;
+  return (working ??= work());
+}
+
+// Other classes, or a classifier that knows more, and the picture is looked at again.
 effect(() => {
   const some = [untrained.value, usable.value].some(Boolean);
   if (some && seen) queueMicrotask(() => seen && look(seen));
 });
 
 const forget = () => {
-  waiting = seen = null;
+  waiting = seen = answered = null;
+  taught.value = false;
   answers.value = { zero: null, tuned: null };
 };
+
+function lookAnew(picture) {
+  taught.value = false;
+  return look(picture);
+}
 
 function show(file) {
   if (!file) return;
   URL.revokeObjectURL(shown.value);
   shown.value = URL.createObjectURL(file);
-  look(file);
+  lookAnew(file);
 }
 
 /** A picture that is dropped anywhere on the box is for trying, not for a class. */
@@ -81,12 +99,48 @@ function FileBox() {
   );
 }
 
+/** The picture goes to the class that it is of, and is learned. */
+function Correct({ list }) {
+  const [best, ...others] = list;
+  if (!best || !others.length || taught.value) return null;
+  const put = (id) => {
+    if (!answered) return;
+    taught.value = source.value !== 'webcam';
+    teach(id, answered, ORIGINS[source.value]);
+  };
+  return (
+    <div class="correct chips" role="group" aria-label={text.tryIt.correct(nameOf(best.id))}>
+      <span class="chips-label" aria-hidden="true">
+        {text.tryIt.correct(nameOf(best.id))}
+      </span>
+      {others.map(({ id }) => (
+        <button type="button" class="chip" key={id} title={text.tryIt.teach(nameOf(id))} onClick={() => put(id)}>
+          <ClassName id={id} />
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function None({ share }) {
+  return (
+    <p class="none-of-these">
+      <Icon of={CircleHelp} size={22} />
+      <span>
+        <strong>{text.tryIt.none}</strong>
+        <small>{text.tryIt.noneHint(format.percent(share))}</small>
+      </span>
+    </p>
+  );
+}
+
 export function TryIt() {
   const kind = source.value;
   const { zero: said, tuned: saidAfter } = answers.value;
-  // What was said of other classes is no answer.
-  const zero = said?.by === untrained.value && said?.list;
-  const after = saidAfter?.by === usable.value && saidAfter?.list;
+  // What was said of other classes is no answer; of one that has learned some more since it is, until it says another.
+  const isOf = (told, entry) => told && entry && (told.by === entry || (entry.line && told.by.line === entry.line));
+  const zero = isOf(said, untrained.value) && said;
+  const last = isOf(saidAfter, usable.value) && saidAfter;
   const label = (icon, words) => (
     <>
       <Icon of={icon} size={16} /> {words}
@@ -109,22 +163,24 @@ export function TryIt() {
         }}
       />
       {named.value.length < 2 && <p class="fine">{text.tryIt.noNames}</p>}
-      {kind === 'draw' && <DrawPad onDraw={look} onClear={forget} />}
-      {kind === 'webcam' && <Webcam every={150} onFrame={look} />}
+      {kind === 'draw' && <DrawPad onDraw={lookAnew} onClear={forget} />}
+      {kind === 'webcam' && <Webcam onLive={look} />}
       {kind === 'file' && <FileBox />}
-      <div class="try-answers" aria-live="polite">
+      <div class="try-answers" aria-live={kind === 'webcam' ? 'off' : 'polite'}>
         {zero ? (
           <>
             <h3 class="kind zero">{text.before}</h3>
-            <Bars list={zero} kind="zero" most={3} />
+            <Bars list={zero.list} kind="zero" most={3} />
             <h3 class="kind tuned">{text.after}</h3>
-            {after ? <Bars list={after} kind="tuned" most={3} /> : <p class="fine">{text.tryIt.untrained}</p>}
+            {last && last.none > NONE && <None share={last.none} />}
+            {last ? <Bars list={last.list} kind="tuned" most={3} /> : <p class="fine">{text.tryIt.untrained}</p>}
+            <Correct list={(last || zero).list} />
           </>
         ) : (
           <p class="fine">{text.tryIt.empty}</p>
         )}
       </div>
-      {model.value?.id === BUILT_IN.id && <p class="fine world-note">{`${text.world.title}. ${text.world.body}`}</p>}
+      {kind !== 'draw' && <Photos />}
     </section>
   );
 }

@@ -5,9 +5,12 @@ import { Camera, Circle } from 'lucide';
 import { nameOf } from '../store.js';
 import { text } from '../strings.js';
 import { Dialog, Icon, Problem } from './bits.jsx';
+import { Photos } from './Photos.jsx';
 
 const EVERY_MS = 250;
 const SIDE = 256;
+/** The pace is told so often. */
+const RATE_MS = 1000;
 
 /** Why it does not start, and what to do. @param {any} error */
 function reason(error) {
@@ -28,11 +31,39 @@ function frame(video) {
   return canvas;
 }
 
-/** @param {{ onFrame?: (canvas: HTMLCanvasElement) => void, every?: number, children?: any }} props */
-export function Webcam({ onFrame, every = EVERY_MS, children = null }) {
+/** The next frame that is shown; where engines do not tell, the next that may be. @param {HTMLVideoElement} video */
+const nextFrame = (video) =>
+  new Promise((resolve) =>
+    'requestVideoFrameCallback' in video ? video.requestVideoFrameCallback(resolve) : requestAnimationFrame(resolve),
+  );
+
+/** Gives frames at the pace at which they are looked at: the next one is taken when the last one was. */
+async function giveLive(video, give, isThere, tellRate) {
+  let [count, since] = [0, performance.now()];
+  while (isThere()) {
+    await nextFrame(video);
+    const picture = isThere() && video.srcObject && frame(video);
+    if (!picture) continue;
+    await give(picture);
+    count++;
+    const took = performance.now() - since;
+    if (took < RATE_MS) continue;
+    tellRate(Math.round((1000 * count) / took));
+    [count, since] = [0, performance.now()];
+  }
+}
+
+/**
+ * @param {object} props
+ * @param {(canvas: HTMLCanvasElement) => void} [props.onFrame] told a few times a second
+ * @param {(canvas: HTMLCanvasElement) => Promise<void>} [props.onLive] told as often as it comes to an end
+ * @param {any} [props.children]
+ */
+export function Webcam({ onFrame, onLive, children = null }) {
   const video = useRef(/** @type {HTMLVideoElement | null} */ (null));
   const [problem, setProblem] = useState('');
   const [on, setOn] = useState(false);
+  const [rate, setRate] = useState(0);
   const told = useRef(onFrame);
   told.current = onFrame;
 
@@ -51,12 +82,15 @@ export function Webcam({ onFrame, every = EVERY_MS, children = null }) {
   };
   useEffect(() => {
     start();
-    const element = video.current;
+    const element = /** @type {HTMLVideoElement} */ (video.current);
+    let isThere = true;
+    if (onLive) giveLive(element, onLive, () => isThere, setRate);
     const timer = setInterval(() => {
-      const picture = element && element.srcObject && frame(element);
+      const picture = onFrame && element.srcObject && frame(element);
       if (picture) told.current?.(picture);
-    }, every);
+    }, EVERY_MS);
     return () => {
+      isThere = false;
       clearInterval(timer);
       const stream = /** @type {MediaStream | null} */ (element?.srcObject ?? null);
       stream?.getTracks().forEach((track) => track.stop());
@@ -70,6 +104,7 @@ export function Webcam({ onFrame, every = EVERY_MS, children = null }) {
           {problem}
         </Problem>
       )}
+      {on && onLive && rate > 0 && <p class="fine rate">{text.webcam.rate(rate)}</p>}
       {on && children}
     </div>
   );
@@ -118,6 +153,7 @@ export function WebcamDialog({ id, onClose, onPicture }) {
           {text.webcam.recorded(count)}
         </p>
       </Webcam>
+      <Photos />
     </Dialog>
   );
 }

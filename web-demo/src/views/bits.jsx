@@ -2,7 +2,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 
 import { bestOf } from '../predict.js';
-import { classOf, nameOf } from '../store.js';
+import { classOf, classes, movePicture, nameOf } from '../store.js';
 import { format, text } from '../strings.js';
 
 /** An icon of Lucide's. @param {{ of: any[], size?: number }} props */
@@ -89,6 +89,23 @@ export function ClassName({ id, strong = false }) {
       <i class={`swatch c${one?.colour ?? 0}`} aria-hidden="true" />
       <span>{nameOf(id)}</span>
     </span>
+  );
+}
+
+/** The class of a picture, and the way to another one. */
+export function Belongs({ picture }) {
+  const move = (to) => movePicture(picture.id, to, text.picture.moved(nameOf(to)));
+  return (
+    <label class="field">
+      <span>{text.picture.belongs}</span>
+      <select value={picture.classId} onChange={(event) => move(event.currentTarget.value)}>
+        {classes.value.map((one) => (
+          <option key={one.id} value={one.id}>
+            {nameOf(one.id) || text.pictures.namePlaceholder}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }
 
