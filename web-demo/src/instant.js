@@ -5,7 +5,7 @@
 import { effect } from '@preact/signals';
 
 import { clip } from './models.js';
-import { instant, untrained } from './predict.js';
+import { instant, trained, tuned, untrained } from './predict.js';
 import { nameOf, trainPictures } from './store.js';
 
 /** So many pictures it takes: one has nothing to be told apart from. */
@@ -75,7 +75,7 @@ async function followNames({ classifier, ids }, { classes }) {
   }
 }
 
-/** It has learned these pictures and no others. @param {Learner} it @param {Wanted} now */
+/** It has learned these pictures and no others. @param {Pick<Learner, 'classifier' | 'ids' | 'learned'>} it */
 async function followPictures({ classifier, ids, learned }, { model, pictures }) {
   const homes = new Map(pictures.map(({ id, classId }) => [id, classId]));
   for (let at = learned.length - 1; at >= 0; at--) {
@@ -135,8 +135,32 @@ async function work() {
   busy = false;
 }
 
-/** From here on it follows the pictures. */
-export const startInstant = () =>
+let isFollowing = false;
+
+/** What was trained learns what came, too, where it has a head and it is known of which pictures. */
+async function followTrained() {
+  if (isFollowing) return;
+  isFollowing = true;
+  for (let [entry, pictures] = now(); entry?.learned; [entry, pictures] = now()) {
+    const before = JSON.stringify(entry.learned);
+    try {
+      await followPictures(entry, { model: clip.peek(), pictures });
+    } catch {
+      break; // it has gone
+    }
+    if (JSON.stringify(entry.learned) !== before && tuned.peek() === entry) tuned.value = { ...entry };
+    const [next, list] = now();
+    if (next?.classifier === entry.classifier && list === pictures) break;
+  }
+  isFollowing = false;
+}
+const now = () => /** @type {[any, any[]]} */ ([trained.peek(), trainPictures.peek()]);
+
+/** From here on both follow the pictures. */
+export function startInstant() {
+  effect(() => {
+    if (trained.value && trainPictures.value) followTrained();
+  });
   effect(() => {
     const names = untrained.value;
     const pictures = trainPictures.value;
@@ -147,3 +171,4 @@ export const startInstant = () =>
     if (!wanted) instant.value = null;
     work();
   });
+}

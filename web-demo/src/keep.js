@@ -49,11 +49,15 @@ input.onchange = async () => {
 document.body.append(input);`;
 }
 
-/** The file of the classifier in use. @returns {Promise<Uint8Array>} */
-export async function classifierFile() {
-  const { classifier, result } = /** @type {any} */ (usable.value);
-  return result?.file ?? classifier.export();
+/** The file of the classifier in use as it was trained; null where it has learned some more since. */
+export function fileAtHand() {
+  const { result, learned } = /** @type {any} */ (usable.value);
+  const isAsTrained = !learned || JSON.stringify(learned) === JSON.stringify(result?.learned);
+  return /** @type {Uint8Array | null} */ ((isAsTrained && result?.file) || null);
 }
+
+/** The file of the classifier in use. @returns {Promise<Uint8Array>} */
+export const classifierFile = async () => fileAtHand() ?? usable.value?.classifier.export() ?? new Uint8Array();
 
 /** Why a file is no classifier that can be used here, in a visitor's words. */
 function refusal(file, bytes, error) {

@@ -30,6 +30,12 @@ export const zeroShot = signal(null);
  * @type {import('@preact/signals').Signal<(Entry & { result: import('./store.js').Result }) | null>}
  */
 export const tuned = signal(null);
+/** One that was trained, as it is used: with a head whose pictures are known it goes on learning. */
+export const trainedEntry = (classifier, result) => ({
+  ...{ classifier, ids: result.ids, result },
+  ...(result.learned?.length === classifier.labels?.length &&
+    result.learned && { line: classifier, learned: [...result.learned] }),
+});
 /** Whether a trained one is on its way: nothing else stands in for it. */
 export const opening = signal(false);
 /** What has learned by itself. @type {import('@preact/signals').Signal<Entry | null>} */

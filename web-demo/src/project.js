@@ -131,11 +131,19 @@ function ourProject(files, about) {
   // Which pictures a run was of is told by their ids.
   const renamed = (examples) =>
     typeof examples === 'string' ? examples.replace(/^\S+/gm, (id) => pictureIds.get(id) ?? id) : '';
+  const learnedOf = (learned) =>
+    Array.isArray(learned)
+      ? learned.map(({ id, classId }) => ({
+          id: pictureIds.get(id) ?? String(id),
+          classId: classIds.get(classId) ?? '',
+        }))
+      : null;
   const resultOf = (result) =>
     result && files[result.file] && Array.isArray(result.ids)
       ? {
           ...{ id: newId(), file: files[result.file], curve: result.curve, examples: renamed(result.examples) },
           ids: result.ids.map((id) => classIds.get(id) ?? id),
+          learned: learnedOf(result.learned),
         }
       : null;
   const runOf = (run) =>

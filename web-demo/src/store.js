@@ -50,6 +50,8 @@ const ONE_CHANGE_MS = 3000;
  * @property {Uint8Array} file
  * @property {Curve} curve
  * @property {string} [examples] which pictures it was trained on
+ * @property {{ id: string, classId: string }[] | null} [learned] those that its head has learned, in its order; null
+ *   where that is not known
  *
  * @typedef {object} Unfinished a run that can go on
  * @property {string} id

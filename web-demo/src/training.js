@@ -5,7 +5,7 @@
 import { batch, computed, effect, signal } from '@preact/signals';
 
 import { clip, loading, model, onLeaving } from './models.js';
-import { lookedAt, opening, pictureMs, trained, tuned } from './predict.js';
+import { lookedAt, opening, pictureMs, trained, trainedEntry, tuned } from './predict.js';
 import { change, heldPictures, named, nameOf, newId, setWork, trainPictures, workOf, works } from './store.js';
 import { text } from './strings.js';
 
@@ -99,10 +99,10 @@ export const stage = computed(() => {
   return kept || (trained.value ? 'done' : 'idle');
 });
 
-/** Whether what was trained has not seen the pictures that there are now. */
+/** Whether what was trained has not seen the pictures that there are now, and cannot learn them by itself. */
 export const isBehind = computed(() => {
-  const seen = trained.value?.result.examples;
-  return seen !== undefined && seen !== examplesKey.value;
+  const { result, learned } = trained.value ?? {};
+  return Boolean(result?.examples && !learned) && result?.examples !== examplesKey.value;
 });
 
 /** Why the run that has ended could not be put away where it ended. */
@@ -150,7 +150,7 @@ export async function train({ from = null } = {}) {
   const prompts = { classes, method: method.value, preset: preset.value, head, ...chosen.value };
   const options = from ? { resume: from.checkpoint, head: from.head ?? 'none' } : prompts;
   const about = {
-    ...{ clip: clipNow, ids, examples: examplesKey.value, earlier: work.value },
+    ...{ clip: clipNow, ids, pictures: trainPictures.value, examples: examplesKey.value, earlier: work.value },
     ...{ kept: /** @type {any} */ (from), unkept: /** @type {any} */ (null), head: options.head },
     ...{ batchSize: wanted?.batchSize ?? 1, from: typeof model.value?.from === 'string' ? model.value.from : '' },
     count: from?.curve.held === undefined ? measured(held, wanted?.shots) : from.curve,
@@ -250,13 +250,22 @@ async function finish(mine, about) {
   if (mine === job) run.value = { state: 'idle', examples: about.examples, unkept: whole ? null : about.unkept };
 }
 
+/** The pictures that a head has learned, in its order: class by class, where all were drawn. */
+function learnedBy({ labels, classes }, ids, pictures) {
+  const all = ids.flatMap((id) => pictures.filter(({ classId }) => classId === id));
+  const isSo = labels?.length === all.length && all.every((one, i) => classes[ids.indexOf(one.classId)] === labels[i]);
+  return isSo ? all.map(({ id, classId }) => ({ id, classId })) : null;
+}
+
 /** Puts a run's classifier to use in place of the one before, which can be had back. */
-async function useTrained(mine, classifier, { clip: trainedWith, ids, from, earlier, examples }, left) {
-  const result = { id: newId(), ids, file: await classifier.export(), curve: live.value, examples };
+async function useTrained(mine, classifier, about, left) {
+  const { clip: trainedWith, ids, pictures, from, earlier, examples } = about;
+  const learned = learnedBy(classifier, ids, pictures);
+  const result = { id: newId(), ids, file: await classifier.export(), curve: live.value, examples, learned };
   if (mine !== job) return classifier.dispose(); // discarded meanwhile
   const id = trainedWith.info.fingerprint;
   batch(() => {
-    if (trainedWith === clip.value) setTuned({ classifier, ids, result });
+    if (trainedWith === clip.value) setTuned(trainedEntry(classifier, result));
     // What was kept on the way is no change of its own.
     setWork({ id, from, result: (workOf(id) ?? earlier)?.result ?? null, run: earlier?.run ?? null });
     change(text.undo.training, () => setWork({ id, from, result, run: left }));
@@ -309,7 +318,7 @@ export function useOpened(classifier, put) {
   batch(() => {
     put();
     const result = work.value?.result;
-    if (result) setTuned({ classifier, ids: result.ids, result });
+    if (result) setTuned(trainedEntry(classifier, result));
   });
 }
 
@@ -334,7 +343,7 @@ export function startUsing() {
     if (!mine || !result) return;
     const isWanted = () => mine === clip.peek() && work.peek()?.result === result && tuned.peek()?.result !== result;
     mine.import(result.file).then(
-      (classifier) => (isWanted() ? setTuned({ classifier, ids: result.ids, result }) : classifier.dispose()),
+      (classifier) => (isWanted() ? setTuned(trainedEntry(classifier, result)) : classifier.dispose()),
       (error) => isWanted() && batch(() => ([tunedError.value, opening.value] = [error, false])),
     );
   });

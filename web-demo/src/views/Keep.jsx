@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { Code, Database, FileDown, FileUp, Package, Trash2 } from 'lucide';
 
 import { open, reasonOf, tell } from '../actions.js';
-import { classifierFile, download, fileName, snippet } from '../keep.js';
+import { classifierFile, download, fileAtHand, fileName, snippet } from '../keep.js';
 import { BUILT_IN, model } from '../models.js';
 import { usable } from '../predict.js';
 import { forgetStored, keeping } from '../session.js';
@@ -83,11 +83,12 @@ function CodeBox() {
 
 export function Keep() {
   const entry = /** @type {any} */ (usable.value);
-  const size = entry?.result ? `${Math.ceil(entry.result.file.length / 1000)} kB` : '';
+  const file = entry && fileAtHand();
+  const size = file ? `${Math.ceil(file.length / 1000)} kB` : '';
   const save = () => {
     const name = fileName(entry.classifier.classes);
-    const put = (file) => download(new Blob([/** @type {any} */ (file)]), name);
-    if (entry.result) put(entry.result.file);
+    const put = (bytes) => download(new Blob([/** @type {any} */ (bytes)]), name);
+    if (file) put(file);
     else classifierFile().then(put, (error) => tell(reasonOf(error), true));
   };
   const stored = {

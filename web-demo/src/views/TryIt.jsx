@@ -31,6 +31,7 @@ let [seen, answered] = [null, null];
 
 /** Answers for the newest picture only; while one is computed the others are passed over. */
 async function work() {
+  await null; // or it could end before look() knows of it, where there is nobody to ask
   while (waiting) {
     const now = waiting;
     waiting = null;
