@@ -148,7 +148,9 @@ export async function train({ from = null } = {}) {
   // On what the prompts make of the pictures stands a head, as in the instant answer; CoCoOp's can carry none.
   const head = method.value === 'cocoop' ? 'none' : 'auto';
   const prompts = { classes, method: method.value, preset: preset.value, head, ...chosen.value };
-  const options = from ? { resume: from.checkpoint, head: from.head ?? 'none' } : prompts;
+  const started = from ? { resume: from.checkpoint, head: from.head ?? 'none' } : prompts;
+  // One view of each picture, or a large model would look at them for longer than it has trained.
+  const options = started.head === 'none' ? started : { ...started, views: 1 };
   const about = {
     ...{ clip: clipNow, ids, pictures: trainPictures.value, examples: examplesKey.value, earlier: work.value },
     ...{ kept: /** @type {any} */ (from), unkept: /** @type {any} */ (null), head: options.head },
