@@ -8,6 +8,7 @@
  *
  * Memory is taken when a run begins, before the first step; --steps does one as well, which takes hours for all rows.
  * --plan runs nothing and loads a model once a type: what is planned for every row, and offered where it is refused.
+ * The last column is the peak of the whole process: Node, its threads, what reads the model.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -75,7 +76,7 @@ async function prepare(model, { row, classes: count, recompute, batchSize = BATC
 
 /**
  * Takes what a run takes.
- * @returns {Promise<{ planned: number, used: number, parts: number } | { refused: string }>}
+ * @returns {Promise<{ planned: number, used: number, parts: number, peak: number } | { refused: string }>}
  */
 async function measure({ dtype, ...way }) {
   const model = /** @type {any} */ (await open(dtype));
@@ -96,7 +97,8 @@ async function measure({ dtype, ...way }) {
   }
   if (values.steps) while (!(await core.trainerAdvance(trainer))) continue;
   if (method !== 'cocoop') core.classifierTextFeatures(handle);
-  return { planned: plan.total, used: core.memoryBytes, parts: plan.parts };
+  const peak = 1024 * process.resourceUsage().maxRSS;
+  return { planned: plan.total, used: core.memoryBytes, parts: plan.parts, peak };
 }
 
 const megabytes = (bytes) => `${Math.round(bytes / 1e6)} MB`;
@@ -137,8 +139,8 @@ function run(way) {
   if (result.used > memoryLimit) process.exitCode = 1;
   if (values.json) console.log(JSON.stringify({ ...way, ...result, off }));
   else {
-    const [planned, used] = [result.planned, result.used].map(megabytes);
-    console.log(nameOf(way), planned.padStart(9), used.padStart(9), `${(100 * off).toFixed(1)} %`.padStart(8));
+    const [planned, used, peak] = [result.planned, result.used, result.peak].map((each) => megabytes(each).padStart(9));
+    console.log(nameOf(way), planned, used, `${(100 * off).toFixed(1)} %`.padStart(8), peak);
   }
 }
 
