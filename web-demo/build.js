@@ -21,15 +21,18 @@ const NODE_ONLY = ['cli', 'node', 'protocol'];
 
 const readJson = async (file) => JSON.parse(await readFile(file, 'utf8'));
 
-/** A sample's pictures as one file, PART/CLASS/NUMBER-SET.png. They are compressed already. */
-async function packSample({ id, classes, train, test }) {
+/**
+ * A sample's pictures as one file, PART/CLASS/NUMBER-SET.png. They are compressed already. `without`: what a visitor
+ * takes for something else, as a fountain that looks like a palm.
+ */
+async function packSample({ id, classes, train, test, without = [] }) {
   const folder = await renderTask(id, inTree('build/tasks'));
   const split = await readJson(path.join(folder, 'split.json'));
   const files = {};
   for (const [part, most] of Object.entries({ train, test })) {
     for (const name of classes) {
       const label = split.classes.indexOf(name);
-      const rows = split[part].filter((row) => row[1] === label).slice(0, most);
+      const rows = split[part].filter(([file, of]) => of === label && !without.includes(file)).slice(0, most);
       for (const [file] of rows) files[file] = new Uint8Array(await readFile(path.join(folder, file)));
     }
   }
