@@ -66,6 +66,8 @@ export function knownDocument(names, shapes) {
   if (!found) return null;
   const { quick = false, vision, text, pictures = {}, mostHeads = Infinity } = found;
   const sizes = shapes.whole();
+  // Some of a name have no projection: a bias of none is not looked for.
+  const bare = !shapes.has('text_projection.weight') && !shapes.has('text_projection');
   const scaled = (tower) => shapes.has(`${tower}transformer.resblocks.0.ls_1.gamma`) && { ls_init_value: 1 };
   return {
     name,
@@ -91,6 +93,7 @@ export function knownDocument(names, shapes) {
         mlp_ratio: sizes.textMlp / sizes.textWidth,
         ...scaled(''),
         ...text,
+        ...(bare && { proj_type: 'none', proj_bias: false }),
       },
     },
     preprocess_cfg: pictures,

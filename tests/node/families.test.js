@@ -239,6 +239,17 @@ const KNOWN = {
       ...{ act_kwargs: { approximate: 'tanh' }, tokenizer_kwargs: { clean: 'canonicalize' } },
     },
   },
+  'ViT-SO400M-16-SigLIP-i18n-256.safetensors': {
+    ...{ embed_dim: 1152, trunk: [1152, 27, 4304, 16] },
+    vision_cfg: {
+      ...{ image_size: 256, timm_model_name: 'vit_so400m_patch16_siglip_256', timm_pool: 'map', timm_proj: 'none' },
+    },
+    text_cfg: {
+      ...{ context_length: 64, vocab_size: 250000, hf_tokenizer_name: 'timm/ViT-B-16-SigLIP-i18n-256', ...BOTH_WAYS },
+      ...{ width: 1152, heads: 16, layers: 27, mlp_ratio: 3.7362, proj_type: 'none', norm_kwargs: { eps: 1e-6 } },
+      ...{ tokenizer_kwargs: { clean: 'canonicalize' } },
+    },
+  },
   'PE-Core-S-16-384.safetensors': {
     ...{ embed_dim: 512, trunk: [384, 12, 1536, 16] },
     vision_cfg: {
@@ -283,9 +294,11 @@ function tellingTensors({ embed_dim: embed, vision_cfg: vision, text_cfg: text, 
     [`${front}positional_embedding`]: [text.context_length, text.width],
     [`${front}transformer.resblocks.0.mlp.c_fc.weight`]: [textMlp, text.width],
     [`${front}transformer.resblocks.${text.layers - 1}.ln_1.weight`]: [text.width],
-    ...(isSiglip
-      ? { [`${front}text_projection.weight`]: [embed, text.width], [`${front}text_projection.bias`]: [embed] }
-      : { [`${front}text_projection`]: [text.width, embed] }),
+    ...(text.proj_type === 'none'
+      ? {}
+      : isSiglip
+        ? { [`${front}text_projection.weight`]: [embed, text.width], [`${front}text_projection.bias`]: [embed] }
+        : { [`${front}text_projection`]: [text.width, embed] }),
   }).map(([name, shape]) => ({ name, shape }));
 }
 
