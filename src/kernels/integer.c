@@ -262,7 +262,7 @@ static void tile_rest(const place *to, const int16_t *a, int rows, const int16_t
 }
 
 /* All packed rows times one panel, over the chunk of k that begins at k. */
-static void rows_times_panel(const product *p, int panel, const int16_t *b, int k, int depth) {
+ONCE static void rows_times_panel(const product *p, int panel, const int16_t *b, int k, int depth) {
     int columns = p->columns - panel * PANEL;
     for (int row = 0; row < p->packed; row += 4) {
         int rows = p->packed - row < 4 ? p->packed - row : 4;
