@@ -278,7 +278,18 @@ typedef struct {
      * classes, of pictures, their scores. */
     float text_weight, image_weight, kl_weight;
     int32_t averages; /* 1: an average of the parameters is kept (mudpt_classifier_average) */
-    int32_t layer;    /* tcp: the text layer, from 0, at whose entrance rows become each class's own; at least 1 */
+    int32_t layer;    /* tcp: the text layer, from 0, at whose entrance rows become each class's own; at least 1. vpt,
+                       ivlp, promptsrc, mudpt, uumudpt, mmrl, mmrlpp: the first layer that gets prompts. Text prompts
+                       then take the place of the phrase's words there, visual ones are added */
+    int32_t inserted; /* mmrl, mmrlpp: 1; vpt, ivlp: 1 or 0: text prompts are added there, too, behind the start, and
+                       have no place in the sentences */
+    float kept;       /* of these: where a later layer has prompts of its own, the share of what stands in their rows
+                       that stays, 0 ... 1 */
+    float second;  /* of these: the share of the logits, and of the loss, of a second feature that pictures have then,
+                       made of their prompt rows; 0: there is none */
+    int32_t alone; /* of these: the last so many classes have the first feature's logits alone */
+    float scale;   /* what cosines are multiplied by; 0: exp(logit_scale) */
+    int32_t space, rank, projection_rank; /* mmrl, mmrlpp: width of what prompts are made of; mmrlpp: of its matrices */
 } mudpt_method;
 
 /* The classes' sentences as token ids: start (where the model has one), (placeholders for the text_length prompt rows,)
@@ -352,7 +363,8 @@ int mudpt_classifier_attention(mudpt_classifier *classifier, const float *pixels
  * image] normalised, count >= 1; labels [count] in 0 ... N-1; logits [count, N] or NULL
  * The loss is the mean cross-entropy and, of features f, x of length one and probabilities p and the frozen model's f',
  * x', p',
- *   kgcoop, tcp: + text_weight (1 - mean over classes of f . f')
+ *   kgcoop, tcp, mmrl, mmrlpp: + text_weight (1 - mean over classes of f . f')
+ *   mmrl, mmrlpp: + image_weight (1 - mean over pictures of x . x'), and cross-entropy in two parts, of both features
  *   any other:   + text_weight mean |f - f'| + image_weight mean |x - x'|, means over all values,
  *                + kl_weight / (count N) sum of p' (log p' - log p) */
 int mudpt_classifier_gradients(mudpt_classifier *classifier, const float *pixels, const int32_t *labels, int count,
@@ -361,15 +373,17 @@ int mudpt_classifier_gradients(mudpt_classifier *classifier, const float *pixels
  * first gradients. */
 int mudpt_classifier_sgd(mudpt_classifier *classifier, float rate, float momentum, float decay);
 /* Adam's step number `step`, from 1, for every parameter that is not idle, of a method that is trained so (tcp, with
- * 1e-3 added to the root): g + decay p, betas 0.9 and 0.999, both moments corrected; velocity and square hold them.
+ * 1e-3 added to the root): g + decay p, betas 0.9 and 0.999, both moments corrected; velocity and square hold them. Of
+ * mmrl and mmrlpp AdamW's, with 1e-8, whose decay is p (1 - rate decay) before that.
  * MUDPT_STATE for methods of SGD, and before the first gradients. */
 int mudpt_classifier_adam(mudpt_classifier *classifier, float rate, float decay, int step);
 /* average = average + weight p, for every parameter; it starts at 0. MUDPT_STATE before the first gradients. */
 int mudpt_classifier_average(mudpt_classifier *classifier, float weight);
 
 /* The prompts per layer after the injection: text [text_depth, text_length, d_t], visual [visual_depth, visual_length,
- * d_v]; either may be NULL. Depths and lengths of the result are those of mudpt_classifier_folded_shape. */
-int mudpt_classifier_fold(mudpt_classifier *classifier, float *text, float *visual);
+ * d_v], and the second feature's projection [d_v, e] where there is one; any may be NULL. Depths and lengths of the
+ * result are those of mudpt_classifier_folded_shape. */
+int mudpt_classifier_fold(mudpt_classifier *classifier, float *text, float *visual, float *second);
 void mudpt_classifier_folded_shape(const mudpt_classifier *classifier, int32_t *text_depth, int32_t *text_length,
                                    int32_t *visual_depth, int32_t *visual_length);
 /* Bytes that the classifier holds now, the model's weights not counted. */
@@ -386,7 +400,7 @@ void mudpt_classifier_recompute(mudpt_classifier *classifier, int on);
 typedef struct {
     double weights;     /* of the model, once */
     double activations; /* both towers' for one group of pictures and one part of the sentences, the kernels' scratch */
-    double pixels;      /* one batch */
+    double pixels;      /* one batch, and what prompts of upper layers meet of it */
     double prompts;     /* parameters, prompts of every layer and their gradients, sentences and text features */
     double optimizer;   /* gradients and moments of parameters, and their last good values */
     double largest;     /* the largest block of these that is taken at once */
@@ -414,6 +428,8 @@ typedef struct {
     float smallest_crop;                   /* of the area, 0.08 */
     int32_t how;                           /* files are read: as in mudpt_image_decode */
     float average_mean, average_deviation; /* of mudpt_average_weight, where an average is kept */
+    float keep; /* most bytes of what may be kept of pictures between epochs, where that saves work: rows that prompts
+                   of upper layers meet, without random views; 0: nothing. Results do not depend on it */
 } mudpt_train_config;
 
 typedef struct {

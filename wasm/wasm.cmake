@@ -35,23 +35,23 @@ function(add_variant name)
         LINK_DEPENDS "${exports};${PROJECT_SOURCE_DIR}/wasm/library.js")
 endfunction()
 
-# What does not compute in long loops is compiled for size: the module is downloaded.
+# What does not compute in long loops is compiled for size, and LayerNorm and what is near it, whose loops are written
+# in SIMD and gain nothing of a step: the module is downloaded.
 file(GLOB small RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS
     ${PROJECT_SOURCE_DIR}/src/base/*.c ${PROJECT_SOURCE_DIR}/src/methods/*.c ${PROJECT_SOURCE_DIR}/src/train/*.c
     ${PROJECT_SOURCE_DIR}/src/clip/*.c ${PROJECT_SOURCE_DIR}/src/image/*.c ${PROJECT_SOURCE_DIR}/src/heads/*.c
     ${PROJECT_SOURCE_DIR}/src/kernels/loss.c ${PROJECT_SOURCE_DIR}/src/kernels/probe.c
-    ${PROJECT_SOURCE_DIR}/src/kernels/rope.c)
-list(FILTER small EXCLUDE REGEX "/(resize|jpeg_pixels|jpeg_huffman|png|inflate)[.]c$")
+    ${PROJECT_SOURCE_DIR}/src/kernels/rope.c ${PROJECT_SOURCE_DIR}/src/kernels/softmax.c
+    ${PROJECT_SOURCE_DIR}/src/kernels/layernorm.c ${PROJECT_SOURCE_DIR}/src/kernels/activation.c
+    ${PROJECT_SOURCE_DIR}/src/mudpt.c)
+list(FILTER small EXCLUDE REGEX "/(resize|jpeg_pixels|png)[.]c$")
 set_source_files_properties(${small} PROPERTIES COMPILE_OPTIONS -Oz)
 # A picture's decoder takes a quarter of the module at -O3, and gains 2 % of the time of decoding and encoding by it;
-# LayerNorm's loops, written in SIMD, gain nothing of a step.
-set_source_files_properties(src/image/inflate.c src/image/jpeg_huffman.c src/image/png.c src/kernels/layernorm.c
-    src/kernels/activation.c src/kernels/softmax.c src/image/resize.c
-    PROPERTIES COMPILE_OPTIONS -Os)
+# integers' tiles are unrolled where it is said, and as fast.
+set_source_files_properties(src/image/jpeg_pixels.c src/image/png.c src/image/resize.c src/kernels/panels.c
+    src/kernels/integer.c src/kernels/microkernel.c PROPERTIES COMPILE_OPTIONS -Os)
 # What is unrolled where it is said gains nothing from -O3, but grows by a tenth.
-set_source_files_properties(src/image/jpeg_pixels.c src/kernels/attention.c src/kernels/gemm.c
-    src/kernels/integer.c src/kernels/microkernel.c src/kernels/panels.c
-    PROPERTIES COMPILE_OPTIONS -O2)
+set_source_files_properties(src/kernels/attention.c src/kernels/gemm.c PROPERTIES COMPILE_OPTIONS -O2)
 
 add_variant(plain)
 add_variant(relaxed -mrelaxed-simd)

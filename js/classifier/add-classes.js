@@ -7,6 +7,7 @@ import { floatsOf, writeSafetensors } from '../loading/safetensors.js';
 import { checkClasses, requireDistinct } from '../methods/classes.js';
 import { METHODS } from '../methods/methods.js';
 import { promptSentences, templateSentences } from '../methods/sentences.js';
+import { entryOf } from './entry.js';
 import { idsTensor } from './saved.js';
 import { giveTeacher } from './teacher.js';
 
@@ -36,7 +37,9 @@ export async function addClasses(model, file, names, signal) {
     ? idsTensor([...file.ids(count), ...fresh.ids[0]])
     : await moreFeatures(model, file, { ...details, classes }, count, fresh, prompts, signal);
   const tensors = file.contents().map((old) => (old.name === tensor.name ? tensor : old));
-  return writeSafetensors(tensors, { ...file.metadata, classes: JSON.stringify(classes) });
+  const { second } = entryOf(details, model.config);
+  const alone = second && { alone: `${(details.alone ?? 0) + names.length}` };
+  return writeSafetensors(tensors, { ...file.metadata, ...alone, classes: JSON.stringify(classes) });
 }
 
 /**
@@ -101,13 +104,17 @@ async function withOwnRows(model, file, { method, classes, settings }, sentences
  * the injection are independent of each other, as IVLP's are; CoOp's may have the name in their midst.
  * @returns {number} handle
  */
-function textOnly({ core, clip, config }, { method, settings }, sentences, prompts) {
+function textOnly({ core, clip, config }, details, sentences, prompts) {
+  const { method, settings } = details;
   if (!prompts) return core.classifierCreate(clip, { method: 'zeroshot' }, sentences);
   const [textDepth, textLength] = prompts.shape;
   const coop = method === 'coop';
   const sizes = coop
     ? { method, ...METHODS.coop.sizes({ ...settings, promptLength: textLength }, config) }
-    : { method: 'ivlp', textLength, textDepth, visualLength: 1, visualDepth: 1 };
+    : {
+        ...{ method: 'ivlp', textLength, textDepth, visualLength: 1, visualDepth: 1 },
+        ...{ ...entryOf(details, config), second: 0, alone: 0 },
+      };
   const first = textLength * config.textWidth;
   const values = { [coop ? 'context' : 'text_prompts.0']: prompts.values.subarray(0, first) };
   if (textDepth > 1) values['text_prompts.deep'] = prompts.values.subarray(first);

@@ -19,6 +19,7 @@ import { BrokenPictures } from '../pictures/broken.js';
 import { addClasses } from './add-classes.js';
 import { attentionOf, firstPrompts, nearestWords, savedPrompts } from './inside.js';
 import { checkMeasured, checkTopK, labelsOf, ranked } from './labels.js';
+import { entryOf } from './entry.js';
 import { argmax, measure, sigmoid, softmax } from './metrics.js';
 import { CLASSIFIER, SavedFile, describe, idsTensor, rawTensors } from './saved.js';
 
@@ -44,6 +45,8 @@ import { CLASSIFIER, SavedFile, describe, idsTensor, rawTensors } from './saved.
  * @property {import('../methods/method.js').Settings} [settings] of the training run; shots: as many as a class had,
  *   at most
  * @property {{ pictures: number, least: number, most: number }} [trainedOn] in all, and of a class
+ * @property {number} [alone] how many of the last classes were not trained, where pictures have a second feature, which
+ *   says nothing of them
  */
 
 /** Frees what classifiers own that nobody has any more. Handles are addresses: each is freed once, as others get it. */
@@ -262,7 +265,7 @@ export class Classifier {
     this.#requireThere();
     const { config, core } = this.#model;
     const file = this.#saved ? new SavedFile(this.#saved, 'the classifier', [CLASSIFIER]) : null;
-    const prompts = file ? savedPrompts(file, config) : firstPrompts(core, this.#handle, this.#details.method);
+    const prompts = file ? savedPrompts(file, config) : firstPrompts(core, this.#handle, this.#details);
     return nearestWords(this.#model, prompts, topK);
   }
 
@@ -282,12 +285,13 @@ export class Classifier {
  * @param {Details} details
  */
 async function folded({ core, config }, handle, { method, classes }) {
-  const { text, textShape, visual, visualShape } = core.classifierFold(handle);
+  const { text, textShape, visual, visualShape, second } = core.classifierFold(handle);
   const features = await core.classifierTextFeatures(handle);
   return [
     { name: 'text_features', shape: [classes.length, config.embed], data: features },
     { name: 'text_prompts', shape: textShape, data: METHODS[method].classAware ? text.subarray(0, 0) : text },
     { name: 'visual_prompts', shape: visualShape, data: visual },
+    { name: 'second_projection', shape: [config.visionWidth, config.embed], data: second },
   ].flatMap((tensor) => (tensor.data.length ? [{ dtype: 'F32', ...tensor }] : []));
 }
 
@@ -339,20 +343,31 @@ export async function importClassifier(model, bytes, name, signal) {
 
   const [visualDepth, visualLength] = visual?.shape ?? [0, 0];
   const method = visual ? 'vpt' : 'zeroshot';
-  const handle = core.classifierCreate(model.clip, { method, visualLength, visualDepth }, null, details.classes.length);
+  const entry = visual ? entryOf(details, config) : {};
+  const second = entry.second ? file.floats('second_projection', [config.visionWidth, config.embed]) : null;
+  if (entry.second && !second) throw file.bad('has no tensor second_projection');
+  const sizes = { method, visualLength, visualDepth, ...entry };
+  let handle = 0;
   try {
+    handle = core.classifierCreate(model.clip, sizes, null, details.classes.length);
     if (visual) {
       const first = visualLength * config.visionWidth;
       const values = { 'visual_prompts.0': visual.values.subarray(0, first) };
       if (visualDepth > 1) values['visual_prompts.deep'] = visual.values.subarray(first);
+      if (second) values.proj_rep = second.values;
       core.classifierSetParameters(handle, values);
     }
     core.classifierSetTextFeatures(handle, features.values);
     return new Classifier(model, handle, details, new Uint8Array(bytes));
   } catch (error) {
-    core.classifierFree(handle);
-    throw error;
+    throw refused(core, handle, error, file);
   }
+}
+
+/** An error after which the library's classifier is freed. What the library refuses here is a fault of the file. */
+function refused(core, handle, error, file) {
+  if (handle) core.classifierFree(handle);
+  return error instanceof MudptError && error.code === 'argument' ? file.bad(reasonOf(error)) : error;
 }
 
 /**
@@ -371,8 +386,6 @@ function restore({ core, clip }, method, textLength, rows, file) {
     core.classifierSetParameters(handle, file.parameters(core, handle));
     return handle;
   } catch (error) {
-    if (handle) core.classifierFree(handle);
-    // What the library refuses here is a fault of the file.
-    throw error instanceof MudptError && error.code === 'argument' ? file.bad(reasonOf(error)) : error;
+    throw refused(core, handle, error, file);
   }
 }

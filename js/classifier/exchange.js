@@ -127,7 +127,7 @@ function noFusion(raw) {
 // ------------------------------------------------------------------------------------------------ import
 
 /** Settings that say how a file is to be understood; the rest of a method's settings only matter in training. */
-const MEANING = ['phrase', 'classPosition', 'injection', 'layer0Fusion', 'layer'];
+const MEANING = ['phrase', 'classPosition', 'injection', 'layer0Fusion', 'layer', 'fromLayer', 'alpha', 'beta'];
 
 /**
  * What the authors' code has trained, by our names, for restoreOfficial (official.js).
@@ -157,13 +157,27 @@ export async function readOfficial(from, { signal, ...options }, config) {
 async function readFile(file, { method, classes, ...options }, config) {
   checkOptions({ method, classes, ...options }, ['method', 'classes', ...MEANING]);
   checkClasses(classes);
-  const { settings: asked } = resolveSettings({ method, ...options }, config);
+  const { settings } = resolveSettings({ method, ...options }, config);
+  const asked = { ...settings, method };
   const reader = await DictionaryReader.open(file, coreMethod(method, asked, config));
   const { sizes, values } = await reader.read(asked.layer0Fusion === false);
   if (method === 'coop') sizes.classPosition = METHODS.coop.sizes(asked, config).classPosition;
   if (method === 'tcp') sizes.layer = asked.layer;
+  if (asked.space || (asked.fromLayer ?? 1) > 1) Object.assign(sizes, enteringSizes(asked, sizes, config));
   const { names } = reader;
   return { file: file.name, method, classes, settings: settingsOf(asked, sizes), sizes, values, names };
+}
+
+/**
+ * What only the options tell of prompts that enter an upper layer; ranks and widths are a file's.
+ * @param {any} asked
+ * @param {any} sizes
+ * @param {import('../methods/method.js').ClipConfig} config
+ */
+function enteringSizes(asked, { textLength: promptLength, textDepth: depth, space, rank, projectionRank }, config) {
+  const own = space ? { promptLength, depth, space, rank, projectionRank } : {};
+  const { layer, inserted, kept, second } = METHODS[asked.method].sizes({ ...asked, ...own }, config);
+  return { layer, inserted, kept, second };
 }
 
 /**
@@ -172,8 +186,11 @@ async function readFile(file, { method, classes, ...options }, config) {
  * @param {import('../core/core.js').Method} sizes
  * @returns {any}
  */
-function settingsOf(asked, { textLength, visualLength, textDepth = 0, visualDepth = 0, classSpecific }) {
-  const settings = { promptLength: textLength ?? visualLength };
+function settingsOf(asked, { textLength, visualLength, textDepth = 0, visualDepth = 0, classSpecific, ...rest }) {
+  const { space, rank, projectionRank } = rest;
+  const own = space ? { space, ...(rank && { rank, projectionRank }) } : {};
+  /** @type {any} */
+  const settings = { promptLength: textLength ?? visualLength, ...own };
   if (Object.hasOwn(asked, 'depth')) settings.depth = Math.max(textDepth, visualDepth);
   if (Object.hasOwn(asked, 'classSpecific')) settings.classSpecific = Boolean(classSpecific);
   for (const key of MEANING) if (Object.hasOwn(asked, key)) settings[key] = asked[key];
@@ -273,6 +290,7 @@ class DictionaryReader {
       const classSpecific = values.context.shape.length === 3;
       return { method, textLength: rows('context', classSpecific ? 3 : 2).at(-2), textDepth: 1, classSpecific };
     }
+    if (values.tokens) return this.#ofSpace(values, rows);
     /** @type {import('../core/core.js').Method} */
     const sizes = { method };
     if (method !== 'vpt') {
@@ -283,6 +301,15 @@ class DictionaryReader {
     }
     Object.assign(sizes, { visualLength: rows('visual_prompts.0', 2)[0], visualDepth: depth('visual_prompts.deep') });
     return method === 'mudpt' ? { ...sizes, layer0Fusion: !unfused } : sizes;
+  }
+
+  /** MMRL's and MMRL++'s: as many layers as there are maps to the text tower. */
+  #ofSpace(values, rows) {
+    const [n, space] = rows('tokens', 2);
+    const depth = Object.keys(values).filter((name) => /^to_text\.\d+\.bias$/.test(name)).length;
+    const sizes = { method: this.#method, textLength: n, textDepth: depth, visualLength: n, visualDepth: depth, space };
+    if (this.#method === 'mmrl') return sizes;
+    return { ...sizes, rank: rows('to_text.0.A', 2)[1], projectionRank: rows('proj_rep.A', 2)[1] };
   }
 
   /** Rows that theirs keeps layer by layer, as one tensor; undefined where there are none. @param {string} name */

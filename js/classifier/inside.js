@@ -2,6 +2,7 @@
  * A look inside a classifier: where its image tower looks, and which words its text prompts are near.
  */
 import { METHODS } from '../methods/methods.js';
+import { entryOf } from './entry.js';
 
 /**
  * Means over the heads of what CLS, or the probe of a pooling head, attends to.
@@ -22,17 +23,25 @@ export function attentionOf({ visionHeads, poolHeads, image, patch, noClass }, s
   return { grid, patches: mean.slice(first, prompts), self: first ? mean[0] : 0, prompts: mean.slice(prompts) };
 }
 
+/** Whether prompts meet words only behind some layer. */
+const entersHigher = (details, config) => {
+  const { layer, inserted } = entryOf(details, config);
+  return Boolean(layer || inserted);
+};
+
 /**
  * The first layer's text prompts, [rows, d_t]: deeper ones live in other spaces than the words.
  * @param {import('../core/core.js').Core} core
  * @param {number} handle
- * @param {string} method
+ * @param {import('./classifier.js').Details} details
  */
-export function firstPrompts(core, handle, method) {
+export function firstPrompts(core, handle, details) {
+  const { method } = details;
   if (METHODS[method].perPicture || METHODS[method].classAware) {
     const context = core.classifierParameters(handle).find(({ name }) => name === 'context');
     return context ? core.floats(context.value, context.count) : new Float32Array();
   }
+  if (entersHigher(details, core.shapeOf(handle).config)) return new Float32Array();
   const { text, textShape } = core.classifierFold(handle);
   return text.subarray(0, textShape[1] * textShape[2]);
 }
@@ -42,7 +51,9 @@ export function firstPrompts(core, handle, method) {
  * @param {import('./saved.js').SavedFile} file
  * @param {import('../core/core.js').ClipConfig} config
  */
-export function savedPrompts(file, { textWidth }) {
+export function savedPrompts(file, config) {
+  const { textWidth } = config;
+  if (entersHigher(file.details(), config)) return new Float32Array();
   const folded = file.floats('text_prompts', [-1, -1, textWidth]);
   if (folded) return folded.values.subarray(0, folded.shape[1] * textWidth);
   return file.floats('context', [-1, textWidth])?.values ?? new Float32Array();

@@ -16,7 +16,7 @@ const ALL = 'all';
 /** Behind the end of a sentence. */
 const NO_ID = -1;
 /** What a file holds besides a method's parameters. */
-export const DERIVED = ['text_features', 'text_prompts', 'visual_prompts', 'class_ids'];
+export const DERIVED = ['text_features', 'text_prompts', 'visual_prompts', 'second_projection', 'class_ids'];
 
 const KINDS = {
   [CLASSIFIER]: { is: 'saved classifier', from: 'export() or mudpt train wrote' },
@@ -30,12 +30,14 @@ const KINDS = {
  * @param {import('./classifier.js').Details} details
  * @returns {Record<string, string>}
  */
-export function describe({ core, clip, fingerprint }, format, { method, classes, templates, settings, trainedOn }) {
+export function describe({ core, clip, fingerprint }, format, details) {
+  const { method, classes, templates, settings, trainedOn, alone } = details;
   const samples = samplesOf({ core, clip });
   const metadata = { format, version: VERSION, library: core.version(), method, fingerprint, samples };
   metadata.classes = JSON.stringify(classes);
   if (templates) metadata.templates = JSON.stringify(templates);
   if (trainedOn) metadata.trained_on = JSON.stringify(trainedOn);
+  if (alone) metadata.alone = String(alone);
   if (settings) {
     const { phrase, promptLength, depth, ...rest } = settings;
     Object.assign(metadata, { phrase, prompt_length: String(promptLength) });
@@ -131,8 +133,12 @@ export class SavedFile {
     } catch (error) {
       throw this.bad(`its class names cannot be used: ${reasonOf(error)}`);
     }
-    const { method, phrase, prompt_length: promptLength, depth } = this.metadata;
+    const { method, phrase, prompt_length: promptLength, depth, alone } = this.metadata;
     const details = { method: String(method), classes, templates: this.#json('templates') };
+    if (alone !== undefined) {
+      if (!(Number(alone) >= 0 && Number(alone) <= classes.length)) throw this.bad(`has ${alone} untrained classes`);
+      Object.assign(details, { alone: Number(alone) });
+    }
     if (phrase === undefined) return details;
     const rest = this.#json('hyper_parameters', (_, value) => (value === ALL ? Infinity : value)) ?? {};
     const settings = { ...rest, phrase, promptLength: Number(promptLength) };

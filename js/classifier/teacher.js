@@ -13,7 +13,8 @@ import { DEFAULT_TEMPLATE, templateSentences } from '../methods/sentences.js';
  */
 export async function giveTeacher({ core, clip, config, tokenizer, needTokens }, handle, run) {
   const { method, classes, settings, signal } = run;
-  const { teacher: templates = [DEFAULT_TEMPLATE], classAware } = METHODS[method];
+  const { teacher = [DEFAULT_TEMPLATE], classAware } = METHODS[method];
+  const templates = typeof teacher === 'function' ? teacher(settings) : teacher;
   if (!settings.textWeight && !settings.klWeight && !classAware) return;
   const sum = new Float64Array(classes.length * config.embed);
   for (const ids of templateSentences(tokenizer, classes, [...templates])) {

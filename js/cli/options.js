@@ -197,6 +197,12 @@ export const FLAGS = {
   injection: '--injection',
   layer0Fusion: '--no-layer0-fusion',
   layer: '--layer',
+  fromLayer: '--from-layer',
+  space: '--space',
+  alpha: '--alpha',
+  beta: '--beta',
+  rank: '--rank',
+  projectionRank: '--projection-rank',
   textWeight: '--text-weight',
   imageWeight: '--image-weight',
   klWeight: '--kl-weight',
@@ -245,6 +251,12 @@ export function withSettings(command, presets = []) {
     .addOption(option('injection', '<kind>', 'network between the towers').choices(['linear', 'transformer']))
     .option('--no-layer0-fusion', 'mudpt: no injection in the first layer')
     .addOption(option('layer', '<l>', "text layer of the class's own rows").argParser(whole(1, 127)))
+    .addOption(option('fromLayer', '<l>', 'first layer with prompts, from 1').argParser(whole(1, 128)))
+    .addOption(option('space', '<width>', 'of what prompts are made of').argParser(whole(1, 8192)))
+    .addOption(option('alpha', '<share>', 'of the first of two features').argParser(decimal(0, 1, true)))
+    .addOption(option('beta', '<share>', "of a layer's own prompt").argParser(decimal(0, 1, true)))
+    .addOption(option('rank', '<r>', "of a layer's own projection").argParser(whole(1, 8192)))
+    .addOption(option('projectionRank', '<r>', "of the second feature's").argParser(whole(1, 8192)))
     .addOption(option('textWeight', '<w>', 'holds class features near the frozen').argParser(decimal(0, 1e6, true)))
     .addOption(option('imageWeight', '<w>', "holds pictures' features there").argParser(decimal(0, 1e6, true)))
     .addOption(option('klWeight', '<w>', 'holds scores there').argParser(decimal(0, 1e6, true)))

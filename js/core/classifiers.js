@@ -11,7 +11,7 @@ import * as structs from './structs.js';
  */
 
 export class Classifiers extends Clips {
-  /** @type {Map<number, { config: ClipConfig, classes: number, prompts: number }>} */
+  /** @type {Map<number, { config: ClipConfig, classes: number, prompts: number, second: boolean }>} */
   #classifiers = new Map();
 
   dispose() {
@@ -19,7 +19,10 @@ export class Classifiers extends Clips {
     this.#classifiers.clear();
   }
 
-  /** Its model's configuration, its classes, its prompts' rows. @param {number} classifier */
+  /**
+   * Its model's configuration, its classes, its prompts' rows, whether pictures have a second feature of these.
+   * @param {number} classifier
+   */
   shapeOf(classifier) {
     const found = this.memory.module && this.#classifiers.get(classifier);
     if (found) return found;
@@ -38,7 +41,8 @@ export class Classifiers extends Clips {
       const sentencesAt = sentences ? this.#putSentences(scratch, sentences, classes) : 0;
       return this.memory.handle((out) => this.c._mudpt_classifier_create(clip, methodAt, sentencesAt, classes, out));
     });
-    this.#classifiers.set(classifier, { config, classes, prompts: method.visualLength ?? 0 });
+    const { visualLength: prompts = 0, second = 0 } = method;
+    this.#classifiers.set(classifier, { config, classes, prompts, second: second > 0 });
     return classifier;
   }
 
@@ -266,12 +270,14 @@ export class Classifiers extends Clips {
   }
 
   /**
-   * The prompts of every layer after the injection; shape [0, ...] on a side where the method has none.
+   * The prompts of every layer after the injection; shape [0, ...] on a side where the method has none. second: the
+   * projection of a second feature, [d_v, e], or empty.
    * @param {number} classifier
-   * @returns {{ text: Float32Array, textShape: number[], visual: Float32Array, visualShape: number[] }}
+   * @returns {{ text: Float32Array, textShape: number[], visual: Float32Array, visualShape: number[],
+   *   second: Float32Array }}
    */
   classifierFold(classifier) {
-    const { config } = this.shapeOf(classifier);
+    const { config, second } = this.shapeOf(classifier);
     return this.memory.scoped((scratch) => {
       const at = scratch.take(16);
       this.c._mudpt_classifier_folded_shape(classifier, at, at + 4, at + 8, at + 12);
@@ -281,9 +287,12 @@ export class Classifiers extends Clips {
       const [textCount, visualCount] = [textShape, visualShape].map((shape) => shape.reduce((a, b) => a * b));
       const textAt = textCount && scratch.take(textCount * 4);
       const visualAt = visualCount && scratch.take(visualCount * 4);
-      this.memory.check(this.c._mudpt_classifier_fold(classifier, textAt, visualAt));
-      const text = this.memory.floats(textAt, textCount).slice();
-      return { text, textShape, visual: this.memory.floats(visualAt, visualCount).slice(), visualShape };
+      const secondCount = second ? config.visionWidth * config.embed : 0;
+      const secondAt = secondCount && scratch.take(secondCount * 4);
+      this.memory.check(this.c._mudpt_classifier_fold(classifier, textAt, visualAt, secondAt));
+      const read = (at, count) => this.memory.floats(at, count).slice();
+      const visual = read(visualAt, visualCount);
+      return { text: read(textAt, textCount), textShape, visual, visualShape, second: read(secondAt, secondCount) };
     });
   }
 

@@ -81,7 +81,7 @@ export class Core extends Classifiers {
    * @param {number} classifier
    * @param {{ epochs: number, batch: number, rate: number, warmupRate?: number, momentum?: number, decay?: number,
    *   seed?: number, augment?: boolean, smallestCrop?: number, how?: number, averageMean?: number,
-   *   averageDeviation?: number }} config @returns {number}
+   *   averageDeviation?: number, keep?: number }} config @returns {number}
    */
   trainerCreate(classifier, config) {
     const defaults = { warmupRate: 1e-5, momentum: 0.9, decay: 5e-4, seed: 1, augment: true, smallestCrop: 0.08 };

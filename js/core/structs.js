@@ -129,6 +129,14 @@ export const METHOD = struct([
   ['klWeight', 'f32'],
   ['averages', 'i32'],
   ['layer', 'i32'],
+  ['inserted', 'i32'],
+  ['kept', 'f32'],
+  ['second', 'f32'],
+  ['alone', 'i32'],
+  ['scale', 'f32'],
+  ['space', 'i32'],
+  ['rank', 'i32'],
+  ['projectionRank', 'i32'],
 ]);
 
 /** mudpt_sentences */
@@ -182,6 +190,7 @@ export const TRAIN_CONFIG = struct([
   ['how', 'i32'],
   ['averageMean', 'f32'],
   ['averageDeviation', 'f32'],
+  ['keep', 'f32'],
 ]);
 
 /** mudpt_progress */
@@ -302,6 +311,14 @@ export const HEAD_CONFIG = struct([
  * @property {number} [klWeight]
  * @property {number | boolean} [averages]
  * @property {number} [layer]
+ * @property {number | boolean} [inserted]
+ * @property {number} [kept]
+ * @property {number} [second]
+ * @property {number} [alone]
+ * @property {number} [scale]
+ * @property {number} [space]
+ * @property {number} [rank]
+ * @property {number} [projectionRank]
  *
  * @typedef {object} Sentences
  * @property {ArrayLike<number>[][]} ids [templates][classes]: the ids of a sentence, both specials included

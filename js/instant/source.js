@@ -115,13 +115,9 @@ export async function plainSource(clip, classes, templates = [DEFAULT_TEMPLATE],
   return new Source(clip, base, [...templates]);
 }
 
-/** @param {string} method */
-const withoutTexts = (method) =>
-  new MudptError(
-    'argument',
-    `a head needs features of the classes, and ${method} makes them anew for every picture`,
-    'leave out head, or take another method',
-  );
+/** @param {string} method @param {string} needed @param {string} why it is not there */
+const refused = (method, needed, why) =>
+  new MudptError('argument', `a head needs ${needed}, and ${method} ${why}`, 'leave out head, or take another method');
 
 /** Features by tuned prompts: of the tower that they are in, and of names in their sentences. */
 export class TunedSource extends Source {
@@ -149,8 +145,11 @@ export class TunedSource extends Source {
     const wider = isOwn ? this.base : await this.base.withClasses(classes.slice(from), { signal });
     try {
       const bytes = await wider.export();
-      const tensor = headerOf(bytes, 'the classifier').tensors.find(({ name }) => name === 'text_features');
-      if (!tensor) throw withoutTexts(this.base.method);
+      const { tensors } = headerOf(bytes, 'the classifier');
+      const [tensor, second] = ['text_features', 'second_projection'].map((its) => tensors.find((t) => t.name === its));
+      const { method } = this.base;
+      if (!tensor) throw refused(method, 'features of the classes', 'makes them anew for every picture');
+      if (second) throw refused(method, 'one feature of a picture', 'has two');
       const rows = rowsOf(floatsOf(bytes, tensor), tensor.shape[1]);
       return rows.slice(isOwn ? 0 : own.length).map((row) => [row]);
     } finally {

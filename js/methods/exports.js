@@ -3,6 +3,7 @@
  * exchange needs it.
  */
 import { MOST_LAYERS } from './maple.js';
+import { MOST_MAPPED } from './mmrl.js';
 import {
   FROM_ZERO,
   block,
@@ -22,6 +23,11 @@ const mapleIvlp = {
   'text_prompts.deep': block('text', 'VPT_shallow'),
   ...mapleImage,
 };
+
+/** MMRL's, of every layer, and of both sides. */
+const TOKENS = 'representation_learner.compound_rep_tokens';
+const ofLayers = (names) => Object.assign({}, ...Array.from({ length: MOST_MAPPED }, (_, i) => names(i)));
+const ofSides = (names) => ({ ...names('to_text', 'r2tproj'), ...names('to_visual', 'r2vproj') });
 
 /** By the library's names of methods. @type {Record<string, import('./method.js').OfficialNames>} */
 const EXPORTS = {
@@ -95,6 +101,31 @@ const EXPORTS = {
       context: 'ctx',
       ...pair('meta_net.0', 'meta_net.linear1'),
       ...pair('meta_net.1', 'meta_net.linear2'),
+    },
+  },
+  mmrl: {
+    official: {
+      tokens: TOKENS,
+      ...ofSides((ours, theirs) => ofLayers((i) => pair(`${ours}.${i}`, `${TOKENS}_${theirs}.${i}`))),
+      proj_rep: 'image_encoder.proj_rep',
+    },
+  },
+  mmrlpp: {
+    official: {
+      tokens: TOKENS,
+      ...ofSides((ours, theirs) => ({
+        [`${ours}.weight`]: `representation_learner.srra_${theirs}.weight`,
+        ...ofLayers((i) =>
+          Object.fromEntries(
+            ['A', 'B', 'bias'].map((leaf) => [
+              `${ours}.${i}.${leaf}`,
+              `representation_learner.srra_${theirs}.srra.${i}.${leaf}`,
+            ]),
+          ),
+        ),
+      })),
+      'proj_rep.A': 'image_encoder.A',
+      'proj_rep.B': 'image_encoder.B',
     },
   },
 };

@@ -10,6 +10,12 @@
  * @property {'linear' | 'transformer'} [injection]
  * @property {boolean} [layer0Fusion]
  * @property {number} [layer] the text layer, from 0, at which rows become each class's own
+ * @property {number} [fromLayer] the first layer that gets prompts, from 1
+ * @property {number} [space] width of what MMRL's prompts are made of
+ * @property {number} [alpha] share of the first feature, where pictures have two
+ * @property {number} [beta] share of a layer's own prompt in a row that has one already
+ * @property {number} [rank] of what a layer's projection differs by from all layers'
+ * @property {number} [projectionRank] the same of the second feature's projection from the model's
  * @property {number} [textWeight] of the loss's terms that hold the tuned features near the frozen model's
  * @property {number} [imageWeight]
  * @property {number} [klWeight]
@@ -36,8 +42,8 @@
  * @property {boolean} [classAware] whether it makes rows of the frozen model's class features
  * @property {(settings: Settings, model: ClipConfig) => Partial<import('../core/core.js').Method>} sizes as the library
  *   takes them; `method` where the library has another name
- * @property {readonly string[]} [teacher] what the frozen model says of a class, where the loss compares with that;
- *   absent: DEFAULT_TEMPLATE
+ * @property {readonly string[] | ((settings: Settings) => string[])} [teacher] what the frozen model says of a class,
+ *   where the loss compares with that; absent: DEFAULT_TEMPLATE
  * @property {(words: string[], n: number) => string[]} lead the phrase's words in a sentence, prompts included
  *
  * @typedef {Record<string, string>} Names the library's names of tensors to those of somebody's code
@@ -66,6 +72,10 @@ export const UNHELD = Object.freeze({
 /** CoOp and CoCoOp have prompts in the first layer only. */
 const { depth: _, ...firstLayer } = MUDPT;
 export const FIRST_LAYER = Object.freeze(firstLayer);
+
+/** How many layers there are from one on, counted from 1. @param {ClipConfig} model */
+export const upperLayers = ({ textLayers, visionLayers }, fromLayer = 1) =>
+  Math.max(textLayers, visionLayers) - fromLayer + 1;
 
 /** The same prompts' sizes on both sides. */
 export const bothSides = ({ promptLength: n, depth = 1 }) => ({

@@ -8,6 +8,8 @@ import { coop } from './coop.js';
 import { ivlp } from './ivlp.js';
 import { kgcoop } from './kgcoop.js';
 import { maple } from './maple.js';
+import { mmrl } from './mmrl.js';
+import { mmrlpp } from './mmrlpp.js';
 import { mudpt } from './mudpt.js';
 import { promptsrc } from './promptsrc.js';
 import { tcp } from './tcp.js';
@@ -16,7 +18,10 @@ import { vpt } from './vpt.js';
 import { zeroshot } from './zeroshot.js';
 
 /** @type {Record<string, import('./method.js').MethodRow>} */
-export const METHODS = { zeroshot, coop, cocoop, vpt, ivlp, mudpt, umudpt, maple, kgcoop, promptsrc, tcp };
+export const METHODS = {
+  ...{ zeroshot, coop, cocoop, vpt, ivlp, mudpt, umudpt, maple, kgcoop, promptsrc, tcp },
+  ...{ mmrl, mmrlpp },
+};
 
 /** Names of the methods that train something. */
 export const TRAINABLE = Object.keys(METHODS).filter((name) => METHODS[name].defaults);

@@ -9,12 +9,12 @@ export const mudpt = {
   title: 'MuDPT',
   trains: 'prompts in both towers and the network that injects each side into the other',
   from: 'Miao et al., ICME 2023; linear injection as in its code',
-  defaults: { ...MUDPT, injection: 'linear', layer0Fusion: true, ...UNHELD },
+  defaults: { ...MUDPT, injection: 'linear', layer0Fusion: true, fromLayer: 1, ...UNHELD },
   textPrompts: true,
   teacher: CLIP_TEMPLATES,
-  sizes: ({ layer0Fusion, injection, ...settings }) =>
-    injection === 'transformer'
-      ? { method: 'uumudpt', ...bothSides(settings) }
-      : { ...bothSides(settings), layer0Fusion },
+  sizes: ({ layer0Fusion, injection, fromLayer = 1, ...settings }) => ({
+    ...{ ...bothSides(settings), layer: fromLayer - 1 },
+    ...(injection === 'transformer' ? { method: 'uumudpt' } : { layer0Fusion }),
+  }),
   lead: promptWords,
 };

@@ -57,5 +57,6 @@ export const mapleImage = {
 
 /** Whether a tensor of a state dictionary was trained; the frozen model and buffers of class names were not. */
 export const isTrained = (name) =>
-  /(^|[._])(ctx|VPT|VPT_shallow|meta_net|visual_ctx\w*|compound_prompts_text)(\.|$)|prompt_learner\./.test(name) &&
+  (/(^|[._])(ctx|VPT|VPT_shallow|meta_net|visual_ctx\w*|compound_prompts_text)(\.|$)|prompt_learner\./.test(name) ||
+    /representation_learner\.|^image_encoder\.(proj_rep|A|B)$/.test(name)) &&
   !/token_(prefix|suffix)$/.test(name);

@@ -10,6 +10,15 @@ export const promptsrc = {
   from: "Khattak et al., ICCV 2023; its code's base-to-new settings (few-shot: 50 epochs, average 30, 30 or 45, 5)",
   defaults: {
     ...MUDPT,
-    ...{ depth: 9, epochs: 20, textWeight: 25, imageWeight: 10, klWeight: 1, averageMean: 15, averageDeviation: 1 },
+    ...{
+      depth: 9,
+      fromLayer: 1,
+      epochs: 20,
+      textWeight: 25,
+      imageWeight: 10,
+      klWeight: 1,
+      averageMean: 15,
+      averageDeviation: 1,
+    },
   },
 };

@@ -1,6 +1,7 @@
 /** Settings of a training run: a method's defaults, a preset's, and what the user gives, every value checked. */
 import { MudptError } from '../base/errors.js';
 import { CLASS_POSITIONS } from './coop.js';
+import { upperLayers } from './method.js';
 import { METHODS, TRAINABLE, defaultsOf } from './methods.js';
 import { INJECTIONS } from './mudpt.js';
 import { PRESETS } from './presets.js';
@@ -11,9 +12,6 @@ import { requireWords, wordsOf } from './sentences.js';
  * @typedef {import('./method.js').Settings} Settings
  * @typedef {import('./method.js').ClipConfig} ClipConfig
  */
-
-/** The deeper tower's number of layers. @param {ClipConfig} model */
-const allLayers = (model) => Math.max(model.textLayers, model.visionLayers);
 
 /** What a setting may be: a test, and how it is said. */
 const whole = (low, high) => ({
@@ -41,6 +39,12 @@ const CHECKS = {
   injection: oneOf(INJECTIONS),
   layer0Fusion: yesNo,
   layer: whole(1, 127),
+  fromLayer: whole(1, 128),
+  space: whole(1, 8192),
+  rank: whole(1, 8192),
+  projectionRank: whole(1, 8192),
+  alpha: from0To(1),
+  beta: from0To(1),
   textWeight: from0To(1e6),
   imageWeight: from0To(1e6),
   klWeight: from0To(1e6),
@@ -104,8 +108,14 @@ export function resolveSettings({ method = 'mudpt', preset = 'paper', ...options
     if (!CHECKS[key].allows(value)) refuse(key, value, CHECKS[key].expected);
     settings[key] = value;
   }
-  const { depth } = settings;
-  if (depth === Infinity || (depth && options.depth === undefined)) settings.depth = Math.min(depth, allLayers(model));
+  const shallower = Math.min(model.textLayers, model.visionLayers);
+  // MMRL's is the sixth of twelve.
+  if ((settings.fromLayer ?? 0) > 1 && options.fromLayer === undefined)
+    settings.fromLayer = Math.max(1, Math.floor(shallower / 2));
+  const { depth, fromLayer = 1 } = settings;
+  if (fromLayer > shallower) refuse('fromLayer', fromLayer, `at most the ${shallower} layers of both towers`);
+  if (depth === Infinity || (depth && options.depth === undefined))
+    settings.depth = Math.min(depth, upperLayers(model, fromLayer));
   if (epochsFor && preset === 'paper' && options.epochs === undefined) settings.epochs = epochsFor(settings.shots);
   if (settings.layer && options.layer === undefined)
     settings.layer = Math.max(1, Math.floor((2 * model.textLayers) / 3));

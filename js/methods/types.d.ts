@@ -2,7 +2,8 @@
 
 /** A method that trains something. `mudpt methods` and {@link Clip.methods} say what each is. */
 export type TunableMethod =
-  'coop' | 'cocoop' | 'vpt' | 'ivlp' | 'mudpt' | 'umudpt' | 'maple' | 'kgcoop' | 'promptsrc' | 'tcp';
+  | ('coop' | 'cocoop' | 'vpt' | 'ivlp' | 'mudpt' | 'umudpt')
+  | ('maple' | 'kgcoop' | 'promptsrc' | 'tcp' | 'mmrl' | 'mmrlpp');
 
 /**
  * Settings of a training run. Defaults are those of each method's paper, see {@link Clip.methods}; the ones named here
@@ -11,7 +12,7 @@ export type TunableMethod =
 export interface TuneSettings {
   /** Prompt tokens a layer, 1 to 1024. Default 4. At most the phrase's number of words, where words are learned. */
   promptLength?: number;
-  /** Layers that get prompts, from the first, 1 to 128. Default: all of the deeper tower. Not CoOp, CoCoOp. */
+  /** Layers that get prompts, from `fromLayer` on, 1 to 128. Default: all of the deeper tower. Not CoOp, CoCoOp. */
   depth?: number;
   /**
    * Words that the text prompts start from, each one token; `''` for a random start. Default `'a photo of a'`. VPT,
@@ -32,11 +33,27 @@ export interface TuneSettings {
    */
   layer?: number;
   /**
-   * KgCoOp, TCP, PromptSRC, MuDPT, IVLP: weight of the loss's term that holds the classes' features near the frozen
-   * model's, from 0. Default 8, 8, 25, 0, 0.
+   * MuDPT, IVLP, PromptSRC, MMRL, MMRL++: the first layer that gets prompts, counted from 1, at most the shallower
+   * tower's layers. What lies below is then computed once for each class, and for each picture (once in all with
+   * `augment: false`). Default 1; MMRL's at the middle, 6 of 12.
+   */
+  fromLayer?: number;
+  /** MMRL, MMRL++: width of the tokens of which prompts are made. Default 512. */
+  space?: number;
+  /** MMRL, MMRL++: share of the first of a picture's two features in scores and loss, 0 to 1. Default 0.7. */
+  alpha?: number;
+  /** MMRL++: share of a layer's own prompt, where one stands there already, 0 to 1. Default 0.9. */
+  beta?: number;
+  /** MMRL++: rank of what each layer's projection adds to that of all layers. Default 4. */
+  rank?: number;
+  /** MMRL++: rank of what the second feature's projection adds to the model's. Default 64. */
+  projectionRank?: number;
+  /**
+   * KgCoOp, TCP, PromptSRC, MMRL, MMRL++, MuDPT, IVLP: weight of the loss's term that holds the classes' features near
+   * the frozen model's, from 0. Default 8, 8, 25, 1, 1, 0, 0.
    */
   textWeight?: number;
-  /** PromptSRC, MuDPT, IVLP: the same of the pictures' features. Default 10, 0, 0. */
+  /** PromptSRC, MMRL, MMRL++, MuDPT, IVLP: the same of the pictures' features. Default 10, 1, 1, 0, 0. */
   imageWeight?: number;
   /** PromptSRC, MuDPT, IVLP: the same of the scores (Kullback-Leibler). Default 1, 0, 0. */
   klWeight?: number;
@@ -78,6 +95,7 @@ type SharedSettings = Omit<
   TuneSettings,
   | ('depth' | 'classPosition' | 'classSpecific' | 'injection' | 'layer0Fusion')
   | ('layer' | 'textWeight' | 'imageWeight' | 'klWeight' | 'averageMean' | 'averageDeviation')
+  | ('fromLayer' | 'space' | 'alpha' | 'beta' | 'rank' | 'projectionRank')
 >;
 /** Every setting of a run, as it was used. */
 export type UsedSettings = Required<SharedSettings> & Omit<TuneSettings, keyof SharedSettings>;

@@ -3,6 +3,7 @@
  * features. docs/exchange.md says what goes in and what comes out. Pages import it from mudpt/onnx.
  */
 import { MudptError, bytesOf, checkOptions } from '../base/errors.js';
+import { entryOf } from '../classifier/entry.js';
 import { CLASSIFIER, SavedFile } from '../classifier/saved.js';
 import { loadFrom, openSource } from '../files/source.js';
 import { loadClip } from '../index.js';
@@ -26,7 +27,8 @@ function openWritable(bytes, name) {
   const file = instant?.file ?? new SavedFile(bytes, name, [CLASSIFIER]);
   const { method } = file.metadata;
   if (KNOWN.includes(method)) return file;
-  const why = method === 'cocoop' ? ': it has prompts of its own for every picture' : '';
+  const second = method.startsWith('mmrl') ? ': it has a second feature of pictures' : '';
+  const why = method === 'cocoop' ? ': it has prompts of its own for every picture' : second;
   const hint = `what can be: ${KNOWN.join(', ')}`;
   throw new MudptError('argument', `${name}: ${method} cannot be written as ONNX${why}`, hint);
 }
@@ -59,7 +61,8 @@ export async function exportOnnx(bytes, options) {
   checkOptions(options, ['model', 'name', 'signal', 'cache', 'timeout']);
   const { model, name = 'the classifier', signal, cache, timeout } = options;
   const file = openWritable(bytesOf(bytes, name), name);
-  const { classes } = file.details();
+  const details = file.details();
+  const { classes } = details;
   await requireModel(bytes, { model, name, signal, cache, timeout });
   const source = await openSource(model, { signal, cache, timeout });
   return loadFrom(source, async () => {
@@ -68,13 +71,14 @@ export async function exportOnnx(bytes, options) {
       const { architecture, preprocessing } = await describeModel(source, opened.headers, opened.files[0].name);
       requireKnown(architecture);
       const { embed, image, visionWidth } = architecture;
+      const { layer } = entryOf(details, /** @type {any} */ (architecture));
       const text = file.floats('text_features', [classes.length, embed]);
       if (!text) throw file.bad('has no tensor text_features');
       const prompts = file.floats('visual_prompts', [-1, -1, visionWidth]);
       const g = new Graph();
       const tensors = new Tensors(g, opened);
       const pixels = g.input('pixel_values', FLOAT, ['batch', 3, image, image]);
-      const feature = await imageTower(g, pixels, architecture, tensors.constant, prompts);
+      const feature = await imageTower(g, pixels, architecture, tensors.constant, prompts, layer);
       const length = g.op('ReduceL2', [feature], { axes: [-1], keepdims: 1 });
       const unit = g.op('Div', [feature, length], {}, 'image_embeds');
       const [scale] = await tensors.floats('logit_scale', [1]);

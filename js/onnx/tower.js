@@ -43,9 +43,10 @@ function activated(g, x, activation) {
  * @param {string} pixels the value with the pictures
  * @param {any} c the architecture, as describeModel() gives it
  * @param {Constant} constant
- * @param {{ values: Float32Array, shape: number[] } | null} prompts [layers, n, width]: of each of the first layers
+ * @param {{ values: Float32Array, shape: number[] } | null} prompts [layers, n, width]: of each layer from `from` on
+ * @param {number} [from]
  */
-export async function imageTower(g, pixels, c, constant, prompts) {
+export async function imageTower(g, pixels, c, constant, prompts, from = 0) {
   const { image, patch, visionWidth: d, visionLayers, visionHeads: heads, visionMlp, visionActivation: kind } = c;
   const places = (image / patch) ** 2;
   const epsilon = c.visionEpsilon || 1e-5;
@@ -74,16 +75,16 @@ export async function imageTower(g, pixels, c, constant, prompts) {
   const cls = g.op('Reshape', [await constant('visual.class_embedding', [d]), g.integers(1, 1, d)]);
   const positions = await constant('visual.positional_embedding', [1 + places, d]);
   let x = g.op('Add', [g.op('Concat', [forEach(cls), patches], { axis: 1 }), positions]);
-  if (depth) x = g.op('Concat', [x, prompt(0)], { axis: 1 });
+  if (depth && !from) x = g.op('Concat', [x, prompt(0)], { axis: 1 });
   if (!c.noPreNorm) x = await norm(x, 'visual.ln_pre');
 
   const split = g.integers(0, 0, heads, d / heads);
   const flat = g.integers(0, 0, d);
   for (let layer = 0; layer < visionLayers; layer++) {
     const at = `visual.transformer.resblocks.${layer}.`;
-    if (layer && layer < depth) {
+    if (layer && layer >= from && layer < from + depth) {
       const seen = g.op('Slice', [x, g.integers(0), g.integers(1 + places), g.integers(1)]);
-      x = g.op('Concat', [seen, prompt(layer)], { axis: 1 });
+      x = g.op('Concat', [layer > from ? seen : x, prompt(layer - from)], { axis: 1 });
     }
     const scaled = async (y, gamma) =>
       c.visionLayerScale ? g.op('Mul', [y, await constant(`${at}${gamma}.gamma`, [d])]) : y;

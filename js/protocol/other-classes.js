@@ -61,5 +61,8 @@ function chooseClasses(file, classes, names) {
     rows.forEach((row, i) => some.set(data.subarray(row * width, (row + 1) * width), i * width));
     return { name, dtype, shape: [rows.length, width], data: some };
   });
-  return writeSafetensors(chosen, { ...metadata, classes: JSON.stringify(names) });
+  // Among classes of which some were not trained no second feature of pictures counts, as in MMRL's code.
+  const { alone = 0, ...rest } = metadata;
+  const foreign = rows.some((row) => row >= classes.length - Number(alone)) && { alone: `${names.length}` };
+  return writeSafetensors(chosen, { ...rest, ...foreign, classes: JSON.stringify(names) });
 }

@@ -64,17 +64,21 @@ export function planTraining({ core, clip, config }, handle, options) {
 /** @param {TrainingPlan} plan @param {number} limit */
 const fits = ({ total, largest }, limit) => total <= limit && largest <= MOST_BLOCK;
 
+/** Most that is kept of pictures between epochs, where that saves work. */
+const MOST_KEPT = 256 * 2 ** 20;
+
 /**
  * Refuses a run that would not fit, with what would.
  * @param {import('../classifier/classifier.js').Model} model
  * @param {number} handle
  * @param {{ batchSize: number, pictures: number, kept?: number, augment?: boolean, recompute: boolean,
  *   memoryLimit?: number, dtype?: keyof typeof STORAGE }} options
+ * @returns {number} bytes that may be kept of pictures between epochs
  */
 export function requireMemory(model, handle, { memoryLimit = Infinity, ...options }) {
   const plan = planTraining(model, handle, options);
   const limit = Math.min(memoryLimit, plan.limit);
-  if (fits(plan, limit)) return;
+  if (fits(plan, limit)) return Math.min(MOST_KEPT, (limit - plan.total) / 2);
   /** @type {[string, { recompute?: boolean, dtype?: 'int8', batchSize?: number }][]} */
   const ways = [
     ['recompute', { recompute: true }],

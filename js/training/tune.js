@@ -126,14 +126,14 @@ export class TuneJob {
       core.classifierInit(handle, settings.seed, phrase);
       const { batchSize: batch, learningRate: rate } = settings;
       const run = { batchSize: batch, augment: settings.augment, recompute, memoryLimit };
-      requireMemory(model, handle, { ...run, pictures: choice.train.length });
+      const keep = requireMemory(model, handle, { ...run, pictures: choice.train.length });
       core.classifierRecompute(handle, recompute);
       await giveTeacher(model, handle, { ...details, signal });
       // Where pictures are left out others are drawn in their place.
       for (let whole = false; !whole && !this.#stopped;) {
         if (trainer) core.trainerFree(trainer);
         trainer = 0;
-        trainer = core.trainerCreate(handle, { ...settings, batch, rate, how, warmupRate: WARMUP_RATE });
+        trainer = core.trainerCreate(handle, { ...settings, batch, rate, how, keep, warmupRate: WARMUP_RATE });
         before?.restore(core, handle);
         const isStopped = () => this.#stopped;
         const add = async (image, label, name) => addPicture(model, trainer, image, label, name, signal);

@@ -15,7 +15,7 @@ export const I8 = 2;
 export const I16 = 4;
 
 export const BLOCK_WORDS = 44;
-export const TOWER_WORDS = 78;
+export const TOWER_WORDS = 81;
 /** Places among them. */
 export const TOWER = Object.freeze({ WIDTH: 2, ROWS: 4, MODE: 65, SCRATCH: 69 });
 export const JOB_WORDS = 11;

@@ -24,6 +24,28 @@ int text_row_count(const text_sentences *s) {
     return rows;
 }
 
+/* The sentences below an entry, by themselves. */
+static text_sentences sentences_below(const text_sentences *s) {
+    return (text_sentences){.count = s->count,
+                            .stride = s->stride,
+                            .lengths = s->below_lengths,
+                            .rows = s->below_rows,
+                            .both_ways = s->both_ways,
+                            .is_part = s->is_part,
+                            .prefix = s->below_prefix};
+}
+
+int text_prefix_below(const text_sentences *s) {
+    const text_sentences below = sentences_below(s);
+    return s->entry ? text_prefix(&below) : 0;
+}
+
+int text_most_rows(const text_sentences *s) {
+    const text_sentences below = sentences_below(s);
+    int rows = text_row_count(s), under = s->entry ? text_row_count(&below) : 0;
+    return rows > under ? rows : under;
+}
+
 /* Attention over the rows that `leaves` marks: the prefix by itself, then the sentences behind it. starts [count + 1]
  * is where each sentence's own rows begin. */
 static void fill_layout(text *t, tower_layout *layout, arena *a, const int *starts, const unsigned char *leaves,
@@ -66,14 +88,31 @@ static void fill_layout(text *t, tower_layout *layout, arena *a, const int *star
     if (outs == rows) layout->out_rows = NULL;
 }
 
-void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *s, int prompts, int depth,
-               tower_mode mode, tower_scratch *scratch) {
+/* Where each row that is no prompt stands among those of the sentences below. */
+static void find_below(text *t, const text_sentences *s, const text_sentences *below) {
+    int prefix = text_prefix(below), start = prefix, row = 0;
+    for (int k = 0; k < s->count; start += below->lengths[k] - prefix, k++) {
+        const int *rows = s->rows + (size_t)k * (size_t)s->stride;
+        int shorter = s->lengths[k] > below->lengths[k], at = 0;
+        for (int i = 0; i < s->lengths[k]; i++) {
+            if (k == 0 || i >= t->prefix) t->below_of[row++] = at < prefix ? at : start + at - prefix;
+            at += rows[i] >= 0 || !shorter;
+        }
+    }
+}
+
+/* The tower's blocks from `lowest` on; all: every row leaves the last of them. */
+static void open_blocks(text *t, arena *a, const mudpt_clip *clip, const text_sentences *s, int prompts, int depth,
+                        int lowest, int layers, int all, tower_mode mode, tower_scratch *scratch) {
     const mudpt_clip_config *c = &clip->config;
     uint64_t d = (uint64_t)c->text.width;
     *t = (text){.clip = clip, .count = s->count, .prefix = text_prefix(s)};
     tower *w = &t->tower;
-    *w = (tower){.blocks = clip->text,
-                 .layers = c->text.layers,
+    *w = (tower){.blocks = clip->text + lowest,
+                 .layers = layers,
+                 .lowest = lowest,
+                 .cut = layers < c->text.layers || s->entry,
+                 .kept = s->entry ? s->entry->kept : 0,
                  .width = c->text.width,
                  .mlp = c->text.mlp,
                  .rows = text_row_count(s),
@@ -94,7 +133,7 @@ void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *
     int *starts = arena_take(a, (count + 1) * sizeof(int));
     unsigned char *leaves[LAYOUTS];
     for (int i = 0; i < LAYOUTS; i++) leaves[i] = arena_take(a, rows);
-    int outs[LAYOUTS] = {w->rows, w->rows, s->count};
+    int outs[LAYOUTS] = {w->rows, w->rows, all ? w->rows : s->count};
     if (a->base) {
         int next = 0;
         memset(leaves[LAYOUT_LAST], 0, (size_t)rows);
@@ -110,6 +149,7 @@ void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *
             }
             leaves[LAYOUT_LAST][s->ends ? starts[k] + s->ends[k] - t->prefix : next - 1] = 1;
         }
+        if (all) memset(leaves[LAYOUT_LAST], 1, (size_t)rows);
         starts[s->count] = next;
         w->first_key = c->context;
         for (int i = 0; i < w->rows; i++) {
@@ -127,11 +167,28 @@ void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *
         w->layouts[i].outs = outs[i]; /* while counting, the most there can be */
         fill_layout(t, &w->layouts[i], a, starts, leaves[i], s->both_ways);
     }
+}
+
+void text_open(text *t, arena *a, const mudpt_clip *clip, const text_sentences *s, int prompts, int depth,
+               tower_mode mode, tower_scratch *scratch) {
+    const mudpt_clip_config *c = &clip->config;
+    uint64_t d = (uint64_t)c->text.width, count = (uint64_t)s->count;
+    int lowest = s->entry ? s->entry->layer : 0;
+    open_blocks(t, a, clip, s, prompts, depth, lowest, c->text.layers - lowest, 0, mode, scratch);
+    if (s->entry) {
+        const text_sentences below = sentences_below(s);
+        text counted;
+        t->below = arena_take(a, sizeof *t->below);
+        open_blocks(a->base ? t->below : &counted, a, clip, &below, 0, 0, 0, lowest, 1, TOWER_FORWARD, scratch);
+        t->below_of = arena_take(a, (uint64_t)t->tower.rows * sizeof(int));
+        t->entering = arena_floats(a, (uint64_t)text_row_count(&below) * d);
+        if (a->base) find_below(t, s, &below);
+    }
     t->rows = arena_floats(a, count * d);
     if (mode == TOWER_FORWARD) return;
     t->xhat = arena_floats(a, count * d);
     t->rstd = arena_floats(a, count);
-    tower_take_saved(w, a, mode);
+    tower_take_saved(&t->tower, a, mode);
 }
 
 /* The row that enters the first block. */
@@ -139,9 +196,21 @@ static void input_row(const text *t, int i, const float *first, float *row) {
     const mudpt_clip *clip = t->clip;
     size_t d = (size_t)clip->config.text.width;
     const float *position = clip->text_position + (size_t)t->positions[i] * d;
-    if (t->ids[i] >= 0) clip_token_row(clip, t->ids[i], row);
-    else memcpy(row, first + (size_t)(-1 - t->ids[i]) * d, d * sizeof(float));
-    for (size_t k = 0; k < d; k++) row[k] += position[k];
+    if (t->ids[i] < 0) memcpy(row, first + (size_t)(-1 - t->ids[i]) * d, d * sizeof(float));
+    else if (t->below) memcpy(row, t->entering + (size_t)t->below_of[i] * d, d * sizeof(float));
+    else clip_token_row(clip, t->ids[i], row);
+    for (size_t k = 0; k < d && !t->below; k++) row[k] += position[k];
+}
+
+/* Rows that prompts meet, which depend on nothing that is trained. */
+static void enter(text *t) {
+    const text *below = t->below;
+    const tower_scratch *s = t->tower.scratch;
+    size_t d = (size_t)t->tower.width, rows = (size_t)below->tower.rows;
+    for (size_t i = 0; i < rows; i++) input_row(below, (int)i, NULL, s->x + i * d);
+    if (below->tower.layers) tower_forward(&below->tower, NULL);
+    memcpy(t->entering, below->tower.layers ? s->y : s->x, rows * d * sizeof(float));
+    t->entered = 1;
 }
 
 /* Start of text by itself, block by block. */
@@ -154,11 +223,11 @@ static void keep_constants(text *t) {
     shape.query_start = shape.key_start = one_sequence;
     shape.visible = NULL;
     tower row = {.layers = 1, .width = t->tower.width, .mlp = t->tower.mlp, .rows = 1, .scratch = t->tower.scratch};
-    row.broken = &(int){0}; /* so that it is computed here, also if there is a device by now */
+    row.cut = 1; /* so that it is computed here, also if there is a device by now */
     row.layouts[LAYOUT_LAST] = (tower_layout){.outs = 1, .calls = 1, .attention = {shape}};
     input_row(t, 0, NULL, s->x);
     for (int l = 0; l < t->tower.layers; l++) {
-        row.blocks = &t->clip->text[l];
+        row.blocks = &t->tower.blocks[l];
         tower_forward(&row, NULL);
         memcpy(t->tower.constants + (size_t)l * 2 * d, s->kv, 2 * d * sizeof(float));
         memcpy(s->x, s->y, d * sizeof(float));
@@ -170,6 +239,7 @@ void text_forward(text *t, float *features, const float *first, const float *dee
     const mudpt_clip *clip = t->clip;
     const tower_scratch *s = t->tower.scratch;
     size_t d = (size_t)clip->config.text.width;
+    if (t->below && !t->entered) enter(t);
     if (t->tower.constant && !t->constants_known) keep_constants(t);
     for (int i = 0; i < t->tower.rows; i++) input_row(t, i, first, s->x + (size_t)i * d);
     tower_forward(&t->tower, deep);

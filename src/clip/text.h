@@ -10,17 +10,22 @@
 
 #include "tower.h"
 
-typedef struct {
+typedef struct text_sentences {
     int count, stride;
     const int *lengths;  /* [count] rows of each, from 1 on */
     const int *rows;     /* [count, stride] a token id >= 0, or -1 - p for prompt row p */
     int both_ways;       /* 1: rows see each other, so that sentences share nothing */
     const int *ends;     /* [count] the row that is read; NULL: each sentence's last */
     int second;          /* the first layer whose prompts replace others; 0: 1, else all between keep what they get */
-    int is_part, prefix; /* 1: of more sentences, of which all begin with these `prefix` rows */
+    int is_part, prefix; /* 1: of more sentences, of which all begin with these `prefix` rows, */
+    int below_prefix;    /* and below an entry with so many */
+    /* NULL, or where prompts enter, and the sentences below that, [count] and [count, stride], of ids alone: as long as
+     * above, where prompts take the place of words, or shorter by the prompts */
+    const tower_entry *entry;
+    const int *below_lengths, *below_rows;
 } text_sentences;
 
-typedef struct {
+typedef struct text {
     tower tower;
     const mudpt_clip *clip;
     int count;            /* sentences */
@@ -29,11 +34,19 @@ typedef struct {
     int *ids, *positions; /* [rows] id or -1 - p; position in its sentence */
     float *rows;          /* [count, d] */
     float *xhat, *rstd;   /* of ln_final, [count, d], [count] */
+    /* Where prompts enter higher up, otherwise nothing of this: */
+    struct text *below; /* the blocks under them, over sentences without prompts: computed once */
+    int *below_of;      /* [rows] a row's among those, of no meaning for prompts */
+    float *entering;    /* [their rows, d] */
+    int entered;        /* 1: these have been computed */
 } text;
 
 /* Rows that all sentences begin with, and rows that a tower over them has. */
 int text_prefix(const text_sentences *sentences);
 int text_row_count(const text_sentences *sentences);
+/* The same where prompts enter higher up: what they begin with below that (0: prompts do not), and the more of both. */
+int text_prefix_below(const text_sentences *sentences);
+int text_most_rows(const text_sentences *sentences);
 /* Takes memory (a counts on the first pass), which need not be zeros. prompts: rows of the first layer's prompts;
  * depth: layers that get prompts (at most 1: only the first), then from sentences->second on. With depth > 1 every
  * layer has the same prompt rows. */

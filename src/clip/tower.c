@@ -11,7 +11,7 @@
 #ifdef __EMSCRIPTEN__
 /* js/webgpu/layout.js counts on these. */
 _Static_assert(sizeof(gemm_weight) == 7 * 4 && sizeof(gemm_job) == 11 * 4 && sizeof(clip_block) == 44 * 4 &&
-                   sizeof(tower_layout) == 18 * 4 && sizeof(tower) == 78 * 4,
+                   sizeof(tower_layout) == 18 * 4 && sizeof(tower) == 81 * 4,
                "the structs that the host reads have changed");
 #endif
 
@@ -50,10 +50,14 @@ void tower_take_saved(tower *t, arena *a, tower_mode mode) {
     t->saved = saved;
 }
 
+/* Whether the next block has prompts of its own. */
+static int replaces_prompts(const tower *t, int l) {
+    return l < t->layers - 1 && l + 1 >= t->second && l + 1 < t->second + t->depth - 1;
+}
+
 const tower_layout *tower_layout_of(const tower *t, int l) {
     if (l == t->layers - 1) return &t->layouts[LAYOUT_LAST];
-    int replaces = l + 1 >= t->second && l + 1 < t->second + t->depth - 1;
-    return &t->layouts[replaces ? LAYOUT_DROP : LAYOUT_ALL];
+    return &t->layouts[replaces_prompts(t, l) && t->kept == 0 ? LAYOUT_DROP : LAYOUT_ALL];
 }
 
 static void gather(float *out, const float *in, const int *rows, int count, int width) {
@@ -230,21 +234,21 @@ static void block_backward(const tower *t, int l, float *dx, float *dy) {
         add_row(dx + (size_t)i * (size_t)d, dy + (size_t)layout->out_of[t->prompt_rows[i]] * (size_t)d, d);
 }
 
-/* Whether the next block has prompts of its own. */
-static int replaces_prompts(const tower *t, int l) {
-    return tower_layout_of(t, l) == &t->layouts[LAYOUT_DROP];
-}
-
 static void look_for_break(const tower *t, int l, const float *rows, size_t count) {
     if (!t->broken || *t->broken >= 0) return;
     for (size_t i = 0; i < count && *t->broken < 0; i++)
-        if (!isfinite(rows[i])) *t->broken = l;
+        if (!isfinite(rows[i])) *t->broken = t->lowest + l;
+}
+
+/* row = (1 - kept) prompt + kept row */
+static void replace_row(float *row, const float *prompt, float kept, int width) {
+    if (kept == 0) memcpy(row, prompt, (size_t)width * sizeof(float));
+    for (int i = 0; kept > 0 && i < width; i++) row[i] = (1 - kept) * prompt[i] + kept * row[i];
 }
 
 static void blocks_forward(const tower *t, const float *deep) {
     const tower_scratch *s = t->scratch;
     size_t d = (size_t)t->width, n = (size_t)t->prompts;
-    if (t->broken) *t->broken = -1;
     for (int l = 0; l < t->layers; l++) {
         look_for_break(t, l, s->x, (size_t)t->rows * d);
         float *input = t->mode == TOWER_RECOMPUTE ? t->inputs + (size_t)l * (size_t)t->rows * d : NULL;
@@ -257,8 +261,8 @@ static void blocks_forward(const tower *t, const float *deep) {
         for (int i = 0; layout->out_rows && i < layout->outs; i++)
             memcpy(s->x + (size_t)layout->out_rows[i] * d, s->y + (size_t)i * d, d * sizeof(float));
         for (int i = 0; replaces_prompts(t, l) && i < t->prompt_row_count; i++)
-            memcpy(s->x + (size_t)t->prompt_rows[i] * d,
-                   deep + ((size_t)(l + 1 - t->second) * n + (size_t)t->prompt_of[i]) * d, d * sizeof(float));
+            replace_row(s->x + (size_t)t->prompt_rows[i] * d,
+                        deep + ((size_t)(l + 1 - t->second) * n + (size_t)t->prompt_of[i]) * d, t->kept, t->width);
     }
 }
 
@@ -266,7 +270,7 @@ static void blocks_forward(const tower *t, const float *deep) {
 static int on_device(const tower *t) {
     for (int l = 0; l < t->layers; l++)
         if (t->blocks[l].proj_columns) return 0;
-    return !t->constant && !t->rope && t->second == 1 && !t->part;
+    return !t->constant && !t->rope && t->second == 1 && !t->part && !t->cut;
 }
 
 void tower_forward(const tower *t, const float *deep) {
@@ -302,8 +306,12 @@ void tower_backward(const tower *t, float *ddeep) {
         else gather(s->y, s->x, before->out_rows, before->outs, (int)d);
         for (int i = 0; replaces_prompts(t, l - 1) && i < t->prompt_row_count; i++) {
             if (tower_waits(t, t->prompt_rows[i])) continue;
-            add_row(ddeep + ((size_t)(l - t->second) * n + (size_t)t->prompt_of[i]) * d,
-                    s->x + (size_t)t->prompt_rows[i] * d, (int)d);
+            float *out = ddeep + ((size_t)(l - t->second) * n + (size_t)t->prompt_of[i]) * d;
+            const float *in = s->x + (size_t)t->prompt_rows[i] * d;
+            for (size_t k = 0; k < d; k++) out[k] += (1 - t->kept) * in[k];
+            /* and what was kept of the row that left the block before */
+            float *row = s->y + (size_t)(t->kept > 0 ? before->out_of[t->prompt_rows[i]] : 0) * d;
+            for (size_t k = 0; t->kept > 0 && k < d; k++) row[k] *= t->kept;
         }
     }
 }

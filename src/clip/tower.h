@@ -52,6 +52,14 @@ typedef struct {
     float *g;            /* [rows, mlp] */
 } tower_scratch;
 
+/* Prompts that are rows of their own from some block on, instead of rows that enter the first: what lies below that
+ * block sees none, so it depends on nothing that is trained. Without one: NULL. */
+typedef struct {
+    int layer;  /* the block that the first of them enter, from 0 */
+    float kept; /* where a later layer has prompts of its own: the share of what stands in their rows that stays */
+    int read;   /* pictures: 1: they leave the last block, for a feature of their own */
+} tower_entry;
+
 typedef struct tower {
     const clip_block *blocks;
     int layers, width, mlp;
@@ -66,7 +74,7 @@ typedef struct tower {
     tower_mode mode;
     tower_saved *saved; /* [layers], or one that all blocks share; NULL: no backward */
     float *inputs;      /* TOWER_RECOMPUTE: [layers, rows, d] */
-    int *broken; /* NULL, or gets the first layer that NaN or infinity enters (-1: none, layers: the last's end) */
+    int *broken; /* NULL, or -1 until it gets the first layer that NaN or infinity enters (layers: the last's end) */
     tower_scratch *scratch;
     int constant; /* 1: the first row is not computed, but read as a key and value: constants; 0: it is like others */
     float *constants; /* [layers, 2d] */
@@ -77,6 +85,9 @@ typedef struct tower {
     tower_part part;
     int carried;  /* the first rows, which all parts share: their gradients are complete with the last part */
     float *carry; /* backward of a part: [layers, carried, 2d] gradients of their keys and values so far */
+    int cut;      /* 1: the blocks below or above an entry; a device knows whole towers alone */
+    int lowest;   /* the number of the first block among the model's */
+    float kept;   /* as in tower_entry */
 } tower;
 
 /* Floats of scratch for a tower of this size, then the scratch itself; rows * width and rows * mlp may be maxima. */

@@ -29,9 +29,10 @@ uint64_t vision_mlp_floats(const mudpt_clip *clip, int prompts, int group) {
     return rows_of(clip, prompts, group) * (uint64_t)clip->config.vision.mlp;
 }
 
-/* Row lists are picture by picture, so those of fewer pictures are the lists' beginnings. */
-static void fill_layout(vision *v, tower_layout *layout, arena *a, int outs_each) {
-    int rows = v->group * v->length;
+/* Of `length` rows of each picture the first some and the last `last` leave, outs_each in all. Row lists are picture by
+ * picture, so those of fewer pictures are the lists' beginnings. */
+static void fill_layout(vision *v, tower_layout *layout, arena *a, int length, int outs_each, int last) {
+    int rows = v->group * length;
     layout->out_rows = arena_take(a, (uint64_t)v->group * (uint64_t)outs_each * sizeof(int));
     layout->out_of = arena_take(a, (uint64_t)rows * sizeof(int));
     int *query_start = arena_take(a, ((uint64_t)v->group + 1) * sizeof(int));
@@ -44,15 +45,17 @@ static void fill_layout(vision *v, tower_layout *layout, arena *a, int outs_each
     layout->outs = v->group * outs_each;
     if (!a->base) return;
     for (int i = 0; i < rows; i++) {
-        int picture = i / v->length, within = i % v->length;
-        layout->out_of[i] = within < outs_each ? picture * outs_each + within : -1;
-        if (within < outs_each) layout->out_rows[picture * outs_each + within] = i;
+        int picture = i / length, within = i % length;
+        if (within >= length - last) within -= length - outs_each;
+        else if (within >= outs_each - last) within = -1;
+        layout->out_of[i] = within < 0 ? -1 : picture * outs_each + within;
+        if (within >= 0) layout->out_rows[layout->out_of[i]] = i;
     }
     for (int g = 0; g <= v->group; g++) {
         query_start[g] = g * outs_each;
-        key_start[g] = g * v->length;
+        key_start[g] = g * length;
     }
-    if (outs_each == v->length) layout->out_rows = NULL;
+    if (outs_each == length) layout->out_rows = NULL;
 }
 
 /* Rotary positions: patches from (1, 1) on; CLS and prompts have none, place (0, 0). table: NULL on the first pass */
@@ -67,15 +70,47 @@ static void turn_places(vision *v, float *table) {
     }
 }
 
-void vision_open(vision *v, arena *a, const mudpt_clip *clip, int prompts, int depth, int group, tower_mode mode,
-                 tower_scratch *scratch) {
+/* The blocks under the one that prompts enter. */
+static void open_below(vision *v, arena *a) {
+    tower *t = &v->below;
+    *t = v->tower;
+    t->blocks = v->clip->vision;
+    t->layers = t->lowest;
+    t->lowest = t->depth = t->prompts = t->prompt_row_count = 0;
+    t->rows = v->group * v->seen;
+    t->rope_period = v->seen;
+    for (int i = 0; i < LAYOUTS; i++) fill_layout(v, &t->layouts[i], a, v->seen, v->seen, 0);
+    v->entering = arena_floats(a, (uint64_t)t->rows * (uint64_t)t->width);
+}
+
+static void open_read(vision *v, arena *a, int training) {
+    uint64_t most = (uint64_t)v->group, n = (uint64_t)v->tower.prompts, d = (uint64_t)v->tower.width;
+    v->read_rows = arena_floats(a, most * n * d);
+    v->read_mean = arena_floats(a, most * d);
+    if (!training) return;
+    v->read_xhat = arena_floats(a, most * n * d);
+    v->read_rstd = arena_floats(a, most * n);
+    v->read_gradient = arena_floats(a, most * d);
+}
+
+void vision_open(vision *v, arena *a, const mudpt_clip *clip, int prompts, int depth, const tower_entry *entry,
+                 int group, tower_mode mode, tower_scratch *scratch) {
     const mudpt_clip_config *c = &clip->config;
     uint64_t d = (uint64_t)c->vision.width;
-    *v = (vision){.clip = clip, .group = group, .patches = clip_patches(c), .seen = clip_picture_rows(c)};
+    int lowest = entry ? entry->layer : 0;
+    *v = (vision){.clip = clip,
+                  .group = group,
+                  .patches = clip_patches(c),
+                  .seen = clip_picture_rows(c),
+                  .enters = entry != NULL,
+                  .read = entry && entry->read ? prompts : 0};
     v->length = v->seen + prompts;
     tower *t = &v->tower;
-    *t = (tower){.blocks = clip->vision,
-                 .layers = c->vision.layers,
+    *t = (tower){.blocks = clip->vision + lowest,
+                 .layers = c->vision.layers - lowest,
+                 .lowest = lowest,
+                 .cut = entry != NULL,
+                 .kept = entry ? entry->kept : 0,
                  .width = c->vision.width,
                  .mlp = c->vision.mlp,
                  .rows = group * v->length,
@@ -91,26 +126,27 @@ void vision_open(vision *v, arena *a, const mudpt_clip *clip, int prompts, int d
         t->prompt_rows[i] = i / prompts * v->length + v->seen + i % prompts;
         t->prompt_of[i] = i % prompts;
     }
-    fill_layout(v, &t->layouts[LAYOUT_ALL], a, v->length);
-    fill_layout(v, &t->layouts[LAYOUT_DROP], a, v->length - prompts);
-    fill_layout(v, &t->layouts[LAYOUT_LAST], a, pooling_seen(c));
+    fill_layout(v, &t->layouts[LAYOUT_ALL], a, v->length, v->length, 0);
+    fill_layout(v, &t->layouts[LAYOUT_DROP], a, v->length, v->length - prompts, 0);
+    fill_layout(v, &t->layouts[LAYOUT_LAST], a, v->length, pooling_seen(c) + v->read, v->read);
 
     uint64_t most = (uint64_t)group, n = (uint64_t)prompts;
     v->columns = arena_floats(a, most * (uint64_t)v->patches * 3 * (uint64_t)c->patch * (uint64_t)c->patch);
     pooling_open(&v->pooling, a, clip, group, mode != TOWER_FORWARD);
     if (c->rope > 0) turn_places(v, arena_floats(a, (uint64_t)v->length * 2 * (d / (uint64_t)c->vision.heads)));
+    if (entry) open_below(v, a);
+    if (v->read) open_read(v, a, mode != TOWER_FORWARD);
     if (mode == TOWER_FORWARD) return;
-    if (!c->no_pre_norm) {
+    if (!c->no_pre_norm && !entry) {
         v->pre_xhat = arena_floats(a, most * n * d);
         v->pre_rstd = arena_floats(a, most * n);
     }
     tower_take_saved(t, a, mode);
 }
 
-/* The tower's sizes for `count` of the group's pictures. */
-static void set_count(vision *v, int count) {
-    tower *t = &v->tower;
-    t->rows = count * v->length;
+/* A tower's sizes for `count` of the group's pictures, of `length` rows each. */
+static void set_count(tower *t, int length, int count) {
+    t->rows = count * length;
     t->prompt_row_count = count * t->prompts;
     for (int i = 0; i < LAYOUTS; i++) {
         tower_layout *layout = &t->layouts[i];
@@ -142,19 +178,16 @@ static void cut_patches(void *context, int index, int thread) {
                        (size_t)patch * sizeof(float));
 }
 
-void vision_forward(vision *v, float *features, const float *pixels, const float *prompts, int count) {
+/* The pictures' own rows, `length` from one picture's to the next, before the first LayerNorm, to scratch->x. */
+static void embed(vision *v, const float *pixels, int length, int count) {
     const mudpt_clip *clip = v->clip;
     const mudpt_clip_config *c = &clip->config;
-    tower *t = &v->tower;
-    const tower_scratch *s = t->scratch;
-    size_t d = (size_t)c->vision.width, n = (size_t)t->prompts;
-    float epsilon = clip_epsilon(&c->vision);
-    set_count(v, count);
-
+    const tower_scratch *s = v->tower.scratch;
+    size_t d = (size_t)c->vision.width;
     parallel_for(count * (c->image / c->patch), cut_patches, &(columns_job){v, pixels});
     gemm_forward(s->y, v->columns, &clip->patch, clip->patch_bias, count * v->patches, 0);
     for (int g = 0; g < count; g++) {
-        float *row = s->x + (size_t)g * (size_t)v->length * d;
+        float *row = s->x + (size_t)g * (size_t)length * d;
         const float *patch = s->y + (size_t)g * (size_t)v->patches * d, *position = clip->vision_position;
         if (clip->class_embedding) {
             for (size_t i = 0; i < d; i++) row[i] = clip->class_embedding[i] + position[i];
@@ -162,8 +195,72 @@ void vision_forward(vision *v, float *features, const float *pixels, const float
             position += d;
         }
         for (size_t i = 0; i < (size_t)v->patches * d; i++) row[i] = patch[i] + position[i];
-        if (n) memcpy(row + (size_t)v->patches * d, prompts, n * d * sizeof(float));
     }
+}
+
+/* Each picture's prompts to their rows in scratch->x. */
+static void put_prompts(const vision *v, const float *prompts) {
+    const tower *t = &v->tower;
+    size_t d = (size_t)t->width;
+    for (int i = 0; i < t->prompt_row_count; i++)
+        memcpy(t->scratch->x + (size_t)t->prompt_rows[i] * d, prompts + (size_t)t->prompt_of[i] * d, d * sizeof(float));
+}
+
+/* Rows of `to` floats from rows of `from`: as much as both have. */
+static void copy_rows(float *out, const float *in, size_t to, size_t from, int count) {
+    for (int i = 0; i < count; i++)
+        memmove(out + (size_t)i * to, in + (size_t)i * from, (to < from ? to : from) * sizeof(float));
+}
+
+/* From scratch->x through the tower. */
+static void run_tower(vision *v, float *features, const float *deep, int count) {
+    const tower *t = &v->tower;
+    float *y = t->scratch->y;
+    size_t own = (size_t)(pooling_seen(&v->clip->config) * t->width), read = (size_t)(v->read * t->width);
+    tower_forward(t, deep);
+    if (read) {
+        copy_rows(v->read_rows, y + own, read, own + read, count);
+        copy_rows(y, y, own, own + read, count);
+    }
+    pooling_forward(&v->pooling, features, y, count);
+}
+
+void vision_below(vision *v, float *rows, const float *pixels, int count) {
+    const mudpt_clip *clip = v->clip;
+    const tower_scratch *s = v->below.scratch;
+    set_count(&v->below, v->seen, count);
+    embed(v, pixels, v->seen, count);
+    if (!clip->config.no_pre_norm)
+        layernorm_forward(s->x, NULL, NULL, s->x, clip->ln_pre_gain, clip->ln_pre_bias, v->below.rows, v->below.width,
+                          clip_epsilon(&clip->config.vision));
+    if (v->below.layers) tower_forward(&v->below, NULL);
+    memcpy(rows, v->below.layers ? s->y : s->x, (size_t)v->below.rows * (size_t)v->below.width * sizeof(float));
+}
+
+void vision_above(vision *v, float *features, const float *rows, const float *prompts, int count) {
+    tower *t = &v->tower;
+    size_t d = (size_t)t->width;
+    set_count(t, v->length, count);
+    copy_rows(t->scratch->x, rows, (size_t)v->length * d, (size_t)v->seen * d, count);
+    put_prompts(v, prompts);
+    run_tower(v, features, prompts ? prompts + (size_t)t->prompts * d : NULL, count);
+}
+
+void vision_forward(vision *v, float *features, const float *pixels, const float *prompts, int count) {
+    const mudpt_clip *clip = v->clip;
+    const mudpt_clip_config *c = &clip->config;
+    tower *t = &v->tower;
+    const tower_scratch *s = t->scratch;
+    size_t d = (size_t)c->vision.width, n = (size_t)t->prompts;
+    float epsilon = clip_epsilon(&c->vision);
+    if (v->enters) {
+        vision_below(v, v->entering, pixels, count);
+        vision_above(v, features, v->entering, prompts, count);
+        return;
+    }
+    set_count(t, v->length, count);
+    embed(v, pixels, v->length, count);
+    put_prompts(v, prompts);
     if (v->pre_xhat) { /* the prompt rows once more, for what backward needs of them */
         for (int i = 0; i < t->prompt_row_count; i++)
             memcpy(s->h + (size_t)i * d, s->x + (size_t)t->prompt_rows[i] * d, d * sizeof(float));
@@ -172,8 +269,31 @@ void vision_forward(vision *v, float *features, const float *pixels, const float
     }
     if (!c->no_pre_norm)
         layernorm_forward(s->x, NULL, NULL, s->x, clip->ln_pre_gain, clip->ln_pre_bias, t->rows, (int)d, epsilon);
-    tower_forward(t, prompts ? prompts + n * d : NULL);
-    pooling_forward(&v->pooling, features, s->y, count);
+    run_tower(v, features, prompts ? prompts + n * d : NULL, count);
+}
+
+void vision_read(vision *v, float *features, const float *projection, int count) {
+    const mudpt_clip *clip = v->clip;
+    int d = v->tower.width, e = clip->config.embed, n = v->read;
+    float *rows = v->read_rows, *mean = v->read_mean;
+    layernorm_forward(rows, v->read_xhat, v->read_rstd, rows, clip->ln_post_gain, clip->ln_post_bias, count * n, d,
+                      clip_epsilon(&clip->config.vision));
+    for (int i = 0; i < count * d; i++) {
+        const float *row = rows + (size_t)(i / d * n) * (size_t)d + i % d;
+        mean[i] = 0;
+        for (int k = 0; k < n; k++) mean[i] += row[k * d];
+        mean[i] /= (float)n;
+    }
+    gemm_dense(features, e, mean, d, 1, projection, e, 1, count, e, d, 0);
+}
+
+void vision_read_backward(vision *v, float *dprojection, const float *dfeatures, const float *projection, int count) {
+    int d = v->tower.width, e = v->clip->config.embed, n = v->read;
+    float *dmean = v->read_gradient, *rows = v->read_rows;
+    gemm_dense(dprojection, e, v->read_mean, 1, d, dfeatures, e, 1, d, e, count, 1);
+    gemm_dense(dmean, d, dfeatures, e, 1, projection, 1, e, count, d, e, 0);
+    for (int i = 0; i < count * n * d; i++) rows[i] = dmean[i / (n * d) * d + i % d] / (float)n;
+    layernorm_backward(rows, rows, v->read_xhat, v->read_rstd, v->clip->ln_post_gain, count * n, d, 0);
 }
 
 int vision_attention(const vision *v, float *out) {
@@ -207,6 +327,11 @@ void vision_backward(vision *v, float *dprompts, const float *dfeatures, int cou
     const tower_scratch *s = t->scratch;
     int d = t->width;
     pooling_backward(&v->pooling, s->y, dfeatures, s->kv, count);
+    size_t own = (size_t)(pooling_seen(&clip->config) * d), read = (size_t)(v->read * d);
+    for (int i = count - 1; read && i >= 0; i--) {
+        memmove(s->y + (size_t)i * (own + read), s->y + (size_t)i * own, own * sizeof(float));
+        memcpy(s->y + (size_t)i * (own + read) + own, v->read_rows + (size_t)i * read, read * sizeof(float));
+    }
     size_t layer = (size_t)t->prompts * (size_t)d;
     tower_backward(t, dprompts + layer);
     if (v->pre_xhat)

@@ -77,6 +77,11 @@ int mudpt_clip_projection(const mudpt_clip *clip, float *out) {
     if (!clip->finished) return fail(MUDPT_STATE, "the model's weights are not complete");
     if (clip->vision_projection_bias)
         return fail(MUDPT_STATE, "the model adds a vector behind its projection; use features behind it");
+    clip_projection(clip, out);
+    return MUDPT_OK;
+}
+
+void clip_projection(const mudpt_clip *clip, float *out) {
     int e = clip->config.embed, d = clip->config.vision.width, none = !clip->vision_projection.out;
     float row[MUDPT_MAX_WIDTH];
     for (int o = 0; o < e; o++) {
@@ -84,7 +89,6 @@ int mudpt_clip_projection(const mudpt_clip *clip, float *out) {
         for (int i = 0; i < d && none; i++) row[i] = i == o;
         for (int i = 0; i < d; i++) out[(size_t)i * (size_t)e + (size_t)o] = row[i];
     }
-    return MUDPT_OK;
 }
 
 static int check_complete(const mudpt_clip *clip) {

@@ -77,6 +77,9 @@ int clip_picture_rows(const mudpt_clip_config *config);
 /* Whether sentences are filled up to the context's length. */
 int clip_fills_sentences(const mudpt_clip_config *config);
 
+/* weights.c: mudpt_clip_projection, without what is added behind it. out [d_v, e] */
+void clip_projection(const mudpt_clip *clip, float *out);
+
 /* tokens.c: row of the token table, widened; mudpt_clip_has_token. out [d_t] */
 void clip_token_row(const mudpt_clip *clip, int id, float *out);
 /* Keeps a row [d_t]; MUDPT_MODEL for what its storage type cannot hold. */

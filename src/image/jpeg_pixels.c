@@ -4,6 +4,7 @@
 
 #include "mudpt.h"
 #include "jpeg.h"
+#include "base/rarely.h"
 
 /* ------------------------------------------------------------------------------------------------ transform */
 
@@ -75,7 +76,7 @@ static uint8_t clip(int32_t x) {
     return (uint8_t)(x < 0 ? 0 : x > 255 ? 255 : x);
 }
 
-void jpeg_draw(jpeg_component *c, int row, int column, const int16_t block[64]) {
+ONCE void jpeg_draw(jpeg_component *c, int row, int column, const int16_t block[64]) {
     int16_t v[64];
     int below = 0; /* whether any value below the first row is not 0 */
     for (int i = 8; i < 64; i++) below |= block[i];
@@ -93,7 +94,7 @@ void jpeg_draw(jpeg_component *c, int row, int column, const int16_t block[64]) 
 
 /* ------------------------------------------------------------------------------------------------ samples */
 
-bool jpeg_has_whole_factors(const jpeg *j) {
+RARELY bool jpeg_has_whole_factors(const jpeg *j) {
     for (const jpeg_component *c = j->component; c < j->component + j->components; c++)
         if (j->across % c->across || j->down % c->down) return false;
     return true;
@@ -101,7 +102,7 @@ bool jpeg_has_whole_factors(const jpeg *j) {
 
 /* One output row of a component with half the columns and half the rows: weights 3/4 and 1/4 for the nearer and the
  * farther sample. near is the nearer row, far the other. */
-static void double_across_down(uint8_t *out, const uint8_t *near, const uint8_t *far, int width) {
+ONCE static void double_across_down(uint8_t *out, const uint8_t *near, const uint8_t *far, int width) {
     int before = 3 * near[0] + far[0]; /* the first column stands in for what is left of it */
     for (int i = 0; i < width; i++) {
         int here = 3 * near[i] + far[i], after = i + 1 < width ? 3 * near[i + 1] + far[i + 1] : here;
@@ -112,7 +113,7 @@ static void double_across_down(uint8_t *out, const uint8_t *near, const uint8_t 
 }
 
 /* The same with half the columns, */
-static void double_across(uint8_t *out, const uint8_t *near, int width) {
+ONCE static void double_across(uint8_t *out, const uint8_t *near, int width) {
     for (int i = 0; i < width; i++) {
         int before = near[i ? i - 1 : 0], after = near[i + 1 < width ? i + 1 : i];
         out[2 * i] = (uint8_t)((3 * near[i] + before + 1) >> 2);
@@ -121,12 +122,12 @@ static void double_across(uint8_t *out, const uint8_t *near, int width) {
 }
 
 /* and with half the rows. */
-static void double_down(uint8_t *out, const uint8_t *near, const uint8_t *far, int width, int rounding) {
+ONCE RARELY static void double_down(uint8_t *out, const uint8_t *near, const uint8_t *far, int width, int rounding) {
     for (int i = 0; i < width; i++) out[i] = (uint8_t)((3 * near[i] + far[i] + rounding) >> 2);
 }
 
 /* Samples of component c for row y of the picture: in `out`, which has room for whole blocks, or where they are. */
-static const uint8_t *widen(const jpeg *j, const jpeg_component *c, int y, uint8_t *out) {
+ONCE static const uint8_t *widen(const jpeg *j, const jpeg_component *c, int y, uint8_t *out) {
     int across = j->across / c->across, down = j->down / c->down;
     size_t stride = c->row * 8;
     const uint8_t *near = c->samples + (size_t)(y / down) * stride, *far = near;
@@ -145,7 +146,7 @@ static const uint8_t *widen(const jpeg *j, const jpeg_component *c, int y, uint8
 /* ------------------------------------------------------------------------------------------------ colours */
 
 /* From luminance and two differences of colour, 3 bytes a pixel. */
-static void to_rgb(uint8_t *out, const uint8_t *y, const uint8_t *cb, const uint8_t *cr, int count) {
+ONCE static void to_rgb(uint8_t *out, const uint8_t *y, const uint8_t *cb, const uint8_t *cr, int count) {
     enum { HALF = 1 << 15 }; /* 16 fractional bits; 1.402, 1.772, 0.344136, 0.714136 */
     for (int i = 0; i < count; i++, out += 3) {
         int32_t blue = cb[i] - 128, red = cr[i] - 128;
@@ -156,7 +157,7 @@ static void to_rgb(uint8_t *out, const uint8_t *y, const uint8_t *cb, const uint
 }
 
 /* Pillow's way from CMYK, which it takes for stored upside down, as Adobe stores it, whatever the file says. */
-static void multiply_black(uint8_t *out, const uint8_t *black, int count) {
+RARELY static void multiply_black(uint8_t *out, const uint8_t *black, int count) {
     for (int i = 0; i < count; i++)
         for (int c = 0; c < 3; c++, out++) {
             int product = (255 - *out) * black[i] + 128;
@@ -164,7 +165,7 @@ static void multiply_black(uint8_t *out, const uint8_t *black, int count) {
         }
 }
 
-int jpeg_paint(jpeg *j) {
+RARELY int jpeg_paint(jpeg *j) {
     picture *p = j->p;
     size_t width = (size_t)p->width, bytes = width * (size_t)p->height * 3, room = 0;
     bool ycc = false; /* whether the colours are told by luminance and differences */

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/series.h"
 #include "base/simd.h"
+#include "base/rarely.h"
 #include "image.h"
 
 enum {
@@ -44,32 +45,32 @@ typedef struct {
 
 /* ------------------------------------------------------------------------------------------------ filters */
 
-static double cubic(double x) {
+RARELY static double cubic(double x) {
     const double a = -0.5;
     if (x < 0) x = -x;
     if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
     return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
 }
 
-static double linear(double x) {
+RARELY static double linear(double x) {
     if (x < 0) x = -x;
     return x < 1 ? 1 - x : 0;
 }
 
-static double box(double x) {
+RARELY static double box(double x) {
     return x > -0.5 && x <= 0.5 ? 1 : 0;
 }
 
-static double sinc(double x) {
+RARELY static double sinc(double x) {
     return x == 0 ? 1 : series_sine(x) / (PI * x);
 }
 
-static double hamming(double x) {
+RARELY static double hamming(double x) {
     if (x < 0) x = -x;
     return x < 1 ? sinc(x) * (0.54 + 0.46 * series_sine(x + 0.5)) : 0;
 }
 
-static double lanczos(double x) {
+RARELY static double lanczos(double x) {
     return -3 <= x && x < 3 ? sinc(x) * sinc(x / 3) : 0;
 }
 
@@ -81,12 +82,12 @@ static const struct {
 
 /* ------------------------------------------------------------------------------------------------ axes */
 
-static double stretch_of(int from, int to) {
+RARELY static double stretch_of(int from, int to) {
     double scale = (double)from / to;
     return scale > 1 ? scale : 1;
 }
 
-static void axis_open(axis *x, arena *a, int from, int to, int count, int repeat, int filter) {
+RARELY static void axis_open(axis *x, arena *a, int from, int to, int count, int repeat, int filter) {
     x->count = count;
     x->repeat = repeat;
     x->room = (int)ceil(filters[filter].support * stretch_of(from, to)) * 2 + 1;
@@ -98,7 +99,7 @@ static void axis_open(axis *x, arena *a, int from, int to, int count, int repeat
 }
 
 /* The same for the nearest pixel. PIL adds up where it is, rather than multiply, which the last bit may show. */
-static void axis_nearest(axis *x, int from, int to, int start) {
+RARELY static void axis_nearest(axis *x, int from, int to, int start) {
     double scale = (double)from / to, at = scale * 0.5;
     for (int i = -start; i < x->count; i++, at += scale) {
         if (i < 0) continue;
@@ -111,7 +112,7 @@ static void axis_nearest(axis *x, int from, int to, int start) {
 
 /* Outputs start ... start + count - 1 of resizing `from` to `to` values. Where both are equal the weights come out as 1
  * and 0, so that nothing changes. */
-static void axis_fill(axis *x, int from, int to, int start, int filter) {
+RARELY static void axis_fill(axis *x, int from, int to, int start, int filter) {
     double (*weight_at)(double) = filters[filter].weight;
     if (!weight_at) {
         axis_nearest(x, from, to, start);
@@ -141,7 +142,7 @@ static uint8_t to_byte(int32_t sum) {
 }
 
 /* row: a row of the source, readable for 2 GROUP pixels beyond its end; out [count, 3], from right to left if flip */
-static void resize_row(const axis *x, const uint8_t *row, int flip, uint8_t *out) {
+ONCE static void resize_row(const axis *x, const uint8_t *row, int flip, uint8_t *out) {
     if (flip) out += 3 * (size_t)(x->count - 1);
     for (int i = 0; i < x->count; i++, out += flip ? -3 : 3) {
         const uint8_t *pixel = row + 3 * (size_t)x->first[i];
@@ -165,7 +166,7 @@ static void resize_row(const axis *x, const uint8_t *row, int flip, uint8_t *out
 
 /* out [bytes]: the sum of rows, each times its weight. rows [count]: pointers to [bytes]; these and out have room for
  * STRIP bytes more */
-static void blend_rows(const uint8_t *const *rows, const int32_t *weight, int count, size_t bytes, uint8_t *out) {
+ONCE static void blend_rows(const uint8_t *const *rows, const int32_t *weight, int count, size_t bytes, uint8_t *out) {
     for (size_t at = 0; at < bytes; at += STRIP) {
         v128_t a = wasm_i32x4_splat(HALF), b = a, c = a, d = a;
         for (int k = 0; k < count; k++) {
@@ -183,13 +184,13 @@ static void blend_rows(const uint8_t *const *rows, const int32_t *weight, int co
 }
 
 /* PIL's choice; in doubt rows come first. */
-static int columns_first(const view *v) {
+RARELY static int columns_first(const view *v) {
     int less_height = v->source_height - v->height, less_width = v->source_width - v->width;
     return less_height > 0 && less_height > 2 * less_width;
 }
 
 /* out: rows that lie out_stride bytes apart */
-static int compute(const view *v, uint8_t *out, size_t out_stride) {
+RARELY static int compute(const view *v, uint8_t *out, size_t out_stride) {
     size_t bytes = 3 * (size_t)v->columns, source_bytes = 3 * (size_t)v->source_width;
     int swapped = columns_first(v);
     size_t slot_bytes = (swapped ? source_bytes : bytes) + STRIP;
@@ -231,7 +232,7 @@ static int compute(const view *v, uint8_t *out, size_t out_stride) {
     return MUDPT_OK;
 }
 
-static int check_view(const mudpt_image *image, int size, const uint8_t *out) {
+RARELY static int check_view(const mudpt_image *image, int size, const uint8_t *out) {
     if (!image || !out) return fail(MUDPT_ARGUMENT, "a view needs a picture and a place for the result");
     if (size < 1 || size > MUDPT_MAX_IMAGE_SIDE)
         return fail(MUDPT_ARGUMENT, "the size of a view must be 1 to %d, not %d", MUDPT_MAX_IMAGE_SIDE, size);
@@ -240,22 +241,22 @@ static int check_view(const mudpt_image *image, int size, const uint8_t *out) {
 
 /* Where a window of `size` in the middle of `length` begins: below 0 where it is longer. A half is rounded to the even
  * number, as torchvision does, or down. */
-static int middle(int length, int size, int down) {
+RARELY static int middle(int length, int size, int down) {
     int spare = length - size;
     return spare / 2 + (!down && spare > 0 && spare % 2 && spare / 2 % 2);
 }
 
-static int long_side(int edge, int side, int other) {
+RARELY static int long_side(int edge, int side, int other) {
     return (int)((int64_t)edge * side / other);
 }
 
 /* timm's and open_clip's rounding, in its steps. */
-static int kept_ratio(int side, double ratio) {
+RARELY static int kept_ratio(int side, double ratio) {
     int length = (int)nearbyint(side / ratio);
     return length < 1 ? 1 : length;
 }
 
-static void fit(view *v, const mudpt_transform *t, int size) {
+RARELY static void fit(view *v, const mudpt_transform *t, int size) {
     int w = v->source_width, h = v->source_height, edge = t->height ? t->height : size;
     v->width = w;
     v->height = h;
@@ -272,7 +273,7 @@ static void fit(view *v, const mudpt_transform *t, int size) {
     }
 }
 
-int image_check_transform(const mudpt_transform *t) {
+RARELY int image_check_transform(const mudpt_transform *t) {
     static const struct {
         const char *name;
         size_t at;
@@ -297,7 +298,7 @@ int image_check_transform(const mudpt_transform *t) {
     return MUDPT_OK;
 }
 
-int mudpt_image_test_view(const mudpt_image *image, const mudpt_transform *transform, int size, uint8_t *out) {
+RARELY int mudpt_image_test_view(const mudpt_image *image, const mudpt_transform *transform, int size, uint8_t *out) {
     static const mudpt_transform clip;
     const mudpt_transform *t = transform ? transform : &clip;
     int status = check_view(image, size, out);
@@ -323,8 +324,8 @@ int mudpt_image_test_view(const mudpt_image *image, const mudpt_transform *trans
     return compute(&v, first, stride);
 }
 
-int mudpt_image_crop_view(const mudpt_image *image, int top, int left, int height, int width, int flip, int size,
-                          uint8_t *out) {
+RARELY int mudpt_image_crop_view(const mudpt_image *image, int top, int left, int height, int width, int flip, int size,
+                                 uint8_t *out) {
     int status = check_view(image, size, out);
     if (status != MUDPT_OK) return status;
     int w = image->width, h = image->height;
@@ -343,7 +344,7 @@ int mudpt_image_crop_view(const mudpt_image *image, int top, int left, int heigh
     return compute(&v, out, 3 * (size_t)size);
 }
 
-void mudpt_normalize(const uint8_t *rgb, int size, const float mean[3], const float std[3], float *out) {
+RARELY void mudpt_normalize(const uint8_t *rgb, int size, const float mean[3], const float std[3], float *out) {
     size_t pixels = (size_t)size * (size_t)size;
     for (int c = 0; c < 3; c++) {
         float values[256];

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "base/rarely.h"
 #include "base/work.h"
 #include "exp.h"
 #include "gemm.h"
@@ -42,7 +43,7 @@ typedef struct {
     float *keys;                       /* [L, head width] values (forward) or keys (backward) */
 } scratch;
 
-static scratch cut_scratch(float *memory, int keys, int head_width) {
+RARELY static scratch cut_scratch(float *memory, int keys, int head_width) {
     size_t rows = (size_t)BLOCK * (size_t)head_width, scores = (size_t)BLOCK * (size_t)keys;
     scratch s = {.queries = memory};
     s.gradients = s.queries + rows;
@@ -54,7 +55,7 @@ static scratch cut_scratch(float *memory, int keys, int head_width) {
     return s;
 }
 
-size_t attention_scratch(int keys, int head_width) {
+RARELY size_t attention_scratch(int keys, int head_width) {
     size_t length = (size_t)keys, width = (size_t)head_width;
     return (4 * BLOCK * width + 2 * BLOCK * length + length * width) * sizeof(float);
 }
@@ -105,8 +106,8 @@ static void times_panels(float *to, int columns, const float *a, ptrdiff_t a_row
 }
 
 /* The same for all keys that the block sees: those of the prefix, then the sequence's own. */
-static void times_keys(float *to, const block *b, const attention *a, const float *prefix, const float *own,
-                       const float *panels) {
+ONCE static void times_keys(float *to, const block *b, const attention *a, const float *prefix, const float *own,
+                            const float *panels) {
     int depth = a->shape->head_width, before = a->shape->prefix;
     if (before) times_panels(to, b->columns, prefix, a->kv_stride, before, panels, depth);
     times_panels(to + before * b->columns, b->columns, own, a->kv_stride, b->seen - before, panels, depth);
@@ -138,8 +139,8 @@ TURNED_TIMES(turned_times_4, 1)
 
 /* to [queries, head width] (rows `width` apart) = scores [keys, columns], turned over, times keys [keys, head width];
  * query i's row is then multiplied by factor[i] (NULL: not). */
-static void turned_times_keys(float *to, const block *b, const attention *a, const float *scores, const float *keys,
-                              const float *factor) {
+ONCE static void turned_times_keys(float *to, const block *b, const attention *a, const float *scores,
+                                   const float *keys, const float *factor) {
     int width = a->shape->head_width;
     for (int query = 0; query < b->queries; query += 4) {
         int rows = b->queries - query < 4 ? b->queries - query : 4;
@@ -171,8 +172,8 @@ ADD_ROWS(add_rows_1x8, 1, 2)
 ADD_ROWS(add_rows_1x4, 1, 1)
 
 /* to [rows, head width] += scores' rows from `from` on times b [queries, head width] */
-static void add_rows(float *to, const block *b, const attention *a, const float *scores, int from, int rows,
-                     const float *source) {
+ONCE static void add_rows(float *to, const block *b, const attention *a, const float *scores, int from, int rows,
+                          const float *source) {
     int width = a->shape->head_width;
     for (int r = 0; r < rows;) {
         int four = rows - r >= 4;
@@ -192,12 +193,12 @@ static void add_rows(float *to, const block *b, const attention *a, const float 
 }
 
 /* Rows side by side: as they lie, a head's are so far apart that they drive each other out of the cache. */
-static void copy_rows(float *to, const float *rows, ptrdiff_t stride, int count, int head_width) {
+ONCE static void copy_rows(float *to, const float *rows, ptrdiff_t stride, int count, int head_width) {
     for (int r = 0; r < count; r++) memcpy(to + r * head_width, rows + r * stride, (size_t)head_width * sizeof *to);
 }
 
 /* Rows of the block's queries into panels [columns / 8, head width, 8], times scale. */
-static void pack_queries(float *panels, const block *b, const attention *a, const float *rows, float scale) {
+ONCE static void pack_queries(float *panels, const block *b, const attention *a, const float *rows, float scale) {
     int width = a->shape->head_width;
     v128_t factor = wasm_f32x4_splat(scale);
     for (int query = 0; query < b->queries; query += PANEL) {
@@ -228,7 +229,7 @@ static int seen_keys(v128_t seen[2], const block *b, const attention *a, int que
 
 /* 8 columns of scores, those of the queries from `query` on: s becomes exp(s - largest), 0 for keys that a query does
  * not see; inverse [8] receives 1 / sum (0 for a query that sees no key). */
-static void exp_columns(float *s, float *inverse, const block *b, const attention *a, int query) {
+ONCE static void exp_columns(float *s, float *inverse, const block *b, const attention *a, int query) {
     v128_t count[2], max[2], sum[2], zero = wasm_f32x4_splat(0);
     int least = seen_keys(count, b, a, query), key = 0;
     float *end = s + b->seen * b->columns, *row = s;
@@ -268,7 +269,7 @@ static void exp_columns(float *s, float *inverse, const block *b, const attentio
 }
 
 /* 8 columns: p becomes the probabilities, ds (which holds dP) the gradient of the scores before they were scaled. */
-static void backward_columns(float *p, float *ds, const float *inverse, const block *b, float scale) {
+ONCE static void backward_columns(float *p, float *ds, const float *inverse, const block *b, float scale) {
     v128_t mean[2] = {wasm_f32x4_splat(0), wasm_f32x4_splat(0)}, scales = wasm_f32x4_splat(scale);
     v128_t factor[2] = {wasm_v128_load(inverse), wasm_v128_load(inverse + 4)};
     int end = b->seen * b->columns;
@@ -292,13 +293,13 @@ static void backward_columns(float *p, float *ds, const float *inverse, const bl
 
 /* ------------------------------------------------------------------------------------------------ forward, backward */
 
-static block sequence_block(const attention *a, int sequence) {
+RARELY static block sequence_block(const attention *a, int sequence) {
     int own = a->shape->key_start[sequence + 1] - a->shape->key_start[sequence];
     return (block){.keys = a->shape->prefix + own, .own = own};
 }
 
 /* The next block of a sequence's queries, from `from` on. */
-static void next_block(block *b, const attention *a, int from, int end) {
+RARELY static void next_block(block *b, const attention *a, int from, int end) {
     b->from = from;
     b->queries = end - from < BLOCK ? end - from : BLOCK;
     b->columns = (b->queries + PANEL - 1) / PANEL * PANEL;
@@ -311,7 +312,7 @@ static void next_block(block *b, const attention *a, int from, int end) {
     }
 }
 
-static void forward_sequence(const attention *a, int sequence, int head, float *memory) {
+RARELY static void forward_sequence(const attention *a, int sequence, int head, float *memory) {
     int width = a->shape->head_width, prefix = a->shape->prefix, end = a->shape->query_start[sequence + 1];
     ptrdiff_t column = (ptrdiff_t)head * width, own = a->shape->key_start[sequence] * a->kv_stride + column;
     const float *prefix_k = prefix ? a->prefix_k + column : NULL;
@@ -330,7 +331,7 @@ static void forward_sequence(const attention *a, int sequence, int head, float *
     }
 }
 
-static void backward_sequence(const attention *a, int sequence, int head, float *memory) {
+RARELY static void backward_sequence(const attention *a, int sequence, int head, float *memory) {
     int width = a->shape->head_width, prefix = a->shape->prefix, end = a->shape->query_start[sequence + 1];
     ptrdiff_t column = (ptrdiff_t)head * width, own = a->shape->key_start[sequence] * a->kv_stride + column;
     const float *prefix_k = prefix ? a->prefix_k + column : NULL, *prefix_v = prefix ? a->prefix_v + column : NULL;
@@ -377,7 +378,7 @@ static void run_chunk(void *context, int index, int thread) {
         (a->out ? forward_sequence : backward_sequence)(a, sequence, index % a->shape->heads, parallel_scratch(thread));
 }
 
-static void run(attention *a) {
+RARELY static void run(attention *a) {
     const attention_shape *shape = a->shape;
     if (shape->sequences <= 0) return;
     int queries = shape->query_start[shape->sequences] - shape->query_start[0];

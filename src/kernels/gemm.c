@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/parallel.h"
+#include "base/rarely.h"
 #include "integer.h"
 #include "microkernel.h"
 #include "mudpt.h"
@@ -89,8 +90,8 @@ ALWAYS_INLINE void tile(float *c, ptrdiff_t ldc, const float *bias, int accumula
 }
 
 /* tile_1x4 with f16 panels as they lie: widened for one row only, they need not go through memory. */
-static void tile_1x4_halves(float *c, const float *bias, int accumulate, const float *a, const uint16_t *b,
-                            ptrdiff_t b_panel, int depth) {
+ONCE static void tile_1x4_halves(float *c, const float *bias, int accumulate, const float *a, const uint16_t *b,
+                                 ptrdiff_t b_panel, int depth) {
     v128_t sum[8];
     for (int i = 0; i < 8; i++) sum[i] = wasm_f32x4_splat(0);
     for (int k = 0; k < depth; k++, b += PANEL) {
@@ -106,8 +107,8 @@ static void tile_1x4_halves(float *c, const float *bias, int accumulate, const f
 }
 
 #define TILE(name, rows, panels)                                                                                       \
-    static void name(float *c, ptrdiff_t ldc, const float *bias, int accumulate, const float *a, const float *b,       \
-                     ptrdiff_t b_panel, int depth) {                                                                   \
+    ONCE static void name(float *c, ptrdiff_t ldc, const float *bias, int accumulate, const float *a, const float *b,  \
+                          ptrdiff_t b_panel, int depth) {                                                              \
         tile(c, ldc, bias, accumulate, a, b, b_panel, depth, rows, panels);                                            \
     }
 TILE(tile_1x4, 1, 4)
@@ -140,8 +141,8 @@ static void edge_tile(tile_function *run, int rows, int columns, float *c, ptrdi
 /* ------------------------------------------------------------------------------------------------ all tiles */
 
 /* Up to 4 packed rows at a times `count` panels at b, over the chunk of k that begins at k. */
-static void rows_times_panels(const product *p, int row, int rows, int panel, int count, const float *a, const float *b,
-                              ptrdiff_t b_panel, int k, int depth) {
+RARELY ONCE static void rows_times_panels(const product *p, int row, int rows, int panel, int count, const float *a,
+                                          const float *b, ptrdiff_t b_panel, int k, int depth) {
     for (int q = 0, step; q < count; q += step) {
         int column = (panel + q) * PANEL, columns = p->columns - column;
         step = tiles[rows].panels;
@@ -210,7 +211,7 @@ static void conclude_trial(void) {
     trial.warm = 1;
 }
 
-static void run_tile(void *context, int index, int thread) {
+RARELY static void run_tile(void *context, int index, int thread) {
     const product *p = context;
     int panel = index * TILE_PANELS, panels = (p->columns + PANEL - 1) / PANEL - panel;
     int even = p->packed / 4 * 4, rest = p->packed - even;
@@ -258,7 +259,7 @@ static void pack_rows(void *context, int index, int thread) {
     }
 }
 
-static void run_product(product *p) {
+RARELY static void run_product(product *p) {
     if (p->rows <= 0 || p->columns <= 0) return;
     conclude_trial();
     /* The fewest equal parts, each but the last a multiple of 4. */
@@ -270,7 +271,7 @@ static void run_product(product *p) {
     }
 }
 
-static void simd_run(const gemm_job *job) {
+RARELY static void simd_run(const gemm_job *job) {
     const gemm_weight *w = job->weight;
     if (w->fast) {
         integer_run(job, packed_a.memory);
@@ -299,7 +300,7 @@ static void simd_run(const gemm_job *job) {
     run_product(&p);
 }
 
-static int reserve(float **memory, size_t *bytes, uint64_t wanted, const char *what) {
+ONCE static int reserve(float **memory, size_t *bytes, uint64_t wanted, const char *what) {
     if (wanted <= *bytes) return MUDPT_OK;
     float *fresh = aligned_take(wanted, what);
     if (!fresh) return MUDPT_MEMORY;
@@ -319,7 +320,7 @@ size_t gemm_scratch_bytes(void) {
     return bytes > integer_scratch_bytes() ? bytes : integer_scratch_bytes();
 }
 
-int gemm_reserve(int depth) {
+RARELY int gemm_reserve(int depth) {
     if (gemm_packed_bytes(depth) > packed_a.bytes) { /* what smaller products found out is forgotten */
         gemm_tile_panels = 0;
         memset(&trial, 0, sizeof trial);
@@ -363,7 +364,7 @@ void gemm_dense(float *c, int ldc, const float *a, int a_row, int a_col, const f
     });
 }
 
-int gemm_reserve_dense(int n, int k) {
+RARELY int gemm_reserve_dense(int n, int k) {
     uint64_t columns = ((uint64_t)n + PANEL - 1) / PANEL * PANEL;
     int code = reserve(&packed_b.memory, &packed_b.bytes, columns * (uint64_t)k * sizeof(float),
                        "a matrix product's right side");

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "base/rarely.h"
 #include "microkernel.h"
 #include "mudpt.h"
 
@@ -34,12 +35,12 @@ static int blocks_of(int depth) {
     return (depth + INTEGER_BLOCK - 1) / INTEGER_BLOCK;
 }
 
-uint64_t integer_packed_bytes(int depth) {
+RARELY uint64_t integer_packed_bytes(int depth) {
     uint64_t integers = (uint64_t)PACKED_ROWS * (uint64_t)even(depth) * sizeof(int16_t);
     return integers + (uint64_t)PACKED_ROWS * (uint64_t)blocks_of(depth) * sizeof(float);
 }
 
-size_t integer_scratch_bytes(void) {
+RARELY size_t integer_scratch_bytes(void) {
     return sizeof(int16_t) * TILE_PANELS * CHUNK * PANEL;
 }
 
@@ -155,7 +156,7 @@ ALWAYS_INLINE void turn_i16(int16_t *to, const gemm_weight *w, int output, int i
 
 /* Panels of the right side that cannot be read in place, CHUNK * 8 apart, over one chunk of k; written up to depth
  * rounded up to 8. */
-static void take_panels(const product *p, int16_t *to, int panel, int panels, int from, int depth) {
+ONCE static void take_panels(const product *p, int16_t *to, int panel, int panels, int from, int depth) {
     const gemm_weight *w = p->job->weight;
     int first = p->job->first;
     if (!p->job->transposed) {
@@ -261,7 +262,7 @@ static void tile_rest(const place *to, const int16_t *a, int rows, const int16_t
 }
 
 /* All packed rows times one panel, over the chunk of k that begins at k. */
-static void rows_times_panel(const product *p, int panel, const int16_t *b, int k, int depth) {
+ONCE static void rows_times_panel(const product *p, int panel, const int16_t *b, int k, int depth) {
     int columns = p->columns - panel * PANEL;
     for (int row = 0; row < p->packed; row += 4) {
         int rows = p->packed - row < 4 ? p->packed - row : 4;
@@ -284,7 +285,7 @@ static void rows_times_panel(const product *p, int panel, const int16_t *b, int 
     }
 }
 
-static void run_tile(void *context, int index, int thread) {
+RARELY static void run_tile(void *context, int index, int thread) {
     const product *p = context;
     int panel = index * TILE_PANELS, panels = (p->columns + PANEL - 1) / PANEL - panel;
     int b_panel = p->panels ? even(p->depth) * PANEL : CHUNK * PANEL, k = 0;
@@ -299,7 +300,7 @@ static void run_tile(void *context, int index, int thread) {
     } while (k < p->depth);
 }
 
-void integer_run(const gemm_job *job, void *packed) {
+RARELY void integer_run(const gemm_job *job, void *packed) {
     const gemm_weight *w = job->weight;
     product p = {.job = job,
                  .depth = job->transposed ? job->count : w->in,

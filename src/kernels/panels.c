@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/half.h"
+#include "base/rarely.h"
 #include "integer.h"
 #include "microkernel.h"
 #include "mudpt.h"
@@ -61,7 +62,7 @@ void gemm_set_row(gemm_weight *w, int o, const float *values, float scale) {
     }
 }
 
-float panels_value(const gemm_weight *w, int o, int i) {
+RARELY float panels_value(const gemm_weight *w, int o, int i) {
     size_t at = position(w, o, i);
     if (w->storage == MUDPT_F32) return ((const float *)w->panels)[at];
     if (w->storage == MUDPT_F16) return half_to_float(((const uint16_t *)w->panels)[at]);
@@ -69,7 +70,7 @@ float panels_value(const gemm_weight *w, int o, int i) {
     return (float)((const int16_t *)w->panels)[at] * w->scale[o];
 }
 
-void gemm_get_row(const gemm_weight *w, int o, float *values) {
+RARELY void gemm_get_row(const gemm_weight *w, int o, float *values) {
     for (int i = 0; i < w->in; i++) values[i] = panels_value(w, o, i);
 }
 
@@ -130,15 +131,16 @@ ALWAYS_INLINE void turn(float *to, const gemm_weight *w, int output, int input, 
     }
 }
 
-/* Neighbouring panels in turn: their blocks lie side by side in the weight, those of one panel far apart. */
+/* Neighbouring panels in turn: their blocks lie side by side in the weight, those of one panel far apart. edge: turn of
+ * the last block, of which only some inputs exist. */
 ALWAYS_INLINE void transposed(float *to, const gemm_weight *w, int panel, int panels, int from, int depth,
-                              const int storage) {
+                              const int storage, void (*edge)(float *, const gemm_weight *, int, int, int)) {
     for (int k = 0; k < depth; k += PANEL) {
         for (int q = 0; q < panels; q++) {
             float *target = to + q * PANELS_APART + k * PANEL;
             int input = (panel + q) * PANEL, inputs = w->in - input;
             if (inputs >= PANEL) turn(target, w, from + k, input, PANEL, storage);
-            else turn(target, w, from + k, input, inputs, storage);
+            else edge(target, w, from + k, input, inputs);
         }
     }
 }
@@ -201,28 +203,31 @@ PANEL_BY_PANEL(transposed_i16)
         straight(to, w, panel, from, depth, storage);                                                                  \
     }                                                                                                                  \
     PANEL_BY_PANEL(straight_##name)                                                                                    \
+    RARELY static void turn_edge_##name(float *to, const gemm_weight *w, int output, int input, int inputs) {          \
+        turn(to, w, output, input, inputs, storage);                                                                   \
+    }                                                                                                                  \
     static void transposed_##name(float *to, const gemm_weight *w, int panel, int panels, int from, int depth) {       \
-        transposed(to, w, panel, panels, from, depth, storage);                                                        \
+        transposed(to, w, panel, panels, from, depth, storage, turn_edge_##name);                                      \
     }
 UNPACKERS(f32, MUDPT_F32)
 UNPACKERS(f16, MUDPT_F16)
 UNPACKERS(i8, MUDPT_I8)
 
 /* f16 with infinity or NaN in it, which no model has: value by value. */
-static void straight_special_panel(float *to, const gemm_weight *w, int panel, int from, int depth) {
+RARELY static void straight_special_panel(float *to, const gemm_weight *w, int panel, int from, int depth) {
     for (int i = 0; i < depth * PANEL; i++) to[i] = panels_value(w, panel * PANEL + i % PANEL, from + i / PANEL);
 }
 
-static void transposed_special_panel(float *to, const gemm_weight *w, int panel, int from, int depth) {
+RARELY static void transposed_special_panel(float *to, const gemm_weight *w, int panel, int from, int depth) {
     for (int i = 0; i < depth * PANEL; i++) {
         int input = panel * PANEL + i % PANEL;
         to[i] = input < w->in ? panels_value(w, from + i / PANEL, input) : 0;
     }
 }
-PANEL_BY_PANEL(straight_special)
-PANEL_BY_PANEL(transposed_special)
+RARELY PANEL_BY_PANEL(straight_special)
+RARELY PANEL_BY_PANEL(transposed_special)
 
-panels_unpack panels_unpacker(const gemm_weight *w, int is_transposed) {
+RARELY panels_unpack panels_unpacker(const gemm_weight *w, int is_transposed) {
     static const panels_unpack table[5][2] = {
         [MUDPT_F32] = {straight_f32, transposed_f32},
         [MUDPT_F16] = {straight_f16, transposed_f16},

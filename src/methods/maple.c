@@ -3,7 +3,6 @@
  *   text  layer l: T[l]      vision  layer l: project_l(T[l])
  */
 #include "base/format.h"
-#include "kernels/gemm.h"
 #include "method.h"
 
 typedef struct {
@@ -29,31 +28,11 @@ static void declare(method_state *s) {
     }
 }
 
-static int reserve(const method_state *s) {
-    sizes z = sizes_of(s);
-    int wide = z.d_v > z.d_t ? z.d_v : z.d_t;
-    return gemm_reserve_dense(wide, wide > z.n ? wide : z.n);
-}
-
-/* The four tensors of one layer's projection. */
-typedef struct {
-    float *weight, *bias, *dweight, *dbias;
-} projection;
-
-static projection projection_of(const method_state *s, int l) {
-    char weight[METHOD_NAME_ROOM], bias[METHOD_NAME_ROOM];
-    format_text(weight, sizeof weight, "project.%d.weight", l);
-    format_text(bias, sizeof bias, "project.%d.bias", l);
-    projection p = {.weight = method_value(s, weight), .bias = method_value(s, bias)};
-    if (s->gradients) p.dweight = method_gradient(s, weight), p.dbias = method_gradient(s, bias);
-    return p;
-}
-
 static void forward(method_state *s) {
     sizes z = sizes_of(s);
     method_copy_prompts(s, "text", s->text);
     for (int l = 0; l < z.depth; l++) {
-        projection p = projection_of(s, l);
+        linear_tensors p = method_linear(s, "project", l);
         linear_forward(s->visual + (size_t)l * z.visual, s->text + (size_t)l * z.text, p.weight, p.bias, z.n, z.d_v,
                        z.d_t, 0);
     }
@@ -62,7 +41,7 @@ static void forward(method_state *s) {
 static void backward(method_state *s) {
     sizes z = sizes_of(s);
     for (int l = 0; l < z.depth && l < s->clip->config.vision.layers; l++) {
-        projection p = projection_of(s, l);
+        linear_tensors p = method_linear(s, "project", l);
         linear_backward(s->dtext + (size_t)l * z.text, p.dweight, p.dbias, s->dvisual + (size_t)l * z.visual,
                         s->text + (size_t)l * z.text, p.weight, z.n, z.d_v, z.d_t, 1);
     }
@@ -75,6 +54,6 @@ const method method_maple = {.name = "maple",
                              .same_sizes = 1,
                              .anchor = ANCHOR_ABSOLUTE,
                              .declare = declare,
-                             .reserve = reserve,
+                             .reserve = method_reserve,
                              .forward = forward,
                              .backward = backward};

@@ -17,11 +17,18 @@ typedef enum {
     START_PHRASE, /* word embeddings of the phrase, or normal when there is none */
     START_NORMAL, /* normal, standard deviation 0.02 */
     START_LINEAR, /* uniform, +- 1 / sqrt(fan_in), matrices and biases */
+    START_SCALED, /* normal, standard deviation 1 / sqrt(fan_in) */
+    START_AGAIN,  /* as the tensor `fan_in` before it */
     START_ONE,
     START_ZERO
 } parameter_start;
 
-enum { MAPLE_MOST_LAYERS = 64, METHOD_MOST_PARAMETERS = 2 + 2 * MAPLE_MOST_LAYERS, METHOD_NAME_ROOM = 56 };
+enum {
+    MAPLE_MOST_LAYERS = 64,
+    MMRL_MOST_LAYERS = 32,
+    METHOD_MOST_PARAMETERS = 5 + 6 * MMRL_MOST_LAYERS,
+    METHOD_NAME_ROOM = 56
+};
 
 typedef struct {
     char name[METHOD_NAME_ROOM];
@@ -52,6 +59,7 @@ typedef struct method_state {
 
     float *text, *dtext;     /* [text_depth, text_rows, d_t] prompts after the injection, and their gradients */
     float *visual, *dvisual; /* [visual_depth, visual_length, d_v] */
+    float *second, *dsecond; /* [d_v, e] the second feature's projection, where there is one */
     void *work;              /* the method's own intermediate values */
 } method_state;
 
@@ -62,8 +70,12 @@ typedef struct method {
     int conditional;                         /* text prompts depend on the picture (cocoop) */
     int first_layer;                         /* its text prompts are the first layer's only */
     int class_aware;                         /* from sizes.layer on every class has text prompts of its own (tcp) */
+    int upper;                               /* its prompts may begin in a later layer */
+    int insertable;                          /* they may be rows of their own, and give a second feature */
+    int of_space;                            /* they are made of a common space, whose sizes it has (mmrl) */
     anchor_kind anchor;                      /* which terms of the loss it can have */
     float adam_eps;                          /* trained by Adam, which adds this to the root; 0: by SGD */
+    int decoupled;                           /* its Adam is AdamW */
     void (*declare)(method_state *s);        /* declares parameters; sizes are checked already */
     void (*take)(method_state *s, arena *a); /* intermediate values for forward and backward; may be NULL */
     int (*reserve)(const method_state *s);   /* kernels' scratch; may be NULL. -> MUDPT_OK, MUDPT_MEMORY */
@@ -75,7 +87,7 @@ typedef struct method {
 } method;
 
 extern const method method_zeroshot, method_coop, method_cocoop, method_vpt, method_ivlp, method_mudpt, method_umudpt,
-    method_uumudpt, method_maple, method_kgcoop, method_promptsrc, method_tcp;
+    method_uumudpt, method_maple, method_kgcoop, method_promptsrc, method_tcp, method_mmrl, method_mmrlpp;
 
 const method *method_find(const char *name); /* NULL with the error text set */
 /* Checks sizes, declares parameters. -> MUDPT_OK, MUDPT_ARGUMENT */
@@ -92,12 +104,19 @@ void method_add_linear(method_state *s, const char *name, int out, int in);
 void method_add_prompts(method_state *s, const char *side, int length, int depth, int width, parameter_start start);
 /* Nothing depends on the last `count` tensors that were added. */
 void method_idle(method_state *s, int count);
+/* The last `count` tensors start as those `back` before them do. */
+void method_start_again(method_state *s, int count, int back);
 float *method_value(const method_state *s, const char *name); /* NULL when there is no such tensor */
 float *method_gradient(const method_state *s, const char *name);
 
 /* Raw prompts of one side as they are, all layers: values to prompts, gradients of prompts to gradients. */
 void method_copy_prompts(const method_state *s, const char *side, float *prompts);
 void method_add_gradients(const method_state *s, const char *side, const float *dprompts);
+
+/* proj_rep, the second feature's projection as it is, where there is one: values to it, its gradient to gradients. */
+void method_add_second(method_state *s);
+void method_copy_second(const method_state *s);
+void method_add_second_gradients(const method_state *s);
 
 /* What methods with the same tensors share: of coop, and of ivlp. */
 void coop_forward(method_state *s);
@@ -106,10 +125,26 @@ void ivlp_declare(method_state *s);
 void ivlp_forward(method_state *s);
 void ivlp_backward(method_state *s);
 
+/* Of methods whose prompts are made of a space (mmrl.c): one side, its layers that have prompts, and these. */
+typedef struct {
+    const char *name; /* its tensors begin so */
+    int width, layers;
+    float *prompts, *dprompts; /* [text_depth, text_length, width] */
+} space_side;
+space_side space_side_of(const method_state *s, int visual);
+
+/* The tensors NAME.i.weight and NAME.i.bias, with their gradients once training begins. */
+typedef struct {
+    float *weight, *bias, *dweight, *dbias;
+} linear_tensors;
+linear_tensors method_linear(const method_state *s, const char *name, int i);
+/* Scratch for products of what is as wide as the model's parts, the space, or the prompts' number. */
+int method_reserve(const method_state *s);
+
 /* y [rows, out] (+)= x [rows, in] W^T + b, for a Linear that is trained; b NULL: none */
 void linear_forward(float *y, const float *x, const float *weight, const float *bias, int rows, int out, int in,
                     int accumulate);
-/* dx (+)= dy W (NULL: not wanted), dweight += dy^T x, dbias += sum of dy (both or neither NULL) */
+/* dx (+)= dy W (NULL: not wanted), dweight += dy^T x (NULL: nor dbias), dbias += sum of dy (NULL: none) */
 void linear_backward(float *dx, float *dweight, float *dbias, const float *dy, const float *x, const float *weight,
                      int rows, int out, int in, int accumulate);
 

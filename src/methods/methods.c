@@ -7,9 +7,9 @@
 #include "base/rng.h"
 #include "method.h"
 
-static const method *const methods[] = {&method_zeroshot, &method_coop,   &method_cocoop,    &method_vpt,
-                                        &method_ivlp,     &method_mudpt,  &method_umudpt,    &method_uumudpt,
-                                        &method_maple,    &method_kgcoop, &method_promptsrc, &method_tcp};
+static const method *const methods[] = {
+    &method_zeroshot, &method_coop,  &method_cocoop, &method_vpt,       &method_ivlp, &method_mudpt, &method_umudpt,
+    &method_uumudpt,  &method_maple, &method_kgcoop, &method_promptsrc, &method_tcp,  &method_mmrl,  &method_mmrlpp};
 enum { METHODS = sizeof methods / sizeof *methods };
 
 const char *mudpt_method_name(int index) {
@@ -44,15 +44,44 @@ static int check_training(const method *m, const mudpt_method *sizes) {
         if (!(weights[i] >= 0 && weights[i] <= 1e6f))
             return fail(MUDPT_ARGUMENT, "a term of the loss has the weight %g; expected 0 to 1000000",
                         (double)weights[i]);
-        if (weights[i] > 0 && (m->anchor == ANCHOR_NONE || (i > 0 && m->anchor == ANCHOR_COSINE)))
+        if (weights[i] > 0 &&
+            (m->anchor == ANCHOR_NONE || (m->anchor == ANCHOR_COSINE && (i > 1 || (i && !m->visual)))))
             return fail(MUDPT_ARGUMENT, "%s has no term of the loss for its %s", m->name,
                         i == 0   ? "text features"
                         : i == 1 ? "pictures' features"
                                  : "scores");
     }
-    if (sizes->layer && !m->class_aware) return fail(MUDPT_ARGUMENT, "%s has no rows of each class's own", m->name);
     if (sizes->averages < 0 || sizes->averages > 1)
         return fail(MUDPT_ARGUMENT, "averages is %d; expected 0 or 1", sizes->averages);
+    return MUDPT_OK;
+}
+
+/* Where prompts begin, whether they are rows of their own, and what is made of these. */
+static int check_entry(const method *m, const mudpt_clip_config *c, const mudpt_method *z, int classes) {
+    if (z->layer && !m->class_aware && !m->upper)
+        return fail(MUDPT_ARGUMENT, "%s has neither rows of each class's own nor prompts of upper layers", m->name);
+    int layers = !m->visual || (m->text && c->text.layers < c->vision.layers) ? c->text.layers : c->vision.layers;
+    if (z->layer < m->class_aware || z->layer >= layers)
+        return fail(MUDPT_ARGUMENT, "%s layer %d; expected %d to %d",
+                    m->class_aware ? "rows of each class's own enter text" : "prompts enter", z->layer, m->class_aware,
+                    layers - 1);
+    int rows = m->insertable, inserted = rows && z->inserted, ranks = m == &method_mmrlpp;
+    const struct {
+        const char *name;
+        double value;
+        int low, high;
+    } checks[] = {{"inserted", z->inserted, m->of_space, rows},
+                  {"kept", (double)z->kept, 0, inserted},
+                  {"second", (double)z->second, 0, inserted},
+                  {"scale", (double)z->scale, 0, rows * 10000},
+                  {"alone", z->alone, 0, rows * classes},
+                  {"space", z->space, m->of_space, m->of_space * MUDPT_MAX_WIDTH},
+                  {"rank", z->rank, ranks, ranks * MUDPT_MAX_WIDTH},
+                  {"projection_rank", z->projection_rank, ranks, ranks * MUDPT_MAX_WIDTH}};
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+        if (!(checks[i].value >= checks[i].low && checks[i].value <= checks[i].high))
+            return fail(MUDPT_ARGUMENT, "%s is %g with %s; expected %d to %d", checks[i].name, checks[i].value, m->name,
+                        checks[i].low, checks[i].high);
     return MUDPT_OK;
 }
 
@@ -66,11 +95,8 @@ int method_open(method_state *s, const mudpt_clip *clip, const mudpt_method *siz
         return fail(MUDPT_ARGUMENT, "%s couples text and visual prompts; their lengths and depths must be equal",
                     m->name);
     if ((code = check_training(m, sizes))) return code;
+    if ((code = check_entry(m, &clip->config, sizes, classes))) return code;
     int context = m == &method_coop, coupled = m == &method_mudpt;
-    int layers = clip->config.text.layers;
-    if (m->class_aware && (sizes->layer < 1 || sizes->layer >= layers))
-        return fail(MUDPT_ARGUMENT, "rows of each class's own enter text layer %d; expected 1 to %d", sizes->layer,
-                    layers - 1);
     if ((m->first_layer || m->class_aware) && sizes->text_depth != 1)
         return fail(MUDPT_ARGUMENT, "%s has prompts in the first layer only; text depth must be 1", m->name);
     if (sizes->class_position < 0 || sizes->class_position > 2 || (sizes->class_position && !context))
@@ -94,9 +120,10 @@ int method_open(method_state *s, const mudpt_clip *clip, const mudpt_method *siz
         s->sizes.text_depth = 2;
     }
     s->text_rows = s->sizes.class_specific ? classes * sizes->text_length : sizes->text_length;
-    if (m == &method_maple && sizes->text_depth > MAPLE_MOST_LAYERS)
-        return fail(MUDPT_ARGUMENT, "maple has a projection a layer; its depth is %d, expected 1 to %d",
-                    sizes->text_depth, MAPLE_MOST_LAYERS);
+    int most = m == &method_maple ? MAPLE_MOST_LAYERS : m->of_space ? MMRL_MOST_LAYERS : MUDPT_MAX_LAYERS;
+    if (sizes->text_depth > most)
+        return fail(MUDPT_ARGUMENT, "%s has a projection a layer; its depth is %d, expected 1 to %d", m->name,
+                    sizes->text_depth, most);
     if (m->declare) m->declare(s);
     if (s->oversized)
         return fail(MUDPT_ARGUMENT, "%s would train a tensor of more than %d values; use fewer prompts", m->name,
@@ -111,6 +138,9 @@ void method_take(method_state *s, arena *a, int training) {
         (uint64_t)s->sizes.visual_depth * (uint64_t)s->sizes.visual_length * (uint64_t)s->clip->config.vision.width;
     s->text = arena_floats(a, text);
     s->visual = arena_floats(a, visual);
+    size_t second = s->sizes.second > 0 ? (size_t)s->clip->config.vision.width * (size_t)s->clip->config.embed : 0;
+    s->second = arena_floats(a, second);
+    s->dsecond = training ? arena_floats(a, second) : NULL;
     s->dtext = training ? arena_floats(a, text) : NULL;
     s->dvisual = training ? arena_floats(a, visual) : NULL;
     s->gradients = training ? arena_floats(a, s->total) : NULL;
@@ -128,13 +158,17 @@ void method_start(method_state *s, uint32_t seed, const int32_t *phrase) {
         rng r;
         rng_seed(&r, seed, (uint64_t)i + 1);
         double bound = p->fan_in ? 1 / sqrt((double)p->fan_in) : 0;
+        if (p->start == START_AGAIN)
+            memcpy(value, s->values + s->parameters[i - p->fan_in].offset, (size_t)p->count * sizeof *value);
         for (int k = 0; k < p->count; k++) {
             switch (p->start) {
             case START_PHRASE:
             case START_NORMAL: value[k] = (float)(0.02 * rng_normal(&r)); break;
             case START_LINEAR: value[k] = (float)(bound * (2 * rng_uniform(&r) - 1)); break;
+            case START_SCALED: value[k] = (float)(bound * rng_normal(&r)); break;
             case START_ONE: value[k] = 1; break;
             case START_ZERO: value[k] = 0; break;
+            case START_AGAIN: break;
             }
         }
         for (int row = 0; phrase && p->start == START_PHRASE && row < p->count / d; row++)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/format.h"
+#include "kernels/gemm.h"
 #include "method.h"
 
 void method_add(method_state *s, parameter_start start, int fan_in, const char *name, int dims, ...) {
@@ -41,6 +42,14 @@ void method_add_prompts(method_state *s, const char *side, int length, int depth
 
 void method_idle(method_state *s, int count) {
     for (int i = 0; i < count; i++) s->parameters[s->parameter_count - 1 - i].idle = 1;
+}
+
+void method_start_again(method_state *s, int count, int back) {
+    for (int i = 0; i < count; i++) {
+        parameter *p = &s->parameters[s->parameter_count - 1 - i];
+        p->start = START_AGAIN;
+        p->fan_in = back;
+    }
 }
 
 static float *of(const method_state *s, float *base, const char *name) {
@@ -90,6 +99,46 @@ void method_add_gradients(const method_state *s, const char *side, const float *
     if (raw.rest) add(method_gradient(s, raw.deep), dprompts + raw.layer, raw.rest);
 }
 
+linear_tensors method_linear(const method_state *s, const char *name, int i) {
+    char weight[METHOD_NAME_ROOM], bias[METHOD_NAME_ROOM];
+    format_text(weight, sizeof weight, "%s.%d.weight", name, i);
+    format_text(bias, sizeof bias, "%s.%d.bias", name, i);
+    linear_tensors t = {.weight = method_value(s, weight), .bias = method_value(s, bias)};
+    if (s->gradients) t.dweight = method_gradient(s, weight), t.dbias = method_gradient(s, bias);
+    return t;
+}
+
+int method_reserve(const method_state *s) {
+    const mudpt_clip_config *c = &s->clip->config;
+    const int widths[] = {c->vision.width, c->text.width,           c->embed, s->sizes.text_length, s->sizes.space,
+                          s->sizes.rank,   s->sizes.projection_rank};
+    int wide = 1;
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
+        if (widths[i] > wide) wide = widths[i];
+    return gemm_reserve_dense(wide, wide);
+}
+
+static const char projection[] = "proj_rep";
+
+void method_add_second(method_state *s) {
+    int d = s->clip->config.vision.width;
+    if (s->sizes.second > 0) method_add(s, START_SCALED, d, projection, 2, d, s->clip->config.embed);
+}
+
+static size_t second_count(const method_state *s) {
+    return s->sizes.second > 0 ? (size_t)s->clip->config.vision.width * (size_t)s->clip->config.embed : 0;
+}
+
+void method_copy_second(const method_state *s) {
+    size_t count = second_count(s);
+    if (count) memcpy(s->second, method_value(s, projection), count * sizeof(float));
+}
+
+void method_add_second_gradients(const method_state *s) {
+    size_t count = second_count(s);
+    if (count) add(method_gradient(s, projection), s->dsecond, count);
+}
+
 void linear_forward(float *y, const float *x, const float *weight, const float *bias, int rows, int out, int in,
                     int accumulate) {
     gemm_dense(y, out, x, in, 1, weight, 1, in, rows, out, in, accumulate);
@@ -101,5 +150,5 @@ void linear_backward(float *dx, float *dweight, float *dbias, const float *dy, c
     if (dx) gemm_dense(dx, in, dy, out, 1, weight, in, 1, rows, in, out, accumulate);
     if (!dweight) return;
     gemm_dense(dweight, in, dy, 1, out, x, in, 1, out, in, rows, 1);
-    for (int i = 0; i < rows; i++) add(dbias, dy + (size_t)i * (size_t)out, (size_t)out);
+    for (int i = 0; dbias && i < rows; i++) add(dbias, dy + (size_t)i * (size_t)out, (size_t)out);
 }

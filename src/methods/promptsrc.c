@@ -5,6 +5,7 @@
 const method method_promptsrc = {.name = "promptsrc",
                                  .text = 1,
                                  .visual = 1,
+                                 .upper = 1,
                                  .anchor = ANCHOR_ABSOLUTE,
                                  .declare = ivlp_declare,
                                  .forward = ivlp_forward,

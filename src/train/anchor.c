@@ -33,24 +33,33 @@ static double absolute(float *da, const float *a, const float *b, size_t count, 
     return sum;
 }
 
+/* Takes weight * b from the gradient of a; returns the sum of a b, which are of length one row by row. */
+static double cosine(float *da, const float *a, const float *b, size_t count, double weight) {
+    float slope = (float)weight;
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum += (double)a[i] * (double)b[i];
+        da[i] -= slope * b[i];
+    }
+    return sum;
+}
+
 double anchor_classes(mudpt_classifier *c) {
-    double weight = (double)c->state.sizes.text_weight, sum = 0;
+    double weight = (double)c->state.sizes.text_weight;
     size_t count = (size_t)c->classes * (size_t)c->clip->config.embed;
     if (weight == 0) return 0;
     if (c->state.method->anchor == ANCHOR_ABSOLUTE)
         return weight * absolute(c->work.dunit_text, c->unit_text, c->teacher, count, weight, (double)count) /
                (double)count;
-    float slope = (float)(weight / c->classes);
-    for (size_t i = 0; i < count; i++) {
-        sum += (double)c->unit_text[i] * (double)c->teacher[i];
-        c->work.dunit_text[i] -= slope * c->teacher[i];
-    }
+    double sum = cosine(c->work.dunit_text, c->unit_text, c->teacher, count, weight / c->classes);
     return weight * (1 - sum / c->classes);
 }
 
 double anchor_picture(mudpt_classifier *c, const float *unit, const float *frozen, int batch, float *dunit) {
     double weight = (double)c->state.sizes.image_weight, e = c->clip->config.embed;
     if (weight == 0) return 0;
+    if (c->state.method->anchor == ANCHOR_COSINE)
+        return weight * (1 - cosine(dunit, unit, frozen, (size_t)e, weight / batch));
     return weight * absolute(dunit, unit, frozen, (size_t)e, weight, e * batch) / e;
 }
 
@@ -58,7 +67,7 @@ double anchor_scores(mudpt_classifier *c, const float *logits, const float *froz
     double weight = (double)c->state.sizes.kl_weight, sum = 0;
     int n = c->classes;
     float *p = c->work.scores, *frozen_p = p + n, *frozen_logits = frozen_p + n;
-    cosine_logits(frozen_logits, frozen, c->teacher, expf(*c->clip->logit_scale), n, c->clip->config.embed);
+    cosine_logits(frozen_logits, frozen, c->teacher, classifier_scale(c), n, c->clip->config.embed);
     double total = (double)softmax_row(p, logits, n), frozen_total = (double)softmax_row(frozen_p, frozen_logits, n);
     float slope = (float)(weight / ((double)n * batch));
     for (int i = 0; i < n; i++) {

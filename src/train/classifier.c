@@ -16,6 +16,9 @@ static int create(mudpt_classifier *c, const mudpt_method *method, const mudpt_s
         return fail(MUDPT_ARGUMENT, "%s needs the classes' sentences", method->method);
     if (sentences && method->class_position && !sentences->name_lengths)
         return fail(MUDPT_ARGUMENT, "a class position other than 0 needs the names' lengths");
+    const mudpt_method *sizes = &c->state.sizes;
+    c->enters = !c->state.method->class_aware && (sizes->layer > 0 || sizes->inserted);
+    c->entry = (tower_entry){sizes->layer, sizes->kept, sizes->second > 0};
     if (sentences && sentences->templates != 1 && c->state.method->text)
         return fail(MUDPT_ARGUMENT, "%d templates; methods with text prompts take one", sentences->templates);
     if (sentences) code = classifier_keep_sentences(c, sentences);
@@ -79,6 +82,8 @@ void classifier_release(mudpt_classifier *c) {
     arena_close(&c->work.memory);
     arena_close(&c->prompts);
     arena_close(&c->parameters);
+    free(c->below_rows);
+    free(c->below_lengths);
     free(c->rows);
     free(c->lengths);
     free(c->ends);
@@ -88,7 +93,7 @@ void classifier_release(mudpt_classifier *c) {
 size_t mudpt_classifier_bytes(const mudpt_classifier *c) {
     if (!live_is(c, LIVE_CLASSIFIER)) return 0;
     return sizeof *c + c->work.memory.size + c->prompts.size + c->parameters.size +
-           (size_t)c->templates * (size_t)c->classes * (size_t)(c->stride + 1 + (c->ends != NULL)) * sizeof(int);
+           (size_t)classifier_sentence_bytes(c);
 }
 
 int mudpt_classifier_init(mudpt_classifier *c, uint32_t seed, const int32_t *phrase, int count) {
@@ -155,7 +160,7 @@ static int open_text(mudpt_classifier *c) {
     if (!c->rows) return fail(MUDPT_STATE, "the classifier has neither sentences nor text features");
     int code = c->state.method->class_aware ? classifier_check_teacher(c) : MUDPT_OK;
     if (!code) code = classifier_check_tokens(c);
-    if (!code) code = classifier_reserve_kernels(c->clip, c->state.sizes.visual_length);
+    if (!code) code = classifier_reserve_kernels(c);
     if (!code) classifier_prepare_prompts(c);
     return code;
 }
@@ -266,6 +271,23 @@ void classifier_picture_text(mudpt_classifier *c, const float *unit) {
     classifier_train_text(c);
 }
 
+/* Features as they leave the tower, [count, e]; work has the second ones, of length one. */
+static void forward_group(mudpt_classifier *c, float *features, const float *pixels, const float *rows, int count) {
+    classifier_work *w = &c->work;
+    const float *prompts = c->state.sizes.visual_depth ? c->state.visual : NULL;
+    if (rows) vision_above(&w->vision, features, rows, prompts, count);
+    else vision_forward(&w->vision, features, pixels, prompts, count);
+    if (!c->entry.read) return;
+    vision_read(&w->vision, w->second_features, c->state.second, count);
+    unit_forward(w->second_features, w->second_norms, w->second_features, count, c->clip->config.embed);
+}
+
+void classifier_add_second(mudpt_classifier *c, float *logits, const float *second, int classes) {
+    float *more = c->work.second_logits, share = c->state.sizes.second;
+    cosine_logits(more, second, c->unit_text, classifier_scale(c), classes, c->clip->config.embed);
+    for (int n = 0; n < classes; n++) logits[n] = (1 - share) * logits[n] + share * more[n];
+}
+
 int mudpt_classifier_logits(mudpt_classifier *c, const float *pixels, int count, float *logits, float *features) {
     if (classifier_check(c)) return MUDPT_STATE;
     if (count < 0) return fail(MUDPT_ARGUMENT, "%d pictures", count);
@@ -276,11 +298,10 @@ int mudpt_classifier_logits(mudpt_classifier *c, const float *pixels, int count,
     const mudpt_clip_config *config = &c->clip->config;
     classifier_work *w = &c->work;
     size_t picture = 3 * (size_t)config->image * (size_t)config->image, e = (size_t)config->embed;
-    float scale = expf(*c->clip->logit_scale);
+    float scale = classifier_scale(c);
     for (int first = 0; first < count; first += w->group) {
         int now = count - first < w->group ? count - first : w->group;
-        vision_forward(&w->vision, w->image_features, pixels + (size_t)first * picture,
-                       c->state.sizes.visual_depth ? c->state.visual : NULL, now);
+        forward_group(c, w->image_features, pixels + (size_t)first * picture, NULL, now);
         if (features) memcpy(features + (size_t)first * e, w->image_features, (size_t)now * e * sizeof(float));
         unit_forward(w->image_features, NULL, w->image_features, now, (int)e);
         for (int i = 0; i < now; i++) {
@@ -288,6 +309,8 @@ int mudpt_classifier_logits(mudpt_classifier *c, const float *pixels, int count,
             if (conditional) classifier_picture_text(c, unit);
             float *row = logits + (size_t)(first + i) * (size_t)c->classes;
             cosine_logits(row, unit, c->unit_text, scale, c->classes, (int)e);
+            if (c->entry.read)
+                classifier_add_second(c, row, w->second_features + (size_t)i * e, c->classes - c->state.sizes.alone);
             if (!classifier_all_finite(row, (size_t)c->classes)) return classifier_not_finite(c, pixels, count);
         }
     }
@@ -326,7 +349,7 @@ int mudpt_classifier_feature_logits(mudpt_classifier *c, const float *features, 
     int code = classifier_prepare_text(c), e = c->clip->config.embed;
     float *unit = code || !count ? NULL : aligned_take((size_t)e * sizeof(float), "a picture's features");
     if (!code && count && !unit) code = MUDPT_MEMORY;
-    float scale = expf(*c->clip->logit_scale);
+    float scale = classifier_scale(c);
     for (int i = 0; i < count && !code; i++) {
         float *row = logits + (size_t)i * (size_t)c->classes;
         unit_forward(unit, NULL, features + (size_t)i * (size_t)e, 1, e);
@@ -351,9 +374,9 @@ int classifier_trains_images(const mudpt_classifier *c) {
     return c->state.method->visual;
 }
 
-/* A group's features of length one, and their lengths before. units [count, e], norms [count]; count <= group */
-void classifier_encode_group(mudpt_classifier *c, const float *pixels, int count, float *units, float *norms) {
-    vision_forward(&c->work.vision, units, pixels, c->state.sizes.visual_depth ? c->state.visual : NULL, count);
+void classifier_encode_group(mudpt_classifier *c, const float *pixels, const float *rows, int count, float *units,
+                             float *norms) {
+    forward_group(c, units, pixels, rows, count);
     unit_forward(units, norms, units, count, c->clip->config.embed);
 }
 
@@ -363,18 +386,23 @@ void classifier_encode(mudpt_classifier *c, const float *pixels, int count, floa
     classifier_prepare_prompts(c);
     for (int first = 0; first < count; first += w->group) {
         int now = count - first < w->group ? count - first : w->group;
-        classifier_encode_group(c, pixels + (size_t)first * 3 * side * side, now, units + (size_t)first * e,
+        classifier_encode_group(c, pixels + (size_t)first * 3 * side * side, NULL, now, units + (size_t)first * e,
                                 w->image_norms);
     }
 }
 
-void classifier_encode_frozen(mudpt_classifier *c, const float *pixels, int count, float *units) {
+void classifier_below(mudpt_classifier *c, const float *pixels, int count, float *rows) {
+    vision_below(&c->work.vision, rows, pixels, count);
+}
+
+void classifier_encode_frozen(mudpt_classifier *c, const float *pixels, const float *rows, int count, float *units) {
     classifier_work *w = &c->work;
     size_t e = (size_t)c->clip->config.embed, side = (size_t)c->clip->config.image;
     for (int first = 0; first < count; first += w->group) {
         int now = count - first < w->group ? count - first : w->group;
         float *group = units + (size_t)first * e;
-        vision_forward(&w->frozen, group, pixels + (size_t)first * 3 * side * side, NULL, now);
+        if (rows) vision_above(&w->frozen, group, rows + (size_t)first * classifier_below_count(c), NULL, now);
+        else vision_forward(&w->frozen, group, pixels + (size_t)first * 3 * side * side, NULL, now);
         unit_forward(group, NULL, group, now, (int)e);
     }
 }
@@ -389,7 +417,7 @@ void mudpt_classifier_folded_shape(const mudpt_classifier *c, int32_t *text_dept
     *visual_length = c->state.sizes.visual_length;
 }
 
-int mudpt_classifier_fold(mudpt_classifier *c, float *text, float *visual) {
+int mudpt_classifier_fold(mudpt_classifier *c, float *text, float *visual, float *second) {
     if (live_check(c, LIVE_CLASSIFIER)) return MUDPT_STATE;
     const method_state *s = &c->state;
     if (s->method->conditional)
@@ -402,5 +430,7 @@ int mudpt_classifier_fold(mudpt_classifier *c, float *text, float *visual) {
         (size_t)s->sizes.visual_depth * (size_t)s->sizes.visual_length * (size_t)c->clip->config.vision.width;
     if (text) memcpy(text, s->text, text_floats * sizeof(float));
     if (visual) memcpy(visual, s->visual, visual_floats * sizeof(float));
+    size_t second_floats = (size_t)c->clip->config.vision.width * (size_t)c->clip->config.embed;
+    if (second && c->entry.read) memcpy(second, s->second, second_floats * sizeof(float));
     return MUDPT_OK;
 }

@@ -2,13 +2,16 @@
 #ifndef TRAIN_CLASSIFIER_H
 #define TRAIN_CLASSIFIER_H
 
+#include <math.h>
+
 #include "clip/text.h"
 #include "clip/vision.h"
 #include "methods/method.h"
 
 /* Sentences that go through the text tower in parts, one after the other (parts.c); count 1: at once. */
 typedef struct {
-    int count, prefix; /* parts; rows that all sentences begin with */
+    int count;                /* parts */
+    int prefix, below_prefix; /* rows that all sentences begin with; and below the prompts of upper layers */
     tower_mode mode;
     uint64_t each;                /* bytes of a part */
     uint64_t start, carry_floats; /* where a part's memory begins in the arena */
@@ -30,11 +33,15 @@ typedef struct {
     float *image_features;  /* [group, e] */
     float *image_norms;     /* [group] their lengths before they were scaled */
     float *dimage_features; /* [group, e] */
+    float *second_features; /* [group, e] the pictures' second feature, where they have one; as the next two */
+    float *second_norms;    /* [group] */
+    float *dsecond;         /* [group, e] */
     float *frozen_features; /* [group, e] of length one */
     float *scores;          /* [3, N] */
     float *dscores;         /* [N] gradient of the scores' term */
     double anchored;        /* the classes' term of the loss */
     float *logits;          /* [group, N] */
+    float *second_logits;   /* [N] */
     float *dunit_text;      /* [N, e] gradient of the features of length one */
     float *dtext_features;  /* [N, e] */
 } classifier_work;
@@ -53,6 +60,9 @@ struct mudpt_classifier {
     int classes, templates;
     int *rows, *lengths, *ends, stride; /* sentences: [templates, classes, stride] and [templates, classes], as in
                                            text_sentences */
+    int *below_rows, *below_lengths;    /* the same, where text prompts enter higher up */
+    int enters;                         /* whether prompts do; */
+    tower_entry entry;                  /* and then where */
     float *text_features;               /* [N, e] as they leave the tower */
     float *unit_text;                   /* [N, e] scaled to length one */
     float *text_norms;                  /* [N] lengths before that */
@@ -84,6 +94,8 @@ int classifier_open_encoding(const mudpt_classifier *c, arena *memory);
  * clip/tower.h. */
 void classifier_encode_sentences(mudpt_classifier *c, const arena *memory, int template, int first, int count,
                                  float *features, float *rows, int *broken);
+/* Bytes of the kept sentences. */
+uint64_t classifier_sentence_bytes(const mudpt_classifier *c);
 
 /* ---------------------------------------------------------------------------------------------------- parts.c */
 
@@ -101,14 +113,16 @@ void parts_backward(mudpt_classifier *c);
 
 /* --------------------------------------------------------------------------------------------------- memory.c */
 
-/* Scratch of the kernels, for any product and any attention of the model. -> MUDPT_OK, MUDPT_MEMORY */
-int classifier_reserve_kernels(const mudpt_clip *clip, int visual_length);
+/* Scratch of the kernels, for any product and any attention of its towers. -> MUDPT_OK, MUDPT_MEMORY */
+int classifier_reserve_kernels(const mudpt_classifier *c);
 /* Opens working memory for `count` pictures at a time, or keeps what is there when it does. */
 int classifier_open_work(mudpt_classifier *c, int count, int training);
 /* Makes sure that `count` pictures at a time can be trained on: memory for gradients and backward. */
 int classifier_open_training(mudpt_classifier *c, int count);
 /* Whether training without random views keeps pictures' features, its own or the frozen model's. */
 int classifier_keeps_pictures(const mudpt_classifier *c);
+/* Values of a picture's rows that prompts meet where they enter higher up; 0: they do not. */
+size_t classifier_below_count(const mudpt_classifier *c);
 
 /* ----------------------------------------------------------------------------------------------- not_finite.c */
 
@@ -131,17 +145,30 @@ void classifier_prepare_prompts(mudpt_classifier *c);
 int classifier_prepare_text(mudpt_classifier *c);
 /* The training tower's text features, and their lengths. */
 void classifier_train_text(mudpt_classifier *c);
+/* What cosines are multiplied by. */
+static inline float classifier_scale(const mudpt_classifier *c) {
+    return c->state.sizes.scale > 0 ? c->state.sizes.scale : expf(*c->clip->logit_scale);
+}
 /* Conditional methods: the text features for one picture, whose feature of length one is unit [e]. */
 void classifier_picture_text(mudpt_classifier *c, const float *unit);
 /* Whether pictures' features change with the parameters; if not, they may be kept: */
 int classifier_trains_images(const mudpt_classifier *c);
 /* pixels [count, 3, image, image] -> units [count, e], the pictures' features scaled to length one */
 void classifier_encode(mudpt_classifier *c, const float *pixels, int count, float *units);
-/* The same for a group that is encoded at once; norms [count] are the features' lengths. count <= work.group */
-void classifier_encode_group(mudpt_classifier *c, const float *pixels, int count, float *units, float *norms);
+/* The same for a group that is encoded at once; norms [count] are the features' lengths. Where there is a second
+ * feature work has it. rows, where not NULL: what classifier_below gave, and pixels are not looked at. count <=
+ * work.group */
+void classifier_encode_group(mudpt_classifier *c, const float *pixels, const float *rows, int count, float *units,
+                             float *norms);
+/* Makes logits [N] of a picture's feature those of both its features, for the first `classes`; second [e] of length
+ * one */
+void classifier_add_second(mudpt_classifier *c, float *logits, const float *second, int classes);
+/* What prompts meet where they enter higher up, which depends on nothing that is trained: rows [count,
+ * classifier_below_count]. count <= work.group */
+void classifier_below(mudpt_classifier *c, const float *pixels, int count, float *rows);
 
-/* The same by the frozen model, whatever the method. */
-void classifier_encode_frozen(mudpt_classifier *c, const float *pixels, int count, float *units);
+/* The same as classifier_encode by the frozen model, whatever the method; rows as above. */
+void classifier_encode_frozen(mudpt_classifier *c, const float *pixels, const float *rows, int count, float *units);
 
 /* --------------------------------------------------------------------------------------------------- anchor.c */
 
@@ -164,10 +191,12 @@ double anchor_scores(mudpt_classifier *c, const float *logits, const float *froz
  * pictures at a time, from `first` = 0 until all of `count` are done; then end. Nothing else may use this classifier
  * meanwhile. */
 int classifier_gradients_begin(mudpt_classifier *c, const int32_t *labels, int count);
-/* Returns how many pictures were done. units, where not NULL, are what classifier_encode gave, and pixels are not
- * looked at; frozen, where not NULL, what classifier_encode_frozen gave. loss: the sum so far */
-int classifier_gradients_group(mudpt_classifier *c, const float *pixels, const float *units, const float *frozen,
-                               const int32_t *labels, int first, int count, float *logits, double *loss);
+/* Returns how many pictures were done. units, where not NULL, are what classifier_encode gave, rows what
+ * classifier_below gave, and pixels are not looked at; frozen, where not NULL, what classifier_encode_frozen gave. All
+ * are of the batch. loss: the sum so far */
+int classifier_gradients_group(mudpt_classifier *c, const float *pixels, const float *units, const float *rows,
+                               const float *frozen, const int32_t *labels, int first, int count, float *logits,
+                               double *loss);
 /* pixels: of the batch, or NULL where units were given; they tell where NaN came from */
 int classifier_gradients_end(mudpt_classifier *c, const float *pixels, int count, double loss, float *mean);
 

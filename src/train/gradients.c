@@ -12,29 +12,45 @@ static void train_text_backward(mudpt_classifier *c) {
     parts_backward(c);
 }
 
-/* One picture's share: its loss, and the gradients of its feature (where prompts are in the image tower) and, added,
- * of the text features. unit, dunit [e]; frozen [e], or NULL where the loss does not compare with it */
-static double picture_loss(mudpt_classifier *c, const float *unit, const float *frozen, int label, int batch,
-                           float *logits, float *keep_logits, float *dunit) {
-    int e = c->clip->config.embed;
-    float scale = expf(*c->clip->logit_scale);
-    cosine_logits(logits, unit, c->unit_text, scale, c->classes, e);
-    if (keep_logits) memcpy(keep_logits, logits, (size_t)c->classes * sizeof(float));
-    int scores = frozen && c->state.sizes.kl_weight > 0;
-    double anchored = scores ? anchor_scores(c, logits, frozen, batch) : 0;
-    float loss = cross_entropy(logits, c->classes, label, batch);
-    int text = c->state.method->text, visual = c->state.method->visual;
-    if (visual) memset(dunit, 0, (size_t)e * sizeof(float));
-    if (frozen) anchored += anchor_picture(c, unit, frozen, batch, dunit);
-    for (int n = 0; scores && n < c->classes; n++) logits[n] += c->work.dscores[n];
+/* From gradients of logits, of which `share` counts, to those of a picture's feature and of the text features, both
+ * added to; unit, dunit [e] */
+static void logits_backward(mudpt_classifier *c, float *dunit, const float *unit, const float *dlogits, float share) {
+    int e = c->clip->config.embed, text = c->state.method->text, visual = c->state.method->visual;
+    float scale = share * classifier_scale(c);
     for (int n = 0; n < c->classes; n++) {
-        float factor = scale * logits[n];
+        float factor = scale * dlogits[n];
         const float *t = c->unit_text + (size_t)n * (size_t)e;
         float *dt = c->work.dunit_text + (size_t)n * (size_t)e;
         for (int i = 0; visual && i < e; i++) dunit[i] += factor * t[i];
         for (int i = 0; text && i < e; i++) dt[i] += factor * unit[i];
     }
-    return (double)loss + anchored;
+}
+
+/* One picture's share: its loss, and the gradients of its feature (where prompts are in the image tower) and, added,
+ * of the text features. unit, dunit [e]; frozen [e], or NULL where the loss does not compare with it; second, dsecond
+ * [e], or NULL where there is no such feature */
+static double picture_loss(mudpt_classifier *c, const float *unit, const float *frozen, const float *second, int label,
+                           int batch, float *logits, float *keep_logits, float *dunit, float *dsecond) {
+    int e = c->clip->config.embed;
+    size_t n = (size_t)c->classes;
+    float share = second ? c->state.sizes.second : 0;
+    cosine_logits(logits, unit, c->unit_text, classifier_scale(c), c->classes, e);
+    if (keep_logits) memcpy(keep_logits, logits, n * sizeof(float));
+    int scores = frozen && c->state.sizes.kl_weight > 0;
+    double anchored = scores ? anchor_scores(c, logits, frozen, batch) : 0;
+    double loss = (double)cross_entropy(logits, c->classes, label, batch);
+    if (c->state.method->visual) memset(dunit, 0, (size_t)e * sizeof(float));
+    if (frozen) anchored += anchor_picture(c, unit, frozen, batch, dunit);
+    for (size_t i = 0; scores && i < n; i++) logits[i] += c->work.dscores[i];
+    logits_backward(c, dunit, unit, logits, 1 - share);
+    if (!second) return loss + anchored;
+    float *more = c->work.second_logits;
+    cosine_logits(more, second, c->unit_text, classifier_scale(c), c->classes, e);
+    for (size_t i = 0; keep_logits && i < n; i++) keep_logits[i] = (1 - share) * keep_logits[i] + share * more[i];
+    double second_loss = (double)cross_entropy(more, c->classes, label, batch);
+    memset(dsecond, 0, (size_t)e * sizeof(float));
+    logits_backward(c, dsecond, second, more, share);
+    return (1 - (double)share) * loss + (double)share * second_loss + anchored;
 }
 
 /* Forward and backward of a group of pictures. units, frozen [now, e], norms [now]; batch: pictures that the loss is
@@ -49,16 +65,20 @@ static double group_gradients(mudpt_classifier *c, const float *units, const flo
     for (int i = 0; i < now; i++) {
         const float *unit = units + (size_t)i * e;
         float *dfeature = w->dimage_features + (size_t)i * e;
+        const float *second = c->entry.read ? w->second_features + (size_t)i * e : NULL;
+        float *dsecond = second ? w->dsecond + (size_t)i * e : NULL;
         if (s->method->conditional) classifier_picture_text(c, unit);
-        sum += picture_loss(c, unit, frozen ? frozen + (size_t)i * e : NULL, labels[i], batch, w->logits,
-                            logits ? logits + (size_t)i * n : NULL, dfeature);
+        sum += picture_loss(c, unit, frozen ? frozen + (size_t)i * e : NULL, second, labels[i], batch, w->logits,
+                            logits ? logits + (size_t)i * n : NULL, dfeature, dsecond);
         if (s->method->visual) unit_backward(dfeature, dfeature, unit, norms + i, 1, (int)e);
+        if (second) unit_backward(dsecond, dsecond, second, w->second_norms + i, 1, (int)e);
         if (!s->method->conditional) continue;
         train_text_backward(c);
         s->method->backward_image(s, unit);
         memset(w->dunit_text, 0, n * e * sizeof(float));
         memset(s->dtext, 0, dtext * sizeof(float));
     }
+    if (c->entry.read) vision_read_backward(&w->vision, s->dsecond, w->dsecond, s->second, now);
     if (s->method->visual) vision_backward(&w->vision, s->dvisual, w->dimage_features, now);
     return sum;
 }
@@ -85,23 +105,32 @@ int classifier_gradients_begin(mudpt_classifier *c, const int32_t *labels, int c
     memset(s->dtext, 0, dtext * sizeof(float));
     memset(s->dvisual, 0, dvisual * sizeof(float));
     memset(s->gradients, 0, s->total * sizeof(float));
+    if (c->entry.read) memset(s->dsecond, 0, (size_t)config->vision.width * e * sizeof(float));
     c->busy = 1;
     return MUDPT_OK;
 }
 
-int classifier_gradients_group(mudpt_classifier *c, const float *pixels, const float *units, const float *frozen,
-                               const int32_t *labels, int first, int count, float *logits, double *loss) {
+int classifier_gradients_group(mudpt_classifier *c, const float *pixels, const float *units, const float *rows,
+                               const float *frozen, const int32_t *labels, int first, int count, float *logits,
+                               double *loss) {
     const mudpt_clip_config *config = &c->clip->config;
     classifier_work *w = &c->work;
     size_t picture = 3 * (size_t)config->image * (size_t)config->image, e = (size_t)config->embed;
     int now = count - first < w->group ? count - first : w->group;
     const float *group = units ? units + (size_t)first * e : w->image_features;
+    size_t below = classifier_below_count(c);
+    if (rows) rows += (size_t)first * below;
+    else pixels += (size_t)first * picture;
+    if (below && !rows) {
+        classifier_below(c, pixels, now, w->vision.entering);
+        rows = w->vision.entering;
+    }
     if (frozen) frozen += (size_t)first * e;
     else if (anchor_needs_pictures(c)) { /* before what backward needs is in memory that both towers use */
-        classifier_encode_frozen(c, pixels + (size_t)first * picture, now, w->frozen_features);
+        classifier_encode_frozen(c, pixels, rows, now, w->frozen_features);
         frozen = w->frozen_features;
     }
-    if (!units) classifier_encode_group(c, pixels + (size_t)first * picture, now, w->image_features, w->image_norms);
+    if (!units) classifier_encode_group(c, pixels, rows, now, w->image_features, w->image_norms);
     *loss += group_gradients(c, group, w->image_norms, frozen, labels + first, now, count,
                              logits ? logits + (size_t)first * (size_t)c->classes : NULL);
     return now;
@@ -122,7 +151,7 @@ int mudpt_classifier_gradients(mudpt_classifier *c, const float *pixels, const i
     if (code) return code;
     double sum = 0;
     for (int first = 0; first < count;)
-        first += classifier_gradients_group(c, pixels, NULL, NULL, labels, first, count, logits, &sum);
+        first += classifier_gradients_group(c, pixels, NULL, NULL, NULL, labels, first, count, logits, &sum);
     return classifier_gradients_end(c, pixels, count, sum, loss);
 }
 
@@ -170,15 +199,17 @@ int mudpt_classifier_adam(mudpt_classifier *c, float rate, float decay, int step
         return fail(MUDPT_ARGUMENT, "rate %g, decay %g, step %d; expected finite numbers, and a step from 1",
                     (double)rate, (double)decay, step);
     float length = rate / (float)one_minus_power(0.9, step), root = sqrtf((float)one_minus_power(0.999, step));
+    int apart = s->method->decoupled;
     /* As above, the first round is for the refusal alone. */
     for (int change = 0; change < 2; change++)
         for (int k = 0; k < s->parameter_count; k++) {
             const parameter *p = &s->parameters[k];
             for (size_t i = p->offset; !p->idle && i < p->offset + (size_t)p->count; i++) {
-                float g = s->gradients[i] + decay * s->values[i];
+                float g = s->gradients[i] + (apart ? 0 : decay * s->values[i]);
                 float velocity = 0.9f * s->velocity[i] + 0.1f * g;
                 float square = 0.999f * s->square[i] + 0.001f * (g * g);
-                float value = s->values[i] - length * velocity / (sqrtf(square) / root + s->method->adam_eps);
+                float value = s->values[i] * (apart ? 1 - rate * decay : 1) -
+                              length * velocity / (sqrtf(square) / root + s->method->adam_eps);
                 if (!change && !(isfinite(value) && isfinite(square)))
                     return fail(MUDPT_NOT_FINITE,
                                 "a step with learning rate %g leaves the range of numbers; use a lower one",

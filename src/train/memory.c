@@ -17,28 +17,29 @@ static int longest_sum(const mudpt_clip_config *c) {
     return larger(depth, larger(3 * c->patch * c->patch, c->embed));
 }
 
-static size_t attention_bytes(const mudpt_clip_config *c, int visual_length) {
-    int rows = clip_picture_rows(c) + visual_length, width = c->vision.width / c->vision.heads;
+static size_t attention_bytes(const mudpt_clip_config *c, const mudpt_method *sizes) {
+    int rows = clip_picture_rows(c) + sizes->visual_length, width = c->vision.width / c->vision.heads;
     if (c->pool_heads) width = larger(width, c->vision.width / c->pool_heads);
     size_t vision_bytes = attention_scratch(rows, width);
-    size_t text_bytes = attention_scratch(c->context, c->text.width / c->text.heads);
+    size_t text_bytes = attention_scratch(c->context + sizes->text_length, c->text.width / c->text.heads);
     return vision_bytes > text_bytes ? vision_bytes : text_bytes;
 }
 
-/* Scratch of the kernels, for any product and any attention of the model. */
-int classifier_reserve_kernels(const mudpt_clip *clip, int visual_length) {
-    int code = gemm_reserve(longest_sum(&clip->config));
-    return code ? code : parallel_reserve(attention_bytes(&clip->config, visual_length));
+int classifier_reserve_kernels(const mudpt_classifier *c) {
+    const mudpt_clip_config *config = &c->clip->config;
+    int code = gemm_reserve(longest_sum(config));
+    return code ? code : parallel_reserve(attention_bytes(config, &c->state.sizes));
 }
 
 static uint64_t largest(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
 
-static uint64_t kernel_bytes(const mudpt_clip *clip, int visual_length) {
-    uint64_t thread = largest(gemm_scratch_bytes(), attention_bytes(&clip->config, visual_length));
+static uint64_t kernel_bytes(const mudpt_classifier *c) {
+    const mudpt_clip_config *config = &c->clip->config;
+    uint64_t thread = largest(gemm_scratch_bytes(), attention_bytes(config, &c->state.sizes));
     thread = largest(thread, parallel_scratch_bytes()); /* methods may have reserved more than towers need */
-    return gemm_held_bytes(longest_sum(&clip->config)) + (uint64_t)parallel_threads() * thread;
+    return gemm_held_bytes(longest_sum(config)) + (uint64_t)parallel_threads() * thread;
 }
 
 /* A text tower that stays: for training text prompts, and where every picture has sentences of its own (cocoop). */
@@ -59,15 +60,23 @@ static void take_work(mudpt_classifier *c, classifier_work *w) {
         mlp = largest(mlp, text_rows * (uint64_t)config->text.mlp);
     }
     tower_take_scratch(&w->scratch, &w->memory, rows, mlp);
-    vision_open(&w->vision, &w->memory, c->clip, sizes->visual_length, sizes->visual_depth, w->group,
+    const tower_entry *entry = c->enters && c->state.method->visual ? &c->entry : NULL;
+    vision_open(&w->vision, &w->memory, c->clip, sizes->visual_length, sizes->visual_depth, entry, w->group,
                 c->state.method->visual ? mode : TOWER_FORWARD, &w->scratch);
     int frozen = w->training && anchor_needs_pictures(c);
-    if (frozen) vision_open(&w->frozen, &w->memory, c->clip, 0, 0, w->group, TOWER_FORWARD, &w->scratch);
+    if (frozen) vision_open(&w->frozen, &w->memory, c->clip, 0, 0, entry, w->group, TOWER_FORWARD, &w->scratch);
     if (own_text) parts_take(c, w);
     uint64_t e = (uint64_t)config->embed, n = (uint64_t)c->classes, group = (uint64_t)w->group;
     w->image_features = arena_floats(&w->memory, group * e);
     w->logits = arena_floats(&w->memory, group * n);
+    int second = sizes->second > 0;
+    if (second) {
+        w->second_features = arena_floats(&w->memory, group * e);
+        w->second_norms = arena_floats(&w->memory, group);
+        w->second_logits = arena_floats(&w->memory, n);
+    }
     if (!w->training) return;
+    if (second) w->dsecond = arena_floats(&w->memory, group * e);
     w->image_norms = arena_floats(&w->memory, group);
     w->dimage_features = arena_floats(&w->memory, group * e);
     w->dunit_text = arena_floats(&w->memory, n * e);
@@ -88,10 +97,12 @@ int classifier_open_work(mudpt_classifier *c, int count, int training) {
     /* In a run pictures are classified as many at a time as it trains on: more would not be in its plan. */
     int enough = w->group >= group || (c->trainer && w->training && !training);
     if (w->memory.base && enough && w->training >= training && same) return MUDPT_OK;
-    int code = classifier_reserve_kernels(c->clip, c->state.sizes.visual_length);
+    int code = classifier_reserve_kernels(c);
     if (code) return code;
     classifier_work fresh = {
         .training = larger(training, w->training), .recompute = c->recompute, .group = larger(group, w->group)};
+    int wide = larger(larger(c->clip->config.vision.width, c->clip->config.embed), fresh.group);
+    if (c->state.sizes.second > 0 && (code = gemm_reserve_dense(wide, wide))) return code;
     if (has_text_tower(c, &fresh) && (code = classifier_check_tokens(c))) return code;
     take_work(c, &fresh);
     arena_close(&w->memory);
@@ -128,6 +139,12 @@ int classifier_keeps_pictures(const mudpt_classifier *c) {
     return !c->state.method->visual || anchor_needs_pictures(c);
 }
 
+size_t classifier_below_count(const mudpt_classifier *c) {
+    const mudpt_clip_config *config = &c->clip->config;
+    int enters = c->enters && c->state.method->visual;
+    return enters ? (size_t)clip_picture_rows(config) * (size_t)config->vision.width : 0;
+}
+
 int mudpt_classifier_plan(mudpt_classifier *c, int count, int recompute, mudpt_plan *out) {
     if (live_check(c, LIVE_CLASSIFIER)) return MUDPT_STATE;
     if (count < 1 || count > MUDPT_MAX_BATCH)
@@ -141,10 +158,9 @@ int mudpt_classifier_plan(mudpt_classifier *c, int count, int recompute, mudpt_p
     method_take(&trial, &prompts, 1);
     uint64_t state = c->state.total * sizeof(float), side = (uint64_t)config->image;
     uint64_t kept = 2 + (trial.square != NULL) + (trial.average != NULL);
-    uint64_t scratch = kernel_bytes(c->clip, c->state.sizes.visual_length);
-    uint64_t sentence = (uint64_t)c->stride + 1 + (c->ends != NULL);
-    uint64_t sentences = (uint64_t)c->templates * (uint64_t)c->classes * sentence * sizeof(int);
-    uint64_t pixels = (uint64_t)count * 3 * side * side * sizeof(float);
+    uint64_t scratch = kernel_bytes(c);
+    uint64_t sentences = classifier_sentence_bytes(c);
+    uint64_t pixels = (uint64_t)count * (3 * side * side + classifier_below_count(c)) * sizeof(float);
     *out = (mudpt_plan){.weights = (double)c->clip->bytes,
                         /* Class names are encoded besides: before the first step, or by whoever asks in between. */
                         .activations = (double)(work.memory.used + scratch + classifier_encoding_bytes(c)),

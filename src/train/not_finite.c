@@ -24,12 +24,12 @@ static int has_length(const float *feature, size_t count) {
     return square > 0 && square <= FLT_MAX;
 }
 
-/* The prompts of one side, layer by layer. */
-static int fail_in_prompts(const char *side, const float *prompts, int depth, size_t layer) {
+/* The prompts of one side, layer by layer, the first of which is `first`. */
+static int fail_in_prompts(const char *side, const float *prompts, int first, int depth, size_t layer) {
     for (int l = 0; l < depth; l++)
         if (!classifier_all_finite(prompts + (size_t)l * layer, layer))
             return fail(MUDPT_NOT_FINITE, "the %s prompts of layer %d hold NaN or infinity; go back to earlier ones",
-                        side, l);
+                        side, first + l);
     return MUDPT_OK;
 }
 
@@ -55,9 +55,11 @@ int classifier_not_finite(mudpt_classifier *c, const float *pixels, int count) {
         if (!classifier_all_finite(s->values + s->parameters[i].offset, (size_t)s->parameters[i].count))
             return fail(MUDPT_NOT_FINITE, "tensor %s holds NaN or infinity; go back to earlier prompts",
                         s->parameters[i].name);
-    int code = fail_in_prompts("text", s->text, s->sizes.text_depth, (size_t)s->text_rows * (size_t)config->text.width);
+    int first = c->enters ? c->entry.layer : 0;
+    int code =
+        fail_in_prompts("text", s->text, first, s->sizes.text_depth, (size_t)s->text_rows * (size_t)config->text.width);
     if (!code)
-        code = fail_in_prompts("visual", s->visual, s->sizes.visual_depth,
+        code = fail_in_prompts("visual", s->visual, first, s->sizes.visual_depth,
                                (size_t)s->sizes.visual_length * (size_t)config->vision.width);
     if (code) return code;
     int broken;
@@ -68,6 +70,7 @@ int classifier_not_finite(mudpt_classifier *c, const float *pixels, int count) {
         c->text_ready = 0;
         for (int k = 0; !lost && k < c->templates * c->classes; k++) {
             float *features = c->text_features + (size_t)(k % c->classes) * e; /* which are lost already */
+            broken = -1;
             classifier_encode_sentences(c, &memory, k / c->classes, k % c->classes, 1, features, NULL, &broken);
             if (!has_length(features, e)) lost = features;
         }
@@ -76,16 +79,21 @@ int classifier_not_finite(mudpt_classifier *c, const float *pixels, int count) {
     }
     for (int i = 0; pixels && c->work.group && i < count; i++) {
         float *features = c->work.image_features;
-        c->work.vision.tower.broken = &broken;
+        broken = -1;
+        c->work.vision.tower.broken = c->work.vision.below.broken = &broken;
         vision_forward(&c->work.vision, features, pixels + (size_t)i * picture,
                        s->sizes.visual_depth ? s->visual : NULL, 1);
-        c->work.vision.tower.broken = NULL;
+        c->work.vision.tower.broken = c->work.vision.below.broken = NULL;
         if (!has_length(features, e)) return fail_in_tower("image", broken, config->vision.layers, remedy);
+        if (!c->entry.read) continue;
+        vision_read(&c->work.vision, features, s->second, 1);
+        if (!has_length(features, e))
+            return fail(MUDPT_NOT_FINITE, "NaN or infinity comes out of a picture's second feature; %s", remedy);
     }
     return fail(MUDPT_NOT_FINITE, "a loss or a score is not a finite number; lower the learning rate");
 }
 
-/* Rows of a tensor of deep prompts belong to layers 1 ... */
+/* Rows of a tensor of deep prompts belong to layers behind the first that has prompts. */
 int classifier_check_gradients(const method_state *s) {
     for (int i = 0; i < s->parameter_count; i++) {
         const parameter *p = &s->parameters[i];
@@ -94,7 +102,8 @@ int classifier_check_gradients(const method_state *s) {
             if (isfinite(gradient[k])) continue;
             int is_deep = p->dims == 3 && strstr(p->name, "_prompts.deep") != NULL;
             char layer[32] = "";
-            if (is_deep) format_text(layer, sizeof layer, " in layer %d", 1 + k / (p->shape[1] * p->shape[2]));
+            int first = s->method->class_aware ? 1 : 1 + s->sizes.layer;
+            if (is_deep) format_text(layer, sizeof layer, " in layer %d", first + k / (p->shape[1] * p->shape[2]));
             return fail(MUDPT_NOT_FINITE, "the gradient of %s%s is not finite; lower the learning rate", p->name,
                         layer);
         }

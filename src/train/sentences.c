@@ -5,12 +5,19 @@
 #include "base/error.h"
 #include "classifier.h"
 
-/* Ids become row sources; the prompts' placeholders become prompt rows, in the place that the method gives them. */
+/* Prompt rows that are rows of their own, of which the sentences say nothing. */
+static int inserted_rows(const mudpt_classifier *c) {
+    return c->state.sizes.inserted ? c->state.sizes.text_length : 0;
+}
+
+/* Ids become row sources; the prompts' placeholders become prompt rows, in the place that the method gives them, or
+ * these are put in front of the words. */
 static void place_rows(mudpt_classifier *c, const mudpt_sentences *s, int sentence, int *rows) {
     const mudpt_method *m = &c->state.sizes;
     const int32_t *ids = s->ids + (size_t)sentence * (size_t)s->stride;
     int n = m->text_length, class = sentence % c->classes, first = m->class_specific ? class * n : 0;
-    for (int i = 0; i < s->lengths[sentence]; i++) rows[i] = ids[i];
+    for (int i = 0, more = inserted_rows(c); i < s->lengths[sentence]; i++)
+        rows[i < !c->clip->config.no_start ? i : i + more] = ids[i];
     if (!n) return;
     int before = m->class_position == 0 ? n : m->class_position == 1 ? n / 2 : 0;
     int name = m->class_position == 0 ? 0 : s->name_lengths[class];
@@ -22,7 +29,7 @@ static void place_rows(mudpt_classifier *c, const mudpt_sentences *s, int senten
 
 static int check_sentences(const mudpt_classifier *c, const mudpt_sentences *s) {
     const mudpt_clip_config *config = &c->clip->config;
-    int n = c->state.sizes.text_length, start = !config->no_start;
+    int n = c->state.sizes.text_length - inserted_rows(c), start = !config->no_start;
     for (int i = 0; i < s->templates * s->classes; i++) {
         int length = s->lengths[i], class = i % s->classes;
         if (length > config->context)
@@ -39,7 +46,7 @@ static int check_sentences(const mudpt_classifier *c, const mudpt_sentences *s) 
                         s->name_lengths[class], length - start - n - 1);
         for (int k = 0; k < length; k++) {
             int id = s->ids[(size_t)i * (size_t)s->stride + (size_t)k];
-            int placeholder = k >= start && k < start + n;
+            int placeholder = k >= start && k < start + n && !c->enters;
             if (!placeholder && (id < 0 || id >= config->vocab))
                 return fail(MUDPT_ARGUMENT, "the sentence of class %d has token id %d; the vocabulary has 0 to %d",
                             class, id, config->vocab - 1);
@@ -54,24 +61,40 @@ int classifier_keep_sentences(mudpt_classifier *c, const mudpt_sentences *s) {
     const mudpt_clip_config *config = &c->clip->config;
     size_t count = (size_t)s->templates * (size_t)s->classes;
     int filled = clip_fills_sentences(config), reads_ends = filled && config->text.pooling == MUDPT_POOL_TOKEN;
+    int more = inserted_rows(c), below = c->enters && c->state.method->text;
     c->templates = s->templates;
     if (filled) c->stride = config->context;
     for (size_t i = 0; i < count; i++)
         if (s->lengths[i] > c->stride) c->stride = s->lengths[i];
+    c->stride += more;
     size_t all = size_times(count, (size_t)c->stride);
+    if (below) {
+        c->below_rows = calloc(all, sizeof(int));
+        c->below_lengths = malloc(count * sizeof(int));
+    }
     c->rows = calloc(all, sizeof(int));
     c->lengths = malloc(count * sizeof(int));
     if (reads_ends) c->ends = malloc(count * sizeof(int));
-    if (!c->rows || !c->lengths || (reads_ends && !c->ends))
+    if (!c->rows || !c->lengths || (reads_ends && !c->ends) || (below && (!c->below_rows || !c->below_lengths)))
         return fail_memory((uint64_t)all * sizeof(int), "the classes' sentences");
     for (size_t i = 0; i < count; i++) {
         int *rows = c->rows + i * (size_t)c->stride;
-        c->lengths[i] = filled ? c->stride : s->lengths[i];
-        if (reads_ends) c->ends[i] = s->lengths[i] - 1;
+        c->lengths[i] = filled ? c->stride : s->lengths[i] + more;
+        if (reads_ends) c->ends[i] = s->lengths[i] - 1 + more;
         place_rows(c, s, (int)i, rows);
-        for (int k = s->lengths[i]; k < c->lengths[i]; k++) rows[k] = config->pad;
+        for (int k = s->lengths[i] + more; k < c->lengths[i]; k++) rows[k] = config->pad;
+        if (!below) continue;
+        int *words = c->below_rows + i * (size_t)c->stride, length = c->lengths[i] - more;
+        c->below_lengths[i] = length;
+        for (int k = 0; k < length; k++)
+            words[k] = k < s->lengths[i] ? s->ids[i * (size_t)s->stride + (size_t)k] : config->pad;
     }
     return MUDPT_OK;
+}
+
+uint64_t classifier_sentence_bytes(const mudpt_classifier *c) {
+    uint64_t each = ((uint64_t)c->stride + 1) * (c->below_rows ? 2 : 1) + (c->ends != NULL);
+    return (uint64_t)c->templates * (uint64_t)c->classes * each * sizeof(int);
 }
 
 text_sentences classifier_sentences(const mudpt_classifier *c, int template, int first, int count) {
@@ -82,6 +105,9 @@ text_sentences classifier_sentences(const mudpt_classifier *c, int template, int
                             .rows = c->rows + at * (size_t)c->stride,
                             .both_ways = c->clip->config.no_mask,
                             .second = c->state.method->class_aware ? c->state.sizes.layer : 0,
+                            .entry = c->below_rows ? &c->entry : NULL,
+                            .below_lengths = c->below_rows ? c->below_lengths + at : NULL,
+                            .below_rows = c->below_rows ? c->below_rows + at * (size_t)c->stride : NULL,
                             .ends = c->ends ? c->ends + at : NULL};
 }
 
@@ -92,7 +118,8 @@ int classifier_check_tokens(const mudpt_classifier *c) {
     size_t count = (size_t)c->templates * (size_t)c->classes;
     for (size_t i = 0; i < count; i++)
         for (int k = 0; k < c->lengths[i]; k++) {
-            int id = c->rows[i * (size_t)c->stride + (size_t)k];
+            size_t at = i * (size_t)c->stride + (size_t)k;
+            int id = c->below_rows && k < c->below_lengths[i] ? c->below_rows[at] : c->rows[at];
             if (id >= 0 && !mudpt_clip_has_token(c->clip, id))
                 return fail(MUDPT_STATE, "row %d of the token embedding has not been sent", id);
         }
@@ -103,7 +130,7 @@ int classifier_check_tokens(const mudpt_classifier *c) {
 static void take_encoding(const mudpt_classifier *c, const text_sentences *s, arena *a, text *tower,
                           tower_scratch *scratch) {
     const mudpt_tower *t = &c->clip->config.text;
-    uint64_t rows = (uint64_t)text_row_count(s);
+    uint64_t rows = (uint64_t)text_most_rows(s);
     tower_take_scratch(scratch, a, rows * (uint64_t)t->width, rows * (uint64_t)t->mlp);
     text_open(tower, a, c->clip, s, c->state.text_rows, c->state.sizes.text_depth, TOWER_FORWARD, scratch);
 }
@@ -140,6 +167,7 @@ void classifier_encode_sentences(mudpt_classifier *c, const arena *memory, int t
     take_encoding(c, &sentences, &place, &tower, &scratch);
     size_t layer = (size_t)c->state.text_rows * (size_t)config->text.width;
     tower.tower.broken = broken;
+    if (tower.below) tower.below->tower.broken = broken;
     text_forward(&tower, features, c->state.text, c->state.text + layer);
     if (rows) memcpy(rows, tower.rows, (size_t)count * (size_t)config->text.width * sizeof(float));
 }

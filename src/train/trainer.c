@@ -46,10 +46,15 @@ struct mudpt_trainer {
     int frozen;      /* the loss compares with the frozen model's features of pictures */
     /* [count, e] features of pictures that nothing changes (frozen: that model's); NULL where something does */
     float *units;
-    float *batch_units;    /* [batch, e] those of the batch */
-    char *known;           /* [count] whether units has the picture */
+    float *batch_units; /* [batch, e] those of the batch */
+    char *known;        /* [count] whether units has the picture */
+    /* Where prompts enter higher up: what they meet, [batch, classifier_below_count]; the same of each picture, [count]
+     * addresses, NULL where it is not kept; bytes of these */
+    float *batch_rows, **rows;
+    double kept;
     int batch, steps_each; /* as they are with this many pictures */
     int epoch, step;       /* next step, within its epoch */
+    int prepared;          /* whether pixels are those of the batch's pictures */
     int begun, done;       /* whether the next step has begun, and how many of its pictures are done */
     double loss;           /* the sum of theirs */
     int ordered;           /* the epoch that order belongs to; -1: none yet */
@@ -86,6 +91,7 @@ int mudpt_trainer_create(mudpt_classifier *classifier, const mudpt_train_config 
     if (!(c->smallest_crop > 0 && c->smallest_crop <= 1))
         return fail(MUDPT_ARGUMENT, "smallest crop %g; expected a share of the area above 0, at most 1",
                     (double)c->smallest_crop);
+    if (!(c->keep >= 0)) return fail(MUDPT_ARGUMENT, "%g bytes to keep; expected 0 or more", (double)c->keep);
     if (classifier->state.sizes.averages &&
         !(fabsf(c->average_mean) <= 1e6f && c->average_deviation > 0 && c->average_deviation <= 1e6f))
         return fail(MUDPT_ARGUMENT, "an average about epoch %g, deviation %g; expected above 0, both at most 1000000",
@@ -125,6 +131,7 @@ void mudpt_trainer_free(mudpt_trainer *t) {
     t->classifier->busy = 0;
     if (t->classifier->freed) classifier_release(t->classifier);
     for (int i = 0; i < t->count; i++) {
+        if (t->rows) aligned_release(t->rows[i]);
         free(t->examples[i].file);
         mudpt_image_free(t->examples[i].image);
     }
@@ -135,6 +142,8 @@ void mudpt_trainer_free(mudpt_trainer *t) {
     free(t->labels);
     free(t->fresh);
     free(t->codes);
+    free(t->rows);
+    aligned_release(t->batch_rows);
     aligned_release(t->units);
     aligned_release(t->batch_units);
     free(t->known);
@@ -311,13 +320,54 @@ static int open_units(mudpt_trainer *t) {
     return t->units ? MUDPT_OK : MUDPT_MEMORY;
 }
 
-/* The frozen model's features of the batch, whose pictures are all prepared: known, or computed and kept. */
-static void prepare_frozen(mudpt_trainer *t, const int32_t *batch) {
+/* Where prompts enter higher up: memory for what they meet in a batch, and where that stays the same, for what is kept
+ * of it. */
+static int open_rows(mudpt_trainer *t) {
+    size_t row = size_times(classifier_below_count(t->classifier), sizeof(float));
+    if (!row) return MUDPT_OK;
+    if (!t->batch_rows) t->batch_rows = aligned_take(size_times((size_t)t->batch, row), "rows of a batch");
+    if (!t->batch_rows) return MUDPT_MEMORY;
+    if (!t->rows && !t->config.augment) t->rows = calloc((size_t)t->count, sizeof *t->rows);
+    return MUDPT_OK;
+}
+
+/* Whether what prompts meet of every picture of the batch is kept. */
+static int all_kept(const mudpt_trainer *t, const int32_t *batch) {
+    for (int i = 0; i < t->batch; i++)
+        if (!t->rows || !t->rows[batch[i]]) return 0;
+    return 1;
+}
+
+/* What prompts meet in the next group of the batch: kept, or computed and, within what may be, kept. */
+static void prepare_rows(mudpt_trainer *t, int first, int count) {
+    const int32_t *batch = t->order + t->step * t->batch;
+    size_t below = classifier_below_count(t->classifier), side = (size_t)t->classifier->clip->config.image;
+    for (int i = first, run; i < first + count; i += run ? run : 1) {
+        float *rows = t->batch_rows + (size_t)i * below;
+        for (run = 0; i + run < first + count && !(t->rows && t->rows[batch[i + run]]);) run++;
+        if (run) classifier_below(t->classifier, t->pixels + (size_t)i * 3 * side * side, run, rows);
+        else memcpy(rows, t->rows[batch[i]], below * sizeof(float));
+        for (int k = 0; k < run && t->rows; k++) {
+            float **kept = &t->rows[batch[i + k]];
+            double bytes = (double)below * sizeof(float);
+            if (*kept || t->kept + bytes > (double)t->config.keep) continue;
+            if (!(*kept = aligned_take(below * sizeof(float), "rows of a picture"))) continue;
+            memcpy(*kept, rows + (size_t)k * below, below * sizeof(float));
+            t->kept += bytes;
+        }
+    }
+}
+
+/* The frozen model's features of a group of the batch: known, or computed and kept. */
+static void prepare_frozen(mudpt_trainer *t, int first, int count) {
+    const int32_t *batch = t->order + t->step * t->batch;
     size_t e = (size_t)t->classifier->clip->config.embed, side = (size_t)t->classifier->clip->config.image;
-    for (int i = 0, run; i < t->batch; i += run ? run : 1) {
-        for (run = 0; i + run < t->batch && !t->known[batch[i + run]];) run++;
+    size_t below = classifier_below_count(t->classifier);
+    for (int i = first, run; i < first + count; i += run ? run : 1) {
+        for (run = 0; i + run < first + count && !t->known[batch[i + run]];) run++;
         float *units = t->batch_units + (size_t)i * e;
-        if (run) classifier_encode_frozen(t->classifier, t->pixels + (size_t)i * 3 * side * side, run, units);
+        const float *rows = below ? t->batch_rows + (size_t)i * below : NULL;
+        if (run) classifier_encode_frozen(t->classifier, t->pixels + (size_t)i * 3 * side * side, rows, run, units);
         else memcpy(units, t->units + (size_t)batch[i] * e, e * sizeof(float));
         for (int k = 0; k < run; k++) {
             memcpy(t->units + (size_t)batch[i + k] * e, units + (size_t)k * e, e * sizeof(float));
@@ -335,10 +385,11 @@ static int prepare_batch(mudpt_trainer *t) {
         t->labels[i] = t->examples[batch[i]].label;
         if (!t->units || t->frozen || !t->known[batch[i]]) t->fresh[fresh++] = batch[i];
     }
+    t->prepared = !all_kept(t, batch);
+    if (!t->prepared) return MUDPT_OK;
     parallel_for(fresh, prepare_picture, t);
     for (int i = 0; i < fresh; i++)
         if (t->codes[i]) return t->codes[i];
-    if (t->units && t->frozen) prepare_frozen(t, batch);
     if (!t->units || t->frozen) return MUDPT_OK;
     classifier_encode(t->classifier, t->pixels, fresh, t->batch_units);
     for (int i = 0; i < fresh; i++) {
@@ -363,6 +414,7 @@ static int begin_step(mudpt_trainer *t) {
     /* Classifying between two steps may have failed to open memory, which left none. */
     int code = classifier_open_training(t->classifier, t->batch);
     if (!code) code = open_units(t);
+    if (!code) code = open_rows(t);
     if (!code) code = prepare_batch(t);
     if (!code) code = classifier_gradients_begin(t->classifier, t->labels, t->batch);
     t->begun = !code;
@@ -389,7 +441,7 @@ static int end_step(mudpt_trainer *t, mudpt_progress *out) {
     method_state *s = &t->classifier->state;
     float loss;
     t->begun = 0;
-    const float *pixels = t->units && !t->frozen ? NULL : t->pixels;
+    const float *pixels = (t->units && !t->frozen) || !t->prepared ? NULL : t->pixels;
     int code = classifier_gradients_end(t->classifier, pixels, t->batch, t->loss, &loss);
     if (code == MUDPT_NOT_FINITE) { /* the step before is to blame */
         memcpy(s->values, t->good, s->total * sizeof *t->good);
@@ -426,8 +478,11 @@ int mudpt_trainer_advance(mudpt_trainer *t, mudpt_progress *out) {
     }
     if (t->done == t->batch) return end_step(t, out);
     const float *kept = t->units ? t->batch_units : NULL;
-    t->done += classifier_gradients_group(t->classifier, t->pixels, t->frozen ? NULL : kept, t->frozen ? kept : NULL,
-                                          t->labels, t->done, t->batch, NULL, &t->loss);
+    int left = t->batch - t->done, now = left < t->classifier->work.group ? left : t->classifier->work.group;
+    if (t->batch_rows) prepare_rows(t, t->done, now);
+    if (t->units && t->frozen) prepare_frozen(t, t->done, now);
+    t->done += classifier_gradients_group(t->classifier, t->pixels, t->frozen ? NULL : kept, t->batch_rows,
+                                          t->frozen ? kept : NULL, t->labels, t->done, t->batch, NULL, &t->loss);
     return MUDPT_MORE;
 }
 

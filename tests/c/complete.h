@@ -42,7 +42,7 @@ static int open_pictures(picture_tower *p, const mudpt_clip *clip, int prompts, 
     for (int pass = 0; pass < 2; pass++) {
         tower_take_scratch(&p->scratch, &p->memory, vision_row_floats(clip, prompts, group),
                            vision_mlp_floats(clip, prompts, group));
-        vision_open(&p->vision, &p->memory, clip, prompts, depth, group, TOWER_BACKWARD, &p->scratch);
+        vision_open(&p->vision, &p->memory, clip, prompts, depth, NULL, group, TOWER_BACKWARD, &p->scratch);
         leave_out(&p->vision.tower, &p->memory, complete);
         if (pass == 0 && arena_open(&p->memory, "a picture tower")) return MUDPT_MEMORY;
     }

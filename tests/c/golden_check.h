@@ -242,6 +242,20 @@ static int read_method(outcome *o, const char *name, const cJSON *hyper, mudpt_m
         out->image_weight = (float)json_number(hyper, "image_weight", 10);
         out->kl_weight = 1;
         out->averages = 1;
+    } else if (!strncmp(name, "mmrl", 4)) {
+        const cJSON *layers = json_get(hyper, "layers"); /* from 1, one behind the other */
+        out->layer = (int)cJSON_GetNumberValue(cJSON_GetArrayItem(layers, 0)) - 1;
+        out->text_length = out->visual_length = n;
+        out->text_depth = out->visual_depth = cJSON_GetArraySize(layers);
+        out->inserted = 1;
+        out->space = number_of(hyper, "space");
+        out->second = (float)(1 - json_number(hyper, "alpha", 0.7));
+        out->text_weight = out->image_weight = (float)json_number(hyper, "weight", 1);
+        out->scale = strcmp(json_text(hyper, "scale"), "model") ? 100 : 0;
+        if (!strcmp(name, "mmrl")) return 1;
+        out->kept = (float)(1 - json_number(hyper, "beta", 0.9));
+        out->rank = (int)json_number(hyper, "rank", 4);
+        out->projection_rank = (int)json_number(hyper, "proj_rank", 64);
     } else if (strcmp(name, "zeroshot")) {
         out->text_length = out->visual_length = n;
         out->text_depth = out->visual_depth = depth;

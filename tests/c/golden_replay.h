@@ -8,6 +8,7 @@
 
 #include "golden_check.h"
 #include "golden_images.h"
+#include "golden_teacher.h"
 
 static const char *program; /* how this program was called */
 
@@ -99,6 +100,29 @@ static int read_pixels(replay *r, const cJSON *item, int crop, float *out) {
     return code == MUDPT_OK;
 }
 
+/* One step along the gradients that are there, by the run's optimizer; number from 1. */
+static int replay_update(replay *r, float rate, int number) {
+    if (strncmp(json_text(r->json, "optimizer"), "adam", 4))
+        return mudpt_classifier_sgd(r->classifier, rate, 0.9f, 5e-4f);
+    return mudpt_classifier_adam(r->classifier, rate, 5e-4f, number);
+}
+
+/* Where the run ends with an average over its epochs: an epoch's share of it, and behind the last epoch what it is. */
+static int replay_average(replay *r, const cJSON *step) {
+    const cJSON *shares = json_get(r->json, "epoch_weights"), *next = step->next;
+    int epoch = number_of(step, "epoch");
+    if (!shares || (next && number_of(next, "epoch") == epoch)) return MUDPT_OK;
+    float share = (float)cJSON_GetNumberValue(cJSON_GetArrayItem(shares, epoch));
+    int code = mudpt_classifier_average(r->classifier, share);
+    mudpt_parameter p;
+    for (int i = 0; !next && !code && i < mudpt_classifier_parameters(r->classifier); i++) {
+        code = mudpt_classifier_parameter(r->classifier, i, &p);
+        memcpy(p.value, p.average, (size_t)p.count * sizeof *p.value);
+    }
+    mudpt_classifier_changed(r->classifier);
+    return code;
+}
+
 /* Every step of the run; 0 when it could not be finished. */
 static int replay_steps(replay *r, double allowed) {
     const cJSON *rates = json_get(r->json, "learning_rate_per_epoch"), *step, *item;
@@ -115,7 +139,8 @@ static int replay_steps(replay *r, double allowed) {
             ok = 0;
         }
         int code = ok ? mudpt_classifier_gradients(r->classifier, pixels, labels, count, &loss, NULL) : MUDPT_OK;
-        if (ok && code == MUDPT_OK) code = mudpt_classifier_sgd(r->classifier, (float)rate->valuedouble, 0.9f, 5e-4f);
+        if (ok && code == MUDPT_OK) code = replay_update(r, (float)rate->valuedouble, index + 1);
+        if (ok && code == MUDPT_OK) code = replay_average(r, step);
         free(labels);
         free(pixels);
         if (code != MUDPT_OK) fault(r->o, "step %d: code %d, %s", index, code, mudpt_last_error());
@@ -214,6 +239,12 @@ static void run_replay(const char *folder, const char *name, const cJSON *json, 
                                      sizes.context, r.classes, 1};
         if (!o.faults && mudpt_classifier_create(r.clip, &method, &sentences, r.classes, &r.classifier) != MUDPT_OK)
             fault(&o, "classifier: %s", mudpt_last_error());
+    }
+    if (r.classifier && tensor_find(&file, "teacher_ids", &(tensor){0})) {
+        float *teacher = teacher_of(&o, r.clip, &file, r.classes, sizes.embed);
+        if (teacher && mudpt_classifier_set_teacher(r.classifier, teacher) != MUDPT_OK)
+            fault(&o, "the frozen model's class features: %s", mudpt_last_error());
+        free(teacher);
     }
     if (r.classifier && set_parameters(&o, r.classifier, &file)) {
         /* what the recording measured for another picture decoder, as golden/README.md states it */

@@ -14,7 +14,7 @@ enum { CLASSES = 3 };
 
 static int create(mudpt_clip *clip, const mudpt_method *method, mudpt_classifier **out) {
     tiny_sentences s;
-    make_sentences(&s, &odd_config, method->text_length, CLASSES, 1, 0);
+    make_sentences_of(&s, &odd_config, method, CLASSES, 0);
     *out = NULL;
     return mudpt_classifier_create(clip, method, &s.view, CLASSES, out);
 }
@@ -35,7 +35,55 @@ static void check_refusals(mudpt_clip *clip) {
         {{.method = "tcp", .text_length = 2, .text_depth = 1}, "enter text layer 0; expected 1 to 2"},
         {{.method = "tcp", .text_length = 2, .text_depth = 1, .layer = 3}, "enter text layer 3; expected 1 to 2"},
         {{.method = "tcp", .text_length = 2, .text_depth = 2, .layer = 1}, "text depth must be 1"},
-        {{.method = "coop", .text_length = 2, .text_depth = 1, .layer = 1}, "no rows of each class's own"},
+        {{.method = "coop", .text_length = 2, .text_depth = 1, .layer = 1}, "neither rows of each class's own nor"},
+        {{.method = "maple", .text_length = 2, .text_depth = 1, .visual_length = 2, .visual_depth = 1, .layer = 1},
+         "maple has neither rows"},
+        {{.method = "ivlp", .text_length = 2, .text_depth = 1, .visual_length = 2, .visual_depth = 1, .layer = 2},
+         "prompts enter layer 2; expected 0 to 1"},
+        {{.method = "vpt", .visual_length = 2, .visual_depth = 1, .layer = -1}, "prompts enter layer -1"},
+        {{.method = "vpt", .visual_length = 2, .visual_depth = 1, .second = 0.5f},
+         "second is 0.5 with vpt; expected 0 to 0"},
+        {{.method = "vpt", .visual_length = 2, .visual_depth = 1, .inserted = 1, .second = 1.5f},
+         "second is 1.5 with vpt; expected 0 to 1"},
+        {{.method = "vpt", .visual_length = 2, .visual_depth = 1, .inserted = 1, .kept = NAN},
+         "with vpt; expected 0 to 1"},
+        {{.method = "vpt", .visual_length = 2, .visual_depth = 1, .inserted = 2},
+         "inserted is 2 with vpt; expected 0 to 1"},
+        {{.method = "vpt", .visual_length = 2, .visual_depth = 1, .inserted = 1, .alone = CLASSES + 1},
+         "alone is 4 with vpt; expected 0 to 3"},
+        {{.method = "vpt", .visual_length = 2, .visual_depth = 1, .space = 3}, "space is 3 with vpt; expected 0 to 0"},
+        {{.method = "mudpt", .text_length = 2, .text_depth = 1, .visual_length = 2, .visual_depth = 1, .scale = 100},
+         "scale is 100 with mudpt; expected 0 to 0"},
+        {{.method = "mudpt", .text_length = 2, .text_depth = 1, .visual_length = 2, .visual_depth = 1, .inserted = 1},
+         "inserted is 1 with mudpt; expected 0 to 0"},
+        {{.method = "mmrl", .text_length = 2, .text_depth = 1, .visual_length = 2, .visual_depth = 1, .space = 3},
+         "inserted is 0 with mmrl; expected 1 to 1"},
+        {{.method = "mmrl",
+          .text_length = 2,
+          .text_depth = 1,
+          .visual_length = 2,
+          .visual_depth = 1,
+          .inserted = 1,
+          .space = 3,
+          .rank = 1},
+         "rank is 1 with mmrl; expected 0 to 0"},
+        {{.method = "mmrlpp",
+          .text_length = 2,
+          .text_depth = 1,
+          .visual_length = 2,
+          .visual_depth = 1,
+          .inserted = 1,
+          .space = 3,
+          .rank = 1},
+         "projection_rank is 0 with mmrlpp; expected 1 to 8192"},
+        {{.method = "mmrl",
+          .text_length = 2,
+          .text_depth = 33,
+          .visual_length = 2,
+          .visual_depth = 33,
+          .inserted = 1,
+          .space = 3},
+         "its depth is 33, expected 1 to 32"},
         {{.method = "maple", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 1},
          "lengths and depths must be equal"},
         {{.method = "maple", .text_length = 2, .text_depth = 65, .visual_length = 2, .visual_depth = 65},
@@ -153,6 +201,49 @@ static void check_shares(void) {
         }
 }
 
+/* Maps to layers that a tower does not have stay as they are under AdamW, too; all layers' maps start equal; the decay
+ * of AdamW does not go through the moments. */
+static void check_space(mudpt_clip *clip) {
+    mudpt_method method = TINY_MMRLPP;
+    method.text_depth = method.visual_depth = 2;
+    const int32_t labels[] = {1, 2};
+    float *pixels = random_values(2 * 3 * 24 * 24, 0, 1), loss;
+    mudpt_classifier *c;
+    mudpt_parameter p, q;
+    int idle = 0;
+    CHECK(create(clip, &method, &c) == MUDPT_OK, "%s", mudpt_last_error());
+    CHECK(mudpt_classifier_init(c, 3, NULL, 0) == MUDPT_OK, "%s", mudpt_last_error());
+    free(give_teacher(c, &method, CLASSES, odd_config.embed));
+    for (int i = 0; i < mudpt_classifier_parameters(c); i++) {
+        mudpt_classifier_parameter(c, i, &p);
+        CHECK(p.idle == !strncmp(p.name, "to_visual.1.", 12), "%s is idle: %d", p.name, p.idle);
+        idle += p.idle;
+        if (i > 2 && strstr(p.name, ".1.bias")) {
+            mudpt_classifier_parameter(c, i - 3, &q);
+            CHECK(!memcmp(p.value, q.value, (size_t)p.count * sizeof *p.value), "%s starts elsewhere", p.name);
+        }
+    }
+    CHECK(idle == 3, "%d tensors are idle", idle);
+    for (int k = 1; k <= 2; k++) { /* the second projection's two, whose product leaves the range */
+        mudpt_classifier_parameter(c, mudpt_classifier_parameters(c) - k, &p);
+        for (int i = 0; i < p.count; i++) p.value[i] = 1e30f;
+    }
+    float logits[CLASSES];
+    mudpt_classifier_changed(c);
+    TELLS(mudpt_classifier_logits(c, pixels, 1, logits, NULL), MUDPT_NOT_FINITE, "out of a picture's second feature");
+    CHECK(mudpt_classifier_init(c, 3, NULL, 0) == MUDPT_OK, "%s", mudpt_last_error());
+    for (int i = 0; i < mudpt_classifier_parameters(c); i++) {
+        mudpt_classifier_parameter(c, i, &p);
+        float before = p.value[0];
+        CHECK(mudpt_classifier_gradients(c, pixels, labels, 2, &loss, NULL) == MUDPT_OK, "%s", mudpt_last_error());
+        CHECK(mudpt_classifier_adam(c, 1e-3f, 0.5f, 1 + i) == MUDPT_OK, "%s", mudpt_last_error());
+        CHECK((before == p.value[0]) == (p.idle || (before == 0 && p.gradient && p.gradient[0] == 0)), "%s: idle %d",
+              p.name, p.idle);
+    }
+    mudpt_classifier_free(c);
+    free(pixels);
+}
+
 static void check_trainer(mudpt_clip *clip) {
     const mudpt_method method = {
         .method = "promptsrc", .text_length = 2, .text_depth = 1, .visual_length = 2, .visual_depth = 1, .averages = 1};
@@ -175,6 +266,7 @@ int main(void) {
         check_teacher(clip);
         check_class_aware(clip);
         check_idle(clip);
+        check_space(clip);
         check_trainer(clip);
         mudpt_clip_free(clip);
     }

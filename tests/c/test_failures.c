@@ -305,7 +305,7 @@ static void train(const mudpt_method *method, int augment) {
     if (strcmp(method->method, "cocoop")) {
         TRY(mudpt_classifier_text_features(classifier, features));
         add_to_hash(features, sizeof features);
-        TRY(mudpt_classifier_fold(classifier, NULL, NULL));
+        TRY(mudpt_classifier_fold(classifier, NULL, NULL, NULL));
     }
     for (int i = 0; i < mudpt_classifier_parameters(classifier); i++) {
         mudpt_parameter p;

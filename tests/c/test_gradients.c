@@ -8,93 +8,10 @@
  * variant's slopes are measured on one model, along gradients.
  */
 #include "check.h"
+#include "gradient_variants.h"
 #include "tiny_clip.h"
 
 enum { MOST_BATCH = 7, MOST_EMBED = 32 };
-
-typedef struct {
-    mudpt_method method;
-    int with_names; /* the method wants the lengths of the class names */
-} variant;
-
-static const variant variants[] = {
-    {{.method = "coop", .text_length = 4, .text_depth = 1}, 0},
-    {{.method = "coop", .text_length = 1, .text_depth = 1}, 0},
-    {{.method = "coop", .text_length = 5, .text_depth = 1, .class_position = 1}, 1},
-    {{.method = "coop", .text_length = 1, .text_depth = 1, .class_position = 1}, 1},
-    {{.method = "coop", .text_length = 3, .text_depth = 1, .class_position = 2}, 1},
-    {{.method = "coop", .text_length = 12, .text_depth = 1}, 0},
-    {{.method = "coop", .text_length = 2, .text_depth = 1, .class_specific = 1}, 0},
-    {{.method = "coop", .text_length = 3, .text_depth = 1, .class_position = 1, .class_specific = 1}, 1},
-    {{.method = "coop", .text_length = 2, .text_depth = 1, .class_position = 2, .class_specific = 1}, 1},
-    {{.method = "cocoop", .text_length = 4, .text_depth = 1}, 0},
-    {{.method = "cocoop", .text_length = 1, .text_depth = 1}, 0},
-    {{.method = "cocoop", .text_length = 7, .text_depth = 1}, 0},
-    {{.method = "vpt", .visual_length = 5, .visual_depth = 2}, 0},
-    {{.method = "vpt", .visual_length = 1, .visual_depth = 1}, 0},
-    {{.method = "vpt", .visual_length = 8, .visual_depth = 1}, 0},
-    {{.method = "vpt", .visual_length = 3, .visual_depth = 6}, 0},
-    {{.method = "ivlp", .text_length = 2, .text_depth = 3, .visual_length = 3, .visual_depth = 2}, 0},
-    {{.method = "ivlp", .text_length = 1, .text_depth = 1, .visual_length = 5, .visual_depth = 5}, 0},
-    {{.method = "ivlp", .text_length = 5, .text_depth = 5, .visual_length = 1, .visual_depth = 1}, 0},
-    {{.method = "mudpt", .text_length = 4, .text_depth = 2, .visual_length = 4, .visual_depth = 2, .layer0_fusion = 1},
-     0},
-    {{.method = "mudpt", .text_length = 1, .text_depth = 1, .visual_length = 1, .visual_depth = 1, .layer0_fusion = 1},
-     0},
-    {{.method = "mudpt", .text_length = 3, .text_depth = 1, .visual_length = 3, .visual_depth = 1}, 0},
-    {{.method = "mudpt", .text_length = 5, .text_depth = 3, .visual_length = 5, .visual_depth = 3}, 0},
-    {{.method = "mudpt", .text_length = 2, .text_depth = 5, .visual_length = 2, .visual_depth = 5, .layer0_fusion = 1},
-     0},
-    {{.method = "umudpt", .text_length = 4, .text_depth = 2, .visual_length = 4, .visual_depth = 2}, 0},
-    {{.method = "umudpt", .text_length = 1, .text_depth = 1, .visual_length = 1, .visual_depth = 1}, 0},
-    {{.method = "umudpt", .text_length = 3, .text_depth = 5, .visual_length = 3, .visual_depth = 5}, 0},
-    {{.method = "umudpt", .text_length = 7, .text_depth = 3, .visual_length = 7, .visual_depth = 3}, 0},
-    {{.method = "uumudpt", .text_length = 4, .text_depth = 2, .visual_length = 4, .visual_depth = 2}, 0},
-    {{.method = "uumudpt", .text_length = 1, .text_depth = 1, .visual_length = 1, .visual_depth = 1}, 0},
-    {{.method = "uumudpt", .text_length = 5, .text_depth = 3, .visual_length = 5, .visual_depth = 3}, 0},
-    {{.method = "uumudpt", .text_length = 2, .text_depth = 5, .visual_length = 2, .visual_depth = 5}, 0},
-    {{.method = "maple", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 2}, 0},
-    {{.method = "maple", .text_length = 1, .text_depth = 1, .visual_length = 1, .visual_depth = 1}, 0},
-    {{.method = "maple", .text_length = 5, .text_depth = 5, .visual_length = 5, .visual_depth = 5}, 0},
-    {{.method = "kgcoop", .text_length = 4, .text_depth = 1, .text_weight = 8}, 0},
-    {{.method = "kgcoop", .text_length = 1, .text_depth = 1}, 0},
-    {{.method = "tcp", .text_length = 4, .text_depth = 1, .layer = 1, .text_weight = 8}, 0},
-    {{.method = "tcp", .text_length = 1, .text_depth = 1, .layer = 1}, 0},
-    {{.method = "promptsrc",
-      .text_length = 2,
-      .text_depth = 3,
-      .visual_length = 3,
-      .visual_depth = 2,
-      .text_weight = 25,
-      .image_weight = 10,
-      .kl_weight = 1,
-      .averages = 1},
-     0},
-    {{.method = "promptsrc",
-      .text_length = 1,
-      .text_depth = 1,
-      .visual_length = 2,
-      .visual_depth = 1,
-      .image_weight = 30},
-     0},
-    {{.method = "mudpt",
-      .text_length = 2,
-      .text_depth = 2,
-      .visual_length = 2,
-      .visual_depth = 2,
-      .layer0_fusion = 1,
-      .kl_weight = 20},
-     0},
-    {{.method = "maple",
-      .text_length = 2,
-      .text_depth = 3,
-      .visual_length = 2,
-      .visual_depth = 3,
-      .text_weight = 10,
-      .kl_weight = 3},
-     0},
-};
-enum { VARIANTS = sizeof variants / sizeof *variants };
 
 /* Every method that trains something must be among the variants. */
 static void check_complete(void) {
@@ -139,17 +56,17 @@ static int open_setting(setting *s, mudpt_clip *clip, const mudpt_clip_config *c
     tiny_sentences sentences;
     memset(s, 0, sizeof *s);
     snprintf(s->name, sizeof s->name,
-             "%s text %dx%d visual %dx%d fusion %d position %d specific %d weights %g %g %g, %d classes, batch %d, "
-             "width %d",
-             m->method, m->text_depth, m->text_length, m->visual_depth, m->visual_length, m->layer0_fusion,
+             "%s text %dx%d visual %dx%d from %d fusion %d position %d specific %d weights %g %g %g, %d classes, batch "
+             "%d, width %d",
+             m->method, m->text_depth, m->text_length, m->visual_depth, m->visual_length, m->layer, m->layer0_fusion,
              m->class_position, m->class_specific, (double)m->text_weight, (double)m->image_weight,
              (double)m->kl_weight, classes, count, config->vision.width);
     s->method = m;
     s->classes = classes;
     s->count = count;
     s->embed = config->embed;
-    s->scale = (double)mudpt_clip_logit_scale(clip);
-    make_sentences(&sentences, config, m->text_length, classes, 1, v->with_names);
+    s->scale = m->scale > 0 ? (double)m->scale : (double)mudpt_clip_logit_scale(clip);
+    make_sentences_of(&sentences, config, m, classes, v->with_names);
     s->pixels = random_values((size_t)count * 3 * (size_t)(config->image * config->image), 0, 1);
     for (int i = 0; i < count; i++) s->labels[i] = (int32_t)(random_uniform() * classes);
     int code = mudpt_classifier_create(clip, m, &sentences.view, classes, &s->classifier);
@@ -221,7 +138,7 @@ static void log_scores(double *out, const setting *s, const float *image, const 
 
 /* The loss without cross-entropy, from features: text [classes, embed], images [count, embed]. */
 static double anchors(setting *s, const float *text, const float *images) {
-    int cosine = !strcmp(s->method->method, "kgcoop") || !strcmp(s->method->method, "tcp"), e = s->embed;
+    int cosine = strstr("kgcoop tcp mmrl mmrlpp", s->method->method) != NULL, e = s->embed;
     double divergence = 0, wanted[MOST_CLASSES], got[MOST_CLASSES];
     for (int i = 0; s->method->kl_weight > 0 && i < s->count; i++) {
         log_scores(wanted, s, s->frozen + i * e, s->teacher);
@@ -231,7 +148,7 @@ static double anchors(setting *s, const float *text, const float *images) {
     return (s->teacher
                 ? (double)s->method->text_weight * apart(text, s->teacher, s->classes, e, cosine ? NULL : s->text_signs)
                 : 0) +
-           (double)s->method->image_weight * apart(images, s->frozen, s->count, e, s->image_signs) +
+           (double)s->method->image_weight * apart(images, s->frozen, s->count, e, cosine ? NULL : s->image_signs) +
            (double)s->method->kl_weight * divergence / (s->count * s->classes);
 }
 
@@ -240,13 +157,30 @@ static int is_anchored(const mudpt_method *m) {
     return m->text_weight > 0 || m->image_weight > 0 || m->kl_weight > 0;
 }
 
+/* Cross-entropy in two parts, where pictures have a second feature: the logits are a mixture, of which the first
+ * feature's share is known. */
+static double loss_of_both(const setting *s, float *logits, const float *text, const float *images) {
+    float first[MOST_BATCH * MOST_CLASSES];
+    double share = (double)s->method->second;
+    for (int i = 0; i < s->count; i++)
+        for (int n = 0; n < s->classes; n++) {
+            int at = i * s->classes + n;
+            double value = s->scale * (1 - apart(images + i * s->embed, text + n * s->embed, 1, s->embed, NULL));
+            first[at] = (float)value;
+            logits[at] = (float)(((double)logits[at] - (1 - share) * value) / share);
+        }
+    return (1 - share) * loss_of_logits(first, s->labels, s->count, s->classes) +
+           share * loss_of_logits(logits, s->labels, s->count, s->classes);
+}
+
 static double loss_now(setting *s) {
     float logits[MOST_BATCH * MOST_CLASSES], text[MOST_CLASSES * MOST_EMBED], images[MOST_BATCH * MOST_EMBED];
     mudpt_classifier_changed(s->classifier);
     if (mudpt_classifier_logits(s->classifier, s->pixels, s->count, logits, images) != MUDPT_OK) return NAN;
     double loss = loss_of_logits(logits, s->labels, s->count, s->classes);
-    if (!is_anchored(s->method)) return loss;
+    if (!is_anchored(s->method) && s->method->second == 0) return loss;
     if (mudpt_classifier_text_features(s->classifier, text) != MUDPT_OK) return NAN;
+    if (s->method->second > 0) loss = loss_of_both(s, logits, text, images);
     return loss + anchors(s, text, images);
 }
 
@@ -305,7 +239,7 @@ static void check_gradients(mudpt_clip *clip, const mudpt_clip_config *config, c
     if (open_setting(&s, clip, config, v, classes, count)) {
         int code = mudpt_classifier_gradients(s.classifier, s.pixels, s.labels, count, &loss, logits);
         CHECK(code == MUDPT_OK, "%s: gradients %d, %s", s.name, code, mudpt_last_error());
-        if (!is_anchored(&v->method))
+        if (!is_anchored(&v->method) && v->method.second == 0)
             CHECK_CLOSE(loss, loss_of_logits(logits, s.labels, count, classes), 1e-5, "%s: loss of the logits", s.name);
         CHECK_CLOSE(loss, loss_now(&s), 1e-5, "%s: loss of both ways", s.name);
         mudpt_parameter p;

@@ -61,7 +61,7 @@ static void check_gone(mudpt_classifier *c) {
     REFUSED(mudpt_classifier_sgd(c, 1, 0, 0));
     REFUSED(mudpt_classifier_adam(c, 1, 0, 1));
     REFUSED(mudpt_classifier_average(c, 1));
-    REFUSED(mudpt_classifier_fold(c, floats, floats));
+    REFUSED(mudpt_classifier_fold(c, floats, floats, floats));
     REFUSED(mudpt_classifier_plan(c, 1, 0, &plan));
     REFUSED(mudpt_trainer_create(c, &training, &t));
     mudpt_classifier_folded_shape(c, shape, shape + 1, shape + 2, shape + 3);

@@ -10,7 +10,7 @@ static mudpt_classifier *open_classifier(mudpt_clip *clip, const mudpt_clip_conf
     mudpt_classifier *classifier = NULL;
     tiny_sentences s;
     random_state = 77;
-    make_sentences(&s, config, method->text_length, CLASSES, 1, 0);
+    make_sentences_of(&s, config, method, CLASSES, 0);
     CHECK(mudpt_classifier_create(clip, method, &s.view, CLASSES, &classifier) == MUDPT_OK, "%s", mudpt_last_error());
     if (!classifier) exit(check_report());
     free(give_teacher(classifier, method, CLASSES, config->embed));
@@ -71,6 +71,9 @@ static void check_model(const mudpt_clip_config *config) {
     check_method(clip, config, &(mudpt_method){.method = "vpt", .visual_length = 2, .visual_depth = 2});
     check_method(clip, config, &(mudpt_method){.method = "coop", .text_length = 2, .text_depth = 1});
     check_method(clip, config, &(mudpt_method)TINY_PROMPTSRC);
+    mudpt_method every_layer = TINY_MMRLPP;
+    every_layer.layer = 0; /* of one layer as much is kept as is computed again */
+    check_method(clip, config, &every_layer);
     double now = (double)mudpt_clip_weight_bytes(clip), half = mudpt_clip_weight_bytes_as(clip, MUDPT_F16);
     double as_is = mudpt_clip_weight_bytes_as(clip, config->precision == MUDPT_FAST ? MUDPT_I16 : MUDPT_F32);
     CHECK(as_is == now, "%.0f bytes as they are, %.0f as if they were kept so", now, as_is);

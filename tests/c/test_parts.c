@@ -21,7 +21,7 @@ static void run(mudpt_clip *clip, const mudpt_method *method, int recompute, out
     const int32_t labels[PICTURES] = {6, 0, 3};
     *out = (outcome){0};
     random_state = 31;
-    make_sentences(&s, config, method->text_length, CLASSES, 1, method->class_position);
+    make_sentences_of(&s, config, method, CLASSES, method->class_position);
     CHECK(mudpt_classifier_create(clip, method, &s.view, CLASSES, &c) == MUDPT_OK, "%s", mudpt_last_error());
     if (!c) exit(check_report());
     free(give_teacher(c, method, CLASSES, config->embed));
@@ -91,11 +91,15 @@ static void check_model(const mudpt_clip_config *config) {
          .layer0_fusion = 1},
         TINY_PROMPTSRC,
         {.method = "tcp", .text_length = 2, .text_depth = 1, .layer = 1, .text_weight = 8},
+        TINY_MMRLPP, /* and prompts of upper layers: in place of words; nothing below them but the words' rows */
+        {.method = "ivlp", .text_length = 2, .text_depth = 2, .visual_length = 3, .visual_depth = 1, .layer = 1},
+        {.method = "ivlp", .text_length = 2, .text_depth = 1, .visual_length = 3, .visual_depth = 1, .inserted = 1},
     };
     mudpt_clip *clip = tiny_clip(config, 5);
     CHECK(clip != NULL, "%s", mudpt_last_error());
     for (size_t i = 0; clip && i < sizeof methods / sizeof *methods; i++)
-        if (methods[i].layer < config->text.layers) check_method(clip, &methods[i]);
+        if (methods[i].layer < config->text.layers && methods[i].layer < config->vision.layers)
+            check_method(clip, &methods[i]);
     mudpt_clip_free(clip);
 }
 

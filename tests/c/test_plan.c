@@ -76,7 +76,7 @@ static void check_run(mudpt_clip *clip, const mudpt_method *method, int recomput
     mudpt_trainer *t = NULL;
     mudpt_plan plan;
     mudpt_progress progress;
-    mudpt_sentences s = many_sentences(&clip->config, method->text_length);
+    mudpt_sentences s = many_sentences(&clip->config, method->inserted ? 0 : method->text_length);
     static float features[CLASSES * 64];
     atomic_store(&most, 0);
     CHECK(mudpt_classifier_create(clip, method, &s, 0, &c) == MUDPT_OK, "%s", mudpt_last_error());
@@ -125,6 +125,8 @@ static void check_model(const mudpt_clip_config *config, size_t step) {
         {.method = "maple", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 2},
         TINY_PROMPTSRC,
         {.method = "tcp", .text_length = 2, .text_depth = 1, .layer = 1, .text_weight = 8},
+        TINY_MMRLPP,
+        {.method = "ivlp", .text_length = 2, .text_depth = 1, .visual_length = 3, .visual_depth = 1, .layer = 1},
     };
     const uint64_t whole = parts_most, each = parts_each;
     mudpt_clip *clip = tiny_clip(config, 5);

@@ -28,11 +28,12 @@ static run open_run(mudpt_clip *clip, const mudpt_method *method, int augment, u
                                        .augment = augment,
                                        TINY_TRAINING,
                                        .average_mean = 2,
-                                       .average_deviation = 1};
+                                       .average_deviation = 1,
+                                       .keep = 1e6f};
     run r = {0};
     tiny_sentences s;
     random_state = 77;
-    make_sentences(&s, &odd_config, method->text_length, CLASSES, 1, 0);
+    make_sentences_of(&s, &odd_config, method, CLASSES, 0);
     CHECK(mudpt_classifier_create(clip, method, &s.view, CLASSES, &r.classifier) == MUDPT_OK, "%s", mudpt_last_error());
     free(give_teacher(r.classifier, method, CLASSES, odd_config.embed));
     CHECK(mudpt_classifier_init(r.classifier, seed, NULL, 0) == MUDPT_OK, "%s", mudpt_last_error());
@@ -99,6 +100,7 @@ static void check_interruptions(mudpt_clip *clip) {
                                            {.method = "coop", .text_length = 2, .text_depth = 1},
                                            {.method = "vpt", .visual_length = 2, .visual_depth = 2},
                                            {.method = "tcp", .text_length = 2, .text_depth = 1, .layer = 2},
+                                           TINY_MMRLPP,
                                            TINY_PROMPTSRC};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         for (int augment = 0; augment < 2; augment++) {

@@ -154,6 +154,70 @@ static void check_sentences(mudpt_clip *clip) {
     }
 }
 
+/* Prompts that take the place of words from block 2 on: by themselves, and in a tower that computes all blocks alike */
+static void check_upper_sentences(mudpt_clip *clip) {
+    enum { LAYER = 2, DEPTH = 2 };
+    size_t e = (size_t)clip->config.embed, d = (size_t)clip->config.text.width, layer = PROMPTS * d;
+    int rows[SENTENCES * CONTEXT], words[SENTENCES * CONTEXT], lengths[SENTENCES];
+    const tower_entry entry = {.layer = LAYER};
+    text_sentences whole = sentences(rows, lengths), upper = whole;
+    for (int i = 0; i < SENTENCES * CONTEXT; i++) words[i] = rows[i] < 0 ? 19 - rows[i] : rows[i];
+    whole.second = LAYER;
+    upper.entry = &entry;
+    upper.below_lengths = lengths;
+    upper.below_rows = words;
+    random_state = 8;
+    float *prompts = random_values(layer * (1 + DEPTH), 0, 0.5), *dfeatures = random_values(SENTENCES * e, 0, 1);
+    for (int p = 0; p < PROMPTS; p++) clip_token_row(clip, 20 + p, prompts + (size_t)p * d);
+    float *features[2], *dprompts[2];
+    for (int i = 0; i < 2; i++) {
+        sentence_tower p;
+        features[i] = calloc(SENTENCES * e, sizeof(float));
+        dprompts[i] = calloc(layer * (1 + DEPTH), sizeof(float));
+        CHECK(open_sentences(&p, clip, i ? &upper : &whole, PROMPTS, i ? DEPTH : 1 + DEPTH, COMPLETE_NOTHING, NULL) ==
+                  MUDPT_OK,
+              "%s", mudpt_last_error());
+        float *first = prompts + (i ? layer : 0), *dfirst = dprompts[i] + (i ? layer : 0);
+        for (int again = 0; again <= i; again++) text_forward(&p.text, features[i], first, first + layer);
+        text_backward(&p.text, dfirst, dfirst + layer, dfeatures);
+        arena_close(&p.memory);
+    }
+    compare("blocks of text below the prompts", features[1], features[0], SENTENCES * e, 0);
+    compare("the same, backward", dprompts[1] + layer, dprompts[0] + layer, layer * DEPTH, 0);
+    for (int i = 0; i < 2; i++) {
+        free(features[i]);
+        free(dprompts[i]);
+    }
+    free(prompts);
+    free(dfeatures);
+}
+
+/* Pictures without prompts, in one go and in two parts, of which the first is computed for other pictures at once. */
+static void check_parts(const mudpt_clip *clip) {
+    const tower_entry entry = {.layer = 1};
+    size_t e = (size_t)clip->config.embed, picture = (size_t)(3 * clip->config.image * clip->config.image);
+    float *pixels = random_values(3 * picture, 0, 1), features[2][3 * 64], below[3 * 4096];
+    picture_tower p;
+    CHECK(open_pictures(&p, clip, 0, 0, 3, COMPLETE_NOTHING) == MUDPT_OK, "%s", mudpt_last_error());
+    vision_forward(&p.vision, features[0], pixels, NULL, 3);
+    size_t row = (size_t)p.vision.seen * (size_t)clip->config.vision.width;
+    arena_close(&p.memory);
+    CHECK(3 * e <= 3 * 64 && row <= 4096, "larger than the test's arrays");
+    p = (picture_tower){.complete = COMPLETE_NOTHING};
+    for (int pass = 0; pass < 2; pass++) {
+        tower_take_scratch(&p.scratch, &p.memory, vision_row_floats(clip, 0, 3), vision_mlp_floats(clip, 0, 3));
+        vision_open(&p.vision, &p.memory, clip, 0, 0, &entry, 3, TOWER_FORWARD, &p.scratch);
+        if (pass == 0) CHECK(arena_open(&p.memory, "a picture tower") == MUDPT_OK, "%s", mudpt_last_error());
+    }
+    vision_below(&p.vision, below, pixels, 2);
+    vision_below(&p.vision, below + 2 * row, pixels + 2 * picture, 1);
+    vision_above(&p.vision, features[1], below, NULL, 1);
+    vision_above(&p.vision, features[1] + e, below + row, NULL, 2);
+    compare("pictures in two parts", features[1], features[0], 3 * e, 0);
+    arena_close(&p.memory);
+    free(pixels);
+}
+
 int main(void) {
     mudpt_clip_config config = deep_config();
     mudpt_clip *clip = tiny_clip(&config, 1);
@@ -162,6 +226,8 @@ int main(void) {
     CHECK(gemm_reserve(256) == MUDPT_OK && parallel_reserve(attention_scratch(64, 64)) == MUDPT_OK, "reserve");
     check_pictures(clip);
     check_sentences(clip);
+    check_upper_sentences(clip);
+    check_parts(clip);
     mudpt_clip_free(clip);
     return check_report();
 }

@@ -1,7 +1,7 @@
 /* A run of the trainer is what anyone can do with the functions of mudpt.h, one step after the other: the pictures of
  * an epoch in a shuffled order, whole batches alone, a random view each (or the test transform), gradients, SGD with
  * the epoch's rate, or Adam; where an average is kept, an epoch's share of it, and it is what the run ends with. The
- * same bits.
+ * same bits, also where rows of pictures are kept between epochs, of some and not of others.
  */
 #include "base/rng.h"
 #include "check.h"
@@ -19,12 +19,13 @@ static void check_run(mudpt_clip *clip, const mudpt_method *method, int augment)
                                        .augment = augment,
                                        TINY_TRAINING,
                                        .average_mean = 2,
-                                       .average_deviation = 0.7f};
+                                       .average_deviation = 0.7f,
+                                       .keep = 7 * 10 * 48 * sizeof(float)}; /* of pictures' rows: of seven */
     mudpt_classifier *classifiers[2];
     for (int i = 0; i < 2; i++) {
         tiny_sentences s;
         random_state = 77;
-        make_sentences(&s, &odd_config, method->text_length, CLASSES, 1, 0);
+        make_sentences_of(&s, &odd_config, method, CLASSES, 0);
         CHECK(mudpt_classifier_create(clip, method, &s.view, CLASSES, &classifiers[i]) == MUDPT_OK, "%s",
               mudpt_last_error());
         CHECK(mudpt_classifier_init(classifiers[i], 5, NULL, 0) == MUDPT_OK, "%s", mudpt_last_error());
@@ -61,10 +62,11 @@ static void check_run(mudpt_clip *clip, const mudpt_method *method, int augment)
             float loss, rate = (float)mudpt_learning_rate(config.rate, config.warmup_rate, EPOCHS, epoch);
             mudpt_progress progress;
             int code = mudpt_classifier_gradients(classifiers[1], pixels, labels, BATCH, &loss, NULL);
+            mudpt_parameter first;
+            mudpt_classifier_parameter(classifiers[1], 0, &first);
             if (!code)
-                code = strcmp(method->method, "tcp")
-                           ? mudpt_classifier_sgd(classifiers[1], rate, config.momentum, config.decay)
-                           : mudpt_classifier_adam(classifiers[1], rate, config.decay, place / BATCH);
+                code = !first.square ? mudpt_classifier_sgd(classifiers[1], rate, config.momentum, config.decay)
+                                     : mudpt_classifier_adam(classifiers[1], rate, config.decay, place / BATCH);
             CHECK(code == MUDPT_OK, "%s", mudpt_last_error());
             CHECK(mudpt_trainer_step(trainer, &progress) == MUDPT_OK, "%s", mudpt_last_error());
             CHECK(progress.loss == loss && progress.rate == rate, "%s, augment %d, step %d: loss %.9g, by hand %.9g",
@@ -132,6 +134,8 @@ int main(void) {
         {.method = "maple", .text_length = 2, .text_depth = 3, .visual_length = 2, .visual_depth = 3},
         {.method = "kgcoop", .text_length = 2, .text_depth = 1, .text_weight = 8},
         {.method = "tcp", .text_length = 2, .text_depth = 1, .layer = 2, .text_weight = 8},
+        {.method = "ivlp", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 1, .layer = 1},
+        TINY_MMRLPP,
         TINY_PROMPTSRC};
     mudpt_clip *clip = tiny_clip(&odd_config, 1);
     CHECK(clip != NULL, "%s", mudpt_last_error());

@@ -285,6 +285,14 @@ static inline mudpt_image *tiny_picture(int i) {
         .text_weight = 25, .image_weight = 10, .kl_weight = 1, .averages = 1                                           \
     }
 
+/* MMRL++ as the tests run it: prompts of the upper layers, of which some is kept, a second feature, all terms. */
+#define TINY_MMRLPP                                                                                                    \
+    {                                                                                                                  \
+        .method = "mmrlpp", .text_length = 2, .text_depth = 2, .visual_length = 2, .visual_depth = 2, .layer = 1,      \
+        .inserted = 1, .kept = 0.3f, .second = 0.4f, .space = 6, .rank = 2, .projection_rank = 3, .text_weight = 1,    \
+        .image_weight = 1                                                                                              \
+    }
+
 /* What training runs of the tests have in common, in a mudpt_train_config. */
 #define TINY_TRAINING .rate = 0.02f, .momentum = 0.9f, .decay = 5e-4f, .seed = 3, .smallest_crop = 0.08f
 
@@ -313,11 +321,20 @@ __attribute__((unused)) static void make_sentences(tiny_sentences *s, const mudp
     s->view = (mudpt_sentences){s->ids, s->lengths, with_names ? s->name_lengths : NULL, MOST_ROWS, classes, templates};
 }
 
+/* The same for a method: where prompts are rows of their own sentences have no place for them, and where they enter
+ * higher up words stand in it. */
+__attribute__((unused)) static void make_sentences_of(tiny_sentences *s, const mudpt_clip_config *config,
+                                                      const mudpt_method *m, int classes, int with_names) {
+    make_sentences(s, config, m->inserted ? 0 : m->text_length, classes, 1, with_names);
+    for (int i = 0; m->layer && i < classes * MOST_ROWS; i++)
+        if (s->ids[i] == -7) s->ids[i] = 5 + i % 3;
+}
+
 /* Gives the classifier class features of a frozen model that there is not, where its loss compares with such.
  * [classes, embed], to be freed, or NULL. */
 __attribute__((unused)) static float *give_teacher(mudpt_classifier *classifier, const mudpt_method *method,
                                                    int classes, int embed) {
-    if (!(method->text_weight > 0 || method->kl_weight > 0 || method->layer)) return NULL;
+    if (!(method->text_weight > 0 || method->kl_weight > 0 || !strcmp(method->method, "tcp"))) return NULL;
     float *features = random_values((size_t)classes * (size_t)embed, 0, 1);
     CHECK(mudpt_classifier_set_teacher(classifier, features) == MUDPT_OK, "%s", mudpt_last_error());
     return features;

@@ -43,12 +43,13 @@ static void open_classifier(input *in, state *s, int slot) {
         {.method = "kgcoop", .text_length = 2, .text_depth = 1, .text_weight = 8},
         {.method = "tcp", .text_length = 2, .text_depth = 1, .layer = 1, .text_weight = 8},
         TINY_PROMPTSRC,
+        TINY_MMRLPP,
     };
     const mudpt_method *method = &methods[take_below(in, sizeof methods / sizeof *methods)];
     tiny_sentences t;
     random_state = take_byte(in);
     int templates = 1 + take_below(in, 2);
-    make_sentences(&t, &small_config, method->text_length, CLASSES, templates, 1);
+    make_sentences(&t, &small_config, method->inserted ? 0 : method->text_length, CLASSES, templates, 1);
     close_classifier(s, slot);
     answer(mudpt_classifier_create(clip, method, take_byte(in) > 220 ? NULL : &t.view, CLASSES, &s->classifier[slot]));
     float teacher[CLASSES * EMBED];
@@ -71,6 +72,7 @@ static void open_image(input *in, state *s, int slot) {
 static void open_trainer(input *in, state *s, int slot) {
     mudpt_train_config config = {.average_mean = 1,
                                  .average_deviation = 1,
+                                 .keep = 100 * (float)take_byte(in),
                                  .epochs = take_near(in, 2),
                                  .batch = take_near(in, 2),
                                  .rate = take_byte(in) < 200 ? 0.01f : take_float(in),
@@ -163,7 +165,7 @@ static void call(input *in, state *s) {
         for (int i = 0; i < p.count && i < 4; i++) p.value[i] = take_float(in);
         mudpt_classifier_changed(classifier);
         break;
-    case 18: answer(mudpt_classifier_fold(classifier, NULL, NULL)); break;
+    case 18: answer(mudpt_classifier_fold(classifier, NULL, NULL, NULL)); break;
     case 19:
         fill_pixels(in, pixels, 1);
         answer(mudpt_classifier_attention(classifier, pixels, attention));

@@ -43,7 +43,7 @@ static void ask(input *in, mudpt_classifier *classifier, int classes) {
     mudpt_classifier_folded_shape(classifier, &text_depth, &text_length, &visual_depth, &visual_length);
     if (text_depth * text_length * TEXT_WIDTH <= (int)(sizeof text / sizeof *text) &&
         visual_depth * visual_length * VISION_WIDTH <= (int)(sizeof visual / sizeof *visual))
-        answer(mudpt_classifier_fold(classifier, text, visual));
+        answer(mudpt_classifier_fold(classifier, text, visual, NULL));
     answer(mudpt_classifier_attention(classifier, pixels, attention));
     if (mudpt_classifier_bytes(classifier) == 0) abort();
     for (int step = take_below(in, 3); step >= 0; step--) {

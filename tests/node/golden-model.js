@@ -16,6 +16,7 @@ const FAST_TOLERANCE = {
   teacher: 2e-3,
   average: 6e-3,
   logits: 3e-3,
+  logits_fusion: 3e-3,
   loss: 3e-3,
   grad: 2e-2,
   losses: 4e-3,
@@ -46,6 +47,17 @@ export function methodOf(name, hyper) {
       return { method: name, textLength: n, textDepth: 1, textWeight: 8, layer: hyper.layer };
     case 'kgcoop':
       return { method: name, textLength: n, textDepth: 1, textWeight: hyper.text_weight ?? 8 };
+    case 'mmrl':
+    case 'mmrlpp':
+      return {
+        ...{ method: name, textLength: n, textDepth: hyper.layers.length },
+        ...{ visualLength: n, visualDepth: hyper.layers.length },
+        ...{ layer: hyper.layers[0] - 1, inserted: true, space: hyper.space, second: 1 - (hyper.alpha ?? 0.7) },
+        ...{ textWeight: hyper.weight ?? 1, imageWeight: hyper.weight ?? 1, scale: hyper.scale === 'model' ? 0 : 100 },
+        ...(name === 'mmrlpp' && {
+          ...{ kept: 1 - (hyper.beta ?? 0.9), rank: hyper.rank ?? 4, projectionRank: hyper.proj_rank ?? 64 },
+        }),
+      };
     case 'ivlp':
     case 'promptsrc':
       return {
@@ -104,6 +116,29 @@ export function setParameters(core, classifier, tensors) {
   }
   const values = initial.map((name) => [name, tensors.values(`init.${name}`)]);
   core.classifierSetParameters(classifier, Object.fromEntries(values));
+}
+
+/**
+ * Gives a classifier the frozen model's class features, from sentences that end with the largest id; of several
+ * templates the sum.
+ */
+export function giveTeacher(core, clip, classifier, tensors) {
+  const [templates, classes, row] = tensors.shape('teacher_ids');
+  const all = tensors.values('teacher_ids');
+  const sentences = Array.from({ length: templates * classes }, (_, i) => {
+    const ids = all.subarray(i * row, (i + 1) * row);
+    return ids.subarray(0, ids.indexOf(Math.max(...ids)) + 1);
+  });
+  const sum = [];
+  for (let t = 0; t < templates; t++) {
+    const ids = [sentences.slice(t * classes, (t + 1) * classes)];
+    const frozen = core.classifierCreate(clip, { method: 'zeroshot' }, { ids });
+    core.classifierTextFeatures(frozen).forEach((value, i) => (sum[i] = (sum[i] ?? 0) + value));
+    core.classifierFree(frozen);
+  }
+  const teacher = Float32Array.from(sum);
+  core.classifierSetTeacher(classifier, teacher);
+  return teacher;
 }
 
 /** Mean cross-entropy in double precision. */
@@ -189,24 +224,11 @@ class GoldenCase {
     }
   }
 
-  /** The frozen model's class features from the case's sentences, which end with the largest id. */
+  /** The frozen model's class features, which are those of the case. */
   #giveTeacher(classifier) {
     const { core, clip, tensors } = this;
-    const [templates, classes, row] = tensors.shape('teacher_ids');
-    const all = tensors.values('teacher_ids');
-    const sentences = Array.from({ length: templates * classes }, (_, i) => {
-      const ids = all.subarray(i * row, (i + 1) * row);
-      return ids.subarray(0, ids.indexOf(Math.max(...ids)) + 1);
-    });
-    const sum = new Float64Array(tensors.shape('teacher')[1] * classes);
-    for (let t = 0; t < templates; t++) {
-      const ids = [sentences.slice(t * classes, (t + 1) * classes)];
-      const frozen = core.classifierCreate(clip, { method: 'zeroshot' }, { ids });
-      core.classifierTextFeatures(frozen).forEach((value, i) => (sum[i] += value));
-      core.classifierFree(frozen);
-    }
-    const teacher = Float32Array.from(sum);
-    core.classifierSetTeacher(classifier, teacher);
+    const teacher = giveTeacher(core, clip, classifier, tensors);
+    const classes = tensors.shape('teacher_ids')[1];
     const embed = teacher.length / classes;
     for (let c = 0; c < classes; c++) {
       const feature = teacher.subarray(c * embed, (c + 1) * embed);
@@ -223,6 +245,11 @@ class GoldenCase {
     if (idle.sort().join() !== [...right].sort().join()) this.outcome.fault(`idle: got ${idle}, ${right} are right`);
   }
 
+  /** What a case calls the logits that a classifier gives. */
+  get #logits() {
+    return this.tensors.has('logits_fusion') ? 'logits_fusion' : 'logits';
+  }
+
   #checkOutputs(classifier) {
     const { core, json, tensors, outcome } = this;
     const { pixels, labels } = this.batch(0);
@@ -232,7 +259,8 @@ class GoldenCase {
     if (tensors.shape('text_features').length === 2) {
       this.compareStored('text_features', core.classifierTextFeatures(classifier), this.tolerance('text_features'));
     }
-    this.compareStored('logits', logits, this.tolerance('logits'));
+    this.compareStored(this.#logits, logits, this.tolerance(this.#logits));
+    if (this.#logits !== 'logits') return; // of two features: the loss has a part of each
     const right = json.loss_parts?.cross_entropy ?? json.loss;
     compareNumber(outcome, 'cross-entropy of the logits', lossOf(logits, labels), right, this.tolerance('loss'));
   }
@@ -241,16 +269,18 @@ class GoldenCase {
   #checkFold(classifier, sentences) {
     const { core, clip } = this;
     if (this.json.method === 'cocoop') return; // prompts of its own for every picture
-    const { text, textShape, visual, visualShape } = core.classifierFold(classifier);
+    const { text, textShape, visual, visualShape, second: projection } = core.classifierFold(classifier);
     if (!visualShape[0]) return;
     const hasText = textShape[0] > 0;
+    const { layer, inserted, kept, second, scale } = methodOf(this.json.method, this.json.hyper_parameters);
     const method = {
+      ...{ layer, inserted, kept, second, scale },
       method: hasText ? 'ivlp' : 'vpt',
       ...(hasText && { textDepth: textShape[0], textLength: textShape[1] }),
       visualDepth: visualShape[0],
       visualLength: visualShape[1],
     };
-    const values = {};
+    const values = second ? { proj_rep: projection } : {};
     for (const [side, array, [depth, length, width]] of [
       ['text', text, textShape],
       ['visual', visual, visualShape],
@@ -262,7 +292,8 @@ class GoldenCase {
     try {
       core.classifierSetParameters(plain, values);
       const { logits } = core.classifierLogits(plain, this.batch(0).pixels);
-      this.compareStored('logits', logits, this.tolerance('logits'), { label: 'logits of the folded prompts' });
+      const label = 'logits of the folded prompts';
+      this.compareStored(this.#logits, logits, this.tolerance(this.#logits), { label });
     } finally {
       core.classifierFree(plain);
     }
@@ -273,7 +304,8 @@ class GoldenCase {
     const { pixels, labels } = this.batch(0);
     const { loss, logits } = core.classifierGradients(classifier, pixels, labels);
     compareNumber(outcome, 'loss', loss, json.loss, this.tolerance('loss'));
-    this.compareStored('logits', logits, this.tolerance('logits'), { label: 'logits of the gradients' });
+    const label = 'logits of the gradients';
+    this.compareStored(this.#logits, logits, this.tolerance(this.#logits), { label });
     for (const { name, gradient, count } of core.classifierParameters(classifier)) {
       this.compareStored(`grad.${name}`, core.floats(gradient, count), this.tolerance('grad'));
     }
@@ -290,7 +322,7 @@ class GoldenCase {
       for (let index = 0; index < json.batches.length; index++, step++) {
         const { pixels, labels } = this.batch(index);
         const { loss } = core.classifierGradients(classifier, pixels, labels);
-        if (json.training.optimizer === 'adam') core.classifierAdam(classifier, rate, decay, step + 1);
+        if (json.training.optimizer.startsWith('adam')) core.classifierAdam(classifier, rate, decay, step + 1);
         else core.classifierSgd(classifier, rate, momentum, decay);
         compareNumber(outcome, `losses[${step}]`, loss, losses[step], this.tolerance('losses'));
       }

@@ -7,7 +7,7 @@ import { loadModel } from '../../js/loading/model.js';
 import { openSource } from '../../js/files/source.js';
 import { ClipTokenizer } from '../../js/loading/tokenizer.js';
 import { Tensors, checkMethod, compare, comparePictures, readBytes, readJson, readPng } from './golden-files.js';
-import { methodOf, setParameters } from './golden-model.js';
+import { giveTeacher, methodOf, setParameters } from './golden-model.js';
 import { cropPixels, cropView, imageSize, normalize, testView } from './views.js';
 
 /** Runs `action` with an image of the library. */
@@ -182,6 +182,8 @@ function checkReplay({ core, steps, verbose }, outcome, json, tensors, { clip, c
   const pixelsOf = (file, read) => withImage(core, core.imageDecode(readBytes(data, file)), read);
   try {
     setParameters(core, classifier, tensors);
+    if (tensors.has('teacher_ids')) giveTeacher(core, clip, classifier, tensors);
+    const { epoch_weights: shares, optimizer = 'sgd' } = json;
     let worst = 0;
     let at = 0;
     json.steps.slice(0, steps).forEach(({ epoch, images, labels, loss: want }, step) => {
@@ -191,7 +193,10 @@ function checkReplay({ core, steps, verbose }, outcome, json, tensors, { clip, c
       const pixels = new Float32Array(views.length * views[0].length);
       views.forEach((view, i) => pixels.set(view, i * view.length));
       const { loss } = core.classifierGradients(classifier, pixels, labels);
-      core.classifierSgd(classifier, json.learning_rate_per_epoch[epoch], 0.9, 5e-4);
+      const rate = json.learning_rate_per_epoch[epoch];
+      if (optimizer === 'sgd') core.classifierSgd(classifier, rate, 0.9, 5e-4);
+      else core.classifierAdam(classifier, rate, 5e-4, step + 1);
+      if (shares && json.steps[step + 1]?.epoch !== epoch) core.classifierAverage(classifier, shares[epoch]);
       if (!(Math.abs(loss - want) <= worst)) [worst, at] = [Math.abs(loss - want), step];
       if (verbose && step % 20 === 19)
         console.log(`     step ${step + 1}: losses at most ${worst.toPrecision(2)} apart`);
@@ -203,6 +208,13 @@ function checkReplay({ core, steps, verbose }, outcome, json, tensors, { clip, c
     const losses = `losses at most ${worst.toPrecision(2)} apart`;
     if (steps < json.steps.length) return `${steps} of ${json.steps.length} steps, ${losses}`;
 
+    // A run with an average ends with it.
+    if (shares) {
+      const averages = core.classifierParameters(classifier).map(({ name, average, count }) => {
+        return [name, core.floats(average, count).slice()];
+      });
+      core.classifierSetParameters(classifier, Object.fromEntries(averages));
+    }
     let off = 0;
     let way = 0;
     for (const { name, value, count } of core.classifierParameters(classifier)) {

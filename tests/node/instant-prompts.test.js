@@ -133,6 +133,8 @@ test('what cannot have a head is refused by name, and what was trained is not lo
   await refused({ head: 'tip', transfer: true }, 'argument', /transfer gives the pictures away/);
   const job = clip.tune({ ...RUN, method: 'cocoop', batchSize: 1, head: 'tip' });
   await assert.rejects(job.finished, isError('argument', /cocoop makes them anew for every picture; leave out head/));
+  const two = clip.tune({ ...RUN, method: 'mmrl', head: 'tip' });
+  await assert.rejects(two.finished, isError('argument', /one feature of a picture, and mmrl has two; leave out head/));
   assert.equal((await job.classifier.classify(TEST_FILES[0].image)).length, 3);
   const stopped = clip.tune({ ...RUN, epochs: 1000, head: 'tip' });
   let steps = 0;

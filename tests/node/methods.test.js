@@ -40,6 +40,7 @@ const TCP = {
   ...{ ...FEATURES, context: [4, 64], 'meta_net.0.weight': [12, 48], 'meta_net.0.bias': [12] },
   ...{ 'meta_net.1.weight': [4 * 64, 12], 'meta_net.1.bias': [4 * 64] },
 };
+const MMRL = { ...both(2, 5), second_projection: [128, 48] };
 const RUNS = [
   [{ method: 'coop' }, { ...FEATURES, text_prompts: [1, 16, 64] }],
   [
@@ -76,6 +77,10 @@ const RUNS = [
   [{ method: 'kgcoop' }, { ...FEATURES, text_prompts: [1, 4, 64] }],
   [{ method: 'promptsrc' }, both(3, 4)],
   [{ method: 'tcp' }, TCP],
+  [{ method: 'mmrl', space: 16, fromLayer: 2 }, MMRL],
+  [{ method: 'mmrlpp', space: 16, fromLayer: 2, rank: 2, projectionRank: 3, beta: 0.5, augment: false }, MMRL],
+  [{ method: 'ivlp', fromLayer: 2 }, both(2, 2)],
+  [{ method: 'mudpt', fromLayer: 3, augment: false }, both(1, 4)],
   [{ method: 'mudpt', textWeight: 25, imageWeight: 10, klWeight: 1, averageDeviation: 1 }, both(3, 4)],
 ];
 
@@ -92,7 +97,7 @@ describe('methods', () => {
     const methods = Object.fromEntries(clip.methods().map((each) => [each.method, each]));
     assert.deepEqual(Object.keys(methods), [
       ...['coop', 'cocoop', 'vpt', 'ivlp', 'mudpt', 'umudpt'],
-      ...['maple', 'kgcoop', 'promptsrc', 'tcp'],
+      ...['maple', 'kgcoop', 'promptsrc', 'tcp', 'mmrl', 'mmrlpp'],
     ]);
     const shared = { shots: 16, augment: true, smallestCrop: 0.08, seed: 1 };
     const phrase = 'a photo of a';
@@ -105,19 +110,28 @@ describe('methods', () => {
     const deep = { ...short, depth: 3, batchSize: 4, learningRate: 0.0025 };
     assert.deepEqual(methods.vpt.settings, { ...deep, promptLength: 8, epochs: 5 });
     const unheld = { textWeight: 0, imageWeight: 0, klWeight: 0, averageMean: 0, averageDeviation: 0 };
-    assert.deepEqual(methods.ivlp.settings, { ...deep, promptLength: 2, epochs: 5, ...unheld });
-    assert.deepEqual(methods.mudpt.settings, { ...deep, injection: 'linear', layer0Fusion: true, ...unheld });
+    assert.deepEqual(methods.ivlp.settings, { ...deep, promptLength: 2, epochs: 5, fromLayer: 1, ...unheld });
+    assert.deepEqual(methods.mudpt.settings, {
+      ...{ ...deep, injection: 'linear', layer0Fusion: true, fromLayer: 1 },
+      ...unheld,
+    });
     assert.deepEqual(methods.umudpt.settings, deep);
     assert.deepEqual(methods.maple.settings, { ...deep, promptLength: 2, epochs: 5, learningRate: 3.5e-3 });
     const long = { epochs: 100, batchSize: 128, learningRate: 2e-3 };
     assert.deepEqual(methods.kgcoop.settings, { ...shared, promptLength: 4, phrase, ...long, textWeight: 8 });
     const weights = { textWeight: 25, imageWeight: 10, klWeight: 1 };
     const average = { averageMean: 15, averageDeviation: 1 };
-    assert.deepEqual(methods.promptsrc.settings, { ...deep, epochs: 20, ...weights, ...average });
+    assert.deepEqual(methods.promptsrc.settings, { ...deep, epochs: 20, fromLayer: 1, ...weights, ...average });
     assert.deepEqual(methods.tcp.settings, {
       ...{ ...shared, promptLength: 4, phrase: '', layer: 2, textWeight: 8 },
       ...{ epochs: 50, batchSize: 32, learningRate: 2e-3 },
     });
+    const mmrl = {
+      ...{ ...deep, promptLength: 5, fromLayer: 1, space: 512, alpha: 0.7 },
+      ...{ learningRate: 1e-3, textWeight: 1, imageWeight: 1 },
+    };
+    assert.deepEqual(methods.mmrl.settings, mmrl);
+    assert.deepEqual(methods.mmrlpp.settings, { ...mmrl, beta: 0.9, rank: 4, projectionRank: 64 });
     // Of another length the average keeps its place.
     const { averageMean, averageDeviation } = methods.promptsrc.presets.quick;
     assert.deepEqual([averageMean, averageDeviation], [3, 0.2]);
@@ -144,6 +158,9 @@ describe('methods', () => {
     assert.equal(methods.kgcoop.trainedValues, 4 * 64);
     assert.equal(methods.tcp.trainedValues, 4 * 64 + linear(12, 48) + linear(4 * 64, 12));
     assert.equal(methods.promptsrc.trainedValues, 3 * 4 * (64 + 128));
+    assert.equal(methods.mmrl.trainedValues, 5 * 512 + 3 * (linear(64, 512) + linear(128, 512)) + 128 * 48);
+    const differences = (d) => d * 512 + 3 * (4 * (d + 512) + d);
+    assert.equal(methods.mmrlpp.trainedValues, 5 * 512 + differences(64) + differences(128) + 64 * (128 + 48));
   });
 
   for (const [options, shapes] of RUNS) {
@@ -187,7 +204,7 @@ describe('methods', () => {
 
   test('VPT leaves the text features as they are, all others change them', async () => {
     const plain = read(await zeroShot.export()).values('text_features');
-    for (const method of ['coop', 'vpt', 'ivlp', 'mudpt', 'umudpt', 'maple', 'kgcoop', 'promptsrc', 'tcp']) {
+    for (const method of ['coop', 'vpt', 'ivlp', 'mudpt', 'umudpt', 'maple', 'kgcoop', 'promptsrc', 'tcp', 'mmrl']) {
       const bytes = await (await clip.tune({ ...SHORT, method }).finished).export();
       const tuned = read(bytes).values('text_features');
       if (method === 'vpt') assert.deepEqual(tuned, plain);
@@ -201,6 +218,7 @@ describe('methods', () => {
     { method: 'kgcoop', textWeight: 0.1 },
     { method: 'tcp', textWeight: 0.1 },
     { method: 'promptsrc', textWeight: 1, imageWeight: 1 },
+    { method: 'mmrlpp', space: 16, textWeight: 0.1, imageWeight: 0.1, learningRate: 0.01 },
   ]) {
     test(`it learns: ${JSON.stringify(options)}`, async () => {
       const examples = EXAMPLES.slice(0, 3);
@@ -229,6 +247,16 @@ describe('methods', () => {
     }
     await differ('kgcoop', { textWeight: 0 }, { textWeight: 1 });
     await differ('tcp', { textWeight: 0 }, { layer: 1 }, { phrase: 'a photo' });
+    await differ(
+      'mmrlpp',
+      { alpha: 0.5 },
+      { beta: 0.5 },
+      { space: 8 },
+      { rank: 1 },
+      { imageWeight: 0 },
+      { fromLayer: 2 },
+    );
+    await differ('ivlp', { fromLayer: 2 }, { fromLayer: 3 });
     await differ('promptsrc', { klWeight: 0 }, { epochs: 2 }, { epochs: 2, averageMean: 2 });
   });
 
@@ -243,6 +271,9 @@ describe('methods', () => {
   for (const [options, message] of [
     [{ method: 'coop', depth: 3 }, /^depth is no option of coop; methods that have it: vpt, ivlp, mudpt, umudpt, /],
     [{ method: 'coop', klWeight: 1 }, /^klWeight is no option of coop; methods that have it: ivlp, mudpt, promptsrc$/],
+    [{ method: 'mmrl', fromLayer: 4 }, /^fromLayer is 4, expected at most the 3 layers of both towers$/],
+    [{ method: 'mmrl', beta: 0.9 }, /^beta is no option of mmrl; methods that have it: mmrlpp$/],
+    [{ method: 'mmrlpp', alpha: 2 }, /^alpha is 2, expected a number from 0 to 1$/],
     [{ method: 'tcp', layer: 3 }, /^rows of each class's own enter text layer 3; expected 1 to 2$/],
     [{ method: 'promptsrc', klWeight: -1 }, /^klWeight is -1, expected a number from 0 to 1000000$/],
     [{ method: 'vpt', classSpecific: true }, /^classSpecific is no option of vpt; methods that have it: coop$/],
@@ -409,10 +440,16 @@ describe('the command line', () => {
     assert.match(model.fingerprint, /^[0-9a-f]{16}$/);
     assert.deepEqual(
       methods.map(({ method }) => method),
-      ['coop', 'cocoop', 'vpt', 'ivlp', 'mudpt', 'umudpt', 'maple', 'kgcoop', 'promptsrc', 'tcp'],
+      [
+        ...['coop', 'cocoop', 'vpt', 'ivlp', 'mudpt', 'umudpt'],
+        ...['maple', 'kgcoop', 'promptsrc', 'tcp', 'mmrl', 'mmrlpp'],
+      ],
     );
     for (const { method, title, trains, settings, trainedValues } of methods) {
-      assert.match(shown.stdout, new RegExp(`^${method} +${title}: ${trains.slice(0, 20)}`, 'm'));
+      assert.match(
+        shown.stdout,
+        new RegExp(`^${method} +${title.replaceAll('+', '\\+')}: ${trains.slice(0, 20)}`, 'm'),
+      );
       const row = [settings.promptLength, settings.depth ?? 1, '.*', settings.epochs, settings.batchSize].join(' +');
       assert.match(shown.stdout, new RegExp(`^${method} +${row} +.* ${trainedValues.toLocaleString('en')}$`, 'm'));
     }
@@ -426,6 +463,21 @@ describe('the command line', () => {
 
   test('every method trains; its options arrive', async () => {
     for (const [method, ...flags] of [
+      [
+        'mmrlpp',
+        '--from-layer',
+        '2',
+        '--space',
+        '8',
+        '--alpha',
+        '0.5',
+        '--beta',
+        '0.8',
+        '--rank',
+        '1',
+        '--projection-rank',
+        '2',
+      ],
       ['coop', '--class-position', 'middle', '--class-specific', '--phrase', 'a photo of a'],
       ['cocoop', '--no-augment'],
       ['vpt', '--depth', '1', '--prompt-length', '2'],
@@ -451,6 +503,7 @@ describe('the command line', () => {
         maple: { depth: 2, promptLength: 2 },
         kgcoop: { textWeight: 2 },
         tcp: { layer: 1, promptLength: 4 },
+        mmrlpp: { fromLayer: 2, space: 8, alpha: 0.5, beta: 0.8, rank: 1, projectionRank: 2 },
         promptsrc: { textWeight: 25, imageWeight: 3, klWeight: 0, averageMean: 1, averageDeviation: 2 },
       }[method];
       for (const [key, value] of Object.entries(wanted)) assert.equal(settings[key], value, `${method} ${key}`);
@@ -503,7 +556,7 @@ describe('the command line', () => {
   for (const [words, message] of [
     [
       '--method coop --depth 2',
-      /--depth is no option of coop; methods that have it: vpt, ivlp, mudpt, umudpt, maple, promptsrc$/m,
+      /--depth is no option of coop; methods that have it: vpt, ivlp, mudpt, umudpt, maple, promptsrc, mmrl, mmrlpp$/m,
     ],
     ['--class-specific', /--class-specific is no option of mudpt; methods that have it: coop$/m],
     ['--method vpt --no-layer0-fusion', /--no-layer0-fusion is no option of vpt; methods that have it: mudpt$/m],

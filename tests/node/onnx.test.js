@@ -83,6 +83,7 @@ test('prompts of every method that has the same for every picture', async () => 
     assert.ok(text.includes(word));
   for (const method of ['coop', 'vpt', 'ivlp', 'mudpt', 'umudpt', 'maple', 'promptsrc'])
     await compare(PICTOCLIP, await tuneOne(clip, { method }), clip.info);
+  await compare(PICTOCLIP, await tuneOne(clip, { method: 'ivlp', fromLayer: 2, depth: 2 }), clip.info);
   await clip.dispose();
 });
 
@@ -128,6 +129,7 @@ test('what cannot be written is refused by name', async () => {
     exportOnnx(await save({ method: 'cocoop' }), { model: PICTOCLIP }),
     isError('argument', /cocoop/),
   );
+  await assert.rejects(exportOnnx(await save({ method: 'mmrl' }), { model: PICTOCLIP }), isError('argument', /mmrl/));
   await assert.rejects(exportOnnx(zeroShot, { model: TINY_A }), isError('classifier', /another model|expected/));
   await assert.rejects(exportOnnx(zeroShot.subarray(0, 99), { model: PICTOCLIP }), isError('classifier', /./));
   await assert.rejects(exportOnnx(zeroShot, /** @type {any} */ ({ modle: 'x' })), isError('argument', /modle/));

@@ -57,6 +57,7 @@ for (const [method, settings] of [
   ['cocoop', { augment: false }],
   ['maple', { depth: 2 }],
   ['tcp', {}],
+  ['mmrlpp', { space: 8, rank: 2, projectionRank: 2, augment: false }],
   ['promptsrc', { promptLength: 2 }],
   ['promptsrc', { promptLength: 2, augment: false }],
 ]) {
