@@ -153,7 +153,9 @@ for (const name of configurations) {
           return;
         }
         const { position: classPosition = 'end' } = one.hyper_parameters;
-        const settings = { phrase: phrase ?? '', promptLength: own ?? n, classPosition };
+        // MMRL's sentences stay whole; its golden files have CLIP's.
+        const whole = method.startsWith('mmrl') ? 'a photo of a' : '';
+        const settings = { phrase: phrase ?? whole, promptLength: own ?? n, classPosition };
         const made = promptSentences(tokenizer, one.classes, method, settings);
         const learned = METHODS[method].textPrompts;
         const [expected, length] = [ids(one.prompt_texts), learned ? settings.promptLength : 0];
@@ -179,7 +181,7 @@ describe('what is asked for', () => {
     const { method, settings } = resolveSettings({}, model);
     assert.equal(method, 'mudpt');
     assert.deepEqual(settings, {
-      ...{ promptLength: 4, depth: 5, phrase: 'a photo of a', injection: 'linear', layer0Fusion: true },
+      ...{ promptLength: 4, depth: 5, fromLayer: 1, phrase: 'a photo of a', injection: 'linear', layer0Fusion: true },
       ...{ textWeight: 0, imageWeight: 0, klWeight: 0, averageMean: 0, averageDeviation: 0 },
       ...{ shots: 16, epochs: 10, batchSize: 4, learningRate: 2.5e-3, augment: true, smallestCrop: 0.08, seed: 1 },
     });
@@ -217,7 +219,7 @@ describe('what is asked for', () => {
   test('IVLP has no more layers of prompts than a tower has layers', () => {
     const { settings } = resolveSettings({ method: 'ivlp', depth: 4 }, model);
     assert.deepEqual(METHODS.ivlp.sizes(settings, model), {
-      ...{ textLength: 2, textDepth: 3, visualLength: 2, visualDepth: 4 },
+      ...{ textLength: 2, textDepth: 3, visualLength: 2, visualDepth: 4, layer: 0 },
     });
   });
 
