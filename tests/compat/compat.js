@@ -23,6 +23,8 @@ const PIECES = {
 };
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 
+const SMALL_COSINE = 0.05;
+
 /** Largest difference, relative to the largest magnitude of the second. */
 function difference(ours, theirs) {
   const largest = theirs.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
@@ -58,7 +60,9 @@ async function compare({ folder, ids, side, picture, image, text, logits }) {
     return [
       difference(found.features, image),
       difference(texts.slice(0, texts.length / 2), text),
-      difference([found.logits[0] + bias], logits),
+      // One score of noise may be next to nothing: then it is compared with that of a small cosine.
+      Math.abs(found.logits[0] + bias - logits[0]) /
+        Math.max(Math.abs(logits[0]), SMALL_COSINE * core.clipLogitScale(clip)),
     ];
   } finally {
     core.dispose();
