@@ -74,6 +74,17 @@ need_onnxruntime() {
     printf '%s' "$version" > "$to/version"
 }
 
+# need_venv NAME LIST WHAT: the Python packages of a list, below .toolchain/NAME.
+need_venv() {
+    local venv=$root/.toolchain/$1
+    is_newest "$venv/.installed" "$2" && return
+    need_packages 'python3:ensurepip=python3 python3-venv'
+    say "installing $3"
+    quietly "$1-venv" python3 -m venv "$venv"
+    quietly "$1" "$venv/bin/pip" install -r "$2"
+    touch "$venv/.installed"
+}
+
 # Of the Node tests.
 need_tested_beside() {
     need_wide_node

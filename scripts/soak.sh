@@ -19,33 +19,20 @@ sanitizers_in_full() {
 
 # soak pictures FILES: so many of each format.
 soak_pictures() {
-    local venv=$root/.toolchain/pictures list=$root/tests/trust/pictures.txt
     lock
     build_native native
     need_packages cjpeg=libjpeg-turbo-progs gifsicle=gifsicle convert=imagemagick
-    if ! is_newest "$venv/.installed" "$list"; then
-        need_packages 'python3:ensurepip=python3 python3-venv'
-        say "installing Pillow and imagecodecs"
-        quietly pictures-venv python3 -m venv "$venv"
-        quietly pictures "$venv/bin/pip" install -r "$list"
-        touch "$venv/.installed"
-    fi
+    need_venv pictures "$root/tests/trust/pictures.txt" "Pillow and imagecodecs"
     unlock
-    "$venv/bin/python" tests/trust/pictures.py build/native/decode_pictures build/soak/pictures "$1"
+    "$root/.toolchain/pictures/bin/python" tests/trust/pictures.py build/native/decode_pictures build/soak/pictures "$1"
 }
 
 # compat [PATTERN]: rows of the table of models. PyTorch takes most of the time, and 6 GB on disk.
 compat() {
-    local venv=$root/.toolchain/compat list=$root/tests/compat/requirements.txt script=compat
+    local venv=$root/.toolchain/compat script=compat
     need_command_line
     lock
-    if ! is_newest "$venv/.installed" "$list"; then
-        need_packages 'python3:ensurepip=python3 python3-venv'
-        say "installing PyTorch, transformers and open_clip"
-        quietly compat-venv python3 -m venv "$venv"
-        quietly compat "$venv/bin/pip" install -r "$list"
-        touch "$venv/.installed"
-    fi
+    need_venv compat "$root/tests/compat/requirements.txt" "PyTorch, transformers and open_clip"
     unlock
     cd "$root"
     [ "${1:-}" != vocabulary ] || script=vocabulary

@@ -33,6 +33,10 @@ export const MOST_TEMPLATES = 1000;
 export const MOST_THREADS = 64;
 /** Classes that are measured at once: N x N counts take 800 MB then. */
 export const MOST_MEASURED = 10_000;
+/** Seeds are whole numbers from 0 on. */
+export const MOST_SEED = 2 ** 32 - 1;
+/** Views of a picture, whose pixels are in memory together. */
+export const MOST_VIEWS = 64;
 /** Bytes that WebAssembly's 32-bit addresses reach. */
 export const MOST_BYTES = 2 ** 32 - 1;
 /** Of one block of it, as src/base/arena.c has it. */

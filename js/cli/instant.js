@@ -1,6 +1,7 @@
 /** The instant answer of mudpt train: pictures go through the tower once, and a head learns from their features. */
 import { InvalidArgumentError, Option } from 'commander';
 import { MudptError } from '../base/errors.js';
+import { MOST_VIEWS } from '../base/limits.js';
 import { HEADS } from '../heads/heads.js';
 import { writeWhole } from '../node/whole-files.js';
 import { evaluate } from './model.js';
@@ -27,7 +28,7 @@ export const withHead = (command) =>
       new Option(
         '--views <n>',
         'views of each picture that a head learns from: the picture and random crops',
-      ).argParser(whole(1, 64)),
+      ).argParser(whole(1, MOST_VIEWS)),
     )
     .addOption(
       new Option('--budget <seconds>', 'train what fits in this time here, as 30s or 2m; in place of a preset')

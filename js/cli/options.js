@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { InvalidArgumentError, Option } from 'commander';
+import { MOST_SEED } from '../base/limits.js';
 import { METHODS, TRAINABLE } from '../methods/methods.js';
 import { PRESETS } from '../methods/presets.js';
 import { checkOption } from '../methods/settings.js';
@@ -262,7 +263,7 @@ export function withSettings(command, presets = []) {
     .addOption(option('klWeight', '<w>', 'holds scores there').argParser(decimal(0, 1e6, true)))
     .addOption(option('averageMean', '<epoch>', 'where prompts are averaged').argParser(decimal(0, 1e6, true)))
     .addOption(option('averageDeviation', '<n>', 'its width, 0: nowhere').argParser(decimal(0, 1e6, true)))
-    .addOption(option('seed', '<n>', 'of everything random').argParser(whole(0, 2 ** 32 - 1)))
+    .addOption(option('seed', '<n>', 'of everything random').argParser(whole(0, MOST_SEED)))
     .option('--no-augment', 'no random crops and mirror images')
     .addOption(option('smallestCrop', '<share>', 'of the area').argParser(decimal(0, 1)));
 }

@@ -9,6 +9,7 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { MudptError } from '../base/errors.js';
+import { MOST_SEED } from '../base/limits.js';
 import { createCore } from '../core/core.js';
 import { METHODS } from '../methods/methods.js';
 import { findDatasets, stylesOf } from '../node/datasets.js';
@@ -59,7 +60,7 @@ export function protocolCommand() {
     )
     .addOption(
       new Option('--seeds <a,b>', 'of everything random')
-        .argParser(listOf(whole(0, 2 ** 32 - 1)))
+        .argParser(listOf(whole(0, MOST_SEED)))
         .default(DEFAULT_SEEDS, DEFAULT_SEEDS.join(',')),
     )
     .addOption(

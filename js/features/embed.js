@@ -1,7 +1,7 @@
 /** What the towers make of pictures and texts, as numbers for whoever wants them: rows of one array. */
 import { MudptError, checkOptions } from '../base/errors.js';
 import { isMany } from '../base/kinds.js';
-import { LONGEST_TEXT, LONGEST_WORD } from '../base/limits.js';
+import { LONGEST_TEXT, LONGEST_WORD, MOST_SEED, MOST_VIEWS } from '../base/limits.js';
 import { nextTurn } from '../base/platform.js';
 import { seldom } from '../base/progress.js';
 import { BrokenPictures } from '../pictures/broken.js';
@@ -11,9 +11,6 @@ import { toUnit } from './unit.js';
 
 /** Texts that are encoded without a turn for anything else. */
 const TEXTS_AT_ONCE = 64;
-/** Views of a picture, whose pixels are in memory together. */
-const MOST_VIEWS = 64;
-const MOST_SEED = 2 ** 32 - 1;
 
 /**
  * @typedef {import('../classifier/classifier.js').Model} Model

@@ -139,19 +139,21 @@ export class Beside {
 }
 
 /**
- * Pictures as heads take them, [views, pictures, width], with no more views than the head's authors use.
- * @param {Facts} facts
- * @param {number} most
+ * Rows of every view, the plain one first, which stands for those that a picture has not.
+ * @param {Pick<Facts, 'rows' | 'views'>} facts
+ * @param {number} [most] views
+ * @returns {Float32Array[][]} [views][pictures]
  */
-function pictureValues({ rows, views = [] }, most) {
-  const count = Math.min(most, 1 + Math.max(0, ...views.map(({ length }) => length)));
-  const all = Array.from({ length: count }, (_, v) => (v ? rows.map((row, i) => views[i][v - 1] ?? row) : rows));
-  return { data: packed(all.flat()), dims: [count, rows.length, rows[0].length] };
+export function viewsOf({ rows, views = [] }, most = Infinity) {
+  const others = views.reduce((largest, { length }) => Math.max(largest, length), 0);
+  const count = Math.min(most, 1 + others);
+  return Array.from({ length: count }, (_, v) => (v ? rows.map((row, i) => views[i][v - 1] ?? row) : rows));
 }
 
 /** @param {Facts} facts @param {Recipe} recipe */
 function optionsOf({ texts, rows, views, labels, projection, scale }, { head, settings, seed }) {
-  const pictures = pictureValues(/** @type {any} */ ({ rows, views }), HEADS[head].views);
+  const all = viewsOf({ rows, views }, HEADS[head].views);
+  const pictures = { data: packed(all.flat()), dims: [all.length, rows.length, rows[0].length] };
   const before = HEADS[head].before ? { projection } : {};
   return { head, scale, classes: classValues(texts), pictures, labels, settings, seed, ...before };
 }

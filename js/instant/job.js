@@ -3,6 +3,7 @@
  * seconds at most. The run has the shape of every other: it starts at once, tells of its steps, ends with a classifier.
  */
 import { MudptError, bytesOf, checkOptions } from '../base/errors.js';
+import { MOST_SEED, MOST_VIEWS } from '../base/limits.js';
 import { nextTurn } from '../base/platform.js';
 import { labelsOf } from '../classifier/labels.js';
 import { requireIntegrity } from '../files/sha256.js';
@@ -22,9 +23,7 @@ const OPTIONS = [
   ...['preset', 'classes', 'examples', 'head', 'headSettings', 'goal', 'shots', 'views', 'seed', 'template'],
   ...['templates', 'onProgress', 'onBroken', 'transfer', 'signal'],
 ];
-const MOST_SEED = 2 ** 32 - 1;
-/** As embedImages() gives; and where a run has time for more than one of each picture. */
-const MOST_VIEWS = 64;
+/** Of each picture, where a run has time for more than one. */
 export const VIEWS = 10;
 /** As of the methods that train. */
 const SHOTS = 16;

@@ -7,7 +7,7 @@ import { MudptError, reasonOf } from '../base/errors.js';
 import { CLASSIFIER, SavedFile } from '../classifier/saved.js';
 import { HEADS } from '../heads/heads.js';
 import { headerOf, intsOf, writeSafetensors } from '../loading/safetensors.js';
-import { classValues, meanTexts } from './fit.js';
+import { classValues, meanTexts, viewsOf } from './fit.js';
 import { packed, rowsOf } from './source.js';
 
 const VERSION = '2';
@@ -32,9 +32,9 @@ export function writeInstant(base, { classes, facts, recipe, trained, tensors = 
   if (dims[0] > 1) more.push(tensor('class_features', dims, data));
   if (rows.length) {
     more.push(tensor('pictures', [rows.length, rows[0].length], packed(rows)));
-    const others = otherViews(facts);
+    const others = viewsOf(facts).slice(1);
     if (others.length)
-      more.push(tensor('picture_views', [others.length / rows.length, rows.length, rows[0].length], packed(others)));
+      more.push(tensor('picture_views', [others.length, rows.length, rows[0].length], packed(others.flat())));
     more.push({ name: 'picture_labels', dtype: 'I32', shape: [rows.length], data: Int32Array.from(labels) });
   }
   if (HEADS[recipe.head]?.trained)
@@ -48,12 +48,6 @@ export function writeInstant(base, { classes, facts, recipe, trained, tensors = 
     classes: JSON.stringify(classes),
     head: JSON.stringify({ name: head, settings, seed, trained, weight }),
   });
-}
-
-/** Rows of the random views, view by view. @param {import('./fit.js').Facts} facts */
-function otherViews({ rows, views = [] }) {
-  const count = Math.max(0, ...views.map(({ length }) => length));
-  return Array.from({ length: count }, (_, v) => rows.map((row, i) => views[i][v] ?? row)).flat();
 }
 
 const tensor = (name, shape, data) => ({ name, dtype: 'F32', shape: [...shape], data });
@@ -119,7 +113,10 @@ export function readInstant(file, head, { architecture: { embed, visionWidth } }
   const rows = pictures ? rowsOf(pictures.values, width) : [];
   const others = pictures && file.floats('picture_views', [-1, rows.length, width]);
   const seen = others ? rowsOf(others.values, width) : [];
-  const views = others ? rows.map((_, i) => seen.filter((_row, at) => at % rows.length === i)) : undefined;
+  const more = seen.length / rows.length;
+  const views = others
+    ? rows.map((_, i) => Array.from({ length: more }, (_view, v) => seen[v * rows.length + i]))
+    : undefined;
   const labelled = pictures && file.find('picture_labels', 'I32', [rows.length]);
   if (pictures && !labelled) throw file.bad('has no tensor picture_labels');
   const labels = labelled ? Array.from(intsOf(file.bytes, labelled)) : [];

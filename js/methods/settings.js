@@ -1,5 +1,6 @@
 /** Settings of a training run: a method's defaults, a preset's, and what the user gives, every value checked. */
 import { MudptError } from '../base/errors.js';
+import { MOST_SEED } from '../base/limits.js';
 import { CLASS_POSITIONS } from './coop.js';
 import { upperLayers } from './method.js';
 import { METHODS, TRAINABLE, defaultsOf } from './methods.js';
@@ -56,7 +57,7 @@ const CHECKS = {
   learningRate: upTo(1000),
   augment: yesNo,
   smallestCrop: upTo(1),
-  seed: whole(0, 2 ** 32 - 1),
+  seed: whole(0, MOST_SEED),
 };
 
 /** What tune() is given beside a method's settings. */

@@ -106,16 +106,19 @@ for (const engine of wanted) {
       for (const at of [0.4, 0.6, 0.7]) hands.pointer(canvas, 'pointermove', at, at);
       hands.pointer(canvas, 'pointerup', 0.7, 0.7);
       const bar = () => hands.text('.try .bars.tuned .bar-name');`;
+    /** What is drawn there is said to be of the first other class. */
+    const PUT_RIGHT = `
+      ${DRAW}
+      const before = await hands.until('an answer', bar);
+      const chip = await hands.until('the classes', () => document.querySelector('.correct .chip'));
+      const name = hands.named(chip);
+      chip.click();
+      await hands.until('the other answer', () => bar() === name);`;
 
     await step('what was trained goes on learning: it is put right, also after a reload, and taken back', async () => {
       const [before, name] = await evaluate(`
         ${shortRun()}
-        ${DRAW}
-        const before = await hands.until('an answer', bar);
-        const chip = await hands.until('the classes', () => document.querySelector('.correct .chip'));
-        const name = hands.named(chip);
-        chip.click();
-        await hands.until('the other answer', () => bar() === name);
+        ${PUT_RIGHT}
         ${settled('trained')}
         await hands.view('keep');
         await hands.press('Download .safetensors');
@@ -170,12 +173,7 @@ for (const engine of wanted) {
 
     await step('a wrong answer is put right with one press, which is learned and can be taken back', async () => {
       const found = await evaluate(`
-        ${DRAW}
-        const before = await hands.until('an answer', bar);
-        const chip = await hands.until('the classes', () => document.querySelector('.correct .chip'));
-        const name = hands.named(chip);
-        chip.click();
-        await hands.until('the other answer', () => bar() === name);
+        ${PUT_RIGHT}
         const chips = hands.all('.correct .chip').length;
         await hands.until('the message', () => /1 picture added/.test(hands.text('.toast')));
         await hands.press('Undo', '.toast');
