@@ -99,6 +99,8 @@ async function run(options, command) {
     const output = options.out ?? `${fileName(read.name)}-${method}.safetensors`;
     const instantOutput = only ? output : `${output.replace(/\.safetensors$/i, '')}-${INSTANT}.safetensors`;
     const hasInstant = only || options.head !== 'none';
+    if (options.views && options.head === 'none')
+      throw new MudptError('argument', '--views is of a head, and --head is none', 'leave out one of them');
     for (const file of hasInstant ? [output, instantOutput] : [output]) await checkTarget(file);
     for (const file of [output, instantOutput]) {
       if (!target || path.resolve(target) !== path.resolve(file)) continue;

@@ -55,6 +55,12 @@ export function checkViews(views) {
   throw refuse('views', views, `a whole number from 1 to ${MOST_VIEWS}`);
 }
 
+/** Where there is none. @param {number} [views] */
+export function requireHead(views) {
+  if (views === undefined) return;
+  throw new MudptError('argument', 'views are what a head learns from, and there is none', 'name one, as head: "auto"');
+}
+
 /** @param {Record<string, any>} options */
 function checked(options) {
   checkOptions(options, OPTIONS);
@@ -66,6 +72,7 @@ function checked(options) {
   if (shots !== Infinity && !(Number.isInteger(shots) && shots >= 1))
     throw refuse('shots', shots, 'a whole number from 1, or Infinity');
   checkViews(views);
+  if (head === 'none') requireHead(options.views);
   if (!(Number.isInteger(seed) && seed >= 0 && seed <= MOST_SEED))
     throw refuse('seed', seed, `a whole number from 0 to ${MOST_SEED}`);
   if (headSettings !== undefined && (head === 'auto' || head === 'none'))

@@ -1,5 +1,5 @@
 /** What tune() of a model starts where a head is wanted, and import() where a file has one: fetched when it is used. */
-import { InstantJob } from './job.js';
+import { InstantJob, requireHead } from './job.js';
 
 export { importInstant } from './job.js';
 
@@ -15,8 +15,11 @@ export async function startJob(clip, tune, options, assetsUrl) {
     const { BudgetJob } = await import('./budget.js');
     return new BudgetJob(clip, tune, options, assetsUrl);
   }
-  const { head, ...rest } = options;
-  if (head === 'none') return tune(rest);
+  const { head = 'none', views, ...rest } = options;
+  if (head === 'none') {
+    requireHead(views);
+    return tune(rest);
+  }
   const { PromptsJob } = await import('./prompts.js');
   return new PromptsJob(clip, tune, options, assetsUrl);
 }

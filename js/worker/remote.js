@@ -113,7 +113,7 @@ function widened(clip, assetsUrl) {
     index: async (pictures, options) => (await search()).indexPictures(clip, pictures, options),
     importIndex: async (bytes, options) => (await search()).openIndex(clip, bytes, options),
     tune: (options) =>
-      options?.preset === 'instant' || options?.head || options?.budget !== undefined
+      options?.preset === 'instant' || options?.head || options?.views || options?.budget !== undefined
         ? new LaterJob(instant().then(({ startJob }) => startJob(clip, tune, options, assetsUrl)))
         : tune(options),
     import: (bytes, options) =>

@@ -78,5 +78,9 @@ test('--budget trains what fits, and says which', async () => {
     await mudpt([...train.slice(0, -1), '--budget', 'soon']),
     /--budget: "soon" is not possible; expected a time/,
   );
+  refused(
+    await mudpt([...train.slice(0, -1), '--head', 'none', '--views', '3']),
+    /--views is of a head, and --head is/,
+  );
   refused(await mudpt([...train.slice(0, -1), '--budget', '9s', '--epochs', '3']), /'--epochs|--budget/);
 });

@@ -173,6 +173,8 @@ test('a budget buys the longest recipe that fits, or the instant answer, and say
   for await (const { step } of prompts) if (step === 2) prompts.stop();
   assert.deepEqual([(await prompts.finished).method, (await prompts.finished).head], ['mudpt', undefined]);
   for (const [more, message] of [
+    [{ views: 3 }, /views are what a head learns from, and there is none/],
+    [{ views: 3, head: 'none' }, /views are what a head learns from/],
     [{ budget: 0 }, /budget is 0, expected a number of seconds above 0/],
     [{ budget: '30s' }, /budget is 30s, expected/],
     [{ budget: 5, epochs: 3 }, /epochs is given, and budget settles it/],
