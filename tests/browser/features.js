@@ -1,6 +1,20 @@
 /** Cases of the browser tests (suite.js): features of pictures and texts. */
+import { loadClip } from '/js/index.js';
 import { near, ok, rejectsWith, same } from './checks.js';
-import { FACE } from './task.js';
+import { FACE, MODEL } from './task.js';
+
+/** A stripe on nothing, or on a colour. @param {string} [ground] */
+function stripe(ground) {
+  const canvas = Object.assign(document.createElement('canvas'), { width: 48, height: 48 });
+  const context = canvas.getContext('2d');
+  for (const [colour, size] of [
+    [ground, 48],
+    ['#c03020', 24],
+  ]) {
+    if (colour) Object.assign(context, { fillStyle: colour }).fillRect(0, 0, size, 48);
+  }
+  return canvas;
+}
 
 /** @param {() => any} model */
 export const featureCases = (model) => ({
@@ -35,5 +49,27 @@ export const featureCases = (model) => ({
     await clip.embedImages([bytes], { transfer: true });
     same(bytes.length, 0, 'bytes that were moved');
     await rejectsWith('argument', clip.embedTexts('one'), /must be an array/);
+  },
+
+  async 'features: what is transparent lies on white where transformers is the convention, however the page has it'() {
+    const [clear, white] = [stripe(), stripe('#ffffff')];
+    const blob = await new Promise((resolve) => clear.toBlob(resolve));
+    const pixels = clear.getContext('2d').getImageData(0, 0, 48, 48);
+    const list = [white, clear, await createImageBitmap(clear), pixels, blob, new Uint8Array(await blob.arrayBuffer())];
+    const of = async (convention) => {
+      const clip = await loadClip(MODEL, { convention });
+      const { data, dims } = await clip.embedImages(list);
+      await clip.dispose();
+      return list.map((_, i) => Array.from(data.subarray(i * dims[1], (i + 1) * dims[1])));
+    };
+    const [onWhite, ...others] = await of('transformers');
+    others.forEach((row, i) => near(row, onWhite, `picture ${i + 1}`));
+    const [opaque, ...dropped] = await of('openai');
+    near(opaque, onWhite, 'what hides nothing');
+    for (const row of dropped)
+      ok(
+        row.some((value, i) => Math.abs(value - opaque[i]) > 0.01),
+        'alpha is dropped',
+      );
   },
 });
