@@ -3,7 +3,7 @@
 images, in which order, from which start; and the loss of every step, the tuned tensors and every test prediction.
 
 Usage: record.py --data TASK --method mudpt --epochs 5 --out GOLDEN/replay/NAME [--once]
-A TASK is a folder with a split.json. Its place and the model's are written relative to the folder that holds GOLDEN.
+Methods are those of tune.py, and promptsrc and mmrlpp. A TASK is a folder with a split.json. Its place and the model's are written relative to the folder that holds GOLDEN.
 The run is computed in float64; two more measure what float32 and another picture decoder change. --once leaves these
 out and computes in float32: for comparisons of whole tasks, not for golden files.
 """
@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import sys
 from pathlib import Path
 
 import torch
@@ -49,21 +50,98 @@ def plan(shots, epochs, batch, rng, images):
     return steps
 
 
-def run(model, case, clip, inputs, steps, images, start, rates, kind, noise=0.0):
+class Earlier:
+    """A method of reference.py."""
+
+    optimizer = "sgd"
+
+    def __init__(self, model, method):
+        self.ref, self.model, self.case = model.ref, model, model.case(method, 4)
+        self.forward = model.ref.forward
+
+    def inputs(self, names, template):
+        return self.model.inputs(self.case, names, template)
+
+    def start(self, seed, phrase, classes):
+        return self.ref.initial_parameters(self.case, self.model.arch, seed, self.model.clip, phrase, classes)
+
+    def begin(self, params):
+        self.velocity = {k: torch.zeros_like(v) for k, v in params.items()}
+
+    def shares(self, epochs):
+        """Of what each epoch ends with, where the run's end is an average of that; or None."""
+
+    def step(self, clip, params, inputs, pixels, labels, rate):
+        loss, grads, _ = self.ref.loss_and_gradients(clip, self.case, params, inputs, pixels, labels)
+        self.ref.sgd_step(params, grads, self.velocity, rate)
+        return loss
+
+
+class Later(Earlier):
+    """A method of later.py, which lies beside reference.py, in sizes of the small model."""
+
+    CASES = {
+        "promptsrc": {"n_text": 4, "n_visual": 4, "depth_text": 3, "depth_visual": 3, "text_weight": 25.0,
+                      "image_weight": 10.0, "average_mean": 4.0, "average_std": 1.0},
+        "mmrlpp": {"n": 5, "layers": [3, 4], "space": 64, "rank": 4, "proj_rank": 16, "beta": 0.9, "alpha": 0.7,
+                   "scale": "model"},
+    }
+    TEMPLATES = {
+        "promptsrc": ["a photo of a {}.", "a drawing of the {}.", "an icon of {}."],
+        "mmrlpp": [PHRASE + " {}."],
+    }
+
+    def __init__(self, model, method, beside):
+        self.model, self.case = model, self.CASES[method] | {"phrase": PHRASE, "method": method, "name": method}
+        # It imports the reference: the one that tune.py has exchanged parts of.
+        sys.modules["reference"] = model.ref
+        sys.path.insert(0, str(beside))
+        import later
+
+        self.later, self.forward, self.optimizer = later, later.forward, later.OPTIMIZERS[method]
+
+    def inputs(self, names, template):
+        clip, inputs = super().inputs(names, template)
+        rows = lambda t: self.model.ref.token_rows(self.model.tok, [t.format(n) for n in names], self.model.context)[0]
+        inputs["teacher_ids"] = torch.stack([rows(t) for t in self.TEMPLATES[self.case["method"]]])
+        inputs["teacher"] = self.later.teacher_of(self.model.clip, inputs["teacher_ids"])
+        return clip, inputs
+
+    def start(self, seed, phrase, classes):
+        return self.later.initial_parameters(self.case, self.model.arch, seed, self.model.clip, phrase, zero=0)
+
+    def begin(self, params):
+        self.state = {}
+
+    def step(self, clip, params, inputs, pixels, labels, rate):
+        loss, grads, _ = self.later.loss_and_gradients(clip, self.case, params, inputs, pixels, labels)
+        self.later.optimizer_step(self.case["method"], params, grads, self.state, rate)
+        return loss
+
+    def shares(self, epochs):
+        if self.case["method"] != "promptsrc":
+            return None
+        return self.later.epoch_weights(epochs, self.case["average_mean"], self.case["average_std"])
+
+
+def run(model, method, clip, inputs, steps, images, start, rates, shares, kind, noise=0.0):
     """Losses and final tensors; kind is the float type; noise adds that many 8-bit units (another picture decoder)."""
-    ref, g = model.ref, torch.Generator().manual_seed(0)
-    clip = {k: v.to(kind) if v.is_floating_point() else v for k, v in clip.items()}
+    g = torch.Generator().manual_seed(0)
+    typed = lambda v: v.to(kind) if torch.is_tensor(v) and v.is_floating_point() else v
+    clip, inputs = ({k: typed(v) for k, v in tensors.items()} for tensors in (clip, inputs))
     params = {k: v.to(kind).clone() for k, v in start.items()}
-    velocity = {k: torch.zeros_like(v) for k, v in params.items()}
+    average = {k: torch.zeros_like(v) for k, v in params.items()}
+    method.begin(params)
     losses = []
-    for s in steps:
+    for s, after in zip(steps, [*steps[1:], {"epoch": None}]):
         x = torch.stack([view(images[p], box, model.size) for p, *box in s["images"]])
         if noise:
             x = x + noise / 255 / 0.27 * torch.randn(x.shape, generator=g)
-        loss, grads, _ = ref.loss_and_gradients(clip, case, params, inputs, x.to(kind), torch.tensor(s["labels"]))
-        ref.sgd_step(params, grads, velocity, rates[s["epoch"]])
-        losses.append(float(loss))
-    return losses, params
+        labels, epoch = torch.tensor(s["labels"]), s["epoch"]
+        losses.append(float(method.step(clip, params, inputs, x.to(kind), labels, rates[epoch])))
+        if shares and after["epoch"] != epoch:
+            average = {k: v + shares[epoch] * params[k] for k, v in average.items()}
+    return losses, average if shares else params
 
 
 def main():
@@ -84,16 +162,20 @@ def main():
     torch.set_num_threads(args.threads)
     model = Model(args.model, load_reference(args.reference))
     ref, split = model.ref, json.loads((args.data / "split.json").read_text())
-    case = model.case(args.method, 4)
-    clip, inputs = model.inputs(case, split["classes"], split["template"])
+    is_later = args.method in Later.CASES
+    method = Later(model, args.method, args.reference.parent) if is_later else Earlier(model, args.method)
+    case, shares = method.case, method.shares(args.epochs)
+    clip, inputs = method.inputs(split["classes"], split["template"])
     shots = few(args.data, args.shots, args.seed)
     images = {p: Image.open(args.data / p).convert("RGB") for p, _ in shots}
     phrase = ref.encode(model.tok, PHRASE)
-    start = ref.initial_parameters(case, model.arch, args.seed, model.clip, phrase, len(inputs["eot"]))
+    start = method.start(args.seed, phrase, len(inputs["eot"]))
     steps = plan(shots, args.epochs, args.batch, random.Random(args.seed), images)
     rates = [ref.learning_rate(args.lr, args.epochs, e) for e in range(args.epochs)]
 
-    repeat = lambda kind, **noise: run(model, case, clip, inputs, steps, images, start, rates, kind, **noise)
+    repeat = lambda kind, **noise: run(
+        model, method, clip, inputs, steps, images, start, rates, shares, kind, **noise
+    )
     losses, final = repeat(torch.float32 if args.once else torch.float64)
     gap = lambda a, b: max(abs(x - y) for x, y in zip(a, b))
     difference = {}
@@ -103,13 +185,15 @@ def main():
     test = torch.stack([test_view(Image.open(args.data / p).convert("RGB"), model.size) for p, _ in split["test"]])
     labels = torch.tensor([l for _, l in split["test"]])
     with torch.no_grad():
-        logits = ref.forward(clip, case, {k: v.float() for k, v in final.items()}, inputs, test)["logits"]
+        logits = method.forward(clip, case, {k: v.float() for k, v in final.items()}, inputs, test)["logits"]
     guess = logits.argmax(1)
     for s, loss in zip(steps, losses):
         s["loss"] = round(loss, 7)
     args.out.mkdir(parents=True, exist_ok=True)
     tensors = {f"init.{k}": v.float() for k, v in start.items()} | {f"final.{k}": v.float() for k, v in final.items()}
     tensors["test_logits"] = logits
+    if "teacher_ids" in inputs:
+        tensors["teacher_ids"] = inputs["teacher_ids"].int()
     save_file({k: v.contiguous() for k, v in tensors.items()}, str(args.out / "replay.safetensors"))
     first, second = logits.topk(2, 1).values.T
     place = lambda folder: Path(os.path.relpath(folder, args.out.resolve().parents[2])).as_posix()
@@ -124,6 +208,8 @@ def main():
         "epochs": args.epochs,
         "base_learning_rate": args.lr,
         "learning_rate_per_epoch": rates,
+        "optimizer": method.optimizer,
+        **({"epoch_weights": shares} if shares else {}),
         "steps": steps,
         "test": [[p, l, int(i)] for (p, l), i in zip(split["test"], guess)],
         "test_accuracy": round(float((guess == labels).float().mean()), 6),
