@@ -3,7 +3,8 @@
 images, in which order, from which start; and the loss of every step, the tuned tensors and every test prediction.
 
 Usage: record.py --data TASK --method mudpt --epochs 5 --out GOLDEN/replay/NAME [--once]
-Methods are those of tune.py, and promptsrc and mmrlpp. A TASK is a folder with a split.json. Its place and the model's are written relative to the folder that holds GOLDEN.
+Methods are those of tune.py, and promptsrc and mmrlpp. A TASK is a folder with a split.json. Its place and the model's
+are written relative to the folder that holds GOLDEN.
 The run is computed in float64; two more measure what float32 and another picture decoder change. --once leaves these
 out and computes in float32: for comparisons of whole tasks, not for golden files.
 """
