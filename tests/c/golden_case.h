@@ -27,7 +27,8 @@ static double tolerance_of(const golden_case *c, const char *kind) {
                 {"logits_fusion", 3e-3},  {"logits_rep", 3e-3},    {"grad", 2e-2},    {"losses", 4e-3},
                 {"final", 6e-3},          {"final_change", 4e-2},  {"teacher", 2e-3}, {"average", 6e-3}};
     double tolerance = json_number(json_get(c->json, "tolerance"), kind, 0);
-    double times = json_number(c->json, "block_integers", 1);
+    /* PromptSRC's |f - teacher| has kinks, where an error of the features turns a gradient round. */
+    double times = json_number(c->json, "block_integers", strcmp(json_text(c->json, "method"), "promptsrc") ? 1 : 2);
     for (size_t i = 0; report.fast && i < sizeof fast / sizeof *fast; i++)
         if (!strcmp(fast[i].kind, kind)) tolerance = fmax(tolerance, times * fast[i].tolerance);
     return tolerance;

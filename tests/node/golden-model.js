@@ -122,9 +122,9 @@ export function setParameters(core, classifier, tensors) {
  * Gives a classifier the frozen model's class features, from sentences that end with the largest id; of several
  * templates the sum.
  */
-export function giveTeacher(core, clip, classifier, tensors) {
-  const [templates, classes, row] = tensors.shape('teacher_ids');
-  const all = tensors.values('teacher_ids');
+export function giveTeacher(core, clip, classifier, tensors, name = 'teacher_ids') {
+  const [templates, classes, row] = tensors.shape(name);
+  const all = tensors.values(name);
   const sentences = Array.from({ length: templates * classes }, (_, i) => {
     const ids = all.subarray(i * row, (i + 1) * row);
     return ids.subarray(0, ids.indexOf(Math.max(...ids)) + 1);
@@ -170,7 +170,8 @@ class GoldenCase {
   }
 
   tolerance(kind) {
-    const { tolerance, block_integers: times = 1 } = this.json;
+    // PromptSRC's |f - teacher| has kinks, where an error of the features turns a gradient round.
+    const { tolerance, method, block_integers: times = method === 'promptsrc' ? 2 : 1 } = this.json;
     return Math.max(tolerance[kind] ?? 0, this.fast ? times * FAST_TOLERANCE[kind] : 0);
   }
 
