@@ -92,19 +92,19 @@ const peer = (name, kind, settings) => {
   const modules = peerModules();
   return modules ? [{ name, module: 'peers/peer.js', args: [name, kind, { modules, ...settings }] }] : [];
 };
-const pytorch = (name, settings) => {
-  const program = path.join(root, 'bench/peers/step.py');
+const pytorch = (name, settings, file = 'step.py') => {
+  const program = path.join(root, 'bench/peers', file);
   return hasTorch() ? [{ name, command: ['python3', program, JSON.stringify(settings)] }] : [];
 };
 
 /** What PyTorch must know of a step: the same sentences, cut at nothing. */
-async function stepSettings(folder, names) {
+async function stepSettings(folder, names, wanted = {}) {
   const read = (name) => JSON.parse(readFileSync(path.join(folder, name), 'utf8'));
   const arch = architectureFromConfig(read('config.json'), folder);
   const tokenizer = new ClipTokenizer(read('tokenizer.json'), arch);
-  const { method, settings } = resolveSettings({}, arch);
+  const { method, settings } = resolveSettings(wanted, arch);
   const { ids } = promptSentences(tokenizer, names, method, settings);
-  return { arch, ids: ids[0].map((row) => [...row]), promptLength: settings.promptLength, batch: 4 };
+  return { ...settings, method, arch, ids: ids[0].map((row) => [...row]), batch: 4 };
 }
 
 // ------------------------------------------------------------------------------------------------ groups of cases
@@ -112,8 +112,8 @@ async function stepSettings(folder, names) {
 /**
  * Cases that take turns with each other and with their peers.
  * @typedef {object} Group
- * @property {{ name: string, kind: string, settings: object, against?: string }[]} cases `against`: another case of the
- *   group, whose time this one's is compared with
+ * @property {{ name: string, kind: string, settings: object, against?: string, beside?: string[] }[]} cases `against`:
+ *   another case of the group, whose time this one's is compared with; `beside`: its peers, otherwise all of the group
  * @property {(folder: string) => Promise<object[]> | object[]} [peers] programs
  * @property {string} [model] one of MODELS; its folder is every case's whose settings name no other
  * @property {number} rounds
@@ -220,6 +220,59 @@ function stepGroups() {
       rounds: 4,
     })),
   );
+}
+
+/**
+ * Methods that came later, with random views and, where that spares something, without (`kept`); MuDPT beside them. All
+ * of them take turns, so that what each is to its peer can be compared.
+ */
+function laterGroups() {
+  const methods = [
+    ['mudpt', ['']],
+    ['maple', ['']],
+    ['promptsrc', ['', '/kept']],
+    ['mmrlpp', ['', '/kept']],
+  ];
+  return ['b16', 'pictoclip'].flatMap((model) =>
+    [10, 100].map((classes) => ({
+      model,
+      cases: methods.flatMap(([method, ways]) =>
+        ways.map((way) => ({
+          name: `later/${model}/n${classes}/${method}${way}`,
+          kind: way ? 'keptStep' : 'step',
+          settings: { classes, method },
+          beside: [`pytorch-${method}`],
+        })),
+      ),
+      peers: async (folder) => {
+        const programs = [];
+        for (const [method] of methods) {
+          const settings = await stepSettings(folder, classNames(classes), { method });
+          programs.push(...pytorch(`pytorch-${method}`, settings, method === 'mudpt' ? 'step.py' : 'later.py'));
+        }
+        return programs;
+      },
+      rounds: model === 'b16' ? 5 : 15,
+      onlyNode: true,
+    })),
+  );
+}
+
+/** Prompts of the upper layers alone, with random views and without. */
+function upperGroups() {
+  return ['mudpt', 'ivlp'].map((method) => ({
+    model: 'pictoclip',
+    cases: ['', '/kept'].flatMap((way) =>
+      [1, 2, 3, 4].map((fromLayer) => ({
+        name: `from-layer/pictoclip/n10/${method}${way}/${fromLayer}`,
+        kind: way ? 'keptStep' : 'step',
+        settings: { classes: 10, method, fromLayer },
+        ...(fromLayer > 1 && { against: `from-layer/pictoclip/n10/${method}${way}/1` }),
+      })),
+    ),
+    rounds: 25,
+    onlyNode: true,
+  }));
 }
 
 function wholeGroups() {
@@ -366,6 +419,8 @@ export const allGroups = () => [
   ...gemmGroups(),
   ...towerGroups(),
   ...stepGroups(),
+  ...laterGroups(),
+  ...upperGroups(),
   ...wholeGroups(),
   ...familyGroups(),
   ...linearGroups(),

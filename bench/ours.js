@@ -7,9 +7,8 @@ import { PictureIndex } from '../js/features/search.js';
 import { openSource } from '../js/files/source.js';
 import { loadClip } from '../js/index.js';
 import { loadModel } from '../js/loading/model.js';
-import { METHODS } from '../js/methods/methods.js';
 import { promptSentences, templateSentences } from '../js/methods/sentences.js';
-import { resolveSettings } from '../js/methods/settings.js';
+import { resolveSettings, trainedSizes } from '../js/methods/settings.js';
 import { classNames } from './names.js';
 
 let settings, threads, variant, dtype, precision, folder;
@@ -46,14 +45,34 @@ async function openClassifier(wanted) {
   const names = classNames(settings.classes);
   const { ids, phrase } = promptSentences(tokenizer, names, method, chosen);
   await needTokens([...ids.flat(2), ...(phrase ?? [])]);
-  const sizes = { method, ...METHODS[method].sizes(chosen, config) };
-  const classifier = core.classifierCreate(clip, sizes, { ids });
+  const classifier = core.classifierCreate(clip, trainedSizes(method, chosen, config), { ids });
   core.classifierInit(classifier, 1, phrase);
-  return { core, clip, config, names, classifier };
+  // What the frozen model says of the classes is there before the first step.
+  if (chosen.textWeight) {
+    const teacher = Float32Array.from({ length: names.length * config.embed }, (_, i) => Math.cos(i * 0.73));
+    core.classifierSetTeacher(classifier, teacher);
+  }
+  return { core, clip, config, names, classifier, chosen };
 }
 
 const pictures = (count, config) =>
   Float32Array.from({ length: count * 3 * config.image ** 2 }, (_, i) => Math.sin(i * 0.37));
+
+/** Steps of a trainer without random views over pictures that it has seen; what it may keep between epochs is kept. */
+function keptStep(core, classifier, config, { batch, rate }) {
+  const trainer = core.trainerCreate(classifier, { epochs: 1000, batch, rate, augment: false, keep: 2 ** 28 });
+  for (let i = 0; i < batch; i++) {
+    const rgb = Uint8Array.from({ length: 3 * config.image ** 2 }, (_, k) => (k * (i + 3)) % 251);
+    const image = core.imageFromPixels(rgb, config.image, config.image, 3);
+    core.trainerAddImage(trainer, image, i);
+    core.imageFree(image);
+  }
+  const once = () => {
+    while (core.trainerAdvance(trainer) === undefined);
+  };
+  once();
+  return once;
+}
 
 /** What is timed, with the work that one turn of it does. */
 function counted(core, once, more = {}, processor = false) {
@@ -121,18 +140,7 @@ const CASES = {
       };
       return counted(core, once, {}, true);
     }
-    const trainer = core.trainerCreate(classifier, { epochs: 1000, batch, rate: 2e-3, augment: false });
-    for (let i = 0; i < batch; i++) {
-      const rgb = Uint8Array.from({ length: 3 * config.image ** 2 }, (_, k) => (k * (i + 3)) % 251);
-      const image = core.imageFromPixels(rgb, config.image, config.image, 3);
-      core.trainerAddImage(trainer, image, i);
-      core.imageFree(image);
-    }
-    const once = () => {
-      while (core.trainerAdvance(trainer) === undefined);
-    };
-    once();
-    return counted(core, once, {}, true);
+    return counted(core, keptStep(core, classifier, config, { batch, rate: 2e-3 }), {}, true);
   },
 
   /** One picture by prompts that the injection and the text tower are applied to each time, or once. */
@@ -166,15 +174,27 @@ const CASES = {
   },
 
   async step() {
-    const { core, clip, config, names, classifier } = await openClassifier({});
+    const { method, fromLayer } = settings;
+    const { core, clip, config, names, classifier, chosen } = await openClassifier({ method, fromLayer });
     const { batch = 4, recompute = false } = settings;
+    const { learningRate: rate } = chosen;
     core.classifierRecompute(classifier, recompute);
     const pixels = pictures(batch, config);
     const labels = Array.from({ length: batch }, (_, i) => i % names.length);
+    let steps = 0;
     const once = () => {
       core.classifierGradients(classifier, pixels, labels);
-      core.classifierSgd(classifier, 2.5e-3, 0.9, 5e-4);
+      if (method === 'mmrlpp') core.classifierAdam(classifier, rate, 5e-4, ++steps);
+      else core.classifierSgd(classifier, rate, 0.9, 5e-4);
     };
+    return counted(core, once, { weightBytes: core.clipWeightBytes(clip) });
+  },
+
+  /** A step of a trainer without random views, in its second epoch or later. */
+  async keptStep() {
+    const { method, fromLayer, batch = 4 } = settings;
+    const { core, clip, config, classifier, chosen } = await openClassifier({ method, fromLayer });
+    const once = keptStep(core, classifier, config, { batch, rate: chosen.learningRate });
     return counted(core, once, { weightBytes: core.clipWeightBytes(clip) });
   },
 

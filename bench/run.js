@@ -85,9 +85,10 @@ async function runGroup(group) {
   const rounds = Number(values.rounds ?? group.rounds);
   const results = await takeTurns(programs, { rounds, seconds: 300, spinner, start: browser?.start });
   const others = Object.fromEntries(peers.map(({ name }) => [name, results[name]]));
-  return chosen.map(({ name, against }) => {
+  return chosen.map(({ name, against, beside }) => {
     const { flop, ...own } = results[name];
-    const one = { name, ours: flop ? { ...own, flop, gflops: flop / own.medianMs / 1e6 } : own, peers: others };
+    const theirs = Object.fromEntries(Object.entries(others).filter(([who]) => !beside || beside.includes(who)));
+    const one = { name, ours: flop ? { ...own, flop, gflops: flop / own.medianMs / 1e6 } : own, peers: theirs };
     if (results[against]) one.against = { name: against, ratio: own.medianMs / results[against].medianMs };
     show(one);
     return one;

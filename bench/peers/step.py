@@ -8,12 +8,12 @@ import json
 import math
 import os
 import random
-import resource
 import sys
-import time
 
 import torch
 import torch.nn.functional as F
+
+from towers import Towers, first_rows, last_rows, minimize, noise, serve, with_context
 
 settings = json.loads(sys.argv[1])
 torch.set_num_threads(settings.get("threads", 2))
@@ -21,42 +21,9 @@ torch.manual_seed(1)
 arch = settings["arch"]
 ids = settings["ids"]
 n, batch = settings["promptLength"], settings.get("batch", 4)
-d_v, d_t = arch["visionWidth"], arch["textWidth"]
-grid = arch["image"] // arch["patch"]
-
-
-def noise(*shape):
-    return torch.randn(*shape) * 0.02
-
-
-class Block:
-    def __init__(self, d, mlp, heads, causal):
-        self.heads, self.causal = heads, causal
-        self.qkv, self.out = (noise(3 * d, d), noise(3 * d)), (noise(d, d), noise(d))
-        self.fc, self.proj = (noise(mlp, d), noise(mlp)), (noise(d, mlp), noise(d))
-        self.norms = [(torch.ones(d), torch.zeros(d)) for _ in range(2)]
-
-    def __call__(self, x):
-        b, length, d = x.shape
-        h = F.layer_norm(x, (d,), *self.norms[0])
-        q, k, v = (t.view(b, length, self.heads, -1).transpose(1, 2) for t in F.linear(h, *self.qkv).chunk(3, -1))
-        h = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
-        x = x + F.linear(h.transpose(1, 2).reshape(b, length, d), *self.out)
-        u = F.linear(F.layer_norm(x, (d,), *self.norms[1]), *self.fc)
-        return x + F.linear(u * torch.sigmoid(1.702 * u), *self.proj)
-
-
-vision = [Block(d_v, arch["visionMlp"], arch["visionHeads"], False) for _ in range(arch["visionLayers"])]
-text = [Block(d_t, arch["textMlp"], arch["textHeads"], True) for _ in range(arch["textLayers"])]
-conv, cls, position = noise(d_v, 3, arch["patch"], arch["patch"]), noise(1, 1, d_v), noise(1, grid * grid + 1, d_v)
-pre, post, final = [(torch.ones(d), torch.zeros(d)) for d in (d_v, d_v, d_t)]
-to_joint_v, to_joint_t = noise(d_v, arch["embed"]), noise(d_t, arch["embed"])
-positions = noise(arch["context"], d_t)
-layers = max(len(vision), len(text))
-
 context = max(len(row) for row in ids) if settings.get("truncate") else arch["context"]
-end = torch.tensor([len(row) - 1 for row in ids])
-words = noise(len(ids), context, d_t)
+towers = Towers(arch, ids, context)
+layers, d_v, d_t = max(len(towers.vision), len(towers.language)), towers.d_v, towers.d_t
 
 trained = {
     "text": noise(layers, n, d_t), "visual": noise(layers, n, d_v), "e": noise(d_v, d_t), "e_bias": noise(d_v),
@@ -73,34 +40,14 @@ def features(pixels):
                                       F.linear(w["text"][1:], w["tv"], w["tv_bias"])])
     deep = F.linear(w["visual"][1:], w["vt"], w["vt_bias"])
     texts = torch.cat([w["text"][:1], w["text"][1:] + deep])
-    count = len(ids)
-    x = torch.cat([words[:, :1], texts[0].expand(count, -1, -1), words[:, 1 + n:]], 1) + positions[:context]
-    for l, block in enumerate(text):
-        if l:
-            x = torch.cat([x[:, :1], texts[l].expand(count, -1, -1), x[:, 1 + n:]], 1)
-        x = block(x)
-    t = F.layer_norm(x, (d_t,), *final)[torch.arange(count), end] @ to_joint_t
-    b = pixels.shape[0]
-    x = F.conv2d(pixels, conv, stride=arch["patch"]).flatten(2).transpose(1, 2)
-    x = torch.cat([cls.expand(b, -1, -1), x], 1) + position
-    x = F.layer_norm(torch.cat([x, visual[0].expand(b, -1, -1)], 1), (d_v,), *pre)
-    for l, block in enumerate(vision):
-        if l:
-            x = torch.cat([x[:, :-n], visual[l].expand(b, -1, -1)], 1)
-        x = block(x)
-    return F.layer_norm(x[:, 0], (d_v,), *post) @ to_joint_v, t
+    text = towers.text(with_context(towers.words, texts[0]), first_rows(texts))
+    return towers.image(pixels, visual[0], last_rows(visual)), text
 
 
 def step(pixels, labels):
     v, t = features(pixels)
     logits = 100 * F.normalize(v, dim=-1) @ F.normalize(t, dim=-1).T
-    loss = F.cross_entropy(logits, labels)
-    if not torch.isfinite(loss):
-        raise FloatingPointError("the loss is not finite")
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.item()
+    return minimize(optimizer, F.cross_entropy(logits, labels))
 
 
 def normalized(image):
@@ -152,19 +99,8 @@ def run():
             features(torch.stack([test_view(Image.open(path).convert("RGB")) for path in tests[i:i + 100]]))
 
 
-def say(**message):
-    print(json.dumps(message), flush=True)
-
-
 pixels, labels = torch.randn(batch, 3, arch["image"], arch["image"]), torch.arange(batch) % len(ids)
-once = run if "data" in settings else lambda: step(pixels, labels)
-if "data" not in settings:
-    once()
-say(ready=True)
-for line in sys.stdin:
-    if line.strip() != "go":
-        break
-    start = time.perf_counter()
-    once()
-    say(ms=(time.perf_counter() - start) * 1000)
-say(peakBytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+if "data" in settings:
+    serve(run, warm=0)
+else:
+    serve(lambda: step(pixels, labels))
