@@ -59,8 +59,9 @@ const pictures = (count, config) =>
   Float32Array.from({ length: count * 3 * config.image ** 2 }, (_, i) => Math.sin(i * 0.37));
 
 /** Steps of a trainer without random views over pictures that it has seen; what it may keep between epochs is kept. */
-function keptStep(core, classifier, config, { batch, rate }) {
-  const trainer = core.trainerCreate(classifier, { epochs: 1000, batch, rate, augment: false, keep: 2 ** 28 });
+function keptStep(core, classifier, config, batch, chosen) {
+  const run = { ...chosen, epochs: 1000, batch, rate: chosen.learningRate, augment: false, keep: 2 ** 28 };
+  const trainer = core.trainerCreate(classifier, run);
   for (let i = 0; i < batch; i++) {
     const rgb = Uint8Array.from({ length: 3 * config.image ** 2 }, (_, k) => (k * (i + 3)) % 251);
     const image = core.imageFromPixels(rgb, config.image, config.image, 3);
@@ -130,7 +131,7 @@ const CASES = {
 
   /** A step of CoOp, whose pictures' features a trainer without random views keeps after the first epoch. */
   async once() {
-    const { core, config, classifier } = await openClassifier({ method: 'coop' });
+    const { core, config, classifier, chosen } = await openClassifier({ method: 'coop' });
     const batch = 4;
     if (settings.without) {
       const pixels = pictures(batch, config);
@@ -140,7 +141,7 @@ const CASES = {
       };
       return counted(core, once, {}, true);
     }
-    return counted(core, keptStep(core, classifier, config, { batch, rate: 2e-3 }), {}, true);
+    return counted(core, keptStep(core, classifier, config, batch, chosen), {}, true);
   },
 
   /** One picture by prompts that the injection and the text tower are applied to each time, or once. */
@@ -194,7 +195,7 @@ const CASES = {
   async keptStep() {
     const { method, fromLayer, batch = 4 } = settings;
     const { core, clip, config, classifier, chosen } = await openClassifier({ method, fromLayer });
-    const once = keptStep(core, classifier, config, { batch, rate: chosen.learningRate });
+    const once = keptStep(core, classifier, config, batch, chosen);
     return counted(core, once, { weightBytes: core.clipWeightBytes(clip) });
   },
 

@@ -25,6 +25,7 @@ static void declare(method_state *s) {
         format_text(name, sizeof name, "project.%d", l);
         method_add_linear(s, name, z.d_v, z.d_t);
         if (l >= c->vision.layers) method_idle(s, 2);
+        if (l > 1) method_start_again(s, 2, 2); /* its authors clone the deeper layers' */
     }
 }
 

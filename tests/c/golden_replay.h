@@ -190,7 +190,7 @@ static void replay_final(replay *r, const tensor_file *file) {
 static void replay_predictions(replay *r) {
     const cJSON *item, *test = json_get(r->json, "test");
     int differ = 0, right = 0, total = 0;
-    int allowed = number_of(json_get(r->json, "test_margin"), "below_0.1");
+    int allowed = number_of(json_get(r->json, "test_margin"), "below_0.01");
     float *pixels = need_bytes(r->picture * 4), *logits = need_bytes((size_t)r->classes * 4);
     cJSON_ArrayForEach(item, test) {
         int best = 0;

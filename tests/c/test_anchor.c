@@ -151,14 +151,15 @@ static void check_class_aware(mudpt_clip *clip) {
     free(features);
 }
 
-/* Projections to layers that the image tower does not have stay as they are, decay and all. */
+/* Projections to layers that the image tower does not have stay as they are, decay and all; those of deeper layers than
+ * the first start equal. */
 static void check_idle(mudpt_clip *clip) {
     const mudpt_method method = {
         .method = "maple", .text_length = 2, .text_depth = 3, .visual_length = 2, .visual_depth = 3};
     const int32_t labels[] = {1, 2};
     float *pixels = random_values(2 * 3 * 24 * 24, 0, 1), loss;
     mudpt_classifier *c;
-    mudpt_parameter p;
+    mudpt_parameter p, q;
     int idle = 0;
     CHECK(create(clip, &method, &c) == MUDPT_OK, "%s", mudpt_last_error());
     CHECK(mudpt_classifier_init(c, 3, NULL, 0) == MUDPT_OK, "%s", mudpt_last_error());
@@ -166,6 +167,10 @@ static void check_idle(mudpt_clip *clip) {
         mudpt_classifier_parameter(c, i, &p);
         CHECK(p.idle == !strncmp(p.name, "project.2.", 10), "%s is idle: %d", p.name, p.idle);
         idle += p.idle;
+        if (strncmp(p.name, "project.", 8) || p.name[8] == '0') continue;
+        mudpt_classifier_parameter(c, i - 2, &q);
+        int same = !memcmp(p.value, q.value, (size_t)p.count * sizeof *p.value);
+        CHECK(same == (p.name[8] == '2'), "%s starts as the layer's before: %d", p.name, same);
     }
     CHECK(idle == 2, "%d tensors are idle", idle);
     for (int i = 0; i < mudpt_classifier_parameters(c); i++) {

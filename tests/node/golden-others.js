@@ -159,12 +159,12 @@ function findFolder(replay, named) {
 }
 
 /** The sentences as a method reads them: words of the phrase, the name, a full stop. */
-function replaySentences(json, method, tokenizer) {
+function replaySentences(json, classes, method, tokenizer) {
   const { phrase, n, n_text: nText } = json.hyper_parameters;
   const words = phrase?.split(' ') ?? Array(nText ?? n).fill('X');
   // MuDPT and its variants drop the phrase's words beyond the learned ones; the other methods keep them.
   const lead = (method.method.endsWith('mudpt') ? words.slice(0, method.textLength) : words).join(' ');
-  const names = json.classes.map((name) => name.replaceAll('_', ' '));
+  const names = classes.map((name) => name.replaceAll('_', ' '));
   return {
     ids: [names.map((name) => tokenizer.sentence(`${lead} ${name}.`, name))],
     nameLengths: method.classPosition ? names.map((name) => tokenizer.encode(name).length) : undefined,
@@ -178,7 +178,7 @@ function replaySentences(json, method, tokenizer) {
  */
 function checkReplay({ core, steps, verbose }, outcome, json, tensors, { clip, config, tokenizer }, data) {
   const method = methodOf(json.method, json.hyper_parameters);
-  const classifier = core.classifierCreate(clip, method, replaySentences(json, method, tokenizer));
+  const classifier = core.classifierCreate(clip, method, replaySentences(json, json.classes, method, tokenizer));
   const pixelsOf = (file, read) => withImage(core, core.imageDecode(readBytes(data, file)), read);
   try {
     setParameters(core, classifier, tensors);
@@ -227,19 +227,40 @@ function checkReplay({ core, steps, verbose }, outcome, json, tensors, { clip, c
     const share = Math.sqrt(off / way);
     if (!(share <= 0.1)) outcome.fault(`final tensors: got ${share} of the way beside the recorded ones, allowed 0.1`);
 
-    const predicted = json.test.map(([file]) => {
-      const pixels = pixelsOf(file, (image) => core.clipTestPixels(clip, image));
-      const { logits } = core.classifierLogits(classifier, pixels);
-      return logits.indexOf(Math.max(...logits));
-    });
-    const count = (isSo) => json.test.filter(([, label, want], i) => isSo(predicted[i], want, label)).length;
-    const differ = count((got, want) => got !== want);
-    const most = json.test_margin['below_0.1'];
-    if (differ > most) outcome.fault(`predictions: ${differ} of ${json.test.length} differ, allowed ${most}`);
-    const [ours, theirs] = [count((got, _, label) => got === label), count((_, want, label) => want === label)];
+    const predictionsOf = (one, { test, test_margin: margin }) => {
+      const predicted = test.map(([file]) => {
+        const pixels = pixelsOf(file, (image) => core.clipTestPixels(clip, image));
+        const { logits } = core.classifierLogits(one, pixels);
+        return logits.indexOf(Math.max(...logits));
+      });
+      const count = (isSo) => test.filter(([, label, want], i) => isSo(predicted[i], want, label)).length;
+      const differ = count((got, want) => got !== want);
+      const most = margin['below_0.01'];
+      if (differ > most) outcome.fault(`predictions: ${differ} of ${test.length} differ, allowed ${most}`);
+      const [ours, theirs] = [count((got, _, label) => got === label), count((_, want, label) => want === label)];
+      return `${differ} of ${test.length} predictions differ, ${ours} right beside ${theirs}`;
+    };
     const percent = (100 * share).toPrecision(2);
-    const predictions = `${differ} of ${json.test.length} predictions differ, ${ours} right beside ${theirs}`;
-    return `${losses}, tensors ${percent} % of their way; ${predictions}`;
+    const predictions = predictionsOf(classifier, json);
+    const among = json.new ? `; among new classes ${amongNew(predictionsOf)}` : '';
+    return `${losses}, tensors ${percent} % of their way; ${predictions}${among}`;
+
+    /** The same parameters among other classes, where pictures have no second feature. */
+    function amongNew(judge) {
+      const { second: _, ...sizes } = method;
+      const other = core.classifierCreate(clip, sizes, replaySentences(json, json.new.classes, method, tokenizer));
+      try {
+        if (tensors.has('new.teacher_ids')) giveTeacher(core, clip, other, tensors, 'new.teacher_ids');
+        const values = core.classifierParameters(classifier).map(({ name, value, count }) => {
+          return [name, core.floats(value, count).slice()];
+        });
+        const wanted = core.classifierParameters(other).map(({ name }) => name);
+        core.classifierSetParameters(other, Object.fromEntries(values.filter(([name]) => wanted.includes(name))));
+        return judge(other, json.new);
+      } finally {
+        core.classifierFree(other);
+      }
+    }
   } finally {
     core.classifierFree(classifier);
   }

@@ -162,6 +162,12 @@ def loss_and_gradients(clip, case, params, inputs, pixels, labels):
 
 # ============================================================ start and steps of training
 
+def prompt_texts(case, names):
+    """As the reference's, but that these methods keep the phrase's words beyond the n learned ones."""
+    lead = case.get('phrase') or ' '.join(['X'] * case.get('n_text', case.get('n')))
+    return [f"{lead} {name.replace('_', ' ')}." for name in names]
+
+
 def parameter_shapes(case, arch):
     """name -> (shape, kind): the kinds of reference.py, 'normal:deviation' and 'zero'"""
     method, d_t, d_v, e = case['method'], arch['text_width'], arch['vision_width'], arch['embed']
@@ -207,8 +213,19 @@ def parameter_shapes(case, arch):
     return out
 
 
-def initial_parameters(case, arch, seed, clip, phrase_ids, zero=0.05):
-    """zero: the deviation of tensors that the methods start from 0, which would hide the gradient of their factors."""
+def first_of(method, name):
+    """The tensor that one of a later layer starts equal to where authors clone a Linear; its own name elsewhere."""
+    side, _, rest = name.partition('.')
+    layer, _, part = rest.partition('.')
+    if method == 'maple' and side == 'project' and layer != '0':
+        return f'project.1.{part}'
+    equal = {'mmrl': ('weight', 'bias'), 'mmrlpp': ('bias',)}.get(method, ())
+    return f'{side}.0.{part}' if side.startswith('to_') and part in equal else name
+
+
+def initial_parameters(case, arch, seed, clip, phrase_ids, zero=0.05, clone=False):
+    """zero: the deviation of tensors that the methods start from 0, which would hide the gradient of their factors.
+    clone: layers that start equal do, which would hide that they are exchanged."""
     r, out = rng_of('init', case['name'], seed), {}
     for name, (shape, kind) in parameter_shapes(case, arch).items():
         if kind == 'phrase':
@@ -223,6 +240,8 @@ def initial_parameters(case, arch, seed, clip, phrase_ids, zero=0.05):
             out[name] = tensor(r.uniform(-1, 1, shape) / float(kind.split(':')[1]) ** 0.5, False)
         else:
             out[name] = tensor(zero * r.standard_normal(shape), True)
+        if clone:
+            out[name] = out[first_of(case['method'], name)].clone()
     return out
 
 
