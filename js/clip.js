@@ -211,8 +211,8 @@ export class Clip {
   async plan({ classes, pictures, recompute = false, dtype, memoryLimit, ...rest } = {}) {
     const { core, clip, config, tokenizer, needTokens } = this.#model;
     checkPlan({ pictures, recompute, dtype, memoryLimit });
-    const names = checkClasses(classes);
     const { method, settings } = resolveSettings(rest, config);
+    const names = checkClasses(classes);
     const { ids, nameLengths } = promptSentences(tokenizer, names, method, settings);
     requireDistinct(names);
     await needTokens(ids.flat(2));

@@ -66,6 +66,7 @@ export class MudptError extends Error {
  * @param {string[]} valid
  */
 export function checkOptions(options, valid) {
+  requireAwaited(options, 'options');
   const unknown = Object.keys(options).find((key) => !valid.includes(key));
   if (unknown) throw new MudptError('argument', `there is no option "${unknown}"`, `valid are ${valid.join(', ')}`);
 }

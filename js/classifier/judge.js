@@ -3,7 +3,7 @@
  * labels that look wrong. It is asked through its public members alone, wherever it lives, and what is known of it is
  * kept here.
  */
-import { MudptError, checkOptions } from '../base/errors.js';
+import { MudptError, checkOptions, requireAwaited } from '../base/errors.js';
 import { isMany } from '../base/kinds.js';
 import { auditLabels } from '../features/audit.js';
 import { choosePictures, unsureOf } from '../features/suggest.js';
@@ -39,6 +39,7 @@ async function textsOf(classifier) {
 /** @param {unknown} list @param {string} what @returns {any[]} */
 function listOf(list, what) {
   if (Array.isArray(list)) return list;
+  requireAwaited(list, what);
   throw new MudptError('argument', `${what} must be an array`);
 }
 

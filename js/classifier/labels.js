@@ -1,5 +1,5 @@
 /** What a classifier is asked with: labels of examples, and how many answers. */
-import { MudptError } from '../base/errors.js';
+import { MudptError, requireAwaited } from '../base/errors.js';
 import { MOST_MEASURED } from '../base/limits.js';
 
 /** How names are compared where they are not written alike: without spaces around, accents in one form. */
@@ -12,6 +12,7 @@ const plain = (name) => (typeof name === 'string' ? name.normalize('NFC').trim()
  * @returns {number[]}
  */
 export function labelsOf(classes, examples) {
+  requireAwaited(examples, 'examples');
   if (!Array.isArray(examples)) throw new MudptError('argument', 'examples must be an array of { image, label }');
   /** @type {Map<unknown, number>} */
   const indices = new Map();

@@ -1,5 +1,5 @@
 /** What the towers make of pictures and texts, as numbers for whoever wants them: rows of one array. */
-import { MudptError, checkOptions } from '../base/errors.js';
+import { MudptError, checkOptions, requireAwaited } from '../base/errors.js';
 import { isMany } from '../base/kinds.js';
 import { LONGEST_TEXT, LONGEST_WORD, MOST_SEED, MOST_VIEWS } from '../base/limits.js';
 import { nextTurn } from '../base/platform.js';
@@ -38,6 +38,7 @@ function checkNumber(name, value, isRight, expected) {
 /** The items of a list; one thing alone is a slip. @param {any} given @param {string} what @param {string} one */
 function listOf(given, what, one) {
   if (isMany(given)) return [...given];
+  requireAwaited(given, what);
   throw new MudptError('argument', `${what} must be an array`, `for ${one} alone give an array of one`);
 }
 

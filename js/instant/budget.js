@@ -3,7 +3,7 @@
  * then a few steps of prompts to see how long one takes here, then the longest recipe that fits; pictures that were not
  * trained on decide what of it is taken (prompts.js).
  */
-import { MudptError } from '../base/errors.js';
+import { MudptError, requireAwaited } from '../base/errors.js';
 import { nextTurn } from '../base/platform.js';
 import { Steps } from '../training/steps.js';
 import { InstantJob, VIEWS, checkHead } from './job.js';
@@ -20,6 +20,11 @@ const LONGER = 1.25;
 const SETTLED = ['preset', 'epochs', 'batchSize', 'smallestCrop', 'views', 'resume'];
 /** Options of an instant answer among those of a run. */
 const SHARED = ['classes', 'examples', 'shots', 'seed', 'goal', 'template', 'templates', 'onProgress', 'onBroken'];
+/** What is given beside a method's settings and the classes. */
+const BESIDE = [
+  ...['examples', 'goal', 'template', 'templates', 'onProgress', 'onBroken'],
+  ...['validation', 'memoryLimit', 'transfer', 'signal'],
+];
 
 export class BudgetJob {
   #stopped = false;
@@ -60,12 +65,16 @@ export class BudgetJob {
     const begun = performance.now();
     await nextTurn();
     const { budget, head = 'auto', ...run } = options;
+    requireAwaited(budget, 'budget');
     if (!(typeof budget === 'number' && budget > 0))
       throw new MudptError('argument', `budget is ${budget}, expected a number of seconds above 0`);
     const settled = SETTLED.find((name) => options[name] !== undefined);
     if (settled)
       throw new MudptError('argument', `${settled} is given, and budget settles it`, 'leave out one of them');
     checkHead(head);
+    // What is misspelt is refused now, and not by the prompts, which may not come.
+    const settings = Object.entries(run).filter(([name]) => !BESIDE.includes(name));
+    await clip.plan({ ...Object.fromEntries(settings), preset: 'quick' });
     const left = () => budget - (performance.now() - begun) / 1000;
 
     const shared = Object.fromEntries(SHARED.flatMap((name) => (name in run ? [[name, run[name]]] : [])));

@@ -1,8 +1,9 @@
-import { MudptError } from '../base/errors.js';
+import { MudptError, requireAwaited } from '../base/errors.js';
 import { LONGEST_NAME } from '../base/limits.js';
 
 /** @param {string} key @param {unknown} value @param {string} expected @returns {never} */
 export function refuse(key, value, expected) {
+  requireAwaited(value, key);
   throw new MudptError(
     'argument',
     `${key} is ${typeof value === 'string' ? `"${value}"` : value}, expected ${expected}`,

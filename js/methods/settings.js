@@ -99,7 +99,7 @@ export function checkOption(method, key, name = key) {
 export function resolveSettings({ method = 'mudpt', preset = 'paper', ...options }, model) {
   if (typeof method !== 'string' || !TRAINABLE.includes(method)) refuse('method', method, TRAINABLE.join(' or '));
   if (typeof preset !== 'string' || !Object.hasOwn(PRESETS, preset))
-    refuse('preset', preset, Object.keys(PRESETS).join(' or '));
+    refuse('preset', preset, `instant or ${Object.keys(PRESETS).join(' or ')}`);
   const { epochsFor, textPrompts } = METHODS[method];
   const paper = defaultsOf(method);
   const settings = { ...paper, ...PRESETS[preset].settings(paper, model) };

@@ -102,9 +102,10 @@ export class TuneJob {
     const { core, clip, config, tokenizer, needTokens, how } = model;
     const before = resume === undefined ? null : new Checkpoint(model, resume);
     before?.requireSame({ classes, ...rest }, config);
+    // What is misspelt is told before what is missing for it.
+    const { method, settings } = before ? before.run : resolveSettings(rest, config);
     const names = before ? before.classes : checkClasses(classes);
     if (names.length < 2) throw new MudptError('argument', 'one class has nothing to be told apart from', 'give two');
-    const { method, settings } = before ? before.run : resolveSettings(rest, config);
     if (typeof validation !== 'boolean' && !(Array.isArray(validation) && validation.length)) {
       const given = Array.isArray(validation) ? 'an empty array' : validation;
       throw new MudptError('argument', `validation is ${given}, expected true, false or an array of examples`);

@@ -181,6 +181,12 @@ test('a budget buys the longest recipe that fits, or the instant answer, and say
     [{ budget: 5, views: 3 }, /views is given, and budget settles it/],
     [{ budget: 5, preset: 'quick' }, /preset is given, and budget settles it/],
     [{ budget: 5, head: 'x' }, /head is "x"/],
+    [{ budget: Promise.resolve(5) }, /budget is a Promise; await it/],
+    // Also where no prompts come, which would refuse it.
+    [{ budget: 1e-6, viewz: 3 }, /there is no option "viewz"/],
+    [{ budget: 1e-6, method: 'mudtp' }, /method is "mudtp", expected/],
+    [{ budget: 1e-6, depth: 'all' }, /depth is "all", expected/],
+    [{ budget: 1e-6, classPosition: 'end' }, /classPosition is no option of mudpt/],
   ])
     await assert.rejects(clip.tune({ ...run, ...more }).finished, isError('argument', message));
 });

@@ -284,6 +284,8 @@ describe('methods', () => {
     [{ method: 'cocoop', phrase: 'a', promptLength: 2 }, /^promptLength is 2, but the phrase "a" has only 1 words/],
     [{ promptLength: 5 }, /^promptLength is 5, but the phrase "a photo of a" has only 4 words/],
     [{ classes: ['x'], examples: EXAMPLES.slice(0, 1) }, /^one class has nothing to be told apart from; give two$/],
+    [{ clases: ['a', 'b'], classes: undefined }, /^there is no option "clases"; settings of mudpt are /],
+    [{ preset: 'quik' }, /^preset is "quik", expected instant or paper or quick or /],
     [{ validation: 3 }, /^validation is 3, expected true, false or an array of examples$/],
   ]) {
     test(`refused: ${JSON.stringify(options)}`, async () => {

@@ -122,14 +122,30 @@ describe('pictures that have to be waited for', () => {
     }
   });
 
-  test('a model or a file that was not waited for', async () => {
+  test('a model, a file, a list or an option that was not waited for', async () => {
     const options = /** @type {any} */ ({ method: 'coop', classes: ['cat', 'dog'] });
+    const INSTANT = /** @type {any} */ ({ preset: 'instant', classes: ['cat', 'dog'] });
     for (const [call, what] of /** @type {[(later: any) => Promise<any>, string][]} */ ([
       [(later) => loadClip(later), 'what to load'],
       [(later) => loadClip(/** @type {any} */ (new Stranger(summaryOf(later)))), 'what to load'], // as a worker gets it
       [(later) => clip.import(later), 'the classifier file'],
       [(later) => clip.importIndex(later, { name: 'my index' }), 'my index'],
       [(later) => clip.importOfficial(later, options), 'what to load'],
+      [(later) => clip.zeroShot(later), 'classes'],
+      [(later) => clip.plan({ classes: later }), 'classes'],
+      [(later) => clip.tune({ ...options, classes: later, examples: [] }).finished, 'classes'],
+      [(later) => clip.tune({ ...options, examples: later }).finished, 'examples'],
+      [(later) => clip.tune({ ...options, examples: [], epochs: later }).finished, 'epochs'],
+      [(later) => clip.tune({ ...INSTANT, classes: later, examples: [] }).finished, 'classes'],
+      [(later) => clip.tune({ ...INSTANT, examples: later }).finished, 'examples'],
+      [(later) => clip.embedImages(later), 'pictures'],
+      [(later) => clip.embedTexts(later), 'texts'],
+      [(later) => clip.index(later), 'pictures'],
+      [(later) => classifier.classify(PICTURES[0], later), 'options'],
+      [(later) => classifier.evaluate(later), 'examples'],
+      [(later) => classifier.withClasses(later), 'classes'],
+      [(later) => classifier.suggest(later, 1), 'pictures'],
+      [(later) => classifier.audit(later), 'examples'],
     ]))
       await assert.rejects(
         call(Promise.resolve(bytes)),
