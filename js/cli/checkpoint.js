@@ -2,12 +2,13 @@
  * Runs that can be continued after an interruption: what --checkpoint keeps, and --resume goes on from. A file is
  * replaced as a whole, so that whatever ends the program leaves the last one or the new one.
  */
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { Option } from 'commander';
 import { MudptError } from '../base/errors.js';
 import { CHECKPOINT, SavedFile } from '../classifier/saved.js';
 import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { Checkpoint } from '../training/checkpoint.js';
+import { readGiven } from './given-file.js';
 import { given, settingsOf } from './options.js';
 
 /** Besides at the end of every epoch, a checkpoint is written after this many milliseconds. */
@@ -34,9 +35,7 @@ export async function openRun(options, command) {
     }
     return { method: options.method, asked: settingsOf(options.method, options), before: {}, target };
   }
-  const resume = await readFile(from).catch((error) => {
-    throw new MudptError('file', `${from}: cannot be read (${error.code})`, 'give a file that --checkpoint kept');
-  });
+  const resume = await readGiven(from, 'give a file that --checkpoint kept');
   const { method, settings } = new SavedFile(resume, from, [CHECKPOINT]).details();
   if (command.getOptionValueSource('method') !== 'default' && options.method !== method) {
     throw new MudptError(

@@ -1,5 +1,4 @@
 /** mudpt export and mudpt import: exchange with the authors' PyTorch code; docs/exchange.md tells the whole way. */
-import { readFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { MudptError } from '../base/errors.js';
 import { EXCHANGE_FORMATS, exportOfficial } from '../classifier/exchange.js';
@@ -8,6 +7,7 @@ import { headerOf } from '../loading/safetensors.js';
 import { TRAINABLE } from '../methods/methods.js';
 import { loadDataset } from '../node/datasets.js';
 import { checkTarget, writeWhole } from '../node/whole-files.js';
+import { readGiven } from './given-file.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';
 import {
@@ -128,8 +128,4 @@ export function tell(terminal, { json }, { output, bytes, classes }) {
   if (json) process.stdout.write(`${JSON.stringify({ output, classes })}\n`);
 }
 
-async function read(file) {
-  return readFile(file).catch((error) => {
-    throw new MudptError('file', `${file}: cannot be read (${error.code})`, 'check the name');
-  });
-}
+const read = (file) => readGiven(file, 'give what mudpt train has saved');

@@ -1,7 +1,8 @@
 /** Loading a model for a command, with its progress on the terminal. */
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { MudptError } from '../base/errors.js';
 import { loadClip } from '../index.js';
+import { readGiven } from './given-file.js';
 import { size } from './terminal.js';
 
 const LARGEST_CLASSIFIER = 2 ** 30;
@@ -77,15 +78,10 @@ export async function embedFiles(clip, files, terminal, signal, onBroken) {
 
 /** A classifier that mudpt train saved. @param {string} file */
 export async function openClassifier(clip, file) {
+  const hint = 'give a file that mudpt train saved';
   const info = await stat(file).catch(() => undefined);
-  if (!info?.isFile())
-    throw new MudptError('file', `${file}: there is no such file`, 'give a file that mudpt train saved');
-  if (info.size > LARGEST_CLASSIFIER) {
-    throw new MudptError(
-      'classifier',
-      `${file}: is too large for a saved classifier`,
-      'give a file that mudpt train saved',
-    );
-  }
-  return clip.import(await readFile(file), { name: file });
+  if (info && !info.isFile() && !info.isDirectory()) throw new MudptError('file', `${file}: is no file`, hint);
+  if (info && info.size > LARGEST_CLASSIFIER)
+    throw new MudptError('classifier', `${file}: is too large for a saved classifier`, hint);
+  return clip.import(await readGiven(file, hint), { name: file });
 }

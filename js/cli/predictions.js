@@ -2,10 +2,10 @@
  * What a classifier says of every picture, as a file: .csv, or .jsonl with one object a line. Of each picture its file
  * inside the data set, its class, the one that it was taken for, and every class's score.
  */
-import { readFile } from 'node:fs/promises';
 import { InvalidArgumentError } from 'commander';
 import { MudptError } from '../base/errors.js';
 import { measure } from '../classifier/metrics.js';
+import { readGiven } from './given-file.js';
 import { apart } from './terminal.js';
 
 /** @typedef {{ file: string, true: string, predicted: string, scores?: Record<string, number> }} Prediction */
@@ -58,10 +58,9 @@ export function predictionsText(file, predictions, names) {
 
 /** @param {string} file @returns {Promise<Prediction[]>} */
 export async function readPredictions(file) {
-  const fail = (what) => new MudptError('file', `${file}: ${what}`, 'give what mudpt eval --predictions has written');
-  const text = await readFile(file, 'utf8').catch((error) => {
-    throw fail(error.code === 'ENOENT' ? 'there is no such file' : `cannot be read (${error.code})`);
-  });
+  const hint = 'give what mudpt eval --predictions has written';
+  const fail = (what) => new MudptError('file', `${file}: ${what}`, hint);
+  const text = String(await readGiven(file, hint));
   const list = /\.jsonl$/i.test(file) ? fromLines(text, fail) : fromTable(text, fail);
   const bad = list.findIndex((each) => FIRST.some((key) => typeof each?.[key] !== 'string'));
   if (bad >= 0) throw fail(`its picture ${bad + 1} has no ${FIRST.join(', ')}`);

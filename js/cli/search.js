@@ -1,10 +1,10 @@
 /** mudpt search: pictures of a folder by a text or by another picture, and those that are nearly the same. */
-import { readFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { MudptError } from '../base/errors.js';
 import { printable } from '../node/names.js';
 import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { EXIT_FAILED } from './failures.js';
+import { readGiven } from './given-file.js';
 import { onInterrupt } from './interrupt.js';
 import { openModel } from './model.js';
 import { decimal, given, whole, withLongWork, withOutput, withPictures } from './options.js';
@@ -77,13 +77,9 @@ function showGroups(groups, terminal) {
   terminal.print(groups.length ? many : 'No two pictures are nearly the same.');
 }
 
-/** @param {any} clip @param {string} file */
-async function openFile(clip, file) {
-  const bytes = await readFile(file).catch((error) => {
-    throw new MudptError('file', `${file}: cannot be read (${error.code})`, 'check the name');
-  });
-  return clip.importIndex(bytes, { name: file });
-}
+/** @param {any} clip @param {string} name of the file */
+const openFile = async (clip, name) =>
+  clip.importIndex(await readGiven(name, 'give what --save has written'), { name });
 
 /**
  * What cannot be read is named, and not found; the others are.

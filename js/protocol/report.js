@@ -2,6 +2,7 @@
  * Tables and plots of a sweep as files: PROTOCOL.md, .csv, .tex, .json, and an SVG for each data set. They follow from
  * the logs alone, to the byte: no paths, nothing of the machine but what its runs took.
  */
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { MudptError } from '../base/errors.js';
 import { linePlotSvg } from '../node/charts.js';
@@ -27,7 +28,8 @@ import { shotsOf, summarize } from './tables.js';
 export async function writeReport(folder) {
   const logs = await readLogs(folder);
   if (!logs.length) {
-    throw new MudptError('file', `${folder}: holds no logs of finished runs`, 'give the --out of mudpt protocol');
+    const what = existsSync(folder) ? 'holds no logs of finished runs' : 'there is no such folder';
+    throw new MudptError('file', `${folder}: ${what}`, 'give the --out of mudpt protocol');
   }
   checkTogether(logs, folder);
   const summaries = summarize(logs);

@@ -320,7 +320,7 @@ describe('mudpt train --checkpoint, --resume', () => {
   for (const [what, args, message] of [
     ['a file that is there', '--checkpoint run', /run: a run is kept there already; go on with it by --resume/],
     ['one file for both', '--checkpoint one --out ./one', /one is to be the checkpoint and the result; give --out/],
-    ['no file', '--resume nothing', /nothing: cannot be read \(ENOENT\); give a file that --checkpoint kept/],
+    ['no file', '--resume nothing', /nothing: there is no such file; give a file that --checkpoint kept/],
     ['a classifier', '--resume c.safetensors', /c\.safetensors: is a saved classifier, no checkpoint/],
     ['another method', '--resume run --method vpt', /--method is vpt, and the run in run is of mudpt/],
     ['other settings', '--resume run --epochs 13', /epochs is 13, and 12 in the run/],

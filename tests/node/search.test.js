@@ -218,7 +218,7 @@ test('mudpt search: a folder by a text, by a picture, its duplicates; features k
   for (const [args, message] of /** @type {[string[], RegExp][]} */ ([
     [['faces'], /one thing can be looked for; give a text/],
     [['faces', 'a', '--duplicates'], /one thing can be looked for/],
-    [['nowhere.safetensors', 'a'], /nowhere\.safetensors: cannot be read \(ENOENT\)/],
+    [['nowhere.safetensors', 'a'], /nowhere\.safetensors: there is no such file; give what --save has written/],
     [[path.join(pictoclip, 'model.safetensors'), 'a'], /has no features/],
   ])) {
     const wrong = await mudpt(['search', ...args], { cwd });
