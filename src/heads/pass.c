@@ -42,7 +42,7 @@ static double row_loss(float *logits, int classes, int label, int count) {
     logits[label] = 0;
     for (int c = 0; c < classes; c++) others += (double)logits[c];
     logits[label] = (float)-others;
-    for (int c = 0; c < classes; c++) logits[c] /= (float)count;
+    softmax_shares(logits, classes, count);
     return series_log(1 + others / own);
 }
 

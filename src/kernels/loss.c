@@ -50,6 +50,6 @@ float cross_entropy(float *logits, int classes, int label, int batch) {
         loss = others * (1 - others * (0.5 - others * (1.0 / 3 - others / 4))) + ((double)most - (double)right);
     }
     logits[label] -= 1;
-    for (int c = 0; c < classes; c++) logits[c] /= (float)batch;
+    softmax_shares(logits, classes, batch);
     return (float)loss;
 }

@@ -172,6 +172,29 @@ static void check_gradients(const char *method) {
     mudpt_head_free(head);
 }
 
+/* Where a row's other classes have next to no probability, what follows from it is zero, not subnormal: that is slow. */
+static void check_far_apart(void) {
+    const data *d = make_data(some, 5);
+    mudpt_head_config config = config_of("tip-f", d, VIEWS);
+    mudpt_head *head = NULL;
+    config.alpha = 100;
+    CHECK(create(&config, d, &head) == MUDPT_OK, "%s", mudpt_last_error());
+    if (!head) return;
+    mudpt_parameter p;
+    float loss;
+    int subnormal = 0, other = 0;
+    CHECK(mudpt_head_tensor(head, 0, &p) == MUDPT_OK, "%s", mudpt_last_error());
+    for (int32_t row = 0; row < d->pictures; row++) {
+        CHECK(mudpt_head_gradients(head, &row, 1, &loss, NULL) == MUDPT_OK, "%s", mudpt_last_error());
+        for (int i = 0; i < p.count; i++) {
+            subnormal += fpclassify(p.gradient[i]) == FP_SUBNORMAL;
+            other += fpclassify(p.gradient[i]) == FP_NORMAL;
+        }
+    }
+    CHECK(subnormal == 0 && other > 0, "%d values of gradients are subnormal, and %d are not", subnormal, other);
+    mudpt_head_free(head);
+}
+
 /* ------------------------------------------------------------------------------------------------ what all promise */
 
 typedef struct {
@@ -530,6 +553,7 @@ int main(void) {
     }
     check_linear();
     check_floor();
+    check_far_apart();
     check_refusals();
     check_not_finite();
     check_bytes();

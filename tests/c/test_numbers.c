@@ -3,6 +3,7 @@
  */
 #include "check.h"
 #include "kernels/loss.h"
+#include "kernels/softmax.h"
 #include "tiny_clip.h"
 
 enum { CLASSES = 3, PICTURE = 3 * 24 * 24, PICTURES = 4 };
@@ -276,8 +277,25 @@ static void check_small_losses(void) {
     CHECK(cross_entropy(&one, 1, 0, 1) == 0, "one class has a loss");
 }
 
+/* Shares of a gradient of which products would be subnormal, and take a hundred times as long, are nothing. */
+static void check_small_shares(void) {
+    float logits[] = {0, -40, -60, -95, -2000, NAN};
+    float loss = cross_entropy(logits, 5, 1, 2);
+    CHECK_CLOSE(loss, 40, 1e-5, "the loss");
+    CHECK_CLOSE(logits[0], 0.5, 1e-6, "what is likely");
+    CHECK_CLOSE(logits[1], -0.5, 1e-6, "the right class");
+    for (int c = 2; c < 5; c++) CHECK(logits[c] == 0, "a share of %g", (double)logits[c]);
+    float few[] = {0, -40, -44};
+    cross_entropy(few, 3, 0, 1);
+    CHECK_CLOSE(few[1] / exp(-40), 1, 1e-5, "a small share");
+    CHECK_CLOSE(few[2] / exp(-44), 1, 1e-5, "a smaller one");
+    softmax_shares(logits + 5, 1, 1);
+    CHECK(isnan(logits[5]), "what is no number has become %g", (double)logits[5]);
+}
+
 int main(void) {
     check_small_losses();
+    check_small_shares();
     mudpt_clip *clip = tiny_clip(&odd_config, 1);
     CHECK(clip != NULL, "%s", mudpt_last_error());
     if (!clip) return check_report();
