@@ -121,6 +121,9 @@ async function stepSettings(folder, names, wanted = {}) {
  * @property {boolean} [onlyNode] not in a browser
  */
 
+/** As allowWideVectors() has it, which would set V8's flag here. */
+const hasWideVectors = process.arch === 'x64' && Number.parseInt(process.versions.node, 10) >= 24;
+
 const kernels = (variant) => path.join(root, `build/wasm/gemm-${variant}.mjs`);
 
 function gemmGroups() {
@@ -143,19 +146,32 @@ function gemmGroups() {
     [4, 768, 768],
     [1, 768, 768],
   ];
+  const wide = [
+    ['f32/wide-4x8', 'relaxed', 'F32', false, 1],
+    ['f32/wide-4x16', 'relaxed', 'F32', false, 2],
+    ['fast/wide', 'relaxed', 'I16', true],
+    ['fast-int8/wide', 'relaxed', 'I8', true],
+  ];
+  const casesOf = (rows, shape, threads, more) =>
+    rows.map(([name, variant, storage, fast, panels]) => ({
+      name: `gemm/${shape.join('x')}/${name}/t${threads}`,
+      kind: 'gemm',
+      settings: { shape, storage, fast, panels, threads, module: kernels(variant), ...more },
+    }));
+  const rounds = 15;
   return shapes.flatMap((shape) =>
-    [1, 2].map((threads) => ({
-      cases: kinds.map(([name, variant, storage, fast, panels]) => ({
-        name: `gemm/${shape.join('x')}/${name}/t${threads}`,
-        kind: 'gemm',
-        settings: { shape, storage, fast, panels, threads, module: kernels(variant) },
-      })),
-      peers: () => [
+    [1, 2].flatMap((threads) => {
+      const peers = () => [
         ...peer('onnxruntime-web', 'gemm', { shape, threads }),
         ...(threads === 1 ? ['tfjs-wasm', 'jax-js'].flatMap((name) => peer(name, 'gemm', { shape, threads })) : []),
-      ],
-      rounds: 15,
-    })),
+      ];
+      return [
+        { cases: casesOf(kinds, shape, threads, {}), peers, rounds },
+        ...(hasWideVectors
+          ? [{ cases: casesOf(wide, shape, threads, { wide: true }), peers, rounds, onlyNode: true }]
+          : []),
+      ];
+    }),
   );
 }
 

@@ -97,7 +97,8 @@ function counted(core, once, more = {}, processor = false) {
 
 const CASES = {
   async gemm() {
-    const { shape, storage, fast, panels, module } = settings;
+    const { shape, storage, fast, panels, module, wide } = settings;
+    if (wide) (await import('../js/node/platform.js')).allowWideVectors(true);
     const { default: start } = await import(module);
     const wasm = await start();
     const precision = PRECISIONS[fast ? 'fast' : 'high'];
