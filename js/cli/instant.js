@@ -96,9 +96,9 @@ export function checkInstant(options, command) {
 export async function instantAnswer(clip, { classes, train, test }, { output, ...options }, terminal, signal) {
   const begun = performance.now();
   const examples = train.map(({ path: image, label }) => ({ image, label }));
-  const onProgress = ({ done, total }) => terminal.progress(done / total, `features, ${done} of ${total} pictures`);
   try {
-    const job = clip.tune({ preset: 'instant', ...options, classes, examples, onProgress, signal });
+    const more = { classes, examples, onProgress: featuresShown(terminal), signal };
+    const job = clip.tune({ preset: 'instant', ...options, ...more });
     for await (const { step, steps, loss } of job)
       terminal.progress(step / steps, `head, step ${step} of ${steps}, loss ${loss.toFixed(3)}`);
     const classifier = await job.finished;
@@ -113,6 +113,12 @@ export async function instantAnswer(clip, { classes, train, test }, { output, ..
     terminal.wipe();
   }
 }
+
+/** @param {ReturnType<typeof import('./terminal.js').openTerminal>} terminal */
+export const featuresShown =
+  (terminal) =>
+  ({ done, total }) =>
+    terminal.progress(done / total, `features, ${done} of ${total} pictures`);
 
 /**
  * What was taken, of a budget or of prompts with a head, and by which figures.

@@ -19,7 +19,7 @@ import { checkTarget, writeWhole } from '../node/whole-files.js';
 import { countEach, drawShots } from '../training/shots.js';
 import { keeper, openRun, requireSameRun, withCheckpoint } from './checkpoint.js';
 import { EXIT_INTERRUPTED } from './failures.js';
-import { checkInstant, instantAnswer, whyOf, withHead } from './instant.js';
+import { checkInstant, featuresShown, instantAnswer, whyOf, withHead } from './instant.js';
 import { onInterrupt } from './interrupt.js';
 import { evaluate, openModel } from './model.js';
 import {
@@ -147,7 +147,8 @@ async function run(options, command) {
       const wanted = options.budget
         ? { head: options.head, goal: options.goal, budget: Math.max(options.budget - (instant?.seconds ?? 0), 1e-3) }
         : { head, ...(head !== 'none' && { views: options.views }), resume };
-      const more = { method, ...asked, ...wanted, recompute, memoryLimit, ...skip, validation };
+      const shown = (options.budget || head !== 'none') && { onProgress: featuresShown(terminal) };
+      const more = { method, ...asked, ...wanted, recompute, memoryLimit, ...skip, ...shown, validation };
       job = clip.tune({ ...more, classes: data.classes, examples: toExamples(data.train) });
       const run = await timed(
         follow(job, settings, losses, validated, keeper(job, target), terminal).catch(async (error) => {

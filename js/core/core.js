@@ -75,6 +75,9 @@ export async function createCore({ variant = 'auto', threads, assetsUrl, wideVec
   return core;
 }
 
+/** Learning rate of the first epoch. */
+export const WARMUP_RATE = 1e-5;
+
 /** One instance of the library with memory of its own. */
 export class Core extends Classifiers {
   /**
@@ -84,7 +87,14 @@ export class Core extends Classifiers {
    *   averageDeviation?: number, keep?: number }} config @returns {number}
    */
   trainerCreate(classifier, config) {
-    const defaults = { warmupRate: 1e-5, momentum: 0.9, decay: 5e-4, seed: 1, augment: true, smallestCrop: 0.08 };
+    const defaults = {
+      warmupRate: WARMUP_RATE,
+      momentum: 0.9,
+      decay: 5e-4,
+      seed: 1,
+      augment: true,
+      smallestCrop: 0.08,
+    };
     return this.memory.scoped((scratch) => {
       const at = scratch.putStruct(structs.TRAIN_CONFIG, { ...defaults, ...config });
       return this.memory.handle((out) => this.c._mudpt_trainer_create(classifier, at, out));

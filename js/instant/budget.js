@@ -8,10 +8,11 @@ import { nextTurn } from '../base/platform.js';
 import { Steps } from '../training/steps.js';
 import { InstantJob, VIEWS, checkHead } from './job.js';
 import { PromptsJob } from './prompts.js';
+import { Source } from './source.js';
 
 /** Presets from the longest; they differ in epochs alone. */
 const RECIPES = ['thorough', 'balanced', 'quick'];
-/** Steps that are looked at; the first one warms up and is not counted. */
+/** Steps that are looked at, of which the first one warms up and is not counted; and pictures, another view of each. */
 const PROBED = 4;
 /** Share of what is left that looking may take, and by how much a run may turn out longer than was expected. */
 const LOOKING = 0.2;
@@ -88,22 +89,27 @@ export class BudgetJob {
     let instant = await answer(1);
     let taken = 'instant';
     this.classifier = instant;
-    const once = budget - left();
-    if (head !== 'none' && !this.#stopped && once * VIEWS * LONGER < left()) {
+    // What was asked for before may have left features behind: how long the first answer took says little.
+    const views = head !== 'none' && instant.labels.length > 0 && left() > 0 && !this.#stopped;
+    const ofViews = views ? (VIEWS - 1) * instant.labels.length * (await viewSeconds(clip, run)) : 0;
+    if (views && ofViews * LONGER < left()) {
       const closer = await answer(VIEWS);
       await instant.dispose();
       this.classifier = instant = closer;
       taken = 'views';
     }
-    const { goal, template: _, templates: __, onProgress: ___, ...prompts } = run;
+    const { goal, template: _, templates: __, onProgress, ...prompts } = run;
     const seconds = this.#stopped || left() < 0 ? null : await this.#look(clip, tune, prompts, left() * LOOKING);
+    // The tuned tower sees all of a picture's views, and where the answers were of one view the plain one the others.
+    const ofHead = taken === 'views' ? ofViews : 2 * ofViews;
+    for (const name of RECIPES) if (seconds) seconds[name] += ofHead;
     const preset = seconds && RECIPES.find((name) => seconds[name] * LONGER < left());
     const recipe = { budget, taken: preset || taken, seconds };
     if (!preset || this.#stopped) return Object.assign(instant, { recipe: { ...recipe, taken } });
 
     const onPrompts = head === 'auto' && goal === 'new-names' ? 'prolip' : head;
     this.#now = onPrompts === 'none' ? tune({ ...prompts, preset }) : undefined;
-    this.#now ??= new PromptsJob(clip, tune, { ...prompts, preset, head: onPrompts }, assetsUrl);
+    this.#now ??= new PromptsJob(clip, tune, { ...prompts, preset, head: onPrompts, onProgress }, assetsUrl);
     if (this.#stopped) this.#now.stop();
     for await (const step of this.#now) this.#steps.push(step);
     this.classifier = await this.#now.finished;
@@ -141,4 +147,16 @@ export class BudgetJob {
     const { each, ofEpoch } = found;
     return Object.fromEntries(RECIPES.map((name) => [name, reading + (presets[name].epochs * ofEpoch * each) / 1000]));
   }
+}
+
+/**
+ * Seconds that a view of a picture takes: those of the first few are kept for whoever asks for them next.
+ * @param {any} clip
+ * @param {Record<string, any>} options
+ */
+async function viewSeconds(clip, { examples, seed = 1, signal }) {
+  const images = examples.slice(0, PROBED).map(({ image }) => image);
+  const begun = performance.now();
+  await new Source(clip, null, []).views(images, false, { views: 2, seed }, { onBroken: () => {}, signal });
+  return (performance.now() - begun) / 1000 / images.length;
 }

@@ -21,6 +21,9 @@ const HEAD = 'tip-f';
 
 export class PromptsJob {
   #job;
+  /** Ends the making of the head. */
+  #end = new AbortController();
+  #isTrained = false;
 
   /**
    * @param {any} clip
@@ -29,7 +32,7 @@ export class PromptsJob {
    * @param {string | URL} [assetsUrl]
    */
   constructor(clip, tune, options, assetsUrl) {
-    const { head, views, ...rest } = options;
+    const { head, views, onProgress: _, ...rest } = options;
     checkHead(head);
     checkViews(views);
     if (options.transfer)
@@ -41,7 +44,8 @@ export class PromptsJob {
   }
 
   stop() {
-    this.#job.stop();
+    if (this.#isTrained) this.#end.abort();
+    else this.#job.stop();
   }
 
   async checkpoint() {
@@ -59,12 +63,20 @@ export class PromptsJob {
       this.classifier = this.#job.classifier;
       throw error;
     });
+    this.#isTrained = true;
+    const { signal } = options;
+    const end = () => this.#end.abort(signal.reason);
+    if (signal?.aborted) end();
+    signal?.addEventListener('abort', end);
     try {
-      this.classifier = await withHead(clip, tuned, options, assetsUrl);
+      this.classifier = await withHead(clip, tuned, { ...options, signal: this.#end.signal }, assetsUrl);
       return this.classifier;
     } catch (error) {
       this.classifier = tuned; // what was trained is not lost
+      if (this.#end.signal.aborted && !signal?.aborted) return tuned;
       throw error;
+    } finally {
+      signal?.removeEventListener('abort', end);
     }
   }
 }
@@ -76,7 +88,7 @@ export class PromptsJob {
  * @param {string | URL} [assetsUrl]
  */
 async function withHead(clip, tuned, options, assetsUrl) {
-  const { examples, validation, views = VIEWS, transfer: _, signal } = options;
+  const { examples, validation, views = VIEWS, onProgress, signal } = options;
   const { classes, settings } = tuned;
   const { shots, seed } = settings;
   const labels = labelsOf(classes, examples);
@@ -91,7 +103,7 @@ async function withHead(clip, tuned, options, assetsUrl) {
     labels: seen,
     ...drawn
   } = await readShots(source, before, classes, labels, {
-    ...{ examples, shots, seed, views, signal },
+    ...{ examples, shots, seed, views, onProgress, signal },
     ...quiet,
   });
   const library = await heads(assetsUrl);
@@ -103,6 +115,8 @@ async function withHead(clip, tuned, options, assetsUrl) {
   const parts = { source, library, classes, facts };
   if (options.head !== 'auto' || !held.length) return new InstantClassifier({ ...parts, recipe }, made);
 
+  /** @type {any} */
+  let instant = null;
   try {
     const images = held.map(({ image }) => image);
     /** @param {(Float32Array | null)[]} logits of what could be read: nothing else is named rightly */
@@ -118,8 +132,8 @@ async function withHead(clip, tuned, options, assetsUrl) {
       const right = rightOf(ours.map((row) => row && answering.logits(row)));
       return { head: weight ? head : 'none', weight, right };
     });
-    const named = { preset: 'instant', classes, examples, shots, seed, views, signal, ...quiet };
-    const instant = await new InstantJob(clip, named, assetsUrl).finished;
+    const named = { preset: 'instant', classes, examples, shots, seed, views, onProgress, signal, ...quiet };
+    instant = await new InstantJob(clip, named, assetsUrl).finished;
     const right = rightOf(await instant.logitsOf(images, { signal }));
     candidates.push({ head: instant.head ?? 'none', weight: 1, instant, right });
     const best = candidates.reduce((a, b) => (isBetter(b.right, a.right) ? b : a));
@@ -141,6 +155,7 @@ async function withHead(clip, tuned, options, assetsUrl) {
     return new InstantClassifier({ ...parts, recipe: taken, heldOut }, answering);
   } catch (error) {
     made.dispose();
+    await instant?.dispose();
     throw error;
   }
 }

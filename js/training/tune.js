@@ -6,6 +6,7 @@ import { MudptError } from '../base/errors.js';
 import { nextTurn } from '../base/platform.js';
 import { Classifier } from '../classifier/classifier.js';
 import { giveTeacher } from '../classifier/teacher.js';
+import { WARMUP_RATE } from '../core/core.js';
 import { checkClasses, requireDistinct } from '../methods/classes.js';
 import { promptSentences } from '../methods/sentences.js';
 import { resolveSettings, trainedSizes } from '../methods/settings.js';
@@ -14,9 +15,6 @@ import { Checkpoint, writeCheckpoint } from './checkpoint.js';
 import { Choice } from './choice.js';
 import { checkPlan, requireMemory } from './memory-plan.js';
 import { Steps } from './steps.js';
-
-/** Learning rate of the first epoch. */
-const WARMUP_RATE = 1e-5;
 
 /**
  * @typedef {object} TuneProgress
@@ -134,7 +132,7 @@ export class TuneJob {
       for (let whole = false; !whole && !this.#stopped;) {
         if (trainer) core.trainerFree(trainer);
         trainer = 0;
-        trainer = core.trainerCreate(handle, { ...settings, batch, rate, how, keep, warmupRate: WARMUP_RATE });
+        trainer = core.trainerCreate(handle, { ...settings, batch, rate, how, keep });
         before?.restore(core, handle);
         const isStopped = () => this.#stopped;
         const add = async (image, label, name) => addPicture(model, trainer, image, label, name, signal);

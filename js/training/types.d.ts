@@ -41,6 +41,8 @@ export interface TuneOptions extends TuneSettings {
   head?: 'auto' | 'none' | Head;
   /** Views of each picture that such a head learns from ({@link InstantOptions.views}). Default 10. */
   views?: number;
+  /** Told at most 10 times a second after the last step: pictures whose features there are for such a head. */
+  onProgress?: (progress: { done: number; total: number }) => void;
   /** Keeps little and computes it again: less memory ({@link Clip.plan}), the same bits, more time. Default `false`. */
   recompute?: boolean;
   /**
@@ -96,7 +98,10 @@ export interface TuneJob extends AsyncIterable<TuneProgress> {
   readonly finished: Promise<Classifier>;
   /** Set once the run has ended with something trained, also where it ended as `not-finite`: the last good prompts. */
   readonly classifier: Classifier | null;
-  /** Ends the run after the present step; what was trained so far is kept, and `finished` is fulfilled. */
+  /**
+   * Ends the run after the present step; what was trained so far is kept, and `finished` is fulfilled. While a head is
+   * made of what was trained ({@link TuneOptions.head}) it ends that, and `finished` gives the prompts alone.
+   */
   stop(): void;
   /**
    * The run as it stands between two steps, as a `.safetensors` file for {@link TuneOptions.resume}. At any time from

@@ -172,7 +172,7 @@ static void check_gradients(const char *method) {
     mudpt_head_free(head);
 }
 
-/* Where a row's other classes have next to no probability, what follows from it is zero, not subnormal: that is slow. */
+/* Where a row's other classes have next to no probability, what follows is zero, not subnormal: that is slow. */
 static void check_far_apart(void) {
     const data *d = make_data(some, 5);
     mudpt_head_config config = config_of("tip-f", d, VIEWS);

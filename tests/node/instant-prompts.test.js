@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 
 import { loadClip } from '../../js/index.js';
+import { BudgetJob } from '../../js/instant/budget.js';
 import { headerOf, writeSafetensors } from '../../js/loading/safetensors.js';
 import { CLASSES, EXAMPLES, TESTS } from '../browser/task.js';
 import { pictoclip } from './command.js';
@@ -143,6 +145,48 @@ test('what cannot have a head is refused by name, and what was trained is not lo
   assert.ok((await stopped.checkpoint()).length > 1000);
   const plain = await clip.tune({ ...RUN, head: 'none' }).finished;
   assert.equal(plain.head, undefined);
+});
+
+test('the head tells what it looks at, and stop() ends it: the prompts alone are the result', async () => {
+  const told = [];
+  const job = clip.tune({
+    ...{ ...RUN, head: 'auto', views: 20 },
+    onProgress(progress) {
+      told.push(progress);
+      job.stop();
+    },
+  });
+  const tuned = await job.finished;
+  assert.deepEqual([tuned.head, tuned.method, job.classifier === tuned], [undefined, 'mudpt', true]);
+  assert.ok(told.length && told.every(({ done, total }) => done > 0 && done <= total && total === 6));
+  const alone = await clip.tune(RUN).finished;
+  assert.deepEqual(await scoresOf(tuned), await scoresOf(alone));
+  await Promise.all([tuned.dispose(), alone.dispose()]);
+
+  const controller = new AbortController();
+  const { signal } = controller;
+  const aborted = clip.tune({ ...RUN, head: 'auto', views: 20, signal, onProgress: () => controller.abort() });
+  await assert.rejects(aborted.finished, { name: 'AbortError' });
+  await aborted.classifier.dispose();
+});
+
+test('a budget counts the views of pictures, also where the plain ones were looked at before', async () => {
+  const slow = new Proxy(clip, {
+    get(target, name) {
+      const value = Reflect.get(target, name, target);
+      if (name !== 'embedImages') return typeof value === 'function' ? value.bind(target) : value;
+      return async (pictures, options) => {
+        if (options.views) await setTimeout(500 * pictures.length);
+        return target.embedImages(pictures, options);
+      };
+    },
+  });
+  const { epochs: _, ...run } = RUN;
+  const job = new BudgetJob(slow, (options) => clip.tune(options), { ...run, budget: 20 });
+  const classifier = await job.finished;
+  assert.equal(classifier.recipe.taken, 'instant');
+  assert.ok(classifier.recipe.seconds.quick > 2 * 9 * 6 * 0.5);
+  await classifier.dispose();
 });
 
 test('a budget buys the longest recipe that fits, or the instant answer, and says which', async () => {

@@ -245,6 +245,7 @@ export const text = {
     ofOthers: 'What was trained is of other classes. It is kept, and comes back with them.',
     since: 'Pictures have come or gone since. Train again to teach it those.',
     step: (step, steps) => `step ${step} of ${steps}`,
+    seen: ({ done, total }) => `looking at the pictures once more, ${done} of ${total}`,
     done: (points, share) =>
       points === null ? 'Done. Try it below.' : `Done: ${percent(share)} right, ${text.score.points(points)}.`,
     failed: 'Training ended early',

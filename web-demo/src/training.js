@@ -29,6 +29,7 @@ export const chosen = signal({});
  * @typedef {object} Run the one that goes on, or how the last one failed
  * @property {'idle' | 'starting' | 'running' | 'pausing' | 'failed'} state
  * @property {any} [progress] of the last step
+ * @property {{ done: number, total: number }} [seen] pictures that were looked at since, for the head
  * @property {any} [error]
  * @property {string} [examples] which pictures it trains on
  * @property {any} [unkept] why the last one could not be put away where it ended
@@ -150,7 +151,8 @@ export async function train({ from = null } = {}) {
   const prompts = { classes, method: method.value, preset: preset.value, head, ...chosen.value };
   const started = from ? { resume: from.checkpoint, head: from.head ?? 'none' } : prompts;
   // One view of each picture, or a large model would look at them for longer than it has trained.
-  const options = started.head === 'none' ? started : { ...started, views: 1 };
+  const onProgress = (seen) => busy.value && mine === job && (run.value = { ...run.value, seen });
+  const options = started.head === 'none' ? started : { ...started, views: 1, onProgress };
   const about = {
     ...{ clip: clipNow, ids, pictures: trainPictures.value, examples: examplesKey.value, earlier: work.value },
     ...{ kept: /** @type {any} */ (from), unkept: /** @type {any} */ (null), head: options.head },

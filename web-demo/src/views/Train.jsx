@@ -248,7 +248,7 @@ function doneWords() {
 
 /** How it stands, in words; spoken when it changes. */
 function State() {
-  const { progress } = run.value;
+  const { progress, seen } = run.value;
   const words = {
     starting: () => text.train.starting,
     pausing: () => text.train.pausing,
@@ -260,10 +260,14 @@ function State() {
     <>
       {busy.value && progress && (
         <div class="train-progress">
-          <progress aria-label={text.train.title} max={progress.steps} value={progress.step} />
+          <progress
+            aria-label={text.train.title}
+            max={seen?.total ?? progress.steps}
+            value={seen?.done ?? progress.step}
+          />
           <span>
-            <span>{text.train.step(progress.step, progress.steps)}</span>
-            <span>{text.train.left(progress.etaMs)}</span>
+            <span>{seen ? text.train.seen(seen) : text.train.step(progress.step, progress.steps)}</span>
+            {!seen && <span>{text.train.left(progress.etaMs)}</span>}
           </span>
         </div>
       )}
