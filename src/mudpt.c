@@ -1,6 +1,6 @@
 #include "mudpt.h"
 
-#define VERSION "0.1.0"
+#define VERSION "0.2.0"
 
 const char *mudpt_version(void) {
     return VERSION;

@@ -256,7 +256,7 @@ test('the quick start runs as it stands, with the package as it is packed', asyn
   assert.ok(readFileSync(path.join(folder, 'tuned.safetensors')).length > 1000);
 });
 
-test('nothing is published that does not say where it lives', async () => {
+test('nothing is published that does not say where it lives, or of which version it is', async () => {
   const folder = await temporaryFolder();
   const { scripts, ...document } = JSON.parse(readFileSync(inTree('package.json'), 'utf8'));
   assert.match(scripts.prepublishOnly, /scripts\/release\.js/);
@@ -264,7 +264,8 @@ test('nothing is published that does not say where it lives', async () => {
     writeFileSync(path.join(folder, 'package.json'), JSON.stringify({ ...document, ...more }));
     return execute(process.execPath, [inTree('scripts/release.js')], { cwd: folder });
   };
-  for (const made of ['js/wasm', 'js/vendor']) cpSync(inTree(made), path.join(folder, made), { recursive: true });
+  const read = ['js/wasm', 'js/vendor', 'src/mudpt.c', 'CHANGELOG.md'];
+  for (const made of read) cpSync(inTree(made), path.join(folder, made), { recursive: true });
   const [repository, homepage] = ['https://git.example/x', 'https://x.example/'];
   await assert.rejects(check({ repository: undefined, homepage }), {
     stderr: /^not published: .*"repository": give.*\n$/,
@@ -273,6 +274,13 @@ test('nothing is published that does not say where it lives', async () => {
     stderr: /^not published: .*"homepage": give.*\n$/,
   });
   await check({ repository, homepage });
+  const next = check({ repository, homepage, version: '9.9.9' });
+  await assert.rejects(next, { stderr: /src\/mudpt\.c has version .*9\.9\.9\n.*CHANGELOG\.md .*9\.9\.9 and its date/ });
+  writeFileSync(path.join(folder, 'CHANGELOG.md'), `# Changelog\n\n## ${document.version} (not yet released)\n`);
+  await assert.rejects(check({ repository, homepage }), {
+    stderr: /CHANGELOG\.md begins with .* \(not yet released\)/,
+  });
+  cpSync(inTree('CHANGELOG.md'), path.join(folder, 'CHANGELOG.md'));
   rmSync(path.join(folder, 'js/wasm/mudpt.wasm'));
   await assert.rejects(check({ repository, homepage }), { stderr: /js\/wasm\/mudpt\.wasm is not there/ });
 });
