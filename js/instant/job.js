@@ -55,9 +55,9 @@ export function checkViews(views) {
   throw refuse('views', views, `a whole number from 1 to ${MOST_VIEWS}`);
 }
 
-/** Where there is none. @param {number} [views] */
+/** Where there is none, and one view is as good as none. @param {number} [views] */
 export function requireHead(views) {
-  if (views === undefined) return;
+  if (views === undefined || views === 1) return;
   throw new MudptError('argument', 'views are what a head learns from, and there is none', 'name one, as head: "auto"');
 }
 

@@ -135,6 +135,7 @@ describe('an instant answer', () => {
     for (const views of [0, 65, 1.5, '2'])
       await assert.rejects(made({ views }), isError('argument', /views is .*expected a whole number from 1 to 64/));
     await assert.rejects(made({ views: 2, head: 'none' }), isError('argument', /views are what a head learns from/));
+    assert.equal((await made({ views: 1, head: 'none' })).head, null);
     for (const head of ['clap', 'prolip', 'gda'])
       assert.equal((await made({ head, views: 2 })).labels.length, EXAMPLES.length);
   });
