@@ -9,11 +9,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { unzipSync } from 'fflate';
-
 import { loadClip } from '../../js/index.js';
-import { serve } from '../../web-demo/serve.js';
 import { ENGINES } from '../browser/engines.js';
+import { ZIP, openOwnPage } from './own-page.js';
 import { watchedSite } from './site.js';
 
 const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -441,35 +439,14 @@ async function dropRealFolder({ page, evaluate }) {
   await rm(folder, { recursive: true });
 }
 
-/** The exported zip: unpacked, served by a plain server, used. */
+/** The exported zip, used. */
 async function ownPage({ page, evaluate }, context) {
-  const zip = await evaluate(`
-    await hands.view('keep');
-    await hands.press('Download the page');
-    await hands.until('the zip', () => watched.downloads.length);
-    return hands.base64(await watched.downloads.pop().file);`);
-  const picture = await evaluate(`
+  const [zip, picture, best] = await evaluate(`
+    ${ZIP}
     await hands.view('pictures');
-    globalThis.best = (await hands.answered())[0].match(/(?:named|for) (.*),/)[1];
-    return hands.base64(await hands.picture('bread'));`);
-  const best = await evaluate(`return best`);
-  const folder = await mkdtemp(path.join(tmpdir(), 'mudpt-zip-'));
-  context.after(() => rm(folder, { recursive: true, force: true }));
-  const files = unzipSync(Buffer.from(zip, 'base64'));
-  for (const [name, content] of Object.entries(files)) {
-    await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
-    await writeFile(path.join(folder, name), content);
-  }
-  await writeFile(path.join(folder, 'picture.png'), Buffer.from(picture, 'base64'));
-  const server = await serve({ folder, policy: '' });
-  context.after(() => server.close());
-  const own = await page.browser().newPage();
-  await own.goto(server.url);
-  await own.waitForFunction(() => document.querySelector('output')?.value.endsWith('?'));
-  const input = await own.$('input');
-  await input.uploadFile(path.join(folder, 'picture.png'));
-  await own.waitForFunction(() => document.querySelector('output')?.value.includes('%'));
-  const said = await own.$eval('output', (output) => output.value);
-  await own.close();
+    const [answer] = await hands.answered();
+    return [zip, await hands.base64(await hands.picture('bread')), answer.match(/(?:named|for) (.*),/)[1]];`);
+  const ask = await openOwnPage(page, zip, context);
+  const said = await ask(picture);
   assert.ok(said.startsWith(`${best} `), `${said} does not begin with ${best}`);
 }

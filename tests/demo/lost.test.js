@@ -158,7 +158,7 @@ for (const engine of wanted) {
         await both();
         return { chart, ...seen(), answers: await hands.answered() };`);
       // Two accuracies on one card: each says what it is of.
-      assert.match(trained.chart, /Right after each epoch, on 8 of the 16 held-out pictures/);
+      assert.match(trained.chart, /Right by prompts alone after each epoch, on 8 of the 16 held-out pictures/);
       delete trained.chart;
       assert.match(trained.notes[1], /of 16 pictures right/);
       for (const press of [`'Food', '.samples'`, `'Start empty'`]) {

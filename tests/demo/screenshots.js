@@ -3,11 +3,14 @@
 //
 //   node tests/demo/screenshots.js FOLDER           NAME-WIDTHxHEIGHT-THEME.png
 //   node tests/demo/screenshots.js FOLDER --docs    and the README's three, as docs/demo-NAME.webp
+//   node tests/demo/screenshots.js FOLDER --story   a visitor's story alone, chapter by chapter
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
 import { ENGINES } from '../browser/engines.js';
 import { watchedSite } from './site.js';
+import { COUNTED, atHome, story } from './story.js';
+import { SEEN } from './visit.js';
 
 const SIZES = [
   [360, 740],
@@ -29,8 +32,13 @@ const page = /** @type {import('puppeteer-core').Page} */ (browser.page);
 const { evaluate } = browser;
 let count = 0;
 
-/** The state that the page is in, in every size and theme. @param {string} name @param {string} [view] */
-async function shoot(name, view) {
+/**
+ * The state that the page is in, in every size and theme.
+ * @param {string} name
+ * @param {string} [view]
+ * @param {string} [at] what is looked at there, where the view is higher than the window
+ */
+async function shoot(name, view, at) {
   for (const [width, height] of SIZES) {
     // On wide screens the training is beside every view.
     if (view === 'train' && width >= WIDE) await evaluate(`await hands.view('pictures')`);
@@ -42,6 +50,7 @@ async function shoot(name, view) {
         { name: 'prefers-reduced-motion', value: 'reduce' }, // nothing is caught half-way
       ]);
       await evaluate(`scrollTo(0, 0);
+        ${at ? `document.querySelector('${at}').scrollIntoView({ block: 'center' });` : ''}
         await hands.until('the theme', () => document.documentElement.dataset.theme === '${theme}');
         await new Promise((resolve) => setTimeout(resolve, 250));
         for (let i = 0; i < 3; i++) await new Promise(requestAnimationFrame);
@@ -58,7 +67,18 @@ async function shoot(name, view) {
   }
 }
 
-try {
+/** From an empty page to a page of one's own. */
+async function showStory() {
+  const classes = /** @type {const} */ (['bus', 'canoe']);
+  await browser.open(site.url);
+  await evaluate(`await hands.until('the sample', () => hands.card('bus')); ${atHome([...classes])}`);
+  for (const [i, [name, view, does, at]] of story(...classes).entries()) {
+    await evaluate(`${SEEN} ${COUNTED} ${does}`);
+    await shoot(`story-${i + 1}-${name}`, view, at);
+  }
+}
+
+async function showViews() {
   await browser.open(site.url);
   await evaluate(`await hands.until('zero-shot', () => / right$/.test(hands.text('.meter.zero .meter-note')))`);
   await evaluate(`await hands.answered()`);
@@ -75,9 +95,9 @@ try {
     for (const at of [0.3, 0.5, 0.7]) hands.pointer(canvas, 'pointermove', at, 0.3);
     hands.pointer(canvas, 'pointerup', 0.7, 0.7);
     await hands.until('the answers', () => document.querySelector('.correct'))`);
-  await shoot('tried', 'train');
+  await shoot('tried', 'train', '.try');
   await evaluate(`await hands.press('Webcam', '.try'); await hands.until('its pace', () => hands.text('.rate'))`);
-  await shoot('live', 'train');
+  await shoot('live', 'train', '.try');
 
   await evaluate(`await hands.view('train'); await hands.press('Draw', '.try');
     await hands.press('Thorough', '.presets');
@@ -131,6 +151,11 @@ try {
     await hands.until('the shelf', () => document.querySelector('.shelved'))`);
   await shoot('projects', 'keep');
   await shoot('empty', 'pictures');
+}
+
+try {
+  if (!process.argv.includes('--story')) await showViews();
+  await showStory();
 } finally {
   await browser.close();
   await site.close();

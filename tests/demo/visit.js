@@ -29,6 +29,8 @@ export const SEEN = `
     scores: hands.all('.meter').map((one) => one.querySelector('.meter-share').textContent),
     notes: hands.all('.meter-note').map((one) => one.textContent),
   });
+  // Of a class, those that are not shown too.
+  const counted = (name) => seen().cards.find(([one]) => one === name)[1];
   const saying = (words) => hands.until(String(words), () => {
     const said = hands.text('.train-state');
     return words.test(said) && said;

@@ -4,7 +4,6 @@ import { strToU8, unzipSync, zip } from 'fflate';
 import { absolute, classifierFile, quoted, towers } from './keep.js';
 import { BUILT_IN, model } from './models.js';
 import { tellsNone } from './predict.js';
-import { text } from './strings.js';
 
 /** What a zip's page loads the model from: the built-in one is in the zip. */
 const zipModel = () => {
@@ -35,6 +34,22 @@ const page = (classifier) => `<!doctype html>
 </html>
 `;
 
+/** @param {boolean} withModel */
+const readme = (withModel) =>
+  [
+    'A classifier made with mudpt, and a page that uses it.',
+    '',
+    'Browsers load modules from web servers only, so start one in this folder:',
+    '',
+    '    npx serve        or        python3 -m http.server',
+    '',
+    withModel
+      ? 'The model is in the folder model/ (licence: model/LICENSE).'
+      : 'The model is loaded from its address; the browser keeps it.',
+    'Library and notices: mudpt/LICENSE, mudpt/THIRD-PARTY-NOTICES.md.',
+    '',
+  ].join('\n');
+
 async function bytesAt(path) {
   const response = await fetch(new URL(path, document.baseURI));
   if (!response.ok) throw new Error(`${path}: ${response.status}`);
@@ -51,7 +66,7 @@ export async function selfContained(classifier) {
     await Promise.all(parts.map(async (name) => (files[`model/${name}`] = await bytesAt(`model/${name}`))));
   }
   files['index.html'] = strToU8(page(classifier));
-  files['README.txt'] = strToU8(text.keep.readme(model.value?.id === BUILT_IN.id));
+  files['README.txt'] = strToU8(readme(model.value?.id === BUILT_IN.id));
   // In a worker of its own: the page stays responsive.
   const bytes = await new Promise((resolve, reject) =>
     zip(files, { level: 1 }, (error, data) => (error ? reject(error) : resolve(data))),

@@ -27,6 +27,8 @@ import { busy, chosen, method, preset } from './training.js';
 
 const VERSION = 1;
 const PICTURE = 'picture ';
+/** A page that is still there so long after it was to be left has stayed. */
+const STAYS_MS = 5000;
 
 /**
  * What is stored: all there is ('kept'), soon ('saving'), not all for want of room ('full'), or nothing ('none'), also
@@ -43,6 +45,8 @@ let stored = new Map();
 let changed = false;
 let saving = /** @type {Promise<void> | null} */ (null);
 let wipe = false;
+/** A run went on when the page began to be left: what ends it now is that its files do not come any more (Firefox). */
+let leftBusy = false;
 
 // ------------------------------------------------------------------------------------------------ what is stored
 
@@ -109,7 +113,7 @@ function described(isStored, lean = false) {
     model: chosenModel.value && { ...chosenModel.value, from: typeof from === 'string' ? from : '' },
     training: { method: method.value, preset: preset.value, chosen: chosen.value },
     // Whether a run goes on: of what is interrupted before its first step nothing else is left.
-    begun: busy.value,
+    begun: busy.value || leftBusy,
     touched: touched.value,
     works: works.value.map(rowOfWork),
     tuned: own?.result ? { id: own.result.id, ids: own.result.ids, fingerprint: own.id } : null,
@@ -220,6 +224,10 @@ export function startSaving() {
     if (saving && mine()) write(({ blob }) => bytesOf.get(blob) ?? blob).catch(() => {});
   };
   addEventListener('pagehide', now);
+  addEventListener('beforeunload', () => {
+    leftBusy = busy.peek();
+    setTimeout(() => (leftBusy = false), STAYS_MS);
+  });
   document.addEventListener('visibilitychange', () => document.visibilityState === 'hidden' && now());
 }
 

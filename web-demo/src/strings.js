@@ -1,4 +1,4 @@
-/** Every word on the page. */
+/** Every word on the page; those of what it exports are in own-page.js. */
 const percent = (share) => `${Math.round(100 * share)} %`;
 const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 const megabytes = (bytes) => (bytes < 9.95e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.round(bytes / 1e6)} MB`);
@@ -260,12 +260,12 @@ export const text = {
     },
     chart: 'Loss and accuracy while training',
     chartNow: (loss, share) =>
-      `Loss ${loss.toFixed(2)}${share === null ? '' : `, ${percent(share)} right after the last epoch`}`,
+      `Loss ${loss.toFixed(2)}${share === null ? '' : `, ${percent(share)} right by prompts alone`}`,
     loss: 'Loss',
     accuracy: (some, all) =>
       some && all && some < all
-        ? `Right after each epoch, on ${some} of the ${all} held-out pictures`
-        : 'Right after each epoch, on the held-out pictures',
+        ? `Right by prompts alone after each epoch, on ${some} of the ${all} held-out pictures`
+        : 'Right by prompts alone after each epoch, on the held-out pictures',
     settings: {
       shots: ['Pictures a class', 'At most so many are drawn of each class'],
       epochs: ['Epochs', 'How often every picture is seen'],
@@ -388,20 +388,6 @@ export const text = {
       'download what you want to keep.',
     clear: 'Remove everything',
     nothing: 'Nothing is learned yet.',
-    readme: (withModel) =>
-      [
-        'A classifier made with mudpt, and a page that uses it.',
-        '',
-        'Browsers load modules from web servers only, so start one in this folder:',
-        '',
-        '    npx serve        or        python3 -m http.server',
-        '',
-        withModel
-          ? 'The model is in the folder model/ (licence: model/LICENSE).'
-          : 'The model is loaded from its address; the browser keeps it.',
-        'Library and notices: mudpt/LICENSE, mudpt/THIRD-PARTY-NOTICES.md.',
-        '',
-      ].join('\n'),
   },
 
   project: {
