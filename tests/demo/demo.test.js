@@ -369,7 +369,7 @@ for (const engine of wanted) {
     }
 
     if (engine === 'chromium') {
-      await step('the page of its own works from any server', () => ownPage(browser, engineTest));
+      await step('the page of its own works from any server', (context) => ownPage(browser, context));
       for (const view of ['pictures', 'train', 'compare', 'inside', 'keep']) {
         await browser.page?.setViewport({ width: 360, height: 740 });
         await evaluate(`await hands.view('${view}'); await new Promise((resolve) => setTimeout(resolve, 500))`);

@@ -205,7 +205,7 @@ for (const engine of wanted) {
     if (engine === 'chromium') {
       await step(
         'what is none of the classes is said to be, with a look of its own, also by the exported page',
-        async () => {
+        async (context) => {
           const [words, zip, ...pictures] = await evaluate(`
           await hands.press('Faces', '.samples');
           await opened('Faces');
@@ -223,7 +223,7 @@ for (const engine of wanted) {
           ${ZIP}
           return [words, zip, await hands.base64(bus), await hands.base64(face)];`);
           assert.match(words, /None of these.*fits worse than (9\d|100) %/);
-          const ask = await openOwnPage(/** @type {any} */ (browser.page), zip, engineTest);
+          const ask = await openOwnPage(/** @type {any} */ (browser.page), zip, context);
           const [bus, face] = [await ask(pictures[0]), await ask(pictures[1])];
           assert.match(bus, /^bus \d+ %, canoe \d+ %$/);
           assert.match(face, /^none of these; at best (bus|canoe) \d+ %, (bus|canoe) \d+ %$/);

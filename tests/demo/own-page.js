@@ -17,7 +17,7 @@ export const ZIP = `
 /**
  * @param {import('puppeteer-core').Page} page of the browser in which it is opened
  * @param {string} zip as base64
- * @param {import('node:test').TestContext} context
+ * @param {import('node:test').TestContext} context of a step: while it is open the page before it is hidden
  * @returns {Promise<(picture: string) => Promise<string>>} what it says of a picture, given as base64
  */
 export async function openOwnPage(page, zip, context) {
@@ -30,7 +30,7 @@ export async function openOwnPage(page, zip, context) {
   const server = await serve({ folder, policy: '' });
   context.after(() => server.close());
   const own = await page.browser().newPage();
-  context.after(() => own.close().catch(() => {})); // or its browser has gone
+  context.after(() => own.close());
   await own.goto(server.url);
   await own.waitForFunction(() => document.querySelector('output')?.value.endsWith('?'));
   let asked = 0;
