@@ -137,6 +137,7 @@ function gemmGroups() {
     ['int16/relaxed', 'relaxed', 'I16', false],
     ['fast', 'relaxed', 'I16', true],
     ['fast-int8', 'relaxed', 'I8', true],
+    ['int8-products', 'int8', 'I8', true],
   ];
   const shapes = [
     [804, 768, 3072],
@@ -192,6 +193,7 @@ function towerGroups() {
   const both = (name, kind, settings) => [
     { name, kind, settings },
     { name: `${name}/fast`, kind, settings: { ...settings, precision: 'fast' } },
+    { name: `${name}/int8`, kind, settings: { ...settings, precision: 'int8' } },
   ];
   const images = [
     ['b16', 16, 1],

@@ -33,7 +33,7 @@ async function runNode(args) {
 
 /** A model with the precision that is asked for, whatever would be chosen here. @param {object} [more] options */
 async function open(more) {
-  const core = await createCore({ variant, threads, wideVectors: true });
+  const core = await createCore({ variant, threads, precision, wideVectors: true });
   core.fastGain = () => Infinity;
   return { core, ...(await loadModel(core, await openSource(folder), { dtype, precision, ...more })) };
 }

@@ -5,12 +5,12 @@
  *   const classifier = await clip.zeroShot(['cat', 'dog']);
  *   await classifier.classify(picture);      // [{ label: 'cat', score: 0.98, index: 0 }, …]
  */
-import { MudptError, bytesOf, checkOptions } from './base/errors.js';
+import { MudptError, bytesOf, checkChoices, checkOptions } from './base/errors.js';
 import { extras } from './base/extras.js';
 import { tellOfForgotten } from './base/forgotten.js';
 import { Classifier, importClassifier } from './classifier/classifier.js';
 import { restoreOfficial } from './classifier/official.js';
-import { createCore } from './core/core.js';
+import { PRECISIONS, createCore } from './core/core.js';
 import { DEVICES } from './core/device.js';
 import { embedImages, embedTexts, textFeatures } from './features/embed.js';
 import { FeatureStore } from './features/store.js';
@@ -54,9 +54,7 @@ const forgotten = new FinalizationRegistry((/** @type {{ core: any, name: string
 export async function loadClip(from, options = {}) {
   checkOptions(options, OPTIONS);
   const { device = 'wasm', upright = false, cache, timeout, assetsUrl, signal } = options;
-  if (!DEVICES.includes(device)) {
-    throw new MudptError('argument', `device must be one of ${DEVICES.join(', ')}, not ${device}`);
-  }
+  checkChoices({ device: [device, DEVICES] });
   signal?.throwIfAborted();
   const source = await openSource(from, { signal, cache, timeout });
   const core = await createCore(options);
@@ -91,9 +89,9 @@ export async function loadClip(from, options = {}) {
  * @param {Record<string, any>} options
  */
 async function storeOf(core, { clip, config }, fingerprint, { keepFeatures: keep = 'memory', dtype }) {
+  checkChoices({ keepFeatures: [keep, ['memory', 'storage', 'none']] });
   if (keep === 'storage') return (await extras()).keptFor(core, clip, config, { fingerprint, dtype });
-  if (keep === 'memory' || keep === 'none') return new FeatureStore(keep === 'none' ? 0 : undefined);
-  throw new MudptError('argument', `keepFeatures must be memory, storage or none, not ${keep}`);
+  return new FeatureStore(keep === 'none' ? 0 : undefined);
 }
 
 export class Clip {
@@ -107,7 +105,7 @@ export class Clip {
    */
   constructor(model, name, whyWasm, assumed) {
     const { core, clip, config, fingerprint } = model;
-    const { mean, std, precision, transform, ...architecture } = config;
+    const { mean, std, precision = 0, transform, ...architecture } = config;
     this.#model = model;
     /** What was loaded. */
     this.info = Object.freeze({
@@ -121,7 +119,7 @@ export class Clip {
       assumed: Object.freeze(assumed),
       logitScale: core.clipLogitScale(clip),
       weightBytes: core.clipWeightBytes(clip),
-      precision: precision ? 'fast' : 'high',
+      precision: Object.keys(PRECISIONS)[precision],
       variant: core.variant,
       threads: core.threads,
       memoryLimit: core.mostBytes,

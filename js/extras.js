@@ -4,7 +4,7 @@ export { openAiVocabulary } from './loading/openai-vocabulary.js';
 export { PieceTokenizer } from './loading/pieces.js';
 export { readPyTorch } from './loading/pytorch.js';
 export { chooseDevice, startDevice } from './core/device-check.js';
-export { wideCore } from './core/wide.js';
+export { specialCore } from './core/special.js';
 export { architectureFromModelCfg, eosId, fromPreprocessCfg } from './loading/open-clip.js';
 export { knownDocument } from './loading/known-names.js';
 export { joinPositions } from './loading/long-clip.js';

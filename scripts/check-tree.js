@@ -45,7 +45,7 @@ faults.push(...faultsOfTheHouse());
 // What ./run leaves when the modules are built stands for them where there is one: a build may find nothing to do.
 const built = ['build/wasm/.built', 'js/wasm/mudpt.wasm'].find((file) => existsSync(file));
 const isNewer = (file) => existsSync(file) && statSync(file).mtimeMs > statSync(built).mtimeMs;
-for (const file of ['mudpt.mjs', 'mudpt.wasm', 'mudpt-relaxed.wasm', 'mudpt-heads.wasm'].map(
+for (const file of ['mudpt.mjs', 'mudpt.wasm', 'mudpt-relaxed.wasm', 'mudpt-int8.wasm', 'mudpt-heads.wasm'].map(
   (name) => `js/wasm/${name}`,
 ))
   if (!existsSync(file)) faults.push(`${file}: is not there; run ./run build`);

@@ -9,7 +9,7 @@ const missing = [];
 const { repository, homepage, version } = JSON.parse(readFileSync('package.json', 'utf8'));
 if (!repository) missing.push('package.json has no "repository": give the address of the public source tree');
 if (!homepage) missing.push('package.json has no "homepage": give the address of the demo page, or of the README');
-const modules = ['mudpt.mjs', 'mudpt.wasm', 'mudpt-relaxed.wasm', 'mudpt-heads.wasm'];
+const modules = ['mudpt.mjs', 'mudpt.wasm', 'mudpt-relaxed.wasm', 'mudpt-int8.wasm', 'mudpt-heads.wasm'];
 const made = modules.map((name) => `js/wasm/${name}`);
 for (const file of [...made, 'js/vendor/tokenizers.mjs'])
   if (!existsSync(file)) missing.push(`${file} is not there: ./run build`);

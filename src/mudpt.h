@@ -65,7 +65,8 @@ enum {
 /* Arithmetic of the products with the blocks' matrices. */
 enum {
     MUDPT_HIGH = 0, /* f32 */
-    MUDPT_FAST = 1  /* block integers of 13 bits (kernels/integer.h), about TF32's error; everything else is f32 */
+    MUDPT_FAST = 1, /* block integers of 13 bits (kernels/integer.h), about TF32's error; everything else is f32 */
+    MUDPT_INT8 = 2  /* the same of 8 bits, forward alone; in builds that have it (kernels/gemm.h), unknown in others */
 };
 
 /* What is sent of a model's text side. */
@@ -108,8 +109,8 @@ const char *mudpt_last_error(void);
 /* Threads that the library may use, 1 ... MUDPT_MAX_THREADS; results do not depend on it. */
 int mudpt_set_threads(int threads);
 
-/* How many times as fast as f32 the products of MUDPT_FAST are here, on one thread: gain [1], measured in some 20
- * ms. */
+/* How many times as fast as f32 the products of MUDPT_FAST, or MUDPT_INT8 where that is built in, are here, on one
+ * thread: gain [1], measured in some 20 ms (MUDPT_INT8, whose products are compared, too: 100 ms and more). */
 int mudpt_fast_gain(float *gain);
 
 /* 1 where the kernels' multiply-add rounds once, 0 where it rounds the product, too. The latter gives the same bits
@@ -175,8 +176,9 @@ typedef struct {
     int32_t storage;           /* MUDPT_F32, _F16, _I8 or _I16: how matrices are kept; -1: as they are sent */
     float mean[3], std[3];     /* of the pixels, on the scale 0 ... 1 */
     int32_t text_side;         /* MUDPT_TEXT_WHOLE, _ROWS or _NONE */
-    int32_t precision;         /* MUDPT_HIGH or _FAST; fast keeps the blocks' matrices as MUDPT_I16, or as _I8 where
-                               storage says or they are sent so */
+    int32_t precision;         /* MUDPT_HIGH, _FAST or _INT8; fast keeps the blocks' matrices as MUDPT_I16, or as _I8
+                               where storage says or they are sent so; int8 as _I8, _I16 alone where they are sent so
+                               and where most of _I8's error begins */
     mudpt_transform transform; /* of pictures, but for those that are augmented */
 } mudpt_clip_config;
 

@@ -1,5 +1,6 @@
-# The WebAssembly modules of the npm package: mudpt.wasm with plain SIMD and mudpt-relaxed.wasm with relaxed SIMD (fused
-# multiply-add), and the run-time code that both share; mudpt-heads.wasm, without any. No thread starts when it is told
+# The WebAssembly modules of the npm package: mudpt.wasm with plain SIMD, mudpt-relaxed.wasm with relaxed SIMD (fused
+# multiply-add) and mudpt-int8.wasm with products of bytes (relaxed SIMD for these alone), and the run-time code that
+# the three share; mudpt-heads.wasm, without any. No thread starts when it is told
 # { threads: 1 }. wasm/exports.json and exports-heads.json are the reviewed lists of what they export.
 set(MUDPT_WASM_FOLDER ${PROJECT_SOURCE_DIR}/js/wasm CACHE PATH "where the modules are written")
 option(MUDPT_ASSERTIONS "Emscripten's own checks of the running module" OFF)
@@ -55,6 +56,7 @@ set_source_files_properties(src/kernels/attention.c src/kernels/gemm.c PROPERTIE
 
 add_variant(plain)
 add_variant(relaxed -mrelaxed-simd)
+add_variant(int8 -mrelaxed-simd -DMUDPT_BYTE_PRODUCTS)
 
 # Heads need no model: a module of their own with memory of its own, on one thread, which is fetched where one is made.
 file(GLOB heads CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/base/*.c ${PROJECT_SOURCE_DIR}/src/kernels/*.c
@@ -85,17 +87,20 @@ function(add_bench name file sources)
 endfunction()
 add_bench(gemm-plain gemm.c "${kernels}")
 add_bench(gemm-relaxed gemm.c "${kernels}" -mrelaxed-simd)
+add_bench(gemm-int8 gemm.c "${kernels}" -mrelaxed-simd -DMUDPT_BYTE_PRODUCTS)
 add_bench(savings-relaxed savings.c "${sources}" -mrelaxed-simd)
 
 # The run-time code does not depend on the variant, which is checked.
 add_custom_command(
     OUTPUT ${MUDPT_WASM_FOLDER}/mudpt.mjs ${MUDPT_WASM_FOLDER}/mudpt.wasm ${MUDPT_WASM_FOLDER}/mudpt-relaxed.wasm
-           ${MUDPT_WASM_FOLDER}/mudpt-heads.wasm
+           ${MUDPT_WASM_FOLDER}/mudpt-int8.wasm ${MUDPT_WASM_FOLDER}/mudpt-heads.wasm
     COMMAND ${CMAKE_COMMAND} -E compare_files plain/mudpt.mjs relaxed/mudpt.mjs
+    COMMAND ${CMAKE_COMMAND} -E compare_files plain/mudpt.mjs int8/mudpt.mjs
     COMMAND ${CMAKE_COMMAND} -E make_directory ${MUDPT_WASM_FOLDER}
     COMMAND ${CMAKE_COMMAND} -E copy plain/mudpt.mjs plain/mudpt.wasm ${MUDPT_WASM_FOLDER}
     COMMAND ${CMAKE_COMMAND} -E copy relaxed/mudpt.wasm ${MUDPT_WASM_FOLDER}/mudpt-relaxed.wasm
+    COMMAND ${CMAKE_COMMAND} -E copy int8/mudpt.wasm ${MUDPT_WASM_FOLDER}/mudpt-int8.wasm
     COMMAND ${CMAKE_COMMAND} -E copy heads/mudpt-heads.wasm ${MUDPT_WASM_FOLDER}
-    DEPENDS plain relaxed heads
+    DEPENDS plain relaxed int8 heads
     WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
 add_custom_target(modules ALL DEPENDS ${MUDPT_WASM_FOLDER}/mudpt.mjs)

@@ -71,6 +71,14 @@ export function checkOptions(options, valid) {
   if (unknown) throw new MudptError('argument', `there is no option "${unknown}"`, `valid are ${valid.join(', ')}`);
 }
 
+/** @param {Record<string, [value: string, valid: readonly string[]]>} choices */
+export function checkChoices(choices) {
+  for (const [name, [value, valid]] of Object.entries(choices)) {
+    if (valid.includes(value)) continue;
+    throw new MudptError('argument', `${name} must be one of ${valid.join(', ')}, not ${value}`);
+  }
+}
+
 /**
  * The error of a C function that returned `code` and left `text` as the last error. What follows its last semicolon is
  * what to do.

@@ -132,7 +132,11 @@ export function withModel(command) {
     )
     .addOption(new Option('--dtype <type>', 'keep weights as (default: as stored)').choices(DTYPES))
     .addOption(
-      new Option('--precision <name>', 'f32, or block integers where they are faster').choices(['high', 'fast']),
+      new Option('--precision <name>', 'f32, or block integers where they are faster; int8 trains nothing').choices([
+        'high',
+        'fast',
+        'int8',
+      ]),
     )
     .addOption(
       new Option('--device <name>', 'wasm, or a GPU where that is faster (auto) or wherever there is one (webgpu)')

@@ -6,13 +6,13 @@
  *   const core = await createCore({ threads: 2 });
  *   const clip = core.clipCreate(config);      // a handle: a number
  */
-import { MudptError, reasonOf } from '../base/errors.js';
+import { MudptError, checkChoices, reasonOf } from '../base/errors.js';
 import { extras } from '../base/extras.js';
 import { MOST_THREADS } from '../base/limits.js';
 import { hasThreads, isNode } from '../base/platform.js';
 import { Classifiers } from './classifiers.js';
 import { hardwareThreads, hasRelaxedSimd } from './features.js';
-import { startModule } from './module.js';
+import { FILES, startModule } from './module.js';
 import * as structs from './structs.js';
 
 const MORE = 3;
@@ -23,12 +23,12 @@ export const DTYPES = Object.freeze({ F32: 0, F16: 1, I8: 2, BF16: 3, I16: 4 });
 /** What is sent of a model's text side (clipCreate's `text`). */
 export const TEXT = Object.freeze({ WHOLE: 0, ROWS: 1, NONE: 2 });
 /** Arithmetic of products (clipCreate's `precision`). */
-export const PRECISIONS = Object.freeze({ high: 0, fast: 1 });
+export const PRECISIONS = Object.freeze({ high: 0, fast: 1, int8: 2 });
 /** Nonlinearities of blocks (clipCreate's `visionActivation`, `textActivation`, `poolActivation`). */
 export const ACTIVATIONS = Object.freeze({ quick_gelu: 0, gelu: 1, gelu_tanh: 2 });
 /** What becomes a feature (clipCreate's `visionPooling`: the first three; `textPooling`: the first and the last). */
 export const POOLING = Object.freeze({ token: 0, mean: 1, attention: 2, last: 3 });
-export const VARIANTS = Object.freeze(['plain', 'relaxed']);
+export const VARIANTS = Object.keys(FILES);
 
 /**
  * @typedef {import('./structs.js').ClipConfig} ClipConfig
@@ -45,14 +45,18 @@ export const VARIANTS = Object.freeze(['plain', 'relaxed']);
  * @param {number} [options.threads] 1 ... 64, by default one per core, at most 8; always 1 where the platform has none
  * @param {string | URL} [options.assetsUrl] as in index.d.ts
  * @param {boolean} [options.wideVectors] as in index.d.ts
+ * @param {string} [options.precision] `int8` needs a module of its own
+ * @param {string} [options.device]
+ * @param {string} [options.dtype]
+ * @param {import('./module.js').ModuleFile} [file] another module than the variant's
  * @returns {Promise<Core>}
  */
-export async function createCore({ variant = 'auto', threads, assetsUrl, wideVectors } = {}) {
-  if (wideVectors && isNode) return (await extras()).wideCore(() => createCore({ variant, threads }));
-  if (variant !== 'auto' && !VARIANTS.includes(variant)) {
-    throw new MudptError('argument', `variant must be auto, ${VARIANTS.join(' or ')}, not ${variant}`);
-  }
-  threads ??= Math.min(await hardwareThreads(), DEFAULT_THREADS);
+export async function createCore(options = {}, file) {
+  const { variant = 'auto', assetsUrl, wideVectors, precision } = options;
+  if (!file && ((wideVectors && isNode) || precision === 'int8'))
+    return (await extras()).specialCore(options, createCore);
+  checkChoices({ variant: [variant, ['auto', ...VARIANTS]] });
+  const threads = options.threads ?? Math.min(await hardwareThreads(), DEFAULT_THREADS);
   if (!Number.isInteger(threads) || threads < 1 || threads > MOST_THREADS) {
     throw new MudptError('argument', `threads must be a whole number from 1 to ${MOST_THREADS}, not ${threads}`);
   }
@@ -60,7 +64,7 @@ export async function createCore({ variant = 'auto', threads, assetsUrl, wideVec
   if (variant === 'relaxed' && chosen === 'plain') {
     throw new MudptError('environment', 'this platform has no relaxed SIMD', "use variant 'plain' or 'auto'");
   }
-  const module = await startModule(chosen, hasThreads ? threads : 1, assetsUrl).catch((cause) => {
+  const module = await startModule(file ?? FILES[chosen], hasThreads ? threads : 1, assetsUrl).catch((cause) => {
     if (cause instanceof MudptError) throw cause;
     const [code, what] = cause instanceof RangeError ? ['memory', 'got no memory'] : ['environment', 'does not start'];
     throw new MudptError(code, `the WebAssembly module ${what}: ${reasonOf(cause)}`, 'it needs SIMD', { cause });

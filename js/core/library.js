@@ -12,6 +12,8 @@ export class Library {
     this.memory = new Memory(module);
     /** 'plain' or 'relaxed' */
     this.variant = variant;
+    /** What is done where precision is not high: 'fast', or 'int8' (int8.js). */
+    this.integers = 'fast';
     /** As set by setThreads. */
     this.threads = 1;
   }
@@ -55,7 +57,7 @@ export class Library {
     this.threads = threads;
   }
 
-  /** How many times as fast as f32 the products of PRECISIONS.fast are here: measured, in some 20 ms. */
+  /** How many times as fast as f32 the products of integers are here: measured, in some 20 ms. */
   fastGain() {
     return this.memory.floatsFrom(1, (out) => this.c._mudpt_fast_gain(out))[0];
   }

@@ -9,10 +9,14 @@ import { makeWorker, workerFrom } from '../base/workers.js';
 import createModule from '../wasm/mudpt.mjs';
 import { readModule } from './module-file.js';
 
-/** @typedef {'plain' | 'relaxed'} Variant */
+/**
+ * @typedef {'plain' | 'relaxed'} Variant
+ * @typedef {{ name: string, url: () => URL }} ModuleFile in the folder wasm/
+ */
 
 // Addresses are written out where they are used: bundlers look for exactly this.
-const FILES = {
+/** @type {Record<Variant, ModuleFile>} */
+export const FILES = {
   plain: { name: 'mudpt.wasm', url: () => new URL('../wasm/mudpt.wasm', import.meta.url) },
   relaxed: { name: 'mudpt-relaxed.wasm', url: () => new URL('../wasm/mudpt-relaxed.wasm', import.meta.url) },
 };
@@ -79,13 +83,12 @@ function unshare(bytes) {
 }
 
 /**
- * @param {Variant} variant
+ * @param {ModuleFile} file
  * @param {boolean} shared whether memory is
  * @param {URL} [folder]
  * @returns {Promise<WebAssembly.Module>}
  */
-async function compile(variant, shared, folder) {
-  const { name, url } = FILES[variant];
+async function compile({ name, url }, shared, folder) {
   const bytes = await readModule(folder ? new URL(`wasm/${name}`, folder) : url());
   if (!shared) unshare(bytes);
   return WebAssembly.compile(bytes);
@@ -102,15 +105,15 @@ async function threadStarter(folder) {
 class NoThread extends Error {}
 
 /**
- * @param {Variant} variant
+ * @param {ModuleFile} file
  * @param {number} threads fewer where they cannot be had
  * @param {string | URL} [assetsUrl] the folder that holds wasm/, where it is not beside this file; not for Node
  * @returns {Promise<any>} Emscripten's module, with all threads running
  */
-export async function startModule(variant, threads, assetsUrl) {
+export async function startModule(file, threads, assetsUrl) {
   const folder = foreignFolder(import.meta.url, assetsUrl);
   const { shared, ...memory } = takeMemory();
-  const [compiled, start] = await Promise.all([compile(variant, shared, folder), threadStarter(folder)]);
+  const [compiled, start] = await Promise.all([compile(file, shared, folder), threadStarter(folder)]);
   const begin = (usable) => instantiate(compiled, start, { ...memory, threads: usable });
   try {
     return await begin(shared ? threads : 1);

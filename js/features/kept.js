@@ -197,7 +197,7 @@ export class KeptFeatures extends FeatureStore {
  */
 export async function keptFor(core, clip, { precision }, { fingerprint, dtype = 'auto' }) {
   const matrices = await digestDigits(new Uint8Array(core.clipSamples(clip).slice().buffer));
-  const arithmetic = { precision: precision ? 'fast' : 'high', variant: core.variant, fused: core.fused };
+  const arithmetic = { precision: ['high', 'fast', 'int8'][precision], variant: core.variant, fused: core.fused };
   const storage = { dtype, weightBytes: core.clipWeightBytes(clip) };
   const device = core.memory.device ? { device: core.memory.device.name } : {};
   return new KeptFeatures({ library: core.version(), fingerprint, matrices, ...storage, ...arithmetic, ...device });

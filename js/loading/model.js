@@ -5,7 +5,7 @@
  * A model is a folder in Hugging Face's or open_clip's layout, or weights under OpenAI's or open_clip's names beside a
  * tokenizer.json.
  */
-import { MudptError, megabytes, naming } from '../base/errors.js';
+import { MudptError, checkChoices, megabytes, naming } from '../base/errors.js';
 import { seldom } from '../base/progress.js';
 import { DTYPES, POOLING, PRECISIONS, TEXT } from '../core/core.js';
 import { checkedSource } from '../files/sha256.js';
@@ -21,13 +21,14 @@ import { readVocabulary } from './vocabulary.js';
 import { closeAll, openWeights } from './weights.js';
 
 const STORAGE = { auto: -1, f32: DTYPES.F32, f16: DTYPES.F16, int8: DTYPES.I8, int16: DTYPES.I16 };
-/** Bytes of a value. */
-const LEAST = { f32: 4, f16: 2, int16: 2, int8: 1 };
+/** Bytes of a value, by dtype, then by precision. */
+const LEAST = { f32: 4, f16: 2, int16: 2, int8: 1, high: 4, fast: 2 };
 /** How half a pixel in the place of a crop is rounded. */
 const CONVENTIONS = { openai: 0, transformers: 1 };
 const TOWERS = ['both', 'image'];
 const TOKENS = ['needed', 'all'];
-const WORTHWHILE_GAIN = 1.1; // of precision fast, below which f32 stays
+/** Of precision fast, below which f32 stays. */
+const WORTHWHILE_GAIN = 1.1;
 /**
  * @typedef {object} LoadedModel
  * @property {number} clip the library's handle
@@ -45,7 +46,8 @@ const WORTHWHILE_GAIN = 1.1; // of precision fast, below which f32 stays
  * @param {import('../files/source.js').Source} from
  * @param {object} [options] as in index.d.ts
  * @param {'auto' | 'f32' | 'f16' | 'int8' | 'int16'} [options.dtype] how matrices are kept; `auto`: as they are stored
- * @param {'high' | 'fast'} [options.precision] `fast` where a measurement finds it faster
+ * @param {'high' | 'fast' | 'int8'} [options.precision] `fast` where a measurement finds it faster; `int8` where core
+ *   is made for it, else as `fast`
  * @param {'openai' | 'transformers'} [options.convention]
  * @param {'both' | 'image'} [options.towers]
  * @param {'needed' | 'all'} [options.tokens]
@@ -74,7 +76,7 @@ async function loadOnce(core, from, options) {
   let clip;
   let kept;
   try {
-    const fast = precision === 'fast' && core.fastGain() >= WORTHWHILE_GAIN;
+    const chosen = precision !== 'high' && core.fastGain() >= WORTHWHILE_GAIN ? core.integers : 'high';
     const description = await describeModel(source, headers, files[0].name);
     const { architecture, preprocessing, assumed } = description;
     /** @type {any} */
@@ -82,7 +84,7 @@ async function loadOnce(core, from, options) {
       ...architecture,
       ...preprocessing,
       transform: { ...preprocessing.transform, cropDown: CONVENTIONS[convention] },
-      precision: fast ? PRECISIONS.fast : PRECISIONS.high,
+      precision: PRECISIONS[chosen],
     };
     const isFilled = config.noMask || config.textPooling === POOLING.last;
     const fill = isFilled ? [config.pad ?? 0] : [];
@@ -100,7 +102,7 @@ async function loadOnce(core, from, options) {
         return Boolean(wanted);
       });
     });
-    if (source.remote) requireRoom(core, source.name, runs, LEAST[dtype] ?? (fast ? LEAST.int16 : LEAST.f32));
+    if (source.remote) requireRoom(core, source.name, runs, LEAST[dtype] ?? LEAST[chosen]);
     await sendWeights(core, clip, files, runs, { onProgress, signal });
     await verify();
     naming(source.name, () => core.clipFinish(created));
@@ -146,14 +148,6 @@ function withSizes(error, headers) {
   const what = error.message.slice(0, -error.hint.length - 2);
   const sizes = `its weights take ${f32} as f32, ${f16} as f16, ${int8} as int8`;
   return new MudptError('memory', what, `${sizes}: choose dtype, or a smaller model`, { cause: error });
-}
-
-/** @param {Record<string, [value: string, valid: string[]]>} choices */
-function checkChoices(choices) {
-  for (const [name, [value, valid]] of Object.entries(choices)) {
-    if (valid.includes(value)) continue;
-    throw new MudptError('argument', `${name} must be one of ${valid.join(', ')}, not ${value}`);
-  }
 }
 
 /** The token embedding, where its rows can be read one by one. */

@@ -2,7 +2,8 @@
  *
  * WebAssembly has them as they are; elsewhere SIMDe maps them to what the processor has.
  * SIMD_MADD(a, b, c) is a * b + c: one instruction where the relaxed variant is built (whether the product is rounded
- * in between is then the engine's choice), a multiplication and an addition otherwise.
+ * in between is then the engine's choice), a multiplication and an addition otherwise: also in the variant with
+ * products of bytes, whose results are the same in every engine.
  */
 #ifndef BASE_SIMD_H
 #define BASE_SIMD_H
@@ -14,7 +15,7 @@
 #include <simde/wasm/simd128.h>
 #endif
 
-#ifdef __wasm_relaxed_simd__
+#if defined __wasm_relaxed_simd__ && !defined MUDPT_BYTE_PRODUCTS
 #define SIMD_MADD(a, b, c) wasm_f32x4_relaxed_madd(a, b, c)
 #else
 #define SIMD_MADD(a, b, c) wasm_f32x4_add(wasm_f32x4_mul(a, b), c)

@@ -139,8 +139,11 @@ int clip_check_config(const mudpt_clip_config *c) {
     if (c->storage < -1 || c->storage > MUDPT_I16 || c->storage == MUDPT_BF16)
         return fail(MUDPT_ARGUMENT, "storage type %d is unknown; valid: 0 f32, 1 f16, 2 int8, 4 int16, -1 as sent",
                     c->storage);
-    if (c->precision != MUDPT_HIGH && c->precision != MUDPT_FAST)
-        return fail(MUDPT_ARGUMENT, "precision %d is unknown; valid: 0 high, 1 fast", c->precision);
+    if (c->precision < MUDPT_HIGH || c->precision > (HAS_INT8 ? MUDPT_INT8 : MUDPT_FAST))
+        return fail(MUDPT_ARGUMENT,
+                    HAS_INT8 ? "precision %d is unknown; valid: 0 high, 1 fast, 2 int8"
+                             : "precision %d is unknown; valid: 0 high, 1 fast",
+                    c->precision);
     if (c->text_side < MUDPT_TEXT_WHOLE || c->text_side > MUDPT_TEXT_NONE)
         return fail(MUDPT_ARGUMENT, "text %d is unknown; valid: 0 whole, 1 token rows later, 2 none", c->text_side);
     for (int i = 0; i < 3; i++)

@@ -16,6 +16,8 @@ static const char *type_name(int type) {
 
 static int storage_of(const mudpt_clip *clip, const clip_tensor *t, int sent) {
     int storage = clip->config.storage;
+    if (HAS_INT8 && clip->config.precision == MUDPT_INT8 && t->quantized)
+        return sent == MUDPT_I8 || (sent != MUDPT_I16 && !t->lead) ? GEMM_QUADS : MUDPT_I16;
     if (tensor_is_integer(sent)) return sent;
     if (storage == MUDPT_I8 && t->lead) storage = MUDPT_I16;
     if (clip->config.precision == MUDPT_FAST && t->quantized) return storage == MUDPT_I8 ? MUDPT_I8 : MUDPT_I16;
@@ -57,7 +59,7 @@ static int open_target(mudpt_clip *clip, clip_tensor *t, int type) {
             return MUDPT_OK;
         }
         gemm_weight fresh = {.out = owner->rows, .in = owner->columns, .storage = becomes ? MUDPT_F32 : storage};
-        fresh.fast = clip->config.precision == MUDPT_FAST && t->quantized;
+        fresh.fast = clip->config.precision != MUDPT_HIGH && t->quantized;
         bytes = gemm_panel_bytes(fresh.out, fresh.in, fresh.storage);
         fresh.panels = becomes ? clip_lend(clip, owner, bytes) : aligned_take(bytes, "a weight matrix");
         if (!fresh.panels) return MUDPT_MEMORY;

@@ -44,7 +44,7 @@ static inline size_t tensor_columns(const clip_tensor *t) {
 }
 
 static inline int tensor_is_integer(int type) {
-    return type == MUDPT_I8 || type == MUDPT_I16;
+    return type == MUDPT_I8 || type == MUDPT_I16 || (HAS_INT8 && type == GEMM_QUADS);
 }
 
 /* What follows the name of a matrix of integers in those of the tensors that belong to it. */

@@ -12,13 +12,24 @@
 
 #include "base/work.h"
 
+/* Whether precision MUDPT_INT8 is built in: natively, and in a WebAssembly module of its own (wasm/wasm.cmake). */
+#ifdef MUDPT_BYTE_PRODUCTS
+enum { HAS_INT8 = 1 };
+#else
+enum { HAS_INT8 = 0 };
+#endif
+
+/* A storage beside MUDPT_F32 ... MUDPT_I16: the integers of MUDPT_I8 for products of bytes (integer.h), straight
+ * alone. */
+enum { GEMM_QUADS = 5 };
+
 typedef struct {
     int out, in;
-    int storage;  /* MUDPT_F32, MUDPT_F16, MUDPT_I8 or MUDPT_I16 */
-    void *panels; /* float, uint16_t (IEEE half) or int8_t [panels, in, 8], aligned to 64; int16_t [panels,
-                     in / 2 rounded up, 8, 2], inputs in pairs */
-    float *scale; /* MUDPT_I8, MUDPT_I16: [out rounded up to 8] what an output channel's integers are multiplied by */
-    int16_t fast; /* MUDPT_I8, MUDPT_I16: products in block integers (integer.h), else in f32 */
+    int storage;     /* MUDPT_F32, MUDPT_F16, MUDPT_I8, MUDPT_I16 or GEMM_QUADS */
+    void *panels;    /* float, uint16_t (IEEE half) or int8_t [panels, in, 8], aligned to 64; int16_t [panels,
+                     in / 2 rounded up, 8, 2], inputs in pairs; GEMM_QUADS: int8_t [panels, in / 4 rounded up, 8, 4] */
+    float *scale;    /* of integers: [out rounded up to 8] what an output channel's integers are multiplied by */
+    int16_t fast;    /* of integers: products in block integers (integer.h), else in f32; GEMM_QUADS: always 1 */
     int16_t special; /* MUDPT_F16: infinity or NaN may be among them */
     void *device;    /* a back end's own copy, or NULL */
 } gemm_weight;
@@ -27,9 +38,9 @@ typedef struct {
 size_t gemm_panel_bytes(int out, int in, int storage);
 /* Bytes of `scale`: 0 where the storage has none. */
 size_t gemm_scale_bytes(int out, int storage);
-/* Writes row o (0 ... out-1) of W, values [in], into the panels, converting to the weight's storage. For MUDPT_I8 the
- * row's scale is max |value| / 127 (MUDPT_I16: / 8191), or the one given when scale > 0. Values that f16 cannot hold
- * become infinity. */
+/* Writes row o (0 ... out-1) of W, values [in], into the panels, converting to the weight's storage. For MUDPT_I8 and
+ * GEMM_QUADS the row's scale is max |value| / 127 (MUDPT_I16: / 8191), or the one given when scale > 0.
+ * Values that f16 cannot hold become infinity. */
 void gemm_set_row(gemm_weight *w, int o, const float *values, float scale);
 /* The opposite: what the panels hold for row o, widened. values [in] */
 void gemm_get_row(const gemm_weight *w, int o, float *values);

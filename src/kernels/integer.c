@@ -1,5 +1,6 @@
 /* As in gemm.c: some hundred rows of the left side are packed, in groups of 4, then tiles of all these rows times a few
- * panels are claimed by the threads. Both sides hold k's in pairs: [k / 2, rows or columns, 2]. */
+ * panels are claimed by the threads. Both sides hold k's in pairs: [k / 2, rows or columns, 2]; products of bytes hold
+ * them in fours where an instruction takes these, [k / 4, rows or columns, 4], which is counted as so many pairs. */
 #include "integer.h"
 
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "mudpt.h"
 
 enum {
-    CHUNK = 1024,      /* k's that a panel and the packed rows meet over at a time: 16 KB of a panel */
+    CHUNK = 1024,      /* k's in pairs that a panel and the packed rows meet over at a time: 16 KB of a panel */
     TILE_PANELS = 2,   /* panels of a tile: with one, two threads would write to the same cache lines */
     PACKED_ROWS = 416, /* rows that are packed at a time */
     PACK_ROWS = 32     /* rows that a thread packs at a time */
@@ -19,6 +20,7 @@ enum {
 typedef struct {
     const gemm_job *job;
     int depth, columns;
+    int fours;                 /* bytes, in fours */
     const float *factor;       /* transposed: [depth] the channels' scales; straight: NULL */
     const float *column_scale; /* straight: [columns] the channels' scales; transposed: NULL */
     const int16_t *panels;     /* that are read in place, or NULL */
@@ -29,6 +31,29 @@ typedef struct {
 
 static int even(int k) {
     return k + (k & 1);
+}
+
+static int in_fours(const product *p) {
+    return HAS_INT8 && p->fours;
+}
+
+/* What a block's largest value becomes on the left. */
+static int largest_left(const product *p) {
+    return HAS_INT8 && p->job->weight->storage == GEMM_QUADS ? 127 : INTEGER_LEFT;
+}
+
+/* Integers of 16 bits that `depth` k's of a row or column take. */
+static int places(int depth, int fours) {
+    return fours ? (depth + 3) / 4 * 2 : even(depth);
+}
+
+/* k's of a chunk, and of the one that begins at k. */
+static int chunk_of(const product *p) {
+    return in_fours(p) ? 2 * CHUNK : CHUNK;
+}
+
+static int chunk_depth(const product *p, int k) {
+    return p->depth - k < chunk_of(p) ? p->depth - k : chunk_of(p);
 }
 
 static int blocks_of(int depth) {
@@ -47,7 +72,7 @@ RARELY size_t integer_scratch_bytes(void) {
 /* ------------------------------------------------------------------------------------------------ left side */
 
 /* One row's block of `depth` values, times factor (NULL: 1), into integers [64], with zeros behind. -> its scale */
-static float round_block(int16_t *to, const float *from, const float *factor, int depth) {
+static float round_block(int16_t *to, const float *from, const float *factor, int depth, int left) {
     float values[INTEGER_BLOCK];
     if (factor || depth < INTEGER_BLOCK) {
         int k = 0;
@@ -70,17 +95,27 @@ static float round_block(int16_t *to, const float *from, const float *factor, in
     }
     /* Adding 1.5 * 2^23 leaves the nearest integer in the low bits. Infinity and NaN leave nonsense there, which a
      * scale that is no number either makes harmless. */
-    v128_t factors = wasm_f32x4_splat(INTEGER_LEFT / largest), shift = wasm_f32x4_splat(0x1.8p23f);
+    v128_t factors = wasm_f32x4_splat((float)left / largest), shift = wasm_f32x4_splat(0x1.8p23f);
     for (int k = 0; k < INTEGER_BLOCK; k += 8) {
         v128_t low = wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(from + k), factors), shift);
         v128_t high = wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(from + k + 4), factors), shift);
         wasm_v128_store(to + k, wasm_i16x8_narrow_i32x4(wasm_i32x4_sub(low, shift), wasm_i32x4_sub(high, shift)));
     }
-    return largest / INTEGER_LEFT;
+    return largest / (float)left;
+}
+
+/* A block's integers [64] as bytes, as the instruction takes them. */
+static void narrow_block(int16_t *block) {
+    v128_t flip = wasm_i8x16_splat(integer_dots == DOTS_UNSIGNED ? -128 : 0);
+    for (int i = 0; i < INTEGER_BLOCK; i += 16) {
+        v128_t bytes = wasm_i8x16_narrow_i16x8(wasm_v128_load(block + i), wasm_v128_load(block + i + 8));
+        wasm_v128_store(block + i / 2, wasm_v128_xor(bytes, flip));
+    }
 }
 
 static int16_t *packed_rows(const product *p, int row, int k, int depth) {
-    return p->integers + (size_t)p->packed * (size_t)k + (size_t)row * (size_t)even(depth);
+    return p->integers + (size_t)p->packed * (size_t)places(k, in_fours(p)) +
+           (size_t)row * (size_t)places(depth, in_fours(p));
 }
 
 static void pack_rows(void *context, int index, int thread) {
@@ -90,22 +125,25 @@ static void pack_rows(void *context, int index, int thread) {
     for (int row = index * PACK_ROWS; row < end; row += 4) {
         int rows = end - row < 4 ? end - row : 4;
         for (int k = 0; k < p->depth; k += INTEGER_BLOCK) {
-            int depth = p->depth - k < INTEGER_BLOCK ? p->depth - k : INTEGER_BLOCK, chunk = k / CHUNK * CHUNK;
-            int chunk_depth = p->depth - chunk < CHUNK ? p->depth - chunk : CHUNK;
+            int depth = p->depth - k < INTEGER_BLOCK ? p->depth - k : INTEGER_BLOCK,
+                chunk = k / chunk_of(p) * chunk_of(p);
             int16_t integers[4][INTEGER_BLOCK];
-            for (int r = 0; r < rows; r++)
+            for (int r = 0; r < rows; r++) {
                 p->scales[(size_t)(k / INTEGER_BLOCK) * (size_t)p->packed + (size_t)(row + r)] =
                     round_block(integers[r], p->job->a + (ptrdiff_t)(p->done + row + r) * p->job->lda + k,
-                                p->factor ? p->factor + k : NULL, depth);
-            int16_t *to = packed_rows(p, row, chunk, chunk_depth) + (k - chunk) * rows;
-            for (int i = 0; i < even(depth); i += 8) {
+                                p->factor ? p->factor + k : NULL, depth, largest_left(p));
+                if (in_fours(p)) narrow_block(integers[r]);
+            }
+            int16_t *to = packed_rows(p, row, chunk, chunk_depth(p, chunk)) + places(k - chunk, in_fours(p)) * rows;
+            int taken = places(depth, in_fours(p));
+            for (int i = 0; i < taken; i += 8) {
                 v128_t x[4] = {wasm_v128_load(integers[0] + i)};
-                if (rows == 4 && i + 8 <= even(depth)) {
+                if (rows == 4 && i + 8 <= taken) {
                     for (int r = 1; r < 4; r++) x[r] = wasm_v128_load(integers[r] + i);
                     transpose_4x4(x);
                     for (int q = 0; q < 4; q++) wasm_v128_store(to + i * 4 + q * 8, x[q]);
                 } else {
-                    for (int q = i; q < i + 8 && q < even(depth); q += 2)
+                    for (int q = i; q < i + 8 && q < taken; q += 2)
                         for (int r = 0; r < rows; r++) memcpy(to + q * rows + r * 2, integers[r] + q, 4);
                 }
             }
@@ -123,6 +161,20 @@ static void widen_i8(int16_t *to, const gemm_weight *w, int panel, int from, int
         two = wasm_i8x16_shuffle(two, two, 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
         wasm_v128_store(to, wasm_i16x8_extend_low_i8x16(two));
         wasm_v128_store(to + 8, wasm_i16x8_extend_high_i8x16(two));
+    }
+}
+
+/* GEMM_QUADS, straight, in pairs: [k / 4, 8, 4] to [k / 2, 8, 2]. */
+static void widen_quads(int16_t *to, const gemm_weight *w, int panel, int from, int depth) {
+    const int8_t *row =
+        (const int8_t *)w->panels + ((size_t)panel * (size_t)((w->in + 3) / 4 * 4) + (size_t)from) * PANEL;
+    for (int k = 0; k < depth; k += 4, row += 4 * PANEL, to += 4 * PANEL) {
+        for (int half = 0; half < 2; half++) { /* of the channels */
+            v128_t four = wasm_v128_load(row + half * 16);
+            v128_t low = wasm_i16x8_extend_low_i8x16(four), high = wasm_i16x8_extend_high_i8x16(four);
+            wasm_v128_store(to + half * 8, wasm_i32x4_shuffle(low, high, 0, 2, 4, 6));
+            wasm_v128_store(to + 2 * PANEL + half * 8, wasm_i32x4_shuffle(low, high, 1, 3, 5, 7));
+        }
     }
 }
 
@@ -160,7 +212,11 @@ ONCE static void take_panels(const product *p, int16_t *to, int panel, int panel
     const gemm_weight *w = p->job->weight;
     int first = p->job->first;
     if (!p->job->transposed) {
-        for (int q = 0; q < panels; q++) widen_i8(to + q * CHUNK * PANEL, w, first / PANEL + panel + q, from, depth);
+        for (int q = 0; q < panels; q++) {
+            int16_t *target = to + q * CHUNK * PANEL;
+            if (HAS_INT8 && w->storage == GEMM_QUADS) widen_quads(target, w, first / PANEL + panel + q, from, depth);
+            else widen_i8(target, w, first / PANEL + panel + q, from, depth);
+        }
         return;
     }
     /* Neighbouring panels in turn: their blocks lie side by side in the weight, those of one panel far apart. */
@@ -184,6 +240,7 @@ typedef struct {
     const float *bias, *column_scale; /* of the columns, or NULL */
     const float *scales;              /* of the rows' blocks, `packed` apart */
     int packed, accumulate;
+    const int32_t *starts; /* in fours: [blocks, 8] what a column's sum over a block begins with */
 } place;
 
 static place place_of(const product *p, int row, int panel, int k) {
@@ -198,22 +255,68 @@ static place place_of(const product *p, int row, int panel, int k) {
                    .accumulate = k > 0 || job->accumulate};
 }
 
+integer_dots_kind integer_dots;
+int integer_engine = DOTS_UNSIGNED;
+
+/* Four sums of four products of bytes each, and sum: weight is signed, left as integer_dots says. */
+ALWAYS_INLINE v128_t add_dots(v128_t weight, v128_t left, v128_t sum) {
+#ifdef __wasm_relaxed_simd__
+    return wasm_i32x4_relaxed_dot_i8x16_i7x16_add(weight, left, sum);
+#else
+    v128_t low =
+        integer_engine == DOTS_UNSIGNED ? wasm_u16x8_extend_low_u8x16(left) : wasm_i16x8_extend_low_i8x16(left);
+    v128_t high =
+        integer_engine == DOTS_UNSIGNED ? wasm_u16x8_extend_high_u8x16(left) : wasm_i16x8_extend_high_i8x16(left);
+    low = wasm_i32x4_dot_i16x8(wasm_i16x8_extend_low_i8x16(weight), low);
+    high = wasm_i32x4_dot_i16x8(wasm_i16x8_extend_high_i8x16(weight), high);
+    v128_t dots = wasm_i32x4_add(wasm_i32x4_shuffle(low, high, 0, 2, 4, 6), wasm_i32x4_shuffle(low, high, 1, 3, 5, 7));
+    return wasm_i32x4_add(dots, integer_engine < 0 ? dots : sum);
+#endif
+}
+
+/* starts of a panel's columns, over one chunk: what bytes that are 128 higher add to their blocks' sums, taken away. */
+ONCE static void find_starts(int32_t *to, const int16_t *b, int depth) {
+    v128_t ones = wasm_i8x16_splat(integer_dots == DOTS_UNSIGNED);
+    for (; depth > 0; depth -= INTEGER_BLOCK, to += PANEL) {
+        v128_t low = wasm_i32x4_splat(0), high = low;
+        const int16_t *end = b + places(depth < INTEGER_BLOCK ? depth : INTEGER_BLOCK, 1) * PANEL;
+        for (; b != end; b += 2 * PANEL) {
+            low = add_dots(wasm_v128_load(b), ones, low);
+            high = add_dots(wasm_v128_load(b + PANEL), ones, high);
+        }
+        wasm_v128_store(to, wasm_i32x4_neg(wasm_i32x4_shl(low, 7)));
+        wasm_v128_store(to + 4, wasm_i32x4_neg(wasm_i32x4_shl(high, 7)));
+    }
+}
+
 /* The first `rows` of a group at a times the panel at b, over one chunk. */
-ALWAYS_INLINE void tile(const place *to, const int16_t *a, int group, const int16_t *b, int depth, const int rows) {
+ALWAYS_INLINE void tile(const place *to, const int16_t *a, int group, const int16_t *b, int depth, const int rows,
+                        const int fours) {
     v128_t total[8];
     const float *scales = to->scales;
+    const int32_t *starts = to->starts;
 #pragma GCC unroll 8
     for (int i = 0; i < rows * 2; i++) total[i] = wasm_f32x4_splat(0);
     for (; depth > 0; depth -= INTEGER_BLOCK, scales += to->packed) {
-        v128_t sum[8];
+        v128_t sum[8], start[2] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
+        if (fours) {
+            start[0] = wasm_v128_load(starts);
+            start[1] = wasm_v128_load(starts + 4);
+            starts += PANEL;
+        }
 #pragma GCC unroll 8
-        for (int i = 0; i < rows * 2; i++) sum[i] = wasm_i32x4_splat(0);
-        const int16_t *end = b + (size_t)(even(depth < INTEGER_BLOCK ? depth : INTEGER_BLOCK) * PANEL);
+        for (int i = 0; i < rows * 2; i++) sum[i] = start[i % 2];
+        const int16_t *end = b + (size_t)(places(depth < INTEGER_BLOCK ? depth : INTEGER_BLOCK, fours) * PANEL);
         do { /* nothing but sums: an engine that joins vectors wants no other way through it */
             v128_t low = wasm_v128_load(b), high = wasm_v128_load(b + 8);
 #pragma GCC unroll 4
             for (int r = 0; r < rows; r++) {
                 v128_t pair = wasm_v128_load32_splat(a + r * 2);
+                if (fours) {
+                    sum[2 * r] = add_dots(low, pair, sum[2 * r]);
+                    sum[2 * r + 1] = add_dots(high, pair, sum[2 * r + 1]);
+                    continue;
+                }
                 sum[2 * r] = wasm_i32x4_add(sum[2 * r], wasm_i32x4_dot_i16x8(pair, low));
                 sum[2 * r + 1] = wasm_i32x4_add(sum[2 * r + 1], wasm_i32x4_dot_i16x8(pair, high));
             }
@@ -252,22 +355,34 @@ ALWAYS_INLINE void tile(const place *to, const int16_t *a, int group, const int1
 }
 
 static void tile_4(const place *to, const int16_t *a, const int16_t *b, int depth) {
-    tile(to, a, 4, b, depth, 4);
+    tile(to, a, 4, b, depth, 4, 0);
+}
+
+static void tile_4_fours(const place *to, const int16_t *a, const int16_t *b, int depth) {
+    tile(to, a, 4, b, depth, 4, 1);
 }
 
 /* The last rows, up to 3, one by one. */
 static void tile_rest(const place *to, const int16_t *a, int rows, const int16_t *b, int depth) {
     place row = *to;
-    for (int r = 0; r < rows; r++, row.c += row.ldc, row.scales++) tile(&row, a + 2 * r, rows, b, depth, 1);
+    for (int r = 0; r < rows; r++, row.c += row.ldc, row.scales++) tile(&row, a + 2 * r, rows, b, depth, 1, 0);
+}
+
+static void tile_rest_fours(const place *to, const int16_t *a, int rows, const int16_t *b, int depth) {
+    place row = *to;
+    for (int r = 0; r < rows; r++, row.c += row.ldc, row.scales++) tile(&row, a + 2 * r, rows, b, depth, 1, 1);
 }
 
 /* All packed rows times one panel, over the chunk of k that begins at k. */
-ONCE static void rows_times_panel(const product *p, int panel, const int16_t *b, int k, int depth) {
+ONCE static void rows_times_panel(const product *p, int panel, const int16_t *b, const int32_t *starts, int k,
+                                  int depth) {
     int columns = p->columns - panel * PANEL;
     for (int row = 0; row < p->packed; row += 4) {
         int rows = p->packed - row < 4 ? p->packed - row : 4;
         const int16_t *a = packed_rows(p, row, k, depth);
-        place to = place_of(p, row, panel, k), edge = to;
+        place to = place_of(p, row, panel, k);
+        if (in_fours(p)) to.starts = starts;
+        place edge = to;
         float whole[4 * PANEL] = {0}, bias[PANEL] = {0};
         if (columns < PANEL) {
             edge.c = whole;
@@ -278,7 +393,10 @@ ONCE static void rows_times_panel(const product *p, int panel, const int16_t *b,
                 for (int r = 0; r < rows && to.accumulate; r++) whole[r * PANEL + j] = to.c[r * to.ldc + j];
             }
         }
-        if (rows == 4) tile_4(&edge, a, b, depth);
+        if (in_fours(p)) {
+            if (rows == 4) tile_4_fours(&edge, a, b, depth);
+            else tile_rest_fours(&edge, a, rows, b, depth);
+        } else if (rows == 4) tile_4(&edge, a, b, depth);
         else tile_rest(&edge, a, rows, b, depth);
         for (int r = 0; r < rows && columns < PANEL; r++)
             for (int j = 0; j < columns; j++) to.c[r * to.ldc + j] = whole[r * PANEL + j];
@@ -288,14 +406,18 @@ ONCE static void rows_times_panel(const product *p, int panel, const int16_t *b,
 RARELY static void run_tile(void *context, int index, int thread) {
     const product *p = context;
     int panel = index * TILE_PANELS, panels = (p->columns + PANEL - 1) / PANEL - panel;
-    int b_panel = p->panels ? even(p->depth) * PANEL : CHUNK * PANEL, k = 0;
+    int b_panel = p->panels ? places(p->depth, in_fours(p)) * PANEL : CHUNK * PANEL, k = 0;
     if (panels > TILE_PANELS) panels = TILE_PANELS;
     do { /* a sum over nothing is zero, but still written */
-        int depth = p->depth - k < CHUNK ? p->depth - k : CHUNK;
+        int depth = chunk_depth(p, k);
         const int16_t *b = parallel_scratch(thread);
-        if (p->panels) b = p->panels + (ptrdiff_t)panel * b_panel + k * PANEL;
+        int32_t *starts = parallel_scratch(thread); /* panels in fours are read in place */
+        if (p->panels) b = p->panels + (ptrdiff_t)panel * b_panel + places(k, in_fours(p)) * PANEL;
         else take_panels(p, parallel_scratch(thread), panel, panels, k, depth);
-        for (int q = 0; q < panels; q++) rows_times_panel(p, panel + q, b + q * b_panel, k, depth);
+        for (int q = 0; q < panels; q++) {
+            if (in_fours(p)) find_starts(starts, b + q * b_panel, depth);
+            rows_times_panel(p, panel + q, b + q * b_panel, starts, k, depth);
+        }
         k += depth;
     } while (k < p->depth);
 }
@@ -311,6 +433,10 @@ RARELY void integer_run(const gemm_job *job, void *packed) {
     if (job->rows <= 0 || p.columns <= 0) return;
     if (w->storage == MUDPT_I16 && !job->transposed)
         p.panels = (const int16_t *)w->panels + (size_t)job->first * (size_t)even(w->in);
+    if (HAS_INT8 && w->storage == GEMM_QUADS) {
+        p.fours = integer_dots != DOTS_OF_PAIRS;
+        if (p.fours) p.panels = (const int16_t *)w->panels + (size_t)job->first * (size_t)places(w->in, 1);
+    }
     p.scales = (float *)(void *)(p.integers + (size_t)PACKED_ROWS * (size_t)even(p.depth));
     int parts = (job->rows + PACKED_ROWS - 1) / PACKED_ROWS, step = ((job->rows + parts - 1) / parts + 3) / 4 * 4;
     for (p.done = 0; p.done < job->rows; p.done += step) {

@@ -5,6 +5,14 @@
  * A block's products are summed exactly, in 32 bits, which 64 * 4095 * 8191 just fits; blocks are summed in f32. In the
  * transposed product the channels' scales go into the left side before it is rounded. The error is about that of TF32.
  * Infinity and NaN on the left side make the row's results NaN or infinite; blocks below 2^-100 count as zero.
+ *
+ * Products of bytes, precision "int8" (GEMM_QUADS): the same with 8 bits on the left, a block's largest value / 127,
+ * and straight alone. i32x4.relaxed_dot_i8x16_i7x16_add does 16 multiply-adds, but what it makes of a second side
+ * beyond 7 bits is the engine's choice: it takes it as unsigned (x86 with VNNI) or signed (ARM), or has sums of two
+ * that do not fit (x86 before). So where it was found exact for one of the first two, bytes are given to it as it takes
+ * them, for the first 128 higher, which sums begin by making up for; elsewhere they are widened for
+ * i32x4.dot_i16x8_s. A block's sum is exact either way, and what is done with it never fused: the bits are the same in
+ * every engine.
  */
 #ifndef KERNELS_INTEGER_H
 #define KERNELS_INTEGER_H
@@ -18,5 +26,15 @@ enum { INTEGER_BLOCK = 64, INTEGER_LEFT = 4095, INTEGER_RIGHT = 8191 };
 void integer_run(const gemm_job *job, void *packed);
 uint64_t integer_packed_bytes(int depth);
 size_t integer_scratch_bytes(void);
+
+/* How products of bytes are done. mudpt_fast_gain finds it out (probe.c). */
+typedef enum { DOTS_OF_PAIRS, DOTS_UNSIGNED, DOTS_SIGNED, DOTS_KINDS } integer_dots_kind;
+extern integer_dots_kind integer_dots;
+/* Whether integer_dots has the bits of DOTS_OF_PAIRS, again and again for so long. -> 1, 0, MUDPT_MEMORY */
+int integer_dots_exact(double seconds);
+
+/* Where there is no such instruction, what stands in for it, as engines have it: exact for one kind, or (-1) wrong: V8
+ * 11.8's baseline compiler gave twice the last product. */
+extern int integer_engine;
 
 #endif

@@ -9,8 +9,16 @@
 #include "microkernel.h"
 #include "mudpt.h"
 
+static int is_quads(int storage) {
+    return HAS_INT8 && storage == GEMM_QUADS;
+}
+
+static int is_int8(int storage) {
+    return storage == MUDPT_I8 || is_quads(storage);
+}
+
 static size_t value_bytes(int storage) {
-    return storage == MUDPT_F32 ? 4 : storage == MUDPT_I8 ? 1 : 2;
+    return storage == MUDPT_F32 ? 4 : is_int8(storage) ? 1 : 2;
 }
 
 static int round_up(int value, int multiple) {
@@ -18,17 +26,24 @@ static int round_up(int value, int multiple) {
 }
 
 size_t gemm_panel_bytes(int out, int in, int storage) {
-    return (size_t)round_up(out, PANEL) * (size_t)round_up(in, storage == MUDPT_I16 ? 2 : 1) * value_bytes(storage);
+    return (size_t)round_up(out, PANEL) *
+           (size_t)round_up(in, storage == MUDPT_I16 ? 2
+                                : is_quads(storage)  ? 4
+                                                     : 1) *
+           value_bytes(storage);
 }
 
 size_t gemm_scale_bytes(int out, int storage) {
-    return storage == MUDPT_I8 || storage == MUDPT_I16 ? (size_t)round_up(out, PANEL) * sizeof(float) : 0;
+    return is_int8(storage) || storage == MUDPT_I16 ? (size_t)round_up(out, PANEL) * sizeof(float) : 0;
 }
 
 static size_t position(const gemm_weight *w, int o, int i) {
     if (w->storage == MUDPT_I16)
         return ((size_t)(o / PANEL) * (size_t)round_up(w->in, 2) + (size_t)(i & ~1)) * PANEL +
                (size_t)(o % PANEL * 2 + (i & 1));
+    if (is_quads(w->storage))
+        return ((size_t)(o / PANEL) * (size_t)round_up(w->in, 4) + (size_t)(i & ~3)) * PANEL +
+               (size_t)(o % PANEL * 4 + (i & 3));
     return ((size_t)(o / PANEL) * (size_t)w->in + (size_t)i) * PANEL + (size_t)(o % PANEL);
 }
 
@@ -38,7 +53,7 @@ static int to_integer(float value, int low, int high) {
 }
 
 void gemm_set_row(gemm_weight *w, int o, const float *values, float scale) {
-    if (w->storage == MUDPT_I8 || w->storage == MUDPT_I16) {
+    if (is_int8(w->storage) || w->storage == MUDPT_I16) {
         if (!(scale > 0)) {
             /* Not finite if any value is not, so that it shows in every product. */
             scale = 0;
@@ -47,7 +62,7 @@ void gemm_set_row(gemm_weight *w, int o, const float *values, float scale) {
                 if (!(size <= scale)) scale = size;
                 if (size != size) break;
             }
-            scale /= w->storage == MUDPT_I8 ? 127 : INTEGER_RIGHT;
+            scale /= is_int8(w->storage) ? 127 : INTEGER_RIGHT;
         }
         w->scale[o] = scale;
     }
@@ -57,7 +72,7 @@ void gemm_set_row(gemm_weight *w, int o, const float *values, float scale) {
             uint16_t half = ((uint16_t *)w->panels)[at] = half_from_float(values[i]);
             if ((half & 0x7c00) == 0x7c00) w->special = 1;
         } else if (w->storage == MUDPT_F32) ((float *)w->panels)[at] = values[i];
-        else if (w->storage == MUDPT_I8) ((int8_t *)w->panels)[at] = (int8_t)to_integer(values[i] / scale, -128, 127);
+        else if (is_int8(w->storage)) ((int8_t *)w->panels)[at] = (int8_t)to_integer(values[i] / scale, -128, 127);
         else ((int16_t *)w->panels)[at] = (int16_t)to_integer(values[i] / scale, -INTEGER_RIGHT, INTEGER_RIGHT);
     }
 }
@@ -66,7 +81,7 @@ RARELY float panels_value(const gemm_weight *w, int o, int i) {
     size_t at = position(w, o, i);
     if (w->storage == MUDPT_F32) return ((const float *)w->panels)[at];
     if (w->storage == MUDPT_F16) return half_to_float(((const uint16_t *)w->panels)[at]);
-    if (w->storage == MUDPT_I8) return (float)((const int8_t *)w->panels)[at] * w->scale[o];
+    if (is_int8(w->storage)) return (float)((const int8_t *)w->panels)[at] * w->scale[o];
     return (float)((const int16_t *)w->panels)[at] * w->scale[o];
 }
 

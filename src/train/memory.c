@@ -113,7 +113,15 @@ int classifier_open_work(mudpt_classifier *c, int count, int training) {
     return MUDPT_OK;
 }
 
+/* What has no way back. */
+static int check_precision(const mudpt_classifier *c) {
+    if (!HAS_INT8 || c->clip->config.precision != MUDPT_INT8) return MUDPT_OK;
+    return fail(MUDPT_ARGUMENT, "precision int8 classifies and embeds, and trains nothing; "
+                                "load the model with precision high or fast to train");
+}
+
 int classifier_open_training(mudpt_classifier *c, int count) {
+    if (check_precision(c)) return MUDPT_ARGUMENT;
     if (!c->state.parameter_count)
         return fail(MUDPT_STATE, "%s has nothing to train; choose another method", c->state.method->name);
     if (!c->rows && !c->text_given) return fail(MUDPT_STATE, "the classifier has neither sentences nor text features");
@@ -149,6 +157,7 @@ int mudpt_classifier_plan(mudpt_classifier *c, int count, int recompute, mudpt_p
     if (live_check(c, LIVE_CLASSIFIER)) return MUDPT_STATE;
     if (count < 1 || count > MUDPT_MAX_BATCH)
         return fail(MUDPT_ARGUMENT, "a batch of %d pictures; expected 1 to %d", count, MUDPT_MAX_BATCH);
+    if (check_precision(c)) return MUDPT_ARGUMENT;
     const mudpt_clip_config *config = &c->clip->config;
     classifier_work work = {.training = 1, .recompute = recompute != 0};
     work.group = vision_group(c->clip, c->state.sizes.visual_length, count);

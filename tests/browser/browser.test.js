@@ -12,7 +12,7 @@ import { loadClip } from '../../js/index.js';
 import { startServer } from '../node/http-servers.js';
 import { ENGINES } from './engines.js';
 import { serve } from './server.js';
-import { MODEL, runTask } from './task.js';
+import { MODEL, int8Of, runTask } from './task.js';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const inTree = (file) => path.join(ROOT, file);
@@ -29,8 +29,12 @@ const integrity = `sha256-${createHash('sha256')
   .digest('base64')}`;
 
 const clip = await loadClip(inTree(MODEL));
+/** @type {Record<string, any>} */
 const expected = { ...(await runTask(clip, inTree)), methods: clip.methods() };
 await clip.dispose();
+const small = await loadClip(inTree(MODEL), { precision: 'int8' });
+expected.int8 = await int8Of(small, inTree);
+await small.dispose();
 
 const wanted = process.env.MUDPT_ENGINES?.split(',') ?? Object.keys(ENGINES);
 for (const engine of wanted) {

@@ -1,7 +1,7 @@
 /** Cases of the browser tests (suite.js): features of pictures and texts. */
 import { loadClip } from '/js/index.js';
 import { near, ok, rejectsWith, same } from './checks.js';
-import { FACE, MODEL } from './task.js';
+import { FACE, MODEL, int8Of } from './task.js';
 
 /** A stripe on nothing, or on a colour. @param {string} [ground] */
 function stripe(ground) {
@@ -16,8 +16,18 @@ function stripe(ground) {
   return canvas;
 }
 
-/** @param {() => any} model */
-export const featureCases = (model) => ({
+/** @param {() => any} model @param {() => any} wanted */
+export const featureCases = (model, wanted) => ({
+  async 'features: gives the bits that Node gives, in precision int8'() {
+    const small = await loadClip(MODEL.slice(1), { precision: 'int8' });
+    const actual = await int8Of(small, (path) => path);
+    // Where a busy machine's clock found integers no faster, there is nothing to compare.
+    if ([actual, wanted().int8].every(({ precision }) => precision === 'int8')) same(actual, wanted().int8, 'int8');
+    else ok(actual.features.every(Number.isFinite), 'features');
+    await rejectsWith('argument', loadClip(MODEL.slice(1), { precision: 'int8', device: 'auto' }), /takes device wasm/);
+    await small.dispose();
+  },
+
   async 'features: of whatever a list has, handed over by the worker'() {
     const clip = model();
     const bytes = new Uint8Array(await (await fetch(FACE)).arrayBuffer());

@@ -154,7 +154,7 @@ const cases = {
     await rejectsWith('image', zeroShot.classify(broken), /cannot be read/);
   },
 
-  ...featureCases(() => clip),
+  ...featureCases(model, wanted),
   ...severalCases(model),
   ...instantCases(model, wanted),
   ...judgeCases(model, wanted),

@@ -37,6 +37,13 @@ export async function scoresOf(classifier, images) {
   return rows;
 }
 
+/** What a model of precision int8 gives: the same bits in every engine that has it. @param {any} clip */
+export async function int8Of(clip, image) {
+  const { data } = await clip.embedImages(TESTS.map((example) => image(example.image)));
+  const texts = await clip.embedTexts(CLASSES);
+  return { precision: clip.info.precision, features: Array.from(data), texts: Array.from(texts.data) };
+}
+
 /** What a zero-shot classifier says beyond the class. @param {any} clip @param {(path: string) => any} image */
 export async function judgedBy(clip, image) {
   const at = (examples) => examples.map((example) => ({ ...example, image: image(example.image) }));

@@ -72,9 +72,9 @@ static inline int any_nan(const float *x, size_t count) {
     return 0;
 }
 
-/* By MUDPT_F32 ... MUDPT_I16. */
+/* By MUDPT_F32 ... GEMM_QUADS. */
 static inline const char *storage_name(int storage) {
-    static const char *const names[] = {"f32", "f16", "int8", "bf16", "int16"};
+    static const char *const names[] = {"f32", "f16", "int8", "bf16", "int16", "bytes"};
     return names[storage];
 }
 

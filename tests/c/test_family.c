@@ -145,7 +145,7 @@ static void check_model(const char *name) {
     } ways[] = {{MUDPT_F32, MUDPT_F32, MUDPT_HIGH, 0},  {MUDPT_F16, -1, MUDPT_HIGH, 0},
                 {MUDPT_F32, MUDPT_F16, MUDPT_HIGH, 0},  {MUDPT_BF16, -1, MUDPT_HIGH, 0.05},
                 {MUDPT_F32, MUDPT_I8, MUDPT_HIGH, 0.1}, {MUDPT_F16, MUDPT_I16, MUDPT_HIGH, 2e-3},
-                {MUDPT_F32, -1, MUDPT_FAST, 5e-3}};
+                {MUDPT_F32, -1, MUDPT_FAST, 5e-3},      {MUDPT_F32, -1, MUDPT_INT8, 0.1}};
     char path[PATH_BYTES];
     tensor_file file;
     mudpt_clip_config config;
@@ -154,7 +154,7 @@ static void check_model(const char *name) {
     snprintf(path, sizeof path, "tests/golden/family/%s.safetensors", name);
     CHECK(json && tensor_file_open(&file, path), "%s cannot be read", path);
     read_description(json_get(json, "config"), &config);
-    char fingerprints[8][17];
+    char fingerprints[sizeof ways / sizeof *ways][17];
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         config.storage = ways[i].storage;
         config.precision = ways[i].precision;

@@ -59,7 +59,7 @@ static void check_model_refusals(void) {
         FIELD(storage, 5),
         FIELD(storage, -2),
         FIELD(precision, -1),
-        FIELD(precision, 2),
+        FIELD(precision, 3),
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         int is_choice = wrong[i].offset == offsetof(mudpt_clip_config, storage) ||
@@ -541,11 +541,44 @@ static void check_trainer_refusals(mudpt_clip *clip) {
     mudpt_classifier_free(classifier);
 }
 
+/* Precision int8 classifies; whatever would train is refused, and nothing of a classifier is lost. */
+static void check_forward_alone(void) {
+    mudpt_clip_config config = odd_config;
+    config.precision = MUDPT_INT8;
+    mudpt_clip *clip = tiny_clip(&config, 1);
+    CHECK(clip != NULL, "%s", mudpt_last_error());
+    if (!clip) return;
+    const mudpt_method method = {.method = "vpt", .visual_length = 2, .visual_depth = 2};
+    const int32_t labels[1] = {1};
+    float *pixels = random_values(3 * (size_t)(config.image * config.image), 0, 1), logits[2][3], loss;
+    tiny_sentences s;
+    random_state = 6;
+    make_sentences(&s, &config, 0, 3, 1, 0);
+    mudpt_classifier *c = NULL;
+    mudpt_plan plan;
+    CHECK(!mudpt_classifier_create(clip, &method, &s.view, 3, &c), "%s", mudpt_last_error());
+    CHECK(!mudpt_classifier_init(c, 1, NULL, 0) && !mudpt_classifier_logits(c, pixels, 1, logits[0], NULL), "%s",
+          mudpt_last_error());
+    const mudpt_train_config run = {.epochs = 1, .batch = 1, .rate = 1e-3, .momentum = 0.9, .smallest_crop = 1};
+    REFUSED(mudpt_classifier_gradients(c, pixels, labels, 1, &loss, logits[1]), MUDPT_ARGUMENT);
+    CHECK(strstr(mudpt_last_error(), "precision int8") != NULL, "%s", mudpt_last_error());
+    REFUSED(mudpt_classifier_plan(c, 1, 0, &plan), MUDPT_ARGUMENT);
+    REFUSED_HANDLE(mudpt_trainer, mudpt_trainer_create(c, &run, &out), MUDPT_ARGUMENT);
+    CHECK(!mudpt_classifier_logits(c, pixels, 1, logits[1], NULL) && !memcmp(logits[0], logits[1], sizeof *logits),
+          "what was refused changes answers");
+    pixels[7] = NAN;
+    REFUSED(mudpt_classifier_logits(c, pixels, 1, logits[1], NULL), MUDPT_NOT_FINITE);
+    mudpt_classifier_free(c);
+    mudpt_clip_free(clip);
+    free(pixels);
+}
+
 int main(void) {
     CHECK(*mudpt_version() && !*mudpt_last_error(), "version \"%s\", error \"%s\"", mudpt_version(),
           mudpt_last_error());
     check_model_refusals();
     check_tensor_refusals();
+    check_forward_alone();
     mudpt_clip *clip = tiny_clip(&odd_config, 1);
     CHECK(clip != NULL, "%s", mudpt_last_error());
     if (clip) {

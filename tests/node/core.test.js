@@ -75,7 +75,7 @@ describe('starting', () => {
     [{ threads: 65 }, /not 65/],
     [{ threads: 1.5 }, /not 1.5/],
     [{ threads: 'two' }, /not two/],
-    [{ variant: 'fast' }, /variant must be auto, plain or relaxed, not fast/],
+    [{ variant: 'fast' }, /variant must be one of auto, plain, relaxed, not fast/],
   ]) {
     test(`refused: ${JSON.stringify(options)}`, () =>
       assert.rejects(createCore(options), isError('argument', message)));

@@ -36,6 +36,7 @@ const BUDGETS = {
   'js/pictures/no-picture.js, for what is none': 3 * 1024,
   'js/pictures/element-faults.js, for elements that show none': 3 * 1024,
   'js/worker/no-worker.js, for pages that may start none': 1024,
+  "precision int8's module, in place of the other": 90 * 1024,
 };
 /** Of a part that is not named yet. */
 const RARE_BUDGET = 3 * 1024;
@@ -102,6 +103,8 @@ test('what a page downloads stays within its budget', async (t) => {
   ];
   parts.push([heads, gzipped(readFileSync(inTree('js/wasm/mudpt-heads.wasm'))), BUDGETS[heads]]);
   parts.push([table, await bundled('js/heads/heads.js'), BUDGETS[table]]);
+  const int8 = /** @type {string} */ (Object.keys(BUDGETS).at(-1));
+  parts.push([int8, gzipped(readFileSync(inTree('js/wasm/mudpt-int8.wasm'))), BUDGETS[int8]]);
   later.delete('js/extras.js');
   for (const name of later) {
     const what = Object.keys(BUDGETS).find((part) => part.startsWith(`${name},`)) ?? name;
@@ -190,6 +193,7 @@ test('what package.json promises is there, and nothing else', async () => {
     'js/worker/worker.js',
     'js/wasm/mudpt.wasm',
     'js/wasm/mudpt-relaxed.wasm',
+    'js/wasm/mudpt-int8.wasm',
     'js/wasm/mudpt-heads.wasm',
     'LICENSE',
     'README.md',

@@ -103,7 +103,7 @@ describe('what people ask for', () => {
     await assert.rejects(loadClip(TINY_A, { precision: 'faster' }), (error) => {
       assert.ok(error instanceof MudptError);
       assert.equal(error.code, 'argument');
-      assert.match(error.message, /precision must be one of high, fast, not faster/);
+      assert.match(error.message, /precision must be one of high, fast, int8, not faster/);
       return true;
     });
   });
