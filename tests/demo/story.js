@@ -12,13 +12,13 @@ export const secondsOf = ({ presses, letters }) => PRESS * presses + LETTER * le
 
 /** In front of each chapter, behind visit.js's SEEN. */
 export const COUNTED = `
-  globalThis.done ??= { presses: 0, letters: 0 };
-  const press = (...name) => (done.presses++, hands.press(...name));
-  const type = (input, words) => ((done.letters += words.length), hands.write(input, words));
+  hands.done ??= { presses: 0, letters: 0 };
+  const press = (...name) => (hands.done.presses++, hands.press(...name));
+  const type = (input, words) => ((hands.done.letters += words.length), hands.write(input, words));
   // The button, and in the system's own dialog the files and "Open".
-  const choose = (input, files) => ((done.presses += 3), hands.give(input, files));
+  const choose = (input, files) => ((hands.done.presses += 3), hands.give(input, files));
   const open = async (view) => {
-    if (view !== 'train' || innerWidth < 1080) done.presses++; // where it is beside every view
+    if (view !== 'train' || innerWidth < 1080) hands.done.presses++; // where it is beside every view
     await hands.view(view);
   };`;
 

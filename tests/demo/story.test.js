@@ -30,7 +30,7 @@ for (const engine of wanted) {
       });
 
     await engineTest.test('its hands take a minute and a half at most, and a page came of it', async () => {
-      const [done, name, file] = await evaluate(`return [done, page.name, await hands.base64(await page.file)]`);
+      const [done, name, file] = await evaluate(`return [hands.done, page.name, await hands.base64(await page.file)]`);
       const seconds = secondsOf(done);
       const told = `${done.presses} presses and ${done.letters} letters, ${seconds.toFixed(0)} s`;
       console.log(`    ${engine}: ${told}; waited for ${waited.toFixed(0)} s`);
