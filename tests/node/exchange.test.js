@@ -418,7 +418,7 @@ describe('mudpt export, import, add-classes', () => {
   });
 
   for (const [args, message] of [
-    ['export data --out x', /data: cannot be read \(EISDIR\)/],
+    ['export data --out x', /data: is a folder; give what mudpt train has saved/],
     ['export tuned.safetensors', /--out/],
     ['export tuned.safetensors --out x --format maple', /the maple code has no mudpt/],
     [

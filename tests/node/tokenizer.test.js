@@ -227,7 +227,7 @@ describe('what is asked for', () => {
     [{ method: 'magic' }, /method is "magic", expected coop or cocoop or vpt or ivlp or mudpt or umudpt/],
     [{ method: 'toString' }, /method is "toString"/],
     [{ method: 'zeroshot' }, /method is "zeroshot"/],
-    [{ preset: 'fast' }, /preset is "fast", expected paper or quick or balanced or thorough/],
+    [{ preset: 'fast' }, /preset is "fast", expected instant or paper or quick or balanced or thorough/],
     [{ preset: 'constructor' }, /preset is "constructor"/],
     [{ injection: 'both' }, /injection is "both", expected linear or transformer/],
     [{ injection: 'transformer', layer0Fusion: true }, /layer0Fusion is no option of transformer injection/],
