@@ -7,20 +7,17 @@
  *
  * --plain: a page that is not isolated and so has one thread. The pictures are shapes that the page draws itself.
  */
-import { parseArgs } from 'node:util';
 
 import { ENGINES } from '../tests/browser/engines.js';
 import { watchedSite } from '../tests/demo/site.js';
+import { optionsOf } from './options.js';
 
-const option = (value) => ({ type: /** @type {'string'} */ ('string'), default: value });
-const { values } = parseArgs({
-  options: {
-    pictures: option('200'),
-    classes: option('10'),
-    rounds: option('40'),
-    engine: option('chromium'),
-    plain: { type: 'boolean', default: false },
-  },
+const values = optionsOf({
+  pictures: '200',
+  classes: '10',
+  rounds: '40',
+  engine: 'chromium',
+  plain: false,
 });
 const [classes, rounds] = [Number(values.classes), Number(values.rounds)];
 const each = Math.floor(Number(values.pictures) / classes);

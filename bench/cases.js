@@ -10,6 +10,7 @@ import { promptSentences } from '../js/methods/sentences.js';
 import { resolveSettings } from '../js/methods/settings.js';
 import { architectureFromConfig } from '../js/loading/transformers.js';
 import { ClipTokenizer } from '../js/loading/tokenizer.js';
+import { hasWideVectors } from '../js/node/platform.js';
 import { makeClip } from '../tests/make-clip.js';
 import { classNames } from './names.js';
 
@@ -121,9 +122,6 @@ async function stepSettings(folder, names, wanted = {}) {
  * @property {boolean} [onlyNode] not in a browser
  */
 
-/** As allowWideVectors() has it, which would set V8's flag here. */
-const hasWideVectors = process.arch === 'x64' && Number.parseInt(process.versions.node, 10) >= 24;
-
 const kernels = (variant) => path.join(root, `build/wasm/gemm-${variant}.mjs`);
 
 function gemmGroups() {
@@ -168,7 +166,7 @@ function gemmGroups() {
       ];
       return [
         { cases: casesOf(kinds, shape, threads, {}), peers, rounds },
-        ...(hasWideVectors
+        ...(hasWideVectors()
           ? [{ cases: casesOf(wide, shape, threads, { wide: true }), peers, rounds, onlyNode: true }]
           : []),
       ];

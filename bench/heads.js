@@ -10,21 +10,19 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 
+import { mean } from '../js/classifier/metrics.js';
 import { HEADS } from '../js/heads/heads.js';
 import { loadClip } from '../js/index.js';
 import { drawer } from '../js/instant/draw.js';
-import { cacheFolder } from '../js/node/cache.js';
-import { loadDataset } from '../js/node/datasets.js';
+import { packed, plainSource } from '../js/instant/source.js';
 import { drawShots } from '../js/training/shots.js';
-import { renderTask, taskNames } from '../models/pictoclip/tasks/render.js';
+import { taskNames } from '../models/pictoclip/tasks/render.js';
+import { optionsOf } from './options.js';
+import { openTask, toExamples } from './tasks.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const option = (value) => ({ type: /** @type {'string'} */ ('string'), default: value });
-const { values } = parseArgs({
-  options: { tasks: option(taskNames.join()), shots: option('16'), seeds: option('1,2,3') },
-});
+const values = optionsOf({ tasks: taskNames.join(), shots: '16', seeds: '1,2,3' });
 /** Those of papers; ridge and logistic are the library's own. */
 const PUBLISHED = Object.keys(HEADS).filter((head) => !['ridge', 'logistic'].includes(head));
 const shots = Number(values.shots);
@@ -39,49 +37,35 @@ function inPytorch(facts, blocks) {
   return JSON.parse(String(stdout));
 }
 
-/** Rows of a matrix. @param {Float32Array} data @param {number} width @param {number[]} places */
-function taken(data, width, places) {
-  const rows = new Float32Array(places.length * width);
-  places.forEach((place, i) => rows.set(data.subarray(place * width, (place + 1) * width), i * width));
-  return rows;
-}
-
 const clip = await loadClip(path.join(root, 'models/pictoclip'), { threads: 2 });
-const { data: projection, dims: projectionDims } = await clip.projection();
 /** @type {Record<string, { ours: number[], theirs: number[] }>} */
 const all = Object.fromEntries(PUBLISHED.map((head) => [head, { ours: [], theirs: [] }]));
 for (const task of values.tasks.split(',')) {
-  const { classes, train, test, template } = await loadDataset(
-    await renderTask(task, path.join(cacheFolder(), 'tasks'), {}),
-    {},
-  );
-  const features = (pictures, projected) =>
-    clip.embedImages(
-      pictures.map(({ path: image }) => image),
-      { projected, unit: false },
+  const { classes, train, test, template } = await openTask(task);
+  const source = await plainSource(clip, classes, [template]);
+  const [examples, tests] = [toExamples(train), toExamples(test)];
+  const features = (pictures, before) =>
+    source.rows(
+      pictures.map(({ image }) => image),
+      before,
     );
-  const [shown, asked] = [train, test].map((pictures) => [features(pictures, true), features(pictures, false)]);
-  const [support, supportBefore] = await Promise.all(shown);
-  const [query, queryBefore] = await Promise.all(asked);
-  const names = classes.map((name) => template.replace('{}', name.replaceAll('_', ' ')));
-  const texts = await clip.embedTexts(names, { unit: false });
+  const [support, supportBefore] = [await features(examples, false), await features(examples, true)];
+  const [query, queryBefore] = [await features(tests, false), await features(tests, true)];
+  const texts = packed((await source.texts(classes)).flat());
+  const { data: projection } = await source.projection();
   const labels = train.map(({ label }) => label);
-  const examples = train.map(({ path: image, label }) => ({ image, label }));
-  const tests = test.map(({ path: image, label }) => ({ image, label }));
   for (const seed of values.seeds.split(',').map(Number)) {
     const { train: places } = drawShots(/** @type {any} */ (drawer), classes, labels, { shots, seed });
     const counts = { pictures: places.length, classes: classes.length };
     const settingsOf = ({ defaults, derived }) => ({ ...defaults, ...derived?.(counts) });
     const facts = {
-      ...{ seed, scale: clip.info.logitScale, width: support.dims[1], unprojected: supportBefore.dims[1], ...counts },
+      ...{ seed, scale: source.scale, width: support[0].length, unprojected: supportBefore[0].length, ...counts },
       labels: places.map((place) => labels[place]),
       answers: test.map(({ label }) => label),
       settings: Object.fromEntries(PUBLISHED.map((head) => [head, settingsOf(HEADS[head])])),
     };
-    const theirs = inPytorch(facts, [
-      ...[texts.data, projection, taken(support.data, support.dims[1], places)],
-      ...[taken(supportBefore.data, supportBefore.dims[1], places), query.data, queryBefore.data],
-    ]);
+    const drawn = [support, supportBefore].map((rows) => packed(places.map((place) => rows[place])));
+    const theirs = inPytorch(facts, [texts, projection, ...drawn, packed(query), packed(queryBefore)]);
     for (const head of PUBLISHED) {
       const options = { preset: 'instant', head, seed, shots, template, views: 1 };
       const classifier = await clip.tune({ ...options, classes, examples }).finished;
@@ -93,10 +77,10 @@ for (const task of values.tasks.split(',')) {
       process.stdout.write(`${task.padEnd(8)} seed ${seed}  ${head.padEnd(8)}${figures}\n`);
     }
   }
+  await source.dispose();
 }
 await clip.dispose();
 
-const mean = (list) => list.reduce((sum, each) => sum + each, 0) / list.length;
 process.stdout.write(`\nhead         mudpt  PyTorch  largest difference of a run\n`);
 for (const [head, { ours, theirs }] of Object.entries(all)) {
   const most = Math.max(...ours.map((value, i) => Math.abs(value - theirs[i])));

@@ -12,29 +12,25 @@
 import { appendFile, mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 
 import { HEADS } from '../js/heads/heads.js';
 import { loadClip } from '../js/index.js';
-import { cacheFolder } from '../js/node/cache.js';
-import { loadDataset } from '../js/node/datasets.js';
-import { renderTask, taskNames } from '../models/pictoclip/tasks/render.js';
+import { taskNames } from '../models/pictoclip/tasks/render.js';
+import { optionsOf } from './options.js';
+import { openTask, toExamples } from './tasks.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const option = (value) => ({ type: /** @type {'string'} */ ('string'), default: value });
-const { values } = parseArgs({
-  options: {
-    tasks: option(taskNames.join()),
-    shots: option('16'),
-    seeds: option('1,2,3'),
-    heads: option(['auto', 'none', ...Object.keys(HEADS)].join()),
-    preset: option('instant'),
-    views: option('1'),
-    new: { type: 'boolean', default: false },
-    threads: option('2'),
-    model: option(path.join(root, 'models/pictoclip')),
-    log: option(path.join(root, 'build/bench/instant.jsonl')),
-  },
+const values = optionsOf({
+  tasks: taskNames.join(),
+  shots: '16',
+  seeds: '1,2,3',
+  heads: ['auto', 'none', ...Object.keys(HEADS)].join(),
+  preset: 'instant',
+  views: '1',
+  new: false,
+  threads: '2',
+  model: path.join(root, 'models/pictoclip'),
+  log: path.join(root, 'build/bench/instant.jsonl'),
 });
 const list = (name) => values[name].split(',');
 const round = (value) => Number(value.toFixed(4));
@@ -56,8 +52,6 @@ async function accuracyAmong(classifier, pictures, first) {
   }
   return round(right / pictures.length);
 }
-
-const toExamples = (pictures) => pictures.map(({ path: image, label }) => ({ image, label }));
 
 /** @param {any} data @param {any} run */
 async function measure({ classes, train, test, template }, { seed, shots, asked }) {
@@ -100,8 +94,7 @@ async function measureNew({ classes, train, test, template }, { seed, shots, ask
 }
 
 for (const task of list('tasks')) {
-  const folder = await renderTask(task, path.join(cacheFolder(), 'tasks'), {});
-  const data = await loadDataset(folder, {});
+  const data = await openTask(task);
   await clip.forgetFeatures();
   for (const shots of list('shots').map(Number))
     for (const seed of list('seeds').map(Number))

@@ -23,8 +23,8 @@ import { choosePictures, unsureOf } from '../js/features/suggest.js';
 import { Unknown, auroc, passing } from '../js/features/unknown.js';
 import { createHead, startHeads } from '../js/heads/heads.js';
 import { loadClip } from '../js/index.js';
-import { loadDataset } from '../js/node/datasets.js';
-import { renderTask, taskNames } from '../models/pictoclip/tasks/render.js';
+import { taskNames } from '../models/pictoclip/tasks/render.js';
+import { openTask } from './tasks.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { values, positionals } = parseArgs({
@@ -64,8 +64,7 @@ const random = (seed) => () => (seed = (Math.imul(seed, 1664525) + 1013904223) >
 
 /** Of a task: texts, training and test pictures with labels, what seeds draw. */
 async function open(name) {
-  const folder = await renderTask(name, path.join(root, 'build/tasks'));
-  const { classes, template = 'a photo of a {}.', train, test } = await loadDataset(folder);
+  const { classes, template = 'a photo of a {}.', train, test } = await openTask(name);
   const embed = async (examples) => rowsOf(await clip.embedImages(examples.map((example) => example.path)));
   const texts = rowsOf(await clip.embedTexts(classes.map((each) => template.replace('{}', each))));
   const labels = train.map(({ label }) => label);

@@ -10,30 +10,26 @@
 import { appendFile, mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 
 import { createCore } from '../js/core/core.js';
 import { loadClip } from '../js/index.js';
 import { mean } from '../js/classifier/metrics.js';
-import { loadDataset } from '../js/node/datasets.js';
 import { drawShots } from '../js/training/shots.js';
-import { renderTask } from '../models/pictoclip/tasks/render.js';
+import { optionsOf } from './options.js';
+import { openTask } from './tasks.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const option = (value) => ({ type: /** @type {'string'} */ ('string'), default: value });
-const { values } = parseArgs({
-  options: {
-    tasks: option('zoo,food,faces,kinds'),
-    methods: option('mudpt'),
-    factors: option('1,2,4,8,16,32'),
-    crops: option('0.08'),
-    epochs: option('10'),
-    shots: option('16'),
-    seeds: option('1,2'),
-    model: option(path.join(root, 'models/pictoclip')),
-    threads: option('2'),
-    log: option(path.join(root, 'build/bench/learning-rate.jsonl')),
-  },
+const values = optionsOf({
+  tasks: 'zoo,food,faces,kinds',
+  methods: 'mudpt',
+  factors: '1,2,4,8,16,32',
+  crops: '0.08',
+  epochs: '10',
+  shots: '16',
+  seeds: '1,2',
+  model: path.join(root, 'models/pictoclip'),
+  threads: '2',
+  log: path.join(root, 'build/bench/learning-rate.jsonl'),
 });
 const list = (name) => values[name].split(',');
 const numbers = (name) => list(name).map(Number);
@@ -80,7 +76,7 @@ for (const seed of numbers('seeds'))
               const model = path.basename(values.model);
               const run = { model, task, method, seed, epochs, shots, smallestCrop, factor };
               if (known.has(keyOf(run))) continue;
-              const dataset = await loadDataset(await renderTask(task, path.join(root, 'build/tasks')), {});
+              const dataset = await openTask(task);
               const settings = { epochs, shots, smallestCrop, seed, learningRate: paper[method] * factor };
               const line = JSON.stringify({ ...run, ...(await measure(dataset, method, settings)) });
               await appendFile(values.log, `${line}\n`);

@@ -12,7 +12,6 @@ import { spawnSync } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
 
 import { argmax } from '../js/classifier/metrics.js';
 import { createCore } from '../js/core/core.js';
@@ -20,14 +19,13 @@ import { pixelsOf } from '../js/features/pixels.js';
 import { openSource } from '../js/files/source.js';
 import { loadClip } from '../js/index.js';
 import { loadModel } from '../js/loading/model.js';
-import { loadDataset } from '../js/node/datasets.js';
 import { exportOnnx } from '../js/onnx/export.js';
-import { renderTask, taskNames } from '../models/pictoclip/tasks/render.js';
+import { taskNames } from '../models/pictoclip/tasks/render.js';
+import { optionsOf } from './options.js';
+import { openTask, toExamples } from './tasks.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const { values } = parseArgs({
-  options: { tasks: { type: 'string', default: taskNames.join(',') }, preset: { type: 'string', default: 'quick' } },
-});
+const values = optionsOf({ tasks: taskNames.join(), preset: 'quick' });
 const MODEL = path.join(root, 'models/pictoclip');
 const AT_ONCE = 16;
 /** Of two classes' probabilities, below which it is chance which of them is first. */
@@ -89,8 +87,8 @@ function compare(ours, theirs) {
 
 console.log('task      classes  pictures        kB  by               other class  ties  largest difference');
 for (const task of values.tasks.split(',')) {
-  const { classes, train, test } = await loadDataset(await renderTask(task, path.join(root, 'build/tasks')));
-  const examples = train.map((example) => ({ image: example.path, label: example.label }));
+  const { classes, train, test } = await openTask(task);
+  const examples = toExamples(train);
   const classifier = await clip.tune({ classes, examples, preset: values.preset }).finished;
   const onnx = await exportOnnx(await classifier.export(), { model: MODEL });
   const file = path.join(out, `${task}.onnx`);

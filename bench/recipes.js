@@ -14,21 +14,16 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 
+import { mean } from '../js/classifier/metrics.js';
 import { loadClip } from '../js/index.js';
-import { cacheFolder } from '../js/node/cache.js';
 import { linePlotSvg } from '../js/node/charts.js';
-import { loadDataset } from '../js/node/datasets.js';
-import { renderTask } from '../models/pictoclip/tasks/render.js';
+import { optionsOf } from './options.js';
+import { openTask, toExamples } from './tasks.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const option = (value) => ({ type: /** @type {'string'} */ ('string'), default: value });
-const { values } = parseArgs({
-  options: { task: option('zoo'), threads: option('2'), svg: { type: 'string' } },
-});
+const values = optionsOf({ task: 'zoo', threads: '2', svg: undefined });
 
-const mean = (list) => list.reduce((sum, each) => sum + each, 0) / list.length;
 const results = (name) =>
   readFileSync(path.join(root, 'bench/results/pictoclip', name), 'utf8')
     .trim()
@@ -66,12 +61,8 @@ const RECIPES = [
   },
 ];
 
-const { classes, train, test, template } = await loadDataset(
-  await renderTask(values.task, path.join(cacheFolder(), 'tasks'), {}),
-  {},
-);
+const { classes, train, test, template } = await openTask(values.task);
 const clip = await loadClip(path.join(root, 'models/pictoclip'), { threads: Number(values.threads) });
-const toExamples = (pictures) => pictures.map(({ path: image, label }) => ({ image, label }));
 console.log(`| recipe | seconds on ${values.task} | accuracy there, % | mean of all tasks, % |\n|---|--:|--:|--:|`);
 const measured = [];
 for (const { name, options, ...known } of RECIPES.filter((recipe) => Number.isFinite(recipe.mean))) {

@@ -9,7 +9,6 @@
  */
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 
 import { counted } from '../tests/counted-pictures.js';
 import { createCore } from '../js/core/core.js';
@@ -18,21 +17,19 @@ import { SweepFeatures } from '../js/protocol/heads.js';
 import { planJobs } from '../js/protocol/plan.js';
 import { runJob } from '../js/protocol/run.js';
 import { openSet } from '../js/protocol/sets.js';
-import { renderTask } from '../models/pictoclip/tasks/render.js';
+import { optionsOf } from './options.js';
+import { taskFolder } from './tasks.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const option = (value) => ({ type: /** @type {'string'} */ ('string'), default: value });
-const { values } = parseArgs({
-  options: {
-    task: option('zoo'),
-    methods: option('zeroshot,sstext,sstext+,gda,tip,tip-f,clap,logistic'),
-    shots: option('16'),
-    model: option(path.join(root, 'models/pictoclip')),
-    threads: option('2'),
-  },
+const values = optionsOf({
+  task: 'zoo',
+  methods: 'zeroshot,sstext,sstext+,gda,tip,tip-f,clap,logistic',
+  shots: '16',
+  model: path.join(root, 'models/pictoclip'),
+  threads: '2',
 });
 
-const set = await openSet(await renderTask(values.task, path.join(root, 'build/tasks')));
+const set = await openSet(await taskFolder(values.task));
 const methods = values.methods.split(',');
 const sweep = { protocol: 'few-shot', sources: [{ set, targets: [] }], methods, shots: [Number(values.shots)] };
 const core = await createCore({ threads: 1 });

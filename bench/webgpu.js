@@ -13,9 +13,8 @@ import { parseArgs } from 'node:util';
 
 import { createCore } from '../js/core/core.js';
 import { Device } from '../js/core/device.js';
-import { METHODS } from '../js/methods/methods.js';
 import { promptSentences } from '../js/methods/sentences.js';
-import { resolveSettings } from '../js/methods/settings.js';
+import { resolveSettings, trainedSizes } from '../js/methods/settings.js';
 import { loadModel } from '../js/loading/model.js';
 import { startDeviceThread } from '../js/node/platform.js';
 import { openSource } from '../js/files/source.js';
@@ -93,7 +92,7 @@ async function products() {
 function stepOf(core, { clip, config, tokenizer }, classes, batch) {
   const { method, settings } = resolveSettings({}, config);
   const { ids, phrase } = promptSentences(tokenizer, classNames(classes), method, settings);
-  const classifier = core.classifierCreate(clip, { method, ...METHODS[method].sizes(settings, config) }, { ids });
+  const classifier = core.classifierCreate(clip, trainedSizes(method, settings, config), { ids });
   core.classifierInit(classifier, 1, phrase);
   const pixels = Float32Array.from({ length: batch * 3 * config.image ** 2 }, (_, i) => Math.sin(i));
   const labels = Array.from({ length: batch }, (_, i) => i);

@@ -17,18 +17,21 @@ export function allowRelaxedSimd() {
 const NO_SECTION = Uint8Array.of(0, 1, 0);
 let wideRefused = false;
 
+/** Whether V8 can join pairs of 128-bit operations: Node has the flag since 23.5, and V8 no use for it but on x86. */
+export function hasWideVectors() {
+  const { arch, release, versions } = process;
+  // Bun and Deno have a process, too.
+  return arch === 'x64' && release.name === 'node' && !versions.bun && Number.parseInt(versions.node, 10) >= 24;
+}
+
 /**
- * Lets V8 join pairs of 128-bit operations of modules that it compiles from now on, all of this process. Node has the
- * flag since 23.5, and V8 no use for it but on x86.
+ * Lets V8 do so in modules that it compiles from now on, all of this process.
  * @param {boolean} wide
  * @returns {boolean} whether it can be had
  */
 export function allowWideVectors(wide) {
-  const { arch, env, release, versions } = process;
-  // Bun and Deno have a process, too.
-  if (arch !== 'x64' || release.name !== 'node' || versions.bun || Number.parseInt(versions.node, 10) < 24)
-    return false;
-  if (wide && (wideRefused || env.MUDPT_WIDE_VECTORS === '0')) return false;
+  if (!hasWideVectors()) return false;
+  if (wide && (wideRefused || process.env.MUDPT_WIDE_VECTORS === '0')) return false;
   setFlagsFromString(`--${wide ? '' : 'no-'}experimental-wasm-revectorize`);
   wideRefused ||= !wide;
   return true;

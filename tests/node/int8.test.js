@@ -7,9 +7,8 @@ import { int8Core } from '../../js/core/int8.js';
 import { openSource } from '../../js/files/source.js';
 import { loadClip } from '../../js/index.js';
 import { loadModel } from '../../js/loading/model.js';
-import { METHODS } from '../../js/methods/methods.js';
 import { promptSentences } from '../../js/methods/sentences.js';
-import { resolveSettings } from '../../js/methods/settings.js';
+import { resolveSettings, trainedSizes } from '../../js/methods/settings.js';
 import { PICTURES, TINY_A, TINY_B, difference, isError } from './models.js';
 
 const CLASSES = ['cat', 'sail boat', 'x'];
@@ -30,7 +29,7 @@ async function numbersOf(core, folder, options) {
   const { clip, config, tokenizer } = await loadModel(core, await openSource(folder), options);
   const { method, settings } = resolveSettings({ promptLength: 2 }, config);
   const { ids, phrase } = promptSentences(tokenizer, CLASSES, method, settings);
-  const classifier = core.classifierCreate(clip, { method, ...METHODS[method].sizes(settings, config) }, { ids });
+  const classifier = core.classifierCreate(clip, trainedSizes(method, settings, config), { ids });
   core.classifierInit(classifier, 1, phrase);
   const pixels = Float32Array.from({ length: 3 * 3 * config.image ** 2 }, (_, i) => Math.sin(i * 0.37));
   const { logits, features } = core.classifierLogits(classifier, pixels);

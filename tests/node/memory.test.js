@@ -6,9 +6,8 @@ import { describe, test } from 'node:test';
 
 import { MudptError, loadClip } from '../../js/index.js';
 import { headerOf, writeHeader } from '../../js/loading/safetensors.js';
-import { METHODS } from '../../js/methods/methods.js';
 import { promptSentences } from '../../js/methods/sentences.js';
-import { resolveSettings } from '../../js/methods/settings.js';
+import { resolveSettings, trainedSizes } from '../../js/methods/settings.js';
 import { refuseMemory } from '../browser/refusing-memory.js';
 import { mudpt, pictoclip, workFolder } from './command.js';
 import { startServer } from './http-servers.js';
@@ -41,7 +40,7 @@ test('a plan is what is taken', async () => {
     // Longer ones later: what encodes them must not grow piece by piece, which leaves holes.
     const names = Array.from({ length: 800 }, (_, i) => `${'thing '.repeat(1 + i / 100)}${i}`);
     const { ids, phrase } = promptSentences(tokenizer, names, method, settings);
-    const classifier = core.classifierCreate(clip, { method, ...METHODS[method].sizes(settings, config) }, { ids });
+    const classifier = core.classifierCreate(clip, trainedSizes(method, settings, config), { ids });
     core.classifierInit(classifier, 1, phrase);
     const plan = core.classifierPlan(classifier, 4, recompute);
     const { weights, activations, pixels, prompts, optimizer } = plan;

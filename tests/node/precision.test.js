@@ -3,9 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { MudptError, loadClip } from '../../js/index.js';
-import { METHODS } from '../../js/methods/methods.js';
 import { promptSentences } from '../../js/methods/sentences.js';
-import { resolveSettings } from '../../js/methods/settings.js';
+import { resolveSettings, trainedSizes } from '../../js/methods/settings.js';
 import { loadModel } from '../../js/loading/model.js';
 import { openSource } from '../../js/files/source.js';
 import { PICTURES, TINY_A, WAYS, difference, named, openCore } from './models.js';
@@ -17,7 +16,7 @@ const FAST = { precision: 'fast' };
 function batch({ core, clip, config, tokenizer }) {
   const { method, settings } = resolveSettings({ promptLength: 2 }, config);
   const { ids, phrase } = promptSentences(tokenizer, CLASSES, method, settings);
-  const classifier = core.classifierCreate(clip, { method, ...METHODS[method].sizes(settings, config) }, { ids });
+  const classifier = core.classifierCreate(clip, trainedSizes(method, settings, config), { ids });
   core.classifierInit(classifier, 1, phrase);
   const pixels = Float32Array.from({ length: 3 * 3 * config.image ** 2 }, (_, i) => Math.sin(i * 0.37));
   const { loss, logits } = core.classifierGradients(classifier, pixels, [0, 1, 2]);
