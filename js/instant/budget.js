@@ -6,6 +6,7 @@
 import { MudptError, requireAwaited } from '../base/errors.js';
 import { nextTurn } from '../base/platform.js';
 import { Steps } from '../training/steps.js';
+import { InstantClassifier } from './classifier.js';
 import { InstantJob, VIEWS, checkHead } from './job.js';
 import { PromptsJob } from './prompts.js';
 import { Source } from './source.js';
@@ -99,10 +100,10 @@ export class BudgetJob {
       taken = 'views';
     }
     const { goal, template: _, templates: __, onProgress, ...prompts } = run;
-    const seconds = this.#stopped || left() < 0 ? null : await this.#look(clip, tune, prompts, left() * LOOKING);
     // The tuned tower sees all of a picture's views, and where the answers were of one view the plain one the others.
     const ofHead = taken === 'views' ? ofViews : 2 * ofViews;
-    for (const name of RECIPES) if (seconds) seconds[name] += ofHead;
+    const looks = !this.#stopped && left() >= 0;
+    const seconds = looks ? await this.#look(clip, tune, prompts, { most: left() * LOOKING, ofHead }) : null;
     const preset = seconds && RECIPES.find((name) => seconds[name] * LONGER < left());
     const recipe = { budget, taken: preset || taken, seconds };
     if (!preset || this.#stopped) return Object.assign(instant, { recipe: { ...recipe, taken } });
@@ -112,9 +113,15 @@ export class BudgetJob {
     this.#now ??= new PromptsJob(clip, tune, { ...prompts, preset, head: onPrompts, onProgress }, assetsUrl);
     if (this.#stopped) this.#now.stop();
     for await (const step of this.#now) this.#steps.push(step);
-    this.classifier = await this.#now.finished;
+    const tuned = await this.#now.finished;
+    // Stopped while its head was made: prompts alone are worth less than the answer that there is.
+    if (onPrompts !== 'none' && !(tuned instanceof InstantClassifier)) {
+      await tuned.dispose();
+      return Object.assign(instant, { recipe: { ...recipe, taken } });
+    }
+    this.classifier = tuned;
     await instant.dispose();
-    return Object.assign(this.classifier, { recipe });
+    return Object.assign(tuned, { recipe });
   }
 
   /**
@@ -122,10 +129,10 @@ export class BudgetJob {
    * @param {any} clip
    * @param {(options: any) => any} tune
    * @param {Record<string, any>} options
-   * @param {number} most seconds to look
+   * @param {{ most: number, ofHead: number }} seconds to look, and that the head takes
    * @returns {Promise<Record<string, number> | null>}
    */
-  async #look(clip, tune, options, most) {
+  async #look(clip, tune, options, { most, ofHead }) {
     const job = (this.#now = tune({ ...options, preset: 'quick', onBroken: options.onBroken && (() => {}) }));
     const begun = performance.now();
     let start = 0;
@@ -142,10 +149,10 @@ export class BudgetJob {
     await (await job.finished).dispose();
     const { method = 'mudpt' } = options;
     const { presets } = clip.methods().find((each) => each.method === method);
-    const reading = (start - begun) / 1000;
+    const rest = (start - begun) / 1000 + ofHead;
     if (!found) return null;
     const { each, ofEpoch } = found;
-    return Object.fromEntries(RECIPES.map((name) => [name, reading + (presets[name].epochs * ofEpoch * each) / 1000]));
+    return Object.fromEntries(RECIPES.map((name) => [name, rest + (presets[name].epochs * ofEpoch * each) / 1000]));
   }
 }
 

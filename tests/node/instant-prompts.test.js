@@ -189,6 +189,18 @@ test('a budget counts the views of pictures, also where the plain ones were look
   await classifier.dispose();
 });
 
+test('a budget that is stopped while a head is made of its prompts keeps the answer that it has', async () => {
+  const { epochs: _, ...run } = RUN;
+  let isTrained = false;
+  const job = clip.tune({ ...run, budget: 1e6, onProgress: () => isTrained && job.stop() });
+  for await (const { step, steps } of job) isTrained = step === steps;
+  assert.ok(isTrained);
+  const classifier = await job.finished;
+  assert.deepEqual([classifier.recipe.taken, classifier.head, job.classifier === classifier], ['views', 'tip-f', true]);
+  assert.equal((await classifier.classify(EXAMPLE_FILES[0].image, { topK: Infinity })).length, CLASSES.length);
+  await classifier.dispose();
+});
+
 test('a budget buys the longest recipe that fits, or the instant answer, and says which', async () => {
   const { epochs: _, ...run } = RUN;
   const none = clip.tune({ ...run, budget: 1e-6 });

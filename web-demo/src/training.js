@@ -280,7 +280,8 @@ async function useTrained(mine, classifier, about, left) {
 export function stop(how) {
   if (!job) return;
   run.value = { ...run.value, state: how === 'pause' ? 'pausing' : run.value.state };
-  job.stop();
+  // While pictures are looked at for the head all is trained: a pause waits for it, as nothing is left to go on with.
+  if (how === 'stop' || !run.value.seen) job.stop();
 }
 
 export const goOn = () => unfinished.value && train({ from: unfinished.value });
