@@ -53,8 +53,8 @@ const forgotten = new FinalizationRegistry((/** @type {{ core: any, name: string
  */
 export async function loadClip(from, options = {}) {
   checkOptions(options, OPTIONS);
-  const { device = 'wasm', upright = false, cache, timeout, assetsUrl, signal } = options;
-  checkChoices({ device: [device, DEVICES] });
+  const { device = 'wasm', upright = false, keepFeatures = 'memory', cache, timeout, assetsUrl, signal } = options;
+  checkChoices({ device: [device, DEVICES], keepFeatures: [keepFeatures, ['memory', 'storage', 'none']] });
   signal?.throwIfAborted();
   const source = await openSource(from, { signal, cache, timeout });
   const core = await createCore(options);
@@ -70,7 +70,11 @@ export async function loadClip(from, options = {}) {
       console.warn(
         `mudpt: no file beside the weights of ${source.name} says it, so this is assumed: ${assumed.join('; ')}`,
       );
-    const features = await storeOf(core, model, fingerprint, options);
+    // In memory, beyond it, or nowhere.
+    const features =
+      keepFeatures === 'storage'
+        ? await (await extras()).keptFor(core, model.clip, model.config, { fingerprint, dtype: options.dtype })
+        : new FeatureStore(keepFeatures === 'none' ? 0 : undefined);
     const how = (upright ? UPRIGHT : 0) + (options.convention === 'transformers' ? ON_WHITE : 0);
     const all = { core, ...model, fingerprint, features, how, timeout };
     forgotten.register(all, { core, name: source.name });
@@ -79,19 +83,6 @@ export async function loadClip(from, options = {}) {
     core.dispose();
     throw error;
   }
-}
-
-/**
- * Where features are kept: in memory, beyond it, or nowhere.
- * @param {import('./core/core.js').Core} core
- * @param {any} model
- * @param {string} fingerprint
- * @param {Record<string, any>} options
- */
-async function storeOf(core, { clip, config }, fingerprint, { keepFeatures: keep = 'memory', dtype }) {
-  checkChoices({ keepFeatures: [keep, ['memory', 'storage', 'none']] });
-  if (keep === 'storage') return (await extras()).keptFor(core, clip, config, { fingerprint, dtype });
-  return new FeatureStore(keep === 'none' ? 0 : undefined);
 }
 
 export class Clip {
@@ -105,7 +96,7 @@ export class Clip {
    */
   constructor(model, name, whyWasm, assumed) {
     const { core, clip, config, fingerprint } = model;
-    const { mean, std, precision = 0, transform, ...architecture } = config;
+    const { mean, std, precision, transform, ...architecture } = config;
     this.#model = model;
     /** What was loaded. */
     this.info = Object.freeze({
@@ -119,7 +110,7 @@ export class Clip {
       assumed: Object.freeze(assumed),
       logitScale: core.clipLogitScale(clip),
       weightBytes: core.clipWeightBytes(clip),
-      precision: Object.keys(PRECISIONS)[precision],
+      precision: Object.keys(PRECISIONS)[/** @type {number} */ (precision)],
       variant: core.variant,
       threads: core.threads,
       memoryLimit: core.mostBytes,

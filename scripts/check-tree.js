@@ -5,6 +5,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
+import { MADE } from './made.js';
 import { faultsOfTheHouse } from './tree.js';
 
 const WIDTH = 120;
@@ -45,12 +46,8 @@ faults.push(...faultsOfTheHouse());
 // What ./run leaves when the modules are built stands for them where there is one: a build may find nothing to do.
 const built = ['build/wasm/.built', 'js/wasm/mudpt.wasm'].find((file) => existsSync(file));
 const isNewer = (file) => existsSync(file) && statSync(file).mtimeMs > statSync(built).mtimeMs;
-for (const file of ['mudpt.mjs', 'mudpt.wasm', 'mudpt-relaxed.wasm', 'mudpt-int8.wasm', 'mudpt-heads.wasm'].map(
-  (name) => `js/wasm/${name}`,
-))
-  if (!existsSync(file)) faults.push(`${file}: is not there; run ./run build`);
+for (const file of MADE) if (!existsSync(file)) faults.push(`${file}: is not there; run ./run build`);
 const newer = built && files.split('\0').find((file) => /^(src|wasm)\//.test(file) && isNewer(file));
-if (!existsSync('js/vendor/tokenizers.mjs')) faults.push('js/vendor/tokenizers.mjs: is not there; run ./run build');
 if (newer) faults.push(`js/wasm: is older than ${newer}; run ./run build`);
 
 for (const fault of faults) console.error(fault);

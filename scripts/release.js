@@ -4,15 +4,13 @@
  * version is another one elsewhere or the changelog does not have it with its date.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { MADE } from './made.js';
 
 const missing = [];
 const { repository, homepage, version } = JSON.parse(readFileSync('package.json', 'utf8'));
 if (!repository) missing.push('package.json has no "repository": give the address of the public source tree');
 if (!homepage) missing.push('package.json has no "homepage": give the address of the demo page, or of the README');
-const modules = ['mudpt.mjs', 'mudpt.wasm', 'mudpt-relaxed.wasm', 'mudpt-int8.wasm', 'mudpt-heads.wasm'];
-const made = modules.map((name) => `js/wasm/${name}`);
-for (const file of [...made, 'js/vendor/tokenizers.mjs'])
-  if (!existsSync(file)) missing.push(`${file} is not there: ./run build`);
+for (const file of MADE) if (!existsSync(file)) missing.push(`${file} is not there: ./run build`);
 // Saved classifiers tell the core's.
 const core = /^#define VERSION "(.*)"$/m.exec(readFileSync('src/mudpt.c', 'utf8'))?.[1];
 if (core !== version) missing.push(`src/mudpt.c has version ${core}, package.json ${version}`);

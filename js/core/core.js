@@ -79,6 +79,8 @@ export async function createCore(options = {}, file) {
   return core;
 }
 
+/** Of fastGain(), below which f32 stays. */
+export const WORTHWHILE_GAIN = 1.1;
 /** Learning rate of the first epoch. */
 export const WARMUP_RATE = 1e-5;
 

@@ -4,11 +4,10 @@
  * same bits in another way.
  */
 import { MudptError } from '../base/errors.js';
+import { WORTHWHILE_GAIN } from './core.js';
 import { hasRelaxedSimd } from './features.js';
 
 const FILE = { name: 'mudpt-int8.wasm', url: () => new URL('../wasm/mudpt-int8.wasm', import.meta.url) };
-/** Of products of bytes, below which they are not used. */
-const WORTHWHILE_GAIN = 1.1;
 /** What goes with it, of loadClip's options. */
 const VALID = { device: ['wasm'], variant: ['auto'], dtype: ['auto', 'f32', 'f16', 'int8'] };
 

@@ -8,6 +8,7 @@
  * one, or a damaged one, is none. Several programs may write and remove at once: each writes segments of its own, and
  * keeps in memory what it has read. When there are many a program writes what it knows as one, and removes those.
  */
+import { PRECISIONS } from '../core/core.js';
 import { allStores } from '../files/entry.js';
 import { digestOf } from '../files/sha256.js';
 import { FeatureStore } from './store.js';
@@ -197,7 +198,7 @@ export class KeptFeatures extends FeatureStore {
  */
 export async function keptFor(core, clip, { precision }, { fingerprint, dtype = 'auto' }) {
   const matrices = await digestDigits(new Uint8Array(core.clipSamples(clip).slice().buffer));
-  const arithmetic = { precision: ['high', 'fast', 'int8'][precision], variant: core.variant, fused: core.fused };
+  const arithmetic = { precision: Object.keys(PRECISIONS)[precision], variant: core.variant, fused: core.fused };
   const storage = { dtype, weightBytes: core.clipWeightBytes(clip) };
   const device = core.memory.device ? { device: core.memory.device.name } : {};
   return new KeptFeatures({ library: core.version(), fingerprint, matrices, ...storage, ...arithmetic, ...device });

@@ -7,7 +7,7 @@
  */
 import { MudptError, checkChoices, megabytes, naming } from '../base/errors.js';
 import { seldom } from '../base/progress.js';
-import { DTYPES, POOLING, PRECISIONS, TEXT } from '../core/core.js';
+import { DTYPES, POOLING, PRECISIONS, TEXT, WORTHWHILE_GAIN } from '../core/core.js';
 import { checkedSource } from '../files/sha256.js';
 import { loadFrom } from '../files/source.js';
 import { describeModel } from './configuration.js';
@@ -27,8 +27,6 @@ const LEAST = { f32: 4, f16: 2, int16: 2, int8: 1, high: 4, fast: 2 };
 const CONVENTIONS = { openai: 0, transformers: 1 };
 const TOWERS = ['both', 'image'];
 const TOKENS = ['needed', 'all'];
-/** Of precision fast, below which f32 stays. */
-const WORTHWHILE_GAIN = 1.1;
 /**
  * @typedef {object} LoadedModel
  * @property {number} clip the library's handle

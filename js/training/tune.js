@@ -177,7 +177,7 @@ export class TuneJob {
     const losses = before?.enter(core, trainer, each) ?? [];
     losses.forEach((loss, i) => {
       const epoch = Math.floor(i / each);
-      const rate = core.learningRate(Math.fround(base), Math.fround(WARMUP_RATE), epochs, epoch);
+      const rate = core.learningRate(Math.fround(base), WARMUP_RATE, epochs, epoch);
       const told = { epoch: epoch + 1, epochs, step: i + 1, steps: epochs * each, loss, etaMs: 0 };
       this.#steps.push({ ...told, learningRate: Math.fround(rate), replayed: true });
     });

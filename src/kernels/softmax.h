@@ -2,6 +2,8 @@
 #ifndef KERNELS_SOFTMAX_H
 #define KERNELS_SOFTMAX_H
 
+#include <math.h>
+
 /* p[i] = exp(s[i] - max) / sum; p, s [count], count >= 1; p may be s. Returns log(sum of exp(s)). */
 float softmax_row(float *p, const float *s, int count);
 
@@ -12,8 +14,7 @@ float softmax_row(float *p, const float *s, int count);
 
 /* Gradients of one of a batch of losses, values [count], to those of their mean. NaN stays. */
 static inline void softmax_shares(float *values, int count, int batch) {
-    for (int i = 0; i < count; i++)
-        values[i] = values[i] < LEAST_SHARE && values[i] > -LEAST_SHARE ? 0 : values[i] / (float)batch;
+    for (int i = 0; i < count; i++) values[i] = fabsf(values[i]) < LEAST_SHARE ? 0 : values[i] / (float)batch;
 }
 
 #endif
