@@ -10,6 +10,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 import { loadClip } from '../../js/index.js';
+import { headerOf } from '../../js/loading/safetensors.js';
 import { ENGINES } from '../browser/engines.js';
 import { ZIP, openOwnPage } from './own-page.js';
 import { watchedSite } from './site.js';
@@ -32,6 +33,10 @@ async function violations(browser) {
     return violations.flatMap(({ id, nodes }) =>
       nodes.map(({ target, failureSummary }) => id + ' ' + target + ': ' + failureSummary));`);
 }
+
+/** Random views of each picture that the head of a classifier's file, in base64, has learned from. */
+const viewsOf = (file) =>
+  headerOf(Buffer.from(file, 'base64'), 'the file').tensors.find(({ name }) => name === 'picture_views')?.shape[0];
 
 const wanted = process.env.MUDPT_ENGINES?.split(',') ?? Object.keys(ENGINES);
 for (const engine of wanted) {
@@ -165,6 +170,7 @@ for (const engine of wanted) {
           images.map(async (image) => hands.base64(await (await fetch(image.src)).blob())));
         return [name, await hands.base64(await file), pictures];`);
       assert.match(name, /^[\p{L}_-]+\.safetensors$/u);
+      assert.equal(viewsOf(text), 3); // one for each of four epochs, the plain one among them
       file = text;
       const clip = await loadClip(path.join(site.folder, 'model'));
       const classifier = await clip.import(Buffer.from(file, 'base64'));
@@ -343,8 +349,13 @@ for (const engine of wanted) {
         await hands.view('train');
         await hands.press('Continue', '.train-buttons');
         await hands.until('the end', () => /^Done/.test(hands.text('.train-state')));
-        return hands.text('.meter.tuned .meter-note');`);
-      assert.match(state, /of 64 pictures right/);
+        await hands.view('keep');
+        await hands.press('Download .safetensors');
+        const { file } = watched.downloads.pop();
+        await hands.view('train');
+        return [hands.text('.meter.tuned .meter-note'), await hands.base64(await file)];`);
+      assert.match(state[0], /of 64 pictures right/);
+      assert.equal(viewsOf(state[1]), 3);
     });
 
     await step('a run is stopped, and what it has learned is used', async () => {

@@ -59,6 +59,7 @@ const ONE_CHANGE_MS = 3000;
  * @property {Uint8Array} checkpoint
  * @property {string} examples which pictures it trains on
  * @property {string} [head] that is asked for on its prompts; none of earlier pages' runs
+ * @property {number} [views] of each picture that the head learns from; one of earlier pages' runs
  * @property {Curve} curve
  * @property {any} [progress] of the last step
  *

@@ -67,6 +67,12 @@ export const obstacle = computed(() => {
   return [...counts.values()].every((count) => count > 0) ? '' : 'emptyClass';
 });
 
+/**
+ * Views of each picture for the head that stands on the prompts, as in the instant answer: looking at them takes less
+ * time than the epochs. CoCoOp's prompts can carry none.
+ */
+const viewsOf = ({ epochs }) => (method.value === 'cocoop' ? 0 : Math.min(epochs, 10));
+
 /** Milliseconds that a run with a preset will take, as far as can be told. @param {string} name */
 export const estimate = (name) => {
   const cost = trainedMs.value || STEP_COST * pictureMs.value;
@@ -75,7 +81,8 @@ export const estimate = (name) => {
   const counts = new Map();
   for (const { classId } of trainPictures.value) counts.set(classId, (counts.get(classId) ?? 0) + 1);
   const drawn = [...counts.values()].reduce((sum, count) => sum + Math.min(count, shots), 0);
-  return drawn * epochs * cost;
+  // A view is looked at twice, by the tuned tower and for the instant answer beside it: half of a step's cost.
+  return drawn * (epochs + viewsOf({ epochs }) / 2) * cost;
 };
 
 /** What was trained with the present model. */
@@ -146,16 +153,15 @@ export async function train({ from = null } = {}) {
   const ids = named.value.map(({ id }) => id);
   const held = heldPictures.value;
   const classes = ids.map(nameOf);
-  // On what the prompts make of the pictures stands a head, as in the instant answer; CoCoOp's can carry none.
-  const head = method.value === 'cocoop' ? 'none' : 'auto';
+  const views = from ? (from.views ?? 1) : viewsOf(wanted);
+  const head = views ? 'auto' : 'none';
   const prompts = { classes, method: method.value, preset: preset.value, head, ...chosen.value };
   const started = from ? { resume: from.checkpoint, head: from.head ?? 'none' } : prompts;
-  // One view of each picture, or a large model would look at them for longer than it has trained.
   const onProgress = (seen) => busy.value && mine === job && (run.value = { ...run.value, seen });
-  const options = started.head === 'none' ? started : { ...started, views: 1, onProgress };
+  const options = started.head === 'none' ? started : { ...started, views, onProgress };
   const about = {
     ...{ clip: clipNow, ids, pictures: trainPictures.value, examples: examplesKey.value, earlier: work.value },
-    ...{ kept: /** @type {any} */ (from), unkept: /** @type {any} */ (null), head: options.head },
+    ...{ kept: /** @type {any} */ (from), unkept: /** @type {any} */ (null), head: options.head, views },
     ...{ batchSize: wanted?.batchSize ?? 1, from: typeof model.value?.from === 'string' ? model.value.from : '' },
     count: from?.curve.held === undefined ? measured(held, wanted?.shots) : from.curve,
   };
@@ -188,8 +194,8 @@ async function keepRun(mine, about, state) {
   if (!checkpoint || mine !== job) return null;
   about.unkept = null;
   const { progress } = run.value;
-  const { examples, head } = about;
-  const kept = { id: newId(), state, checkpoint, examples, head, curve: live.value, progress };
+  const { examples, head, views } = about;
+  const kept = { id: newId(), state, checkpoint, examples, head, views, curve: live.value, progress };
   const id = about.clip.info.fingerprint;
   setWork({ id, from: about.from, result: (workOf(id) ?? about.earlier)?.result ?? null, run: kept });
   about.kept = kept;
