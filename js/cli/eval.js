@@ -80,7 +80,9 @@ async function run(options) {
       ? await evaluateEach(classifier, named, options, terminal, signal)
       : await evaluate(classifier, named, options.part, terminal, signal);
     const { method, classes } = classifier;
-    const about = { task: data.name, part: options.part, method, classifier: options.classifier ?? null, classes };
+    const { precision } = clip.info; // what was chosen, whatever was asked for
+    const { part, classifier: file = null } = options;
+    const about = { task: data.name, part, method, classifier: file, precision, classes };
     const learned = options.none && byName(data.train, data.classes, classifier.classes, options);
     const files = examples.map(({ path }) => path);
     const none = learned && (await measureNone(classifier, learned, files, others, options, terminal, signal));
@@ -185,12 +187,13 @@ function match(known, wanted) {
 }
 
 /** Prints what was measured, in as many columns as the terminal has. */
-export function show(terminal, { method, classes: names }, result, data) {
+export function show(terminal, { method, precision, classes: names }, result, data) {
   const { bold, dim } = terminal.colors;
   const classes = apart(names);
   const { accuracy, macroF1, ece, count: pictures, confusion } = result;
   const of = `${plural(pictures, 'picture')} of ${plural(data.classes.length, 'class', 'classes')}`;
-  for (const line of wrap(`${data.name}: ${method} on ${of}`, terminal.columns())) terminal.print(line);
+  const title = `${data.name}: ${method} on ${of}, precision ${precision}`;
+  for (const line of wrap(title, terminal.columns())) terminal.print(line);
   terminal.print();
   const main = [
     ['accuracy', percent(accuracy)],

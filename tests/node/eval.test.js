@@ -27,8 +27,9 @@ test('--json holds everything that was measured, --confusion FILE.json the matri
   const result = JSON.parse(stdout);
   assert.deepEqual(Object.keys(result).sort(), [
     ...['accuracy', 'classes', 'classifier', 'confusion', 'count', 'ece', 'macroF1', 'method', 'part', 'perClass'],
-    ...['reliability', 'task'],
+    ...['precision', 'reliability', 'task'],
   ]);
+  assert.equal(result.precision, 'high');
   assert.deepEqual([result.task, result.part, result.method, result.count], ['faces3', 'test', 'zeroshot', 12]);
   assert.deepEqual(result.classes, CLASSES);
   const sum = (values) => values.reduce((total, value) => total + value, 0);
@@ -49,6 +50,7 @@ test('--json holds everything that was measured, --confusion FILE.json the matri
 test('people get figures, a heat map and a picture of it', async () => {
   const { code, stdout, stderr } = await evaluate('--confusion', 'matrix.SVG', '--quiet');
   assert.deepEqual([code, stderr], [0, '']);
+  assert.match(stdout, /^faces3: zeroshot on 12 pictures of 3 classes, precision high$/m);
   assert.match(stdout, /^ {2}calibration error +\d+\.\d %$/m);
   assert.match(stdout, /^ {2}class +accuracy +pictures +A B C$/m);
   assert.match(stdout, /^ {2}clown face +\d+\.\d % +4 +A([░▒▓█]{2}| ·){3}$/m);
@@ -108,7 +110,10 @@ function shown(classes, columns) {
   const result = measure(classes, labels, predictions, new Array(labels.length).fill(0.5));
   const lines = [];
   const terminal = { columns: () => columns, colors: pc.createColors(false), print: (line = '') => lines.push(line) };
-  show(/** @type {any} */ (terminal), { method: 'mudpt', classes }, result, { name: 'task', classes });
+  show(/** @type {any} */ (terminal), { method: 'mudpt', precision: 'high', classes }, result, {
+    name: 'task',
+    classes,
+  });
   return lines;
 }
 
