@@ -21,4 +21,16 @@
 #define SIMD_MADD(a, b, c) wasm_f32x4_add(wasm_f32x4_mul(a, b), c)
 #endif
 
+/* Numbers that a loop needs, to be loaded where they are used: V8 puts a constant together anew at every use, in three
+ * instructions, of which a load (wasm_v128_load32_splat) is one. A compiler that knew them would make them constants. */
+static inline const void *simd_numbers(const void *numbers) {
+    __asm__("" : "+r"(numbers));
+    return numbers;
+}
+
+/* Where two vectors are stored side by side, between what is loaded for both and the stores: compilers would load,
+ * compute and store one after the other, engines join only what has no access to memory in between (gemm.c's
+ * store_tile). Costs nothing. */
+#define SIMD_STORES_FOLLOW __asm__ volatile("" ::: "memory")
+
 #endif

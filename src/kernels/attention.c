@@ -214,24 +214,23 @@ ONCE static void pack_queries(float *panels, const block *b, const attention *a,
 
 /* How many keys each of the 8 queries from `query` on sees; lanes without a query see all. Returns the least of them.
  */
-static int seen_keys(v128_t seen[2], const block *b, const attention *a, int query) {
-    int count[PANEL], least = b->seen;
+static int seen_keys(int count[PANEL], const block *b, const attention *a, int query) {
+    int least = b->seen;
     for (int i = 0; i < PANEL; i++) {
         count[i] = b->seen;
         if (query + i < b->queries && a->shape->visible)
             count[i] = a->shape->prefix + a->shape->visible[b->from + query + i];
         if (count[i] < least) least = count[i];
     }
-    seen[0] = wasm_v128_load(count);
-    seen[1] = wasm_v128_load(count + 4);
     return least;
 }
 
 /* 8 columns of scores, those of the queries from `query` on: s becomes exp(s - largest), 0 for keys that a query does
  * not see; inverse [8] receives 1 / sum (0 for a query that sees no key). */
 ONCE static void exp_columns(float *s, float *inverse, const block *b, const attention *a, int query) {
-    v128_t count[2], max[2], sum[2], zero = wasm_f32x4_splat(0);
-    int least = seen_keys(count, b, a, query), key = 0;
+    v128_t max[2], sum[2], zero = wasm_f32x4_splat(0);
+    int counts[PANEL], least = seen_keys(counts, b, a, query), key = 0;
+    const int *count = simd_numbers(counts);
     float *end = s + b->seen * b->columns, *row = s;
     max[0] = max[1] = wasm_f32x4_splat(-INFINITY);
     sum[0] = sum[1] = zero;
@@ -239,26 +238,28 @@ ONCE static void exp_columns(float *s, float *inverse, const block *b, const att
         for (int j = 0; j < 2; j++) max[j] = wasm_f32x4_pmax(max[j], wasm_v128_load(row + j * 4));
     for (; row != end; key++, row += b->columns) { /* seen by some of the queries */
         for (int j = 0; j < 2; j++) {
-            v128_t visible = wasm_i32x4_lt(wasm_i32x4_splat(key), count[j]);
+            v128_t visible = wasm_i32x4_lt(wasm_i32x4_splat(key), wasm_v128_load(count + j * 4));
             max[j] = wasm_f32x4_pmax(max[j], wasm_v128_bitselect(wasm_v128_load(row + j * 4), max[j], visible));
         }
     }
     /* Loads, sums and stores of both halves together, here and below: engines join them (gemm.c's store_tile). */
     for (key = 0, row = s; key < least; key++, row += b->columns) {
-        v128_t low = exp_f32x4(wasm_f32x4_sub(wasm_v128_load(row), max[0]));
-        v128_t high = exp_f32x4(wasm_f32x4_sub(wasm_v128_load(row + 4), max[1]));
+        v128_t low = exp_inlined(wasm_f32x4_sub(wasm_v128_load(row), max[0]));
+        v128_t high = exp_inlined(wasm_f32x4_sub(wasm_v128_load(row + 4), max[1]));
         sum[0] = wasm_f32x4_add(sum[0], low);
         sum[1] = wasm_f32x4_add(sum[1], high);
+        SIMD_STORES_FOLLOW;
         wasm_v128_store(row, low);
         wasm_v128_store(row + 4, high);
     }
     for (; row != end; key++, row += b->columns) {
-        v128_t low = exp_f32x4(wasm_f32x4_sub(wasm_v128_load(row), max[0]));
-        v128_t high = exp_f32x4(wasm_f32x4_sub(wasm_v128_load(row + 4), max[1]));
-        low = wasm_v128_and(low, wasm_i32x4_lt(wasm_i32x4_splat(key), count[0]));
-        high = wasm_v128_and(high, wasm_i32x4_lt(wasm_i32x4_splat(key), count[1]));
+        v128_t low = exp_inlined(wasm_f32x4_sub(wasm_v128_load(row), max[0]));
+        v128_t high = exp_inlined(wasm_f32x4_sub(wasm_v128_load(row + 4), max[1]));
+        low = wasm_v128_and(low, wasm_i32x4_lt(wasm_i32x4_splat(key), wasm_v128_load(count)));
+        high = wasm_v128_and(high, wasm_i32x4_lt(wasm_i32x4_splat(key), wasm_v128_load(count + 4)));
         sum[0] = wasm_f32x4_add(sum[0], low);
         sum[1] = wasm_f32x4_add(sum[1], high);
+        SIMD_STORES_FOLLOW;
         wasm_v128_store(row, low);
         wasm_v128_store(row + 4, high);
     }
@@ -278,6 +279,7 @@ ONCE static void backward_columns(float *p, float *ds, const float *inverse, con
         v128_t high = wasm_f32x4_mul(wasm_v128_load(p + i + 4), factor[1]);
         mean[0] = SIMD_MADD(low, wasm_v128_load(ds + i), mean[0]);
         mean[1] = SIMD_MADD(high, wasm_v128_load(ds + i + 4), mean[1]);
+        SIMD_STORES_FOLLOW;
         wasm_v128_store(p + i, low);
         wasm_v128_store(p + i + 4, high);
     }
@@ -286,6 +288,7 @@ ONCE static void backward_columns(float *p, float *ds, const float *inverse, con
         v128_t high = wasm_f32x4_sub(wasm_v128_load(ds + i + 4), mean[1]);
         low = wasm_f32x4_mul(wasm_f32x4_mul(wasm_v128_load(p + i), scales), low);
         high = wasm_f32x4_mul(wasm_f32x4_mul(wasm_v128_load(p + i + 4), scales), high);
+        SIMD_STORES_FOLLOW;
         wasm_v128_store(ds + i, low);
         wasm_v128_store(ds + i + 4, high);
     }

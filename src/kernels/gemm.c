@@ -93,6 +93,7 @@ ALWAYS_INLINE void tile(float *c, ptrdiff_t ldc, const float *bias, int accumula
 ONCE static void tile_1x4_halves(float *c, const float *bias, int accumulate, const float *a, const uint16_t *b,
                                  ptrdiff_t b_panel, int depth) {
     v128_t sum[8];
+#pragma GCC unroll 8
     for (int i = 0; i < 8; i++) sum[i] = wasm_f32x4_splat(0);
     for (int k = 0; k < depth; k++, b += PANEL) {
         v128_t value = wasm_v128_load32_splat(a + k), x[2];

@@ -14,7 +14,8 @@ enum {
     CHUNK = 1024,      /* k's in pairs that a panel and the packed rows meet over at a time: 16 KB of a panel */
     TILE_PANELS = 2,   /* panels of a tile: with one, two threads would write to the same cache lines */
     PACKED_ROWS = 416, /* rows that are packed at a time */
-    PACK_ROWS = 32     /* rows that a thread packs at a time */
+    PACK_ROWS = 32,    /* rows that a thread packs at a time */
+    TOUCHED = 16       /* blocks of a weight that is turned over, which are asked for together */
 };
 
 typedef struct {
@@ -82,8 +83,10 @@ static float round_block(int16_t *to, const float *from, const float *factor, in
         for (; k < INTEGER_BLOCK; k++) values[k] = 0;
         from = values;
     }
+    static const uint32_t table[] = {0x7fffffff, 0x4b400000 /* 1.5 * 2^23 */};
+    const uint32_t *number = simd_numbers(table);
     /* Sizes compare as integers do, and NaN is larger than infinity. */
-    v128_t size_bits = wasm_i32x4_splat(0x7fffffff), most = wasm_i32x4_splat(0);
+    v128_t size_bits = wasm_v128_load32_splat(number), most = wasm_i32x4_splat(0);
     for (int k = 0; k < INTEGER_BLOCK; k += 4)
         most = wasm_i32x4_max(most, wasm_v128_and(wasm_v128_load(from + k), size_bits));
     most = wasm_i32x4_max(most, wasm_i32x4_shuffle(most, most, 2, 3, 0, 1));
@@ -95,7 +98,7 @@ static float round_block(int16_t *to, const float *from, const float *factor, in
     }
     /* Adding 1.5 * 2^23 leaves the nearest integer in the low bits. Infinity and NaN leave nonsense there, which a
      * scale that is no number either makes harmless. */
-    v128_t factors = wasm_f32x4_splat((float)left / largest), shift = wasm_f32x4_splat(0x1.8p23f);
+    v128_t factors = wasm_f32x4_splat((float)left / largest), shift = wasm_v128_load32_splat(number + 1);
     for (int k = 0; k < INTEGER_BLOCK; k += 8) {
         v128_t low = wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(from + k), factors), shift);
         v128_t high = wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(from + k + 4), factors), shift);
@@ -137,10 +140,12 @@ static void pack_rows(void *context, int index, int thread) {
             int16_t *to = packed_rows(p, row, chunk, chunk_depth(p, chunk)) + places(k - chunk, in_fours(p)) * rows;
             int taken = places(depth, in_fours(p));
             for (int i = 0; i < taken; i += 8) {
-                v128_t x[4] = {wasm_v128_load(integers[0] + i)};
                 if (rows == 4 && i + 8 <= taken) {
-                    for (int r = 1; r < 4; r++) x[r] = wasm_v128_load(integers[r] + i);
+                    v128_t x[4];
+#pragma GCC unroll 4
+                    for (int r = 0; r < 4; r++) x[r] = wasm_v128_load(integers[r] + i);
                     transpose_4x4(x);
+#pragma GCC unroll 4
                     for (int q = 0; q < 4; q++) wasm_v128_store(to + i * 4 + q * 8, x[q]);
                 } else {
                     for (int q = i; q < i + 8 && q < taken; q += 2)
@@ -183,9 +188,11 @@ ALWAYS_INLINE void turn_i8(int16_t *to, const gemm_weight *w, int output, int in
     const int8_t *rows = (const int8_t *)w->panels + ((size_t)output * (size_t)w->in + (size_t)input * PANEL);
     for (int half = 0; half < PANEL; half += 4) {
         v128_t x[4];
+#pragma GCC unroll 4
         for (int i = 0; i < 4; i++)
             x[i] = input + half + i < w->in ? wasm_i16x8_load8x8(rows + (half + i) * PANEL) : wasm_i32x4_splat(0);
         transpose_4x4(x);
+#pragma GCC unroll 4
         for (int q = 0; q < 4; q++) wasm_v128_store(to + q * 2 * PANEL + half * 2, x[q]);
     }
 }
@@ -197,11 +204,13 @@ ALWAYS_INLINE void turn_i16(int16_t *to, const gemm_weight *w, int output, int i
         v128_t zero = wasm_i32x4_splat(0), x[4] = {zero, zero, zero, zero};
         if (input + half < inputs) x[0] = wasm_v128_load(rows), x[1] = wasm_v128_load(rows + 8);
         if (input + half + 2 < inputs) x[2] = wasm_v128_load(rows + 16), x[3] = wasm_v128_load(rows + 24);
-        for (int q = 0; q < 4; q++) { /* pairs of output channels: two pairs of inputs, turned over */
-            v128_t both = q % 2 ? wasm_i64x2_shuffle(x[q / 2], x[2 + q / 2], 1, 3)
-                                : wasm_i64x2_shuffle(x[q / 2], x[2 + q / 2], 0, 2);
-            both = wasm_i16x8_shuffle(both, both, 0, 2, 1, 3, 4, 6, 5, 7);
-            wasm_v128_store(to + q * 2 * PANEL + half * 2, both);
+#pragma GCC unroll 2
+        for (int q = 0; q < 2; q++) { /* four output channels: two pairs of inputs, turned over */
+            v128_t even_o = wasm_i64x2_shuffle(x[q], x[2 + q], 0, 2), odd_o = wasm_i64x2_shuffle(x[q], x[2 + q], 1, 3);
+            even_o = wasm_i16x8_shuffle(even_o, even_o, 0, 2, 1, 3, 4, 6, 5, 7);
+            odd_o = wasm_i16x8_shuffle(odd_o, odd_o, 0, 2, 1, 3, 4, 6, 5, 7);
+            wasm_v128_store(to + q * 4 * PANEL + half * 2, even_o);
+            wasm_v128_store(to + (q * 4 + 2) * PANEL + half * 2, odd_o);
         }
     }
 }
@@ -220,14 +229,19 @@ ONCE static void take_panels(const product *p, int16_t *to, int panel, int panel
         return;
     }
     /* Neighbouring panels in turn: their blocks lie side by side in the weight, those of one panel far apart. */
-    if (w->storage == MUDPT_I16) {
-        for (int k = 0; k < depth; k += PANEL)
-            for (int q = 0; q < panels; q++)
-                turn_i16(to + (q * CHUNK + k) * PANEL, w, first + from + k, (panel + q) * PANEL);
-    } else {
-        for (int k = 0; k < depth; k += PANEL)
-            for (int q = 0; q < panels; q++)
-                turn_i8(to + (q * CHUNK + k) * PANEL, w, first + from + k, (panel + q) * PANEL);
+    int wide = w->storage == MUDPT_I16, inputs = wide ? even(w->in) : w->in, bytes = 1 + wide, input = panel * PANEL;
+    int count = panels * PANEL < inputs - input ? panels * PANEL : inputs - input;
+    for (int k = 0; k < depth; k += PANEL) {
+        size_t block = (size_t)(first + from + k) * (size_t)inputs + (size_t)input * PANEL;
+        int blocks = (depth - k + PANEL - 1) / PANEL;
+        if (k % (TOUCHED * PANEL) == 0)
+            touch((const char *)w->panels + block * (size_t)bytes, (ptrdiff_t)count * PANEL * bytes,
+                  (ptrdiff_t)inputs * PANEL * bytes, blocks < TOUCHED ? blocks : TOUCHED);
+        for (int q = 0; q < panels; q++) {
+            int16_t *target = to + (q * CHUNK + k) * PANEL;
+            if (wide) turn_i16(target, w, first + from + k, input + q * PANEL);
+            else turn_i8(target, w, first + from + k, input + q * PANEL);
+        }
     }
 }
 

@@ -49,6 +49,24 @@ ALWAYS_INLINE void transpose_4x4(v128_t x[4]) {
     x[3] = wasm_i64x2_shuffle(high01, high23, 1, 3);
 }
 
+/* x [8, 8] = its transpose, of any 16 bits. */
+ALWAYS_INLINE void transpose_8x8(v128_t x[8]) {
+    v128_t y[8];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) { /* rows 2 i and 2 i + 1, in pairs of 16 bits */
+        y[i] = wasm_i16x8_shuffle(x[2 * i], x[2 * i + 1], 0, 8, 1, 9, 2, 10, 3, 11);
+        y[4 + i] = wasm_i16x8_shuffle(x[2 * i], x[2 * i + 1], 4, 12, 5, 13, 6, 14, 7, 15);
+    }
+    transpose_4x4(y);
+    transpose_4x4(y + 4);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) x[i] = y[i];
+}
+
+/* Asks for `rows` rows of memory, `bytes` each and `stride` apart, before they are used: many at once, where one after
+ * the other would wait for each. */
+void touch(const void *memory, ptrdiff_t bytes, ptrdiff_t stride, int rows);
+
 /* to[k * width + r] = from[r * row + k * step] for r < rows and k < depth, zeros for rows <= r < width: the operand
  * layout of micro_add. width is 1 ... 4 for A, PANEL for B; to is written up to depth * width. */
 void interleave(float *to, int width, const float *from, ptrdiff_t row, ptrdiff_t step, int rows, int depth);

@@ -9,6 +9,8 @@
 #include "microkernel.h"
 #include "mudpt.h"
 
+enum { TOUCHED = 8 }; /* blocks of a weight that is turned over, which are asked for together */
+
 static int is_quads(int storage) {
     return HAS_INT8 && storage == GEMM_QUADS;
 }
@@ -93,16 +95,14 @@ RARELY void gemm_get_row(const gemm_weight *w, int o, float *values) {
 
 /* The 8 values of a panel's row: x[0] and x[1]. scale: int8, of the panel's 8 channels. */
 ALWAYS_INLINE void load_row(v128_t x[2], const char *row, const float *scale, const int storage) {
-    if (storage == MUDPT_F32) {
-        x[0] = wasm_v128_load(row);
-        x[1] = wasm_v128_load(row + 16);
-    } else if (storage == MUDPT_F16) {
+    if (storage == MUDPT_F16) {
         widen_halves(x, wasm_v128_load(row));
     } else {
         v128_t integers = wasm_i16x8_load8x8(row);
         x[0] = wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(integers));
         x[1] = wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(integers));
-        for (int i = 0; i < 2; i++) x[i] = wasm_f32x4_mul(x[i], wasm_v128_load(scale + i * 4));
+        x[0] = wasm_f32x4_mul(x[0], wasm_v128_load(scale));
+        x[1] = wasm_f32x4_mul(x[1], wasm_v128_load(scale + 4));
     }
 }
 
@@ -122,40 +122,72 @@ ALWAYS_INLINE void straight(float *to, const gemm_weight *w, int panel, int from
     }
 }
 
-/* 8 inputs (rows of a panel, of which `inputs` exist) by 8 output channels, turned over. */
-ALWAYS_INLINE void turn(float *to, const gemm_weight *w, int output, int input, const int inputs, const int storage) {
-    const char *row = panel_row(w, output / PANEL, input, storage);
-    const float *scale = storage == MUDPT_I8 ? w->scale + output : NULL;
-    for (int half = 0; half < 2; half++) {
-        v128_t x[2], low[4], high[4]; /* of channels 0 ... 3 and 4 ... 7 */
+/* 8 inputs (rows of a panel) by 8 output channels, turned over. */
+ALWAYS_INLINE void turn_f32(float *to, const float *row) {
+    for (int half = 0; half < PANEL; half += 4) {
+        v128_t low[4], high[4]; /* of channels 0 ... 3 and 4 ... 7 */
 #pragma GCC unroll 4
         for (int i = 0; i < 4; i++) {
-            x[0] = x[1] = wasm_f32x4_splat(0);
-            if (half * 4 + i < inputs)
-                load_row(x, row + (size_t)(half * 4 + i) * PANEL * value_bytes(storage), scale, storage);
-            low[i] = x[0];
-            high[i] = x[1];
+            low[i] = wasm_v128_load(row + (half + i) * PANEL);
+            high[i] = wasm_v128_load(row + (half + i) * PANEL + 4);
         }
         transpose_4x4(low);
         transpose_4x4(high);
 #pragma GCC unroll 4
         for (int o = 0; o < 4; o++) {
-            wasm_v128_store(to + o * PANEL + half * 4, low[o]);
-            wasm_v128_store(to + (4 + o) * PANEL + half * 4, high[o]);
+            wasm_v128_store(to + o * PANEL + half, low[o]);
+            wasm_v128_store(to + (4 + o) * PANEL + half, high[o]);
         }
     }
 }
 
-/* Neighbouring panels in turn: their blocks lie side by side in the weight, those of one panel far apart. edge: turn of
- * the last block, of which only some inputs exist. */
+/* The same of f16 and, with the channels' scales, int8: turned over in 16 bits, then widened. */
+ALWAYS_INLINE void turn_narrow(float *to, const char *row, const float *scale, const int storage) {
+    v128_t x[PANEL];
+#pragma GCC unroll 8
+    for (int i = 0; i < PANEL; i++)
+        x[i] = storage == MUDPT_F16 ? wasm_v128_load(row + i * PANEL * 2) : wasm_i16x8_load8x8(row + i * PANEL);
+    transpose_8x8(x);
+#pragma GCC unroll 8
+    for (int o = 0; o < PANEL; o++) {
+        v128_t wide[2];
+        if (storage == MUDPT_F16) {
+            widen_halves(wide, x[o]);
+        } else {
+            v128_t factor = wasm_v128_load32_splat(scale + o);
+            wide[0] = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(x[o])), factor);
+            wide[1] = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(x[o])), factor);
+        }
+        wasm_v128_store(to + o * PANEL, wide[0]);
+        wasm_v128_store(to + o * PANEL + 4, wide[1]);
+    }
+}
+
+/* The same of any storage, value by value, with zeros beyond the last input. */
+RARELY ONCE static void turn_edge(float *to, const gemm_weight *w, int output, int input) {
+    for (int i = 0; i < PANEL * PANEL; i++) {
+        int o = output + i / PANEL, column = input + i % PANEL;
+        to[i] = column < w->in ? panels_value(w, o, column) : 0;
+    }
+}
+
+/* Neighbouring panels in turn: their blocks lie side by side in the weight, those of one panel far apart. */
 ALWAYS_INLINE void transposed(float *to, const gemm_weight *w, int panel, int panels, int from, int depth,
-                              const int storage, void (*edge)(float *, const gemm_weight *, int, int, int)) {
+                              const int storage) {
+    int first = panel * PANEL, count = panels * PANEL < w->in - first ? panels * PANEL : w->in - first;
+    ptrdiff_t row = PANEL * (ptrdiff_t)value_bytes(storage);
     for (int k = 0; k < depth; k += PANEL) {
+        int blocks = (depth - k + PANEL - 1) / PANEL;
+        if (k % (TOUCHED * PANEL) == 0)
+            touch(panel_row(w, (from + k) / PANEL, first, storage), count * row, w->in * row,
+                  blocks < TOUCHED ? blocks : TOUCHED);
         for (int q = 0; q < panels; q++) {
             float *target = to + q * PANELS_APART + k * PANEL;
-            int input = (panel + q) * PANEL, inputs = w->in - input;
-            if (inputs >= PANEL) turn(target, w, from + k, input, PANEL, storage);
-            else edge(target, w, from + k, input, inputs);
+            int input = first + q * PANEL;
+            const char *source = panel_row(w, (from + k) / PANEL, input, storage);
+            if (input + PANEL > w->in) turn_edge(target, w, from + k, input);
+            else if (storage == MUDPT_F32) turn_f32(target, (const float *)(const void *)source);
+            else turn_narrow(target, source, w->scale + from + k, storage);
         }
     }
 }
@@ -213,20 +245,21 @@ static void transposed_i16_panel(float *to, const gemm_weight *w, int panel, int
 PANEL_BY_PANEL(straight_i16)
 PANEL_BY_PANEL(transposed_i16)
 
-#define UNPACKERS(name, storage)                                                                                       \
+#define STRAIGHT(name, storage)                                                                                        \
     static void straight_##name##_panel(float *to, const gemm_weight *w, int panel, int from, int depth) {             \
         straight(to, w, panel, from, depth, storage);                                                                  \
     }                                                                                                                  \
-    PANEL_BY_PANEL(straight_##name)                                                                                    \
-    RARELY static void turn_edge_##name(float *to, const gemm_weight *w, int output, int input, int inputs) {          \
-        turn(to, w, output, input, inputs, storage);                                                                   \
-    }                                                                                                                  \
+    PANEL_BY_PANEL(straight_##name)
+STRAIGHT(f16, MUDPT_F16)
+STRAIGHT(i8, MUDPT_I8)
+
+#define TRANSPOSED(name, storage)                                                                                      \
     static void transposed_##name(float *to, const gemm_weight *w, int panel, int panels, int from, int depth) {       \
-        transposed(to, w, panel, panels, from, depth, storage, turn_edge_##name);                                      \
+        transposed(to, w, panel, panels, from, depth, storage);                                                        \
     }
-UNPACKERS(f32, MUDPT_F32)
-UNPACKERS(f16, MUDPT_F16)
-UNPACKERS(i8, MUDPT_I8)
+TRANSPOSED(f32, MUDPT_F32)
+TRANSPOSED(f16, MUDPT_F16)
+TRANSPOSED(i8, MUDPT_I8)
 
 /* f16 with infinity or NaN in it, which no model has: value by value. */
 RARELY static void straight_special_panel(float *to, const gemm_weight *w, int panel, int from, int depth) {
@@ -234,17 +267,14 @@ RARELY static void straight_special_panel(float *to, const gemm_weight *w, int p
 }
 
 RARELY static void transposed_special_panel(float *to, const gemm_weight *w, int panel, int from, int depth) {
-    for (int i = 0; i < depth * PANEL; i++) {
-        int input = panel * PANEL + i % PANEL;
-        to[i] = input < w->in ? panels_value(w, from + i / PANEL, input) : 0;
-    }
+    for (int k = 0; k < depth; k += PANEL) turn_edge(to + k * PANEL, w, from + k, panel * PANEL);
 }
 RARELY PANEL_BY_PANEL(straight_special)
 RARELY PANEL_BY_PANEL(transposed_special)
 
 RARELY panels_unpack panels_unpacker(const gemm_weight *w, int is_transposed) {
     static const panels_unpack table[5][2] = {
-        [MUDPT_F32] = {straight_f32, transposed_f32},
+        [MUDPT_F32] = {straight_special, transposed_f32}, /* straight they are read in place */
         [MUDPT_F16] = {straight_f16, transposed_f16},
         [MUDPT_I8] = {straight_i8, transposed_i8},
         [MUDPT_I16] = {straight_i16, transposed_i16},

@@ -58,6 +58,7 @@ for (const variant of ['plain', 'relaxed'])
       .map((part) => ({
         integers: part.includes('PackNode Simd128Binop[I32x4DotI16x8S]'),
         count: [...part.matchAll(/vectorize, (\d+) revectorizable nodes/g)].reduce((sum, [, n]) => sum + +n, 0),
+        kinds: new Set([...part.matchAll(/Print \d+: \w+\[(\w+)\]/g)].map(([, kind]) => kind)),
       }))
       .sort((a, b) => b.count - a.count);
     const joined = functions.map(({ count }) => count);
@@ -65,6 +66,11 @@ for (const variant of ['plain', 'relaxed'])
     assert.ok(floats[0].count >= 200 && floats[1].count >= 150, `of the tiles of floats are joined: ${joined}`);
     assert.ok(integers[0]?.count >= 150, `of the tile of integers are joined: ${integers.map(({ count }) => count)}`);
     assert.ok(joined.filter((count) => count >= 40).length >= 4, `of other kernels: ${joined.slice(1)}`);
+    // What a joined operation is known by: exp of softmax and of the nonlinearities, what widens f16 and int8.
+    const having = (...kinds) => functions.filter((each) => kinds.every((kind) => each.kinds.has(kind))).length;
+    assert.ok(having('F32x4Pmin', 'F32x4Pmax', 'I32x4Shl') >= 2, 'exp is joined in attention and in nonlinearities');
+    assert.ok(having('I32x4SConvertI16x8Low', 'S128And') >= 2, 'f16 is widened in pairs, as it lies and turned over');
+    assert.ok(having('I32x4SConvertI16x8Low', 'F32x4SConvertI32x4') >= 2, 'so is int8');
     const plain = await evaluate(start + STEPS, [], { MUDPT_WIDE_VECTORS: '0' });
     assert.equal(wide.stdout.trim().split('\n').at(-1), plain.stdout.trim());
   });
