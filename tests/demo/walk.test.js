@@ -19,6 +19,8 @@ const seed = Number(process.env.MUDPT_FUZZ_SEED ?? 18);
 const LENGTH = 12;
 const SAMPLES = ['Travel', 'Zoo', 'Food', 'Faces'];
 const TRAINING = 'The training';
+/** Two names within it are one change, also where the page was left between them. */
+const ONE_CHANGE_MS = 3000;
 
 const WALK = `
   const button = (word) => hands.all('.samples .round').find((one) => hands.named(one).startsWith(word + ': '));
@@ -52,7 +54,7 @@ class Visitor {
   /** Nothing is there, and nothing can be taken back. */
   async begin() {
     await this.run(`await hands.view('keep'); await hands.press('Remove everything')`);
-    Object.assign(this, { cards: [], sample: '', past: [], future: [], renamed: -1, names: 0 });
+    Object.assign(this, { cards: [], sample: '', past: [], future: [], renamed: -1, names: 0, namedAt: 0 });
     await this.reload(KEPT);
     await this.check();
   }
@@ -62,6 +64,12 @@ class Visitor {
     if (JSON.stringify([cards, sample]) === JSON.stringify([this.cards, this.sample])) return;
     this.past.push([this.cards, this.sample]);
     [this.cards, this.sample, this.future, this.renamed] = [cards, sample, [], -1];
+  }
+
+  /** A class was given a name. */
+  named(cards) {
+    this.change(cards);
+    this.namedAt = Date.now();
   }
 
   /** The cards with one of them different, or without it. */
@@ -143,17 +151,18 @@ const DOES = {
     const name = `class ${visitor.names++}`;
     await visitor.run(`await make('${name}')`);
     visitor.change([...visitor.cards, ['', 0]]);
-    visitor.change([...visitor.cards.slice(0, -1), [name, 0]]);
+    visitor.named([...visitor.cards.slice(0, -1), [name, 0]]);
     visitor.renamed = visitor.cards.length - 1;
   },
   rename: async (visitor, a, b) => {
     const index = visitor.pick(a);
     if (index < 0 || index === visitor.renamed) return; // two names in a moment are one change
+    await sleep(visitor.namedAt + ONE_CHANGE_MS - Date.now());
     const name = `name ${visitor.names++}`;
     const write = `hands.write(card(${index}).querySelector('.card-name'), '${name}')`;
     if (b % 2) await visitor.run(write);
     else await visitor.reload(write);
-    visitor.change(visitor.cardsWith(index, [name, visitor.cards[index][1]]));
+    visitor.named(visitor.cardsWith(index, [name, visitor.cards[index][1]]));
     if (b % 2) visitor.renamed = index;
   },
   give: async (visitor, a, b) => {
@@ -256,7 +265,7 @@ async function inAnotherTab(visitor, a) {
     return cards; })()`);
   assert.deepEqual(found, visitor.cards);
   visitor.change([...visitor.cards, ['', 0]]);
-  visitor.change([...visitor.cards.slice(0, -1), [name, 0]]);
+  visitor.named([...visitor.cards.slice(0, -1), [name, 0]]);
   await second.close();
   await page.bringToFront();
   await visitor.run(`await hands.until('it', () => !document.querySelector('.elsewhere')); ${KEPT}`);
