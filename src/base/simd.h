@@ -21,8 +21,9 @@
 #define SIMD_MADD(a, b, c) wasm_f32x4_add(wasm_f32x4_mul(a, b), c)
 #endif
 
-/* Numbers that a loop needs, to be loaded where they are used: V8 puts a constant together anew at every use, in three
- * instructions, of which a load (wasm_v128_load32_splat) is one. A compiler that knew them would make them constants. */
+/* Numbers that a loop needs, to be loaded where they are used (wasm_v128_load32_splat): V8 puts a constant together
+ * anew at every use, in three instructions or four, where a load is one. A compiler that knew them would make constants
+ * of them. */
 static inline const void *simd_numbers(const void *numbers) {
     __asm__("" : "+r"(numbers));
     return numbers;
