@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 
 import { MudptError, loadClip } from '../../js/index.js';
 import { headerOf, writeHeader } from '../../js/loading/safetensors.js';
+import { TRAINABLE } from '../../js/methods/methods.js';
 import { promptSentences } from '../../js/methods/sentences.js';
 import { resolveSettings, trainedSizes } from '../../js/methods/settings.js';
 import { refuseMemory } from '../browser/refusing-memory.js';
@@ -151,6 +152,39 @@ test('what does not fit is refused before it starts, with what would', async () 
   await assert.rejects(clip.tune({ ...SHORT, memoryLimit: total }).finished, isError('memory', kept));
   await clip.tune({ ...SHORT, memoryLimit: total + 3e6 }).finished;
   await clip.dispose();
+});
+
+test('what a refusal offers is accepted and takes what it says, with every method', async () => {
+  const models = { auto: await loadClip(TINY_A), int8: await loadClip(TINY_A, { dtype: 'int8' }) };
+  const rows = [...TRAINABLE.map((method) => ({ method })), { method: 'coop', classSpecific: true }];
+  const offered = new Set();
+  for (const row of /** @type {any[]} */ (rows))
+    for (const count of row.classSpecific || row.method === 'mudpt' ? [10, 1000, 5000] : [10, 1000]) {
+      const run = { ...row, classes: Array.from({ length: count }, (_, i) => `cat ${i}`), pictures: 4, batchSize: 2 };
+      const { total } = await models.auto.plan(run);
+      for (const memoryLimit of [total - 1, 0.8 * total]) {
+        const error = await models.auto.plan({ ...run, memoryLimit }).catch((error) => error);
+        assert.equal(error.code, 'memory', `${row.method}, ${count} classes`);
+        for (const [, offer, megabytes] of error.hint.matchAll(/(?:: |; )(.+?) \((\d+) MB\)/g)) {
+          offered.add(offer);
+          const accepted = await models[offer.includes('int8') ? 'int8' : 'auto'].plan({
+            ...run,
+            recompute: offer.includes('recompute'),
+            batchSize: offer.includes('one picture') ? 1 : run.batchSize,
+            memoryLimit,
+          });
+          const off = accepted.total - megabytes * 1e6;
+          assert.ok(off <= 5e5 && off > -2e6, `${row.method}, ${count} classes, ${offer}: ${accepted.total} bytes`);
+        }
+      }
+    }
+  assert.deepEqual([...offered].sort(), [
+    'recompute',
+    "recompute and dtype 'int8'",
+    "recompute, dtype 'int8' and one picture a step",
+    "the model loaded with dtype 'int8'",
+  ]);
+  for (const clip of Object.values(models)) await clip.dispose();
 });
 
 describe('a platform that grants less', () => {
