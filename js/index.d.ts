@@ -33,16 +33,16 @@ export interface LoadOptions {
    */
   device?: 'auto' | 'wasm' | 'webgpu';
   /**
-   * How weights are kept in memory. Default `'auto'`: as they are stored (bf16 as f32). `'int8'` and `'int16'` (14
+   * How weights are kept in memory. Default `'auto'`: as they are stored (bf16 as f32). `'int8'` and `'int16'` (15
    * bits, as small as `'f16'`) have a scale per output channel, and keep what is outside the blocks as f16; `'int8'`
-   * keeps the attention of the first blocks in 14 bits.
+   * keeps the attention of the first blocks in 15 bits.
    */
   dtype?: 'auto' | 'f32' | 'f16' | 'int8' | 'int16';
   /**
-   * Arithmetic of the products with the blocks' matrices. `'high'`: f32. `'fast'`: integers of 13 bits in blocks of 64
-   * that share a scale, with about TF32's error and 1.5 to 2 times the speed; the matrices are then kept as `'int16'`,
-   * or as `'int8'` where that is asked for. A short measurement falls back to `'high'` where integers are no faster;
-   * {@link ClipInfo.precision} says what was chosen. Default `'high'`.
+   * Arithmetic of the products with the blocks' matrices. `'high'`: f32. `'fast'`: integers of 12 to 16 bits in blocks
+   * of 64 that share a scale, with less than TF32's error and 1.5 to 2 times the speed; the matrices are then kept as
+   * `'int16'`, or as `'int8'` where that is asked for. A short measurement falls back to `'high'` where integers are no
+   * faster; {@link ClipInfo.precision} says what was chosen. Default `'high'`.
    *
    * `'int8'`: 8 bits on both sides, for classifying and embedding; training is refused. The matrices are kept as
    * `'int8'`, whatever `dtype` says of others. It is a WebAssembly module of its own, which is fetched in place of the

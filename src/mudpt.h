@@ -48,7 +48,7 @@ enum {
     MUDPT_F16 = 1,
     MUDPT_I8 = 2,
     MUDPT_BF16 = 3, /* only sent, never stored */
-    MUDPT_I16 = 4   /* integers of 14 bits; like MUDPT_I8's with a scale per output channel */
+    MUDPT_I16 = 4   /* integers of 15 bits; like MUDPT_I8's with a scale per output channel */
 };
 
 /* The nonlinearity of a tower's blocks (kernels/activation.h). */
@@ -65,7 +65,7 @@ enum {
 /* Arithmetic of the products with the blocks' matrices. */
 enum {
     MUDPT_HIGH = 0, /* f32 */
-    MUDPT_FAST = 1, /* block integers of 13 bits (kernels/integer.h), about TF32's error; everything else is f32 */
+    MUDPT_FAST = 1, /* block integers of 12 to 16 bits (kernels/integer.h), less than TF32's error; all else is f32 */
     MUDPT_INT8 = 2  /* the same of 8 bits, forward alone; in builds that have it (kernels/gemm.h), unknown in others */
 };
 

@@ -1,11 +1,11 @@
 /**
  * Matrices of a block as integers, to the bit as the C core makes them (src/clip/columns.c): each row is divided by
- * scale = largest magnitude / 127 or 8191 and rounded, halves to even. Columns that differ much from the others are
+ * scale = largest magnitude / 127 or 16383 and rounded, halves to even. Columns that differ much from the others are
  * divided by powers of two before.
  */
 
 /** Types of integers with scales: the largest one. */
-export const INTEGERS = { I8: 127, I16: 8191 };
+export const INTEGERS = { I8: 127, I16: 16383 };
 const [APART, MOST_APART, EXPONENTS] = [2, 12, 256]; // exponents of 2
 const BLOCK = /\b(?:encoder\.layers|resblocks|blocks)\.(\d+)\.(self_attn|attn|mlp)\.(\w+?)[._]weight$/;
 const TEXT = /^(?:text_model|text|transformer)\./;

@@ -65,7 +65,7 @@ int mudpt_clip_random_pixels(const mudpt_clip *clip, const mudpt_image *image, f
                              int view, float *out) {
     if (live_check(clip, LIVE_CLIP)) return MUDPT_STATE;
     if (!(smallest_crop > 0 && smallest_crop <= 1))
-        return fail(MUDPT_ARGUMENT, "the smallest crop is %g of a picture, expected above 0 and up to 1",
+        return fail(MUDPT_ARGUMENT, "smallest crop %g; expected a share of the area above 0, at most 1",
                     (double)smallest_crop);
     rng r;
     rng_seed(&r, seed, digest(image) + (uint64_t)view);

@@ -210,8 +210,8 @@ static int keep_row(mudpt_clip *clip, int row, const float *values) {
         return fail(MUDPT_MODEL, "tensor %s holds %g, which f16 cannot; load it with storage type f32",
                     current_name(clip), (double)largest);
     if (clip->current_type == MUDPT_I16 && largest > INTEGER_RIGHT)
-        return fail(MUDPT_MODEL, "tensor %s holds %g; I16 weights are integers of 14 bits, -%d to %d",
-                    current_name(clip), (double)largest, INTEGER_RIGHT, INTEGER_RIGHT);
+        return fail(MUDPT_MODEL, "tensor %s holds %g; I16 weights are -%d to %d", current_name(clip), (double)largest,
+                    INTEGER_RIGHT, INTEGER_RIGHT);
     gemm_set_row(t->target, t->first_row + row, values, tensor_is_integer(clip->current_type) ? 1 : 0);
     return MUDPT_OK;
 }

@@ -77,10 +77,10 @@ static int refuse(const uint8_t *file, size_t bytes) {
     bool text = is_text(file, bytes);
     if (!kind && text && contains(file, bytes, "<svg")) kind = "SVG";
     if (kind) return fail(MUDPT_IMAGE, "%s is not decoded here; convert the picture to JPEG or PNG", kind);
-    if (text) return fail(MUDPT_IMAGE, "not a picture: starts with plain text; expected JPEG, PNG, GIF or BMP");
-    char start[8 * 3 + 1] = "";
-    for (size_t i = 0; i < bytes && i < 8; i++) format_text(start + 3 * i, 4, " %02x", file[i]);
-    return fail(MUDPT_IMAGE, "not a picture: starts with the bytes%s; expected JPEG, PNG, GIF or BMP", start);
+    char start[9 + 8 * 3 + 1] = "the bytes";
+    for (size_t i = 0; i < bytes && i < 8; i++) format_text(start + 9 + 3 * i, 4, " %02x", file[i]);
+    return fail(MUDPT_IMAGE, "not a picture: starts with %s; expected JPEG, PNG, GIF or BMP",
+                text ? "plain text" : start);
 }
 
 /* ------------------------------------------------------------------------------------------------ orientation */

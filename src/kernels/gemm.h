@@ -39,7 +39,7 @@ size_t gemm_panel_bytes(int out, int in, int storage);
 /* Bytes of `scale`: 0 where the storage has none. */
 size_t gemm_scale_bytes(int out, int storage);
 /* Writes row o (0 ... out-1) of W, values [in], into the panels, converting to the weight's storage. For MUDPT_I8 and
- * GEMM_QUADS the row's scale is max |value| / 127 (MUDPT_I16: / 8191), or the one given when scale > 0.
+ * GEMM_QUADS the row's scale is max |value| / 127 (MUDPT_I16: / 16383), or the one given when scale > 0.
  * Values that f16 cannot hold become infinity. */
 void gemm_set_row(gemm_weight *w, int o, const float *values, float scale);
 /* The opposite: what the panels hold for row o, widened. values [in] */

@@ -38,8 +38,8 @@ static int in_fours(const product *p) {
     return HAS_INT8 && p->fours;
 }
 
-/* What a block's largest value becomes on the left. */
-static int largest_left(const product *p) {
+/* What a block's largest value becomes on the left, at most. */
+static float largest_left(const product *p) {
     return HAS_INT8 && p->job->weight->storage == GEMM_QUADS ? 127 : INTEGER_LEFT;
 }
 
@@ -73,7 +73,7 @@ RARELY size_t integer_scratch_bytes(void) {
 /* ------------------------------------------------------------------------------------------------ left side */
 
 /* One row's block of `depth` values, times factor (NULL: 1), into integers [64], with zeros behind. -> its scale */
-static float round_block(int16_t *to, const float *from, const float *factor, int depth, int left) {
+static float round_block(int16_t *to, const float *from, const float *factor, int depth, float left) {
     float values[INTEGER_BLOCK];
     if (factor || depth < INTEGER_BLOCK) {
         int k = 0;
@@ -83,28 +83,30 @@ static float round_block(int16_t *to, const float *from, const float *factor, in
         for (; k < INTEGER_BLOCK; k++) values[k] = 0;
         from = values;
     }
-    static const uint32_t table[] = {0x7fffffff, 0x4b400000 /* 1.5 * 2^23 */};
-    const uint32_t *number = simd_numbers(table);
     /* Sizes compare as integers do, and NaN is larger than infinity. */
-    v128_t size_bits = wasm_v128_load32_splat(number), most = wasm_i32x4_splat(0);
-    for (int k = 0; k < INTEGER_BLOCK; k += 4)
-        most = wasm_i32x4_max(most, wasm_v128_and(wasm_v128_load(from + k), size_bits));
+    v128_t most = wasm_i32x4_splat(0), sum = most;
+    for (int k = 0; k < INTEGER_BLOCK; k += 4) {
+        v128_t size = wasm_f32x4_abs(wasm_v128_load(from + k));
+        most = wasm_i32x4_max(most, size);
+        sum = wasm_f32x4_add(sum, size);
+    }
     most = wasm_i32x4_max(most, wasm_i32x4_shuffle(most, most, 2, 3, 0, 1));
     most = wasm_i32x4_max(most, wasm_i32x4_shuffle(most, most, 1, 0, 3, 2));
-    float largest = wasm_f32x4_extract_lane(most, 0);
-    if (largest < 0x1p-100f) {
-        memset(to, 0, INTEGER_BLOCK * sizeof *to);
-        return 0;
-    }
+    float scale = wasm_f32x4_extract_lane(most, 0) / left + 0x1p-126f; /* which nothing but next to nothing feels */
+    float other = (wasm_f32x4_extract_lane(sum, 0) + wasm_f32x4_extract_lane(sum, 1) + wasm_f32x4_extract_lane(sum, 2) +
+                   wasm_f32x4_extract_lane(sum, 3)) /
+                  INTEGER_SIZES;
+    if (other > scale) scale = other;
     /* Adding 1.5 * 2^23 leaves the nearest integer in the low bits. Infinity and NaN leave nonsense there, which a
      * scale that is no number either makes harmless. */
-    v128_t factors = wasm_f32x4_splat((float)left / largest), shift = wasm_v128_load32_splat(number + 1);
+    static const float number = 0x1.8p23f;
+    v128_t factors = wasm_f32x4_splat(1 / scale), shift = wasm_v128_load32_splat(simd_numbers(&number));
     for (int k = 0; k < INTEGER_BLOCK; k += 8) {
         v128_t low = wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(from + k), factors), shift);
         v128_t high = wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(from + k + 4), factors), shift);
         wasm_v128_store(to + k, wasm_i16x8_narrow_i32x4(wasm_i32x4_sub(low, shift), wasm_i32x4_sub(high, shift)));
     }
-    return largest / (float)left;
+    return scale;
 }
 
 /* A block's integers [64] as bytes, as the instruction takes them. */

@@ -495,10 +495,10 @@ describe('models that are wrong', () => {
     ['integers without scales', 'model', /scales of .*c_fc.* are incomplete/, replaceTensor(MLP, (t) => [asI16(t, 1)])],
     ['scales of no integers', 'model', /belong to no integers/, replaceTensor(MLP, (t) => [t, scalesOf(t)])],
     [
-      'integers of more than 14 bits',
+      'integers of more than 15 bits',
       'model',
-      /holds 8192; I16 weights are integers of 14 bits/,
-      replaceTensor(MLP, (t) => [asI16(t, 8192), scalesOf(t)]),
+      /holds 16384; I16 weights are -16383 to 16383/,
+      replaceTensor(MLP, (t) => [asI16(t, 16384), scalesOf(t)]),
     ],
     [
       'one part of three as integers',
