@@ -3,7 +3,44 @@ import { reasonOf } from '../base/errors.js';
 import { isA } from '../base/kinds.js';
 import { within } from '../base/within.js';
 import { foreign } from './bitmaps.js';
-import { HAS_FRAME, addressOf, bad, isSteady, tooLong } from './elements.js';
+import { AS_STORED } from './bitmaps.js';
+import { HAS_FRAME, addressOf, bad, isSteady, noFrame, tooLong } from './elements.js';
+
+/** So often a video that is to have a picture is looked at. */
+const LOOK_MS = 50;
+
+/** Whether there are pictures in it: none of sound alone. @param {any} video */
+const hasPictures = ({ videoWidth, srcObject }) =>
+  videoWidth > 0 || srcObject?.getVideoTracks?.().some(({ readyState }) => readyState === 'live');
+
+/**
+ * An element that the browser did not draw, drawn after all: a video of a camera whose srcObject has just been set, or
+ * set once more, says that it has a picture before there is one.
+ * @param {any} image
+ * @param {unknown} cause
+ * @param {import('../base/within.js').Patience} patience
+ * @returns {Promise<ImageBitmap>}
+ */
+export async function drawnLater(image, cause, patience) {
+  const isEarly = cause instanceof DOMException && cause.name === 'InvalidStateError';
+  if (!isEarly || !isA(image, 'HTMLVideoElement') || !hasPictures(image)) throw await faultOf(image, cause, patience);
+  let isOver = false;
+  const looking = (async () => {
+    while (!isOver) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      const bitmap = await createImageBitmap(image, AS_STORED).catch(() => null);
+      if (bitmap && isOver) bitmap.close();
+      else if (bitmap) return bitmap;
+    }
+    throw cause;
+  })();
+  looking.catch(() => {});
+  try {
+    return await within(looking, patience, noFrame);
+  } finally {
+    isOver = true;
+  }
+}
 
 /**
  * Why the browser does not draw it.
@@ -11,7 +48,7 @@ import { HAS_FRAME, addressOf, bad, isSteady, tooLong } from './elements.js';
  * @param {unknown} cause
  * @param {import('../base/within.js').Patience} patience
  */
-export async function faultOf(image, cause, patience) {
+async function faultOf(image, cause, patience) {
   const { name } = /** @type {Error} */ (cause);
   if (name === 'SecurityError' || name === 'DataCloneError') return foreign(cause);
   const { width, height } = image;

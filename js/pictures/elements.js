@@ -22,6 +22,8 @@ export const bad = (what, hint, cause) => new MudptError('image', what, hint, { 
 export const tooLong = (what, hint) => (/** @type {number} */ seconds) =>
   bad(`${what} within ${seconds} s`, `${hint}; the option timeout of loadClip says how long to wait`);
 
+export const noFrame = tooLong('has no picture', 'play it, or give it when its event loadeddata has come');
+
 /** Which picture an element shows; another size of the same one does not count. @param {any} image @returns {string} */
 export function addressOf(image) {
   const element = isA(image, 'HTMLPictureElement') ? image.querySelector('img') : image;
@@ -47,8 +49,7 @@ async function loadedImage(image, patience) {
 async function loadedVideo(video, patience) {
   if (video.networkState === IDLE) video.preload = 'auto';
   const ready = () => video.readyState >= HAS_FRAME || video.error || !(video.networkState || video.srcObject);
-  const late = tooLong('has no picture', 'play it, or give it when its event loadeddata has come');
-  await until(video, ['loadeddata', 'canplay', 'seeked', 'error', 'emptied'], ready, patience, late);
+  await until(video, ['loadeddata', 'canplay', 'seeked', 'error', 'emptied'], ready, patience, noFrame);
 }
 
 /** What can be drawn at once. @param {any} image @param {Patience} patience */
@@ -86,6 +87,6 @@ export async function bitmapOf(image, patience, address = addressOf(image)) {
   } catch (cause) {
     patience.signal?.throwIfAborted();
     if (cause instanceof MudptError) throw cause;
-    throw await (await import('./element-faults.js')).faultOf(element, cause, patience);
+    return (await import('./element-faults.js')).drawnLater(element, cause, patience);
   }
 }

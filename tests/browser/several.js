@@ -76,6 +76,17 @@ export const severalCases = (model) => ({
     const paint = setInterval(() => canvas.getContext('2d').fillRect(0, 0, 1, 1), 10);
     try {
       await video.play();
+      // As browsers do where srcObject has just been set again: it has a picture, and none to draw.
+      const { createImageBitmap } = globalThis;
+      let early = 3;
+      globalThis.createImageBitmap = (...given) =>
+        early-- > 0 ? Promise.reject(new DOMException('too early', 'InvalidStateError')) : createImageBitmap(...given);
+      try {
+        const [{ label }] = await classifier.classify(video);
+        ok(CLASSES.includes(label) && early < 0, label);
+      } finally {
+        globalThis.createImageBitmap = createImageBitmap;
+      }
       for (const request of [video.requestVideoFrameCallback, undefined]) {
         video.requestVideoFrameCallback = request;
         let [seen, turns] = [0, 0];
