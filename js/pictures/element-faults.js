@@ -1,9 +1,8 @@
 /** What is wrong with an element that the browser does not draw. */
 import { reasonOf } from '../base/errors.js';
 import { isA } from '../base/kinds.js';
-import { within } from '../base/within.js';
-import { foreign } from './bitmaps.js';
-import { AS_STORED } from './bitmaps.js';
+import { TIMEOUT, within } from '../base/within.js';
+import { AS_STORED, foreign } from './bitmaps.js';
 import { HAS_FRAME, addressOf, bad, isSteady, noFrame, tooLong } from './elements.js';
 
 /** So often a video that is to have a picture is looked at. */
@@ -22,24 +21,16 @@ const hasPictures = ({ videoWidth, srcObject }) =>
  * @returns {Promise<ImageBitmap>}
  */
 export async function drawnLater(image, cause, patience) {
-  const isEarly = cause instanceof DOMException && cause.name === 'InvalidStateError';
+  const isEarly = /** @type {Error} */ (cause).name === 'InvalidStateError';
   if (!isEarly || !isA(image, 'HTMLVideoElement') || !hasPictures(image)) throw await faultOf(image, cause, patience);
-  let isOver = false;
-  const looking = (async () => {
-    while (!isOver) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-      const bitmap = await createImageBitmap(image, AS_STORED).catch(() => null);
-      if (bitmap && isOver) bitmap.close();
-      else if (bitmap) return bitmap;
-    }
-    throw cause;
-  })();
-  looking.catch(() => {});
-  try {
-    return await within(looking, patience, noFrame);
-  } finally {
-    isOver = true;
+  const { timeout = TIMEOUT } = patience;
+  for (const end = performance.now() + timeout; performance.now() < end;) {
+    const pause = new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    await within(pause, patience, noFrame);
+    const bitmap = await createImageBitmap(image, AS_STORED).catch(() => null);
+    if (bitmap) return bitmap;
   }
+  throw noFrame(timeout / 1000);
 }
 
 /**

@@ -22,6 +22,7 @@ export const bad = (what, hint, cause) => new MudptError('image', what, hint, { 
 export const tooLong = (what, hint) => (/** @type {number} */ seconds) =>
   bad(`${what} within ${seconds} s`, `${hint}; the option timeout of loadClip says how long to wait`);
 
+/** Of a video. */
 export const noFrame = tooLong('has no picture', 'play it, or give it when its event loadeddata has come');
 
 /** Which picture an element shows; another size of the same one does not count. @param {any} image @returns {string} */

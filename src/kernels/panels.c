@@ -93,16 +93,18 @@ RARELY void gemm_get_row(const gemm_weight *w, int o, float *values) {
 
 /* ------------------------------------------------------------------------------------------------ widening */
 
+/* Eight integers times the scales low (of the first four) and high. */
+ALWAYS_INLINE void widen_integers(v128_t x[2], v128_t integers, v128_t low, v128_t high) {
+    x[0] = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(integers)), low);
+    x[1] = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(integers)), high);
+}
+
 /* The 8 values of a panel's row: x[0] and x[1]. scale: int8, of the panel's 8 channels. */
 ALWAYS_INLINE void load_row(v128_t x[2], const char *row, const float *scale, const int storage) {
     if (storage == MUDPT_F16) {
         widen_halves(x, wasm_v128_load(row));
     } else {
-        v128_t integers = wasm_i16x8_load8x8(row);
-        x[0] = wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(integers));
-        x[1] = wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(integers));
-        x[0] = wasm_f32x4_mul(x[0], wasm_v128_load(scale));
-        x[1] = wasm_f32x4_mul(x[1], wasm_v128_load(scale + 4));
+        widen_integers(x, wasm_i16x8_load8x8(row), wasm_v128_load(scale), wasm_v128_load(scale + 4));
     }
 }
 
@@ -155,8 +157,7 @@ ALWAYS_INLINE void turn_narrow(float *to, const char *row, const float *scale, c
             widen_halves(wide, x[o]);
         } else {
             v128_t factor = wasm_v128_load32_splat(scale + o);
-            wide[0] = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(x[o])), factor);
-            wide[1] = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(x[o])), factor);
+            widen_integers(wide, x[o], factor, factor);
         }
         wasm_v128_store(to + o * PANEL, wide[0]);
         wasm_v128_store(to + o * PANEL + 4, wide[1]);
