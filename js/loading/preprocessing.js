@@ -122,8 +122,8 @@ export function fromImageProcessor(document, image, name) {
   if (!filter) throw unsupported(name, 'resample', document.resample, '0 to 5');
 
   const factor = document.rescale_factor ?? 1 / 255;
-  if (!(typeof factor === 'number' && factor > 0 && factor < Infinity))
-    throw unsupported(name, 'rescale_factor', factor, 'a number above 0');
+  if (!(typeof factor === 'number' && factor > 1e-9 && factor < 1e9))
+    throw unsupported(name, 'rescale_factor', factor, '1e-9 to 1e9');
   // (v f - mean) / std = (v / 255 - mean / 255 f) / (std / 255 f)
   const scale = !flag('do_rescale') ? 255 : factor === 1 / 255 ? 1 : factor * 255;
   const isNormal = flag('do_normalize');

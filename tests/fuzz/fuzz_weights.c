@@ -153,7 +153,8 @@ static void choose_family(input *in, mudpt_clip_config *c) {
     }
     c->vision.activation = take_near(in, take_below(in, 3));
     c->text.activation = take_near(in, take_below(in, 3));
-    c->vision.pooling = take_near(in, c->no_class + take_below(in, 3) % (3 - (c->no_class & 1)));
+    int no_class = c->no_class & 1; /* any number may stand there */
+    c->vision.pooling = take_near(in, no_class + take_below(in, 3) % (3 - no_class));
     c->text.pooling = take_near(in, take_below(in, 2) * MUDPT_POOL_LAST);
     if (c->vision.pooling == MUDPT_POOL_ATTENTION) {
         c->pool_heads = take_near(in, 1 << take_below(in, 3));

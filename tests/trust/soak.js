@@ -8,7 +8,8 @@
  *   node tests/trust/soak.js table               what has been done so far
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -19,6 +20,7 @@ import { TARGETS, count, format, sumOf } from './table.js';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const FOLDER = path.join(ROOT, 'build/soak');
 const PIECE = 120; // seconds of one target at a time
+const SHORT_SECONDS = 100; // of short, at most, on a slow machine
 const PROPERTIES = 5; // of tests/fuzz/pickles.fuzz.js
 const WARM = 5; // rounds until everything that grows once has grown
 const log = (name) => path.join(FOLDER, `${name}.jsonl`);
@@ -59,12 +61,17 @@ function stoppedAt(target, found) {
   return readdirSync(found).length;
 }
 
-/** One piece of one target. @returns {{ target: string, executions: number, seconds: number, crashes: number }} */
-function fuzz(target, seconds) {
-  const [corpus, found] = ['corpus', 'found'].map((kind) => path.join(FOLDER, kind, target));
+/**
+ * One piece of one target.
+ * @param {string} target @param {number} seconds @param {string} corpus folder of what has been found worth keeping
+ * @param {string[]} [more] options of libFuzzer
+ * @returns {{ target: string, executions: number, seconds: number, crashes: number }}
+ */
+function fuzz(target, seconds, corpus = path.join(FOLDER, 'corpus', target), more = []) {
+  const found = path.join(FOLDER, 'found', target);
   for (const folder of [corpus, found]) mkdirSync(folder, { recursive: true });
   const before = stoppedAt(target, found);
-  const options = [`-max_total_time=${seconds}`, '-max_len=8192', '-timeout=25', '-rss_limit_mb=2048'];
+  const options = [`-max_total_time=${seconds}`, '-max_len=8192', '-timeout=25', '-rss_limit_mb=2048', ...more];
   options.push('-print_final_stats=1', `-artifact_prefix=${found}/`, corpus, ...seedsOf(target));
   const started = performance.now();
   const { stderr } = spawnSync(path.join(ROOT, `build/fuzz/fuzz_${target}`), options, {
@@ -101,9 +108,15 @@ function fuzzUntil(wanted, seconds = PIECE) {
   }
 }
 
-/** A target for some seconds, whose counts go into the table of short.js, and nowhere else. */
-function short(target, seconds) {
-  const { executions, crashes } = fuzz(target, seconds);
+/**
+ * The same inputs every time, from nothing, and what was found before: what fails is of the change that is tested. The
+ * counts go into the table of short.js, and nowhere else.
+ * @param {string} target @param {number} inputs
+ */
+function short(target, inputs) {
+  const corpus = mkdtempSync(path.join(tmpdir(), 'mudpt-fuzz-'));
+  const { executions, crashes } = fuzz(target, SHORT_SECONDS, corpus, ['-seed=1', `-runs=${inputs}`]);
+  rmSync(corpus, { recursive: true });
   count('inputs', 'survived', executions - crashes);
   if (crashes) count('inputs', 'lost', crashes);
   return executions > 0 && crashes === 0;
@@ -114,7 +127,8 @@ function pickles(wanted) {
   const runs = Math.ceil(wanted / PROPERTIES);
   const started = performance.now();
   const args = ['--max-old-space-size=512', '--test', 'tests/fuzz/pickles.fuzz.js'];
-  const env = { ...process.env, MUDPT_FUZZ_RUNS: String(runs) };
+  const seed = process.env.MUDPT_FUZZ_SEED ?? String(Date.now() % 2 ** 31);
+  const env = { ...process.env, MUDPT_FUZZ_RUNS: String(runs), MUDPT_FUZZ_SEED: seed };
   const { status, stdout } = spawnSync(process.execPath, args, { cwd: ROOT, env, encoding: 'utf8' });
   const { inputs } = sumOf(stdout);
   if (status !== 0) console.error(stdout.slice(-4000));
