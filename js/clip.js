@@ -5,7 +5,7 @@
  *   const classifier = await clip.zeroShot(['cat', 'dog']);
  *   await classifier.classify(picture);      // [{ label: 'cat', score: 0.98, index: 0 }, …]
  */
-import { MudptError, bytesOf, checkChoices, checkOptions } from './base/errors.js';
+import { MudptError, bytesOf, checkChoices, checkOptions, requireOptions } from './base/errors.js';
 import { extras } from './base/extras.js';
 import { tellOfForgotten } from './base/forgotten.js';
 import { Classifier, importClassifier } from './classifier/classifier.js';
@@ -197,7 +197,9 @@ export class Clip {
    * @param {Record<string, any>} options
    * @returns {Promise<import('./training/memory-plan.js').TrainingPlan>}
    */
-  async plan({ classes, pictures, recompute = false, dtype, memoryLimit, ...rest } = {}) {
+  async plan(options = {}) {
+    requireOptions(options);
+    const { classes, pictures, recompute = false, dtype, memoryLimit, ...rest } = options;
     const { core, clip, config, tokenizer, needTokens } = this.#model;
     checkPlan({ pictures, recompute, dtype, memoryLimit });
     const { method, settings } = resolveSettings(rest, config);

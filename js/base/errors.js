@@ -2,7 +2,7 @@
  * The one class of errors that this library throws, and the list of its codes. An abort is not among them: it is the
  * platform's own AbortError (the signal's reason).
  */
-import { isA, isBuffer, isBytes } from './kinds.js';
+import { isA, isBuffer, isBytes, isMany } from './kinds.js';
 
 /**
  * Every code there is, with what it means. A program may switch on them; messages are for people.
@@ -60,13 +60,22 @@ export class MudptError extends Error {
   }
 }
 
+/** Refuses what is no object of options, and a signal that is none. @param {any} options as given */
+export function requireOptions(options) {
+  requireAwaited(options, 'options');
+  if (!options || typeof options !== 'object') throw new MudptError('argument', 'options must be an object');
+  const { signal } = options;
+  if (signal && !isA(signal, 'AbortSignal'))
+    throw new MudptError('argument', 'signal is no AbortSignal', "give an AbortController's signal");
+}
+
 /**
  * Refuses options that a function does not have: a misspelt one would silently do nothing.
  * @param {Record<string, any>} options as given
  * @param {string[]} valid
  */
 export function checkOptions(options, valid) {
-  requireAwaited(options, 'options');
+  requireOptions(options);
   const unknown = Object.keys(options).find((key) => !valid.includes(key));
   if (unknown) throw new MudptError('argument', `there is no option "${unknown}"`, `valid are ${valid.join(', ')}`);
 }
@@ -96,6 +105,13 @@ export function requireAwaited(given, name) {
   if (isA(given, 'Promise') || given?.summary?.kind === 'Promise') {
     throw new MudptError('argument', `${name} is a Promise`, 'await it');
   }
+}
+
+/** The items of a list; one thing alone is a slip. @param {any} given @param {string} what @param {string} one */
+export function listOf(given, what, one) {
+  if (isMany(given)) return [...given];
+  requireAwaited(given, what);
+  throw new MudptError('argument', `${what} must be an array`, `for ${one} alone give an array of one`);
 }
 
 /** The bytes of a file that a program was to give so. @param {unknown} given @param {string} name of the file */

@@ -3,7 +3,7 @@
  * labels that look wrong. It is asked through its public members alone, wherever it lives, and what is known of it is
  * kept here.
  */
-import { MudptError, checkOptions, requireAwaited } from '../base/errors.js';
+import { MudptError, checkOptions, listOf } from '../base/errors.js';
 import { isMany } from '../base/kinds.js';
 import { auditLabels } from '../features/audit.js';
 import { choosePictures, unsureOf } from '../features/suggest.js';
@@ -34,13 +34,6 @@ async function textsOf(classifier) {
   const [, width] = tensor.shape;
   for (let at = 0; at < data.length; at += width) toUnit(data.subarray(at, at + width));
   return { data, dims: tensor.shape };
-}
-
-/** @param {unknown} list @param {string} what @returns {any[]} */
-function listOf(list, what) {
-  if (Array.isArray(list)) return list;
-  requireAwaited(list, what);
-  throw new MudptError('argument', `${what} must be an array`);
 }
 
 /**
@@ -191,7 +184,7 @@ export async function classify(classifier, plain, given, options) {
  */
 export async function suggest(classifier, unlabelled, count = 10, options = {}) {
   checkOptions(options, ['onProgress', 'onBroken', 'signal']);
-  const images = listOf(unlabelled, 'pictures');
+  const images = listOf(unlabelled, 'pictures', 'a picture');
   if (!Number.isInteger(count) || count < 1)
     throw new MudptError('argument', `${count} pictures are wanted, expected a whole number from 1`);
   const { features, places } = await featuresOf(classifier, images, options, 'pictures');

@@ -1,6 +1,5 @@
 /** What the towers make of pictures and texts, as numbers for whoever wants them: rows of one array. */
-import { MudptError, checkOptions, requireAwaited } from '../base/errors.js';
-import { isMany } from '../base/kinds.js';
+import { MudptError, checkOptions, listOf } from '../base/errors.js';
 import { LONGEST_TEXT, LONGEST_WORD, MOST_SEED, MOST_VIEWS } from '../base/limits.js';
 import { nextTurn } from '../base/platform.js';
 import { seldom } from '../base/progress.js';
@@ -33,13 +32,6 @@ function checkSwitch(name, value) {
 function checkNumber(name, value, isRight, expected) {
   if (typeof value !== 'number' || !isRight)
     throw new MudptError('argument', `${name} is ${value}, expected ${expected}`);
-}
-
-/** The items of a list; one thing alone is a slip. @param {any} given @param {string} what @param {string} one */
-function listOf(given, what, one) {
-  if (isMany(given)) return [...given];
-  requireAwaited(given, what);
-  throw new MudptError('argument', `${what} must be an array`, `for ${one} alone give an array of one`);
 }
 
 /** A tokenizer would be busy for long with a longer one. @param {unknown} text @param {number} i */

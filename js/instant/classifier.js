@@ -5,7 +5,7 @@
  *
  * It lives where the library was called, and works on the public interface of a model, which may be in a worker.
  */
-import { MudptError, checkOptions } from '../base/errors.js';
+import { MudptError, checkOptions, listOf } from '../base/errors.js';
 import { isMany } from '../base/kinds.js';
 import { judging } from '../classifier/judging.js';
 import { checkMeasured, checkTopK, labelsOf, ranked } from '../classifier/labels.js';
@@ -212,7 +212,7 @@ export class InstantClassifier {
     this.#requireThere();
     if (!(Number.isInteger(count) && count >= 1))
       throw new MudptError('argument', `count is ${count}, expected a whole number from 1`);
-    const { rows, places } = await this.#readable([...pictures], options);
+    const { rows, places } = await this.#readable(listOf(pictures, 'pictures', 'a picture'), options);
     await this.#last;
     const { suggestAmong } = await looking();
     const scores = (await this.#logits(rows)).map(softmax);

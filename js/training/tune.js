@@ -2,7 +2,7 @@
  * Training runs. A job starts at once, tells of every step to whoever iterates over it, gives the event loop a turn
  * between steps, and ends with a classifier.
  */
-import { MudptError } from '../base/errors.js';
+import { MudptError, requireOptions } from '../base/errors.js';
 import { nextTurn } from '../base/platform.js';
 import { Classifier } from '../classifier/classifier.js';
 import { giveTeacher } from '../classifier/teacher.js';
@@ -83,6 +83,7 @@ export class TuneJob {
 
   async #run(model, options) {
     await nextTurn();
+    requireOptions(options);
     // transfer matters only on the way to a worker
     const {
       classes,

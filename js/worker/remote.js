@@ -2,7 +2,7 @@
  * loadClip, and what it gives to pages: objects with the members of Clip, Classifier and TuneJob whose work is done by
  * a worker (host.js). A worker belongs to one model and ends with it.
  */
-import { MudptError, reasonOf } from '../base/errors.js';
+import { MudptError, reasonOf, requireOptions } from '../base/errors.js';
 import { bringExtras } from '../base/extras.js';
 import { tellOfForgotten } from '../base/forgotten.js';
 import { foreignFolder, hasThreads, isNode, pageAddress } from '../base/platform.js';
@@ -56,6 +56,7 @@ function tellOfThreads({ threads }) {
  * @returns {Promise<any>} a Clip as index.d.ts has it
  */
 export async function loadClip(from, options = {}) {
+  requireOptions(options);
   const { worker, ...rest } = options;
   tellOfThreads(rest);
   if (!(worker ?? (typeof document === 'object' && typeof Worker === 'function'))) return loadHere(from, rest);

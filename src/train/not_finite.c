@@ -100,7 +100,8 @@ int classifier_check_gradients(const method_state *s) {
         const float *gradient = s->gradients + p->offset;
         for (int k = 0; k < p->count; k++) {
             if (isfinite(gradient[k])) continue;
-            int is_deep = p->dims == 3 && strstr(p->name, "_prompts.deep") != NULL;
+            size_t length = strlen(p->name);
+            int is_deep = p->dims == 3 && length > 5 && strcmp(p->name + length - 5, ".deep") == 0;
             char layer[32] = "";
             int first = s->method->class_aware ? 1 : 1 + s->sizes.layer;
             if (is_deep) format_text(layer, sizeof layer, " in layer %d", first + k / (p->shape[1] * p->shape[2]));

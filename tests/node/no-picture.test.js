@@ -125,6 +125,8 @@ describe('pictures that have to be waited for', () => {
   test('a model, a file, a list or an option that was not waited for', async () => {
     const options = /** @type {any} */ ({ method: 'coop', classes: ['cat', 'dog'] });
     const INSTANT = /** @type {any} */ ({ preset: 'instant', classes: ['cat', 'dog'] });
+    const examples = [0, 1].map((label) => ({ image: PICTURES[label], label }));
+    const instant = await clip.tune({ ...INSTANT, examples }).finished;
     for (const [call, what] of /** @type {[(later: any) => Promise<any>, string][]} */ ([
       [(later) => loadClip(later), 'what to load'],
       [(later) => loadClip(/** @type {any} */ (new Stranger(summaryOf(later)))), 'what to load'], // as a worker gets it
@@ -132,7 +134,10 @@ describe('pictures that have to be waited for', () => {
       [(later) => clip.importIndex(later, { name: 'my index' }), 'my index'],
       [(later) => clip.importOfficial(later, options), 'what to load'],
       [(later) => clip.zeroShot(later), 'classes'],
+      [(later) => loadClip(TINY_A, later), 'options'],
+      [(later) => clip.plan(later), 'options'],
       [(later) => clip.plan({ classes: later }), 'classes'],
+      [(later) => clip.tune(later).finished, 'options'],
       [(later) => clip.tune({ ...options, classes: later, examples: [] }).finished, 'classes'],
       [(later) => clip.tune({ ...options, examples: later }).finished, 'examples'],
       [(later) => clip.tune({ ...options, examples: [], epochs: later }).finished, 'epochs'],
@@ -146,11 +151,38 @@ describe('pictures that have to be waited for', () => {
       [(later) => classifier.withClasses(later), 'classes'],
       [(later) => classifier.suggest(later, 1), 'pictures'],
       [(later) => classifier.audit(later), 'examples'],
+      [(later) => instant.suggest(later), 'pictures'],
     ]))
       await assert.rejects(
         call(Promise.resolve(bytes)),
         isError('argument', new RegExp(`^${what} is a Promise; await it$`)),
       );
+  });
+
+  test('options that are none, and a controller in place of its signal', async () => {
+    const signal = /** @type {any} */ (new AbortController());
+    const [image, label] = [PICTURES[0], 'cat'];
+    const run = { classes: ['cat', 'dog'], examples: [{ image, label }] };
+    for (const call of /** @type {((options: any) => Promise<any>)[]} */ ([
+      (options) => loadClip(TINY_A, options),
+      (options) => clip.zeroShot(['cat', 'dog'], options),
+      (options) => clip.embedImages([image], options),
+      (options) => classifier.classify(image, options),
+      (options) => classifier.evaluate([{ image, label: 0 }], options),
+      (options) => classifier.suggest([image], 1, options),
+    ])) {
+      for (const none of [3, 'fast', null, () => ({})])
+        await assert.rejects(call(none), isError('argument', /^options must be an object$/));
+      await assert.rejects(
+        call({ signal }),
+        isError('argument', /^signal is no AbortSignal; give an AbortController's/),
+      );
+    }
+    for (const more of [{}, { head: 'auto' }, { preset: 'instant' }, { budget: 100 }]) {
+      const job = clip.tune({ ...run, ...more, signal });
+      await assert.rejects(job.finished, isError('argument', /^signal is no AbortSignal; give/), JSON.stringify(more));
+    }
+    await assert.rejects(clip.plan(/** @type {any} */ (3)), isError('argument', /^options must be an object$/));
   });
 
   test('what is no picture is called what it is', async () => {
