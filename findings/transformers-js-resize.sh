@@ -29,7 +29,7 @@ import { CLIPImageProcessor, RawImage } from '@huggingface/transformers';
 const stripes = await RawImage.read('stripes.png');
 const ends = {};
 for (const [name, resample] of Object.entries({ lanczos: 1, bilinear: 2, bicubic: 3 })) {
-  const size = { size: { shortest_edge: 64 }, do_resize: true, do_center_crop: true, crop_size: { width: 64, height: 64 } };
+  const size = { do_resize: true, size: { shortest_edge: 64 }, do_center_crop: false };
   const processor = new CLIPImageProcessor({ ...size, resample, do_rescale: true, do_normalize: false });
   const { pixel_values: pixels } = await processor(stripes);
   const values = Array.from(pixels.data, (value) => Math.round(255 * value));
