@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # @huggingface/transformers 4.3.2 (JavaScript) in Node does not read a PNG of grey and alpha, one of PNG's five kinds of
-# colour, which icons and scans have: RawImage.read() throws, of channels that it counts as four. Pillow 12.2.0 reads the
-# same file as mode LA. A picture of grey alone is read, and so is one of RGB and alpha.
+# colour, which icons and scans have: RawImage.read() throws, of channels that it counts as four. Pillow 12.2.0 reads
+# the same file as mode LA. A picture of grey alone is read, and so is one of RGB and alpha.
 #
 # Seen: "Conversion failed due to unsupported number of channels: 4". Exits with 1 when that has changed.
 set -euo pipefail
