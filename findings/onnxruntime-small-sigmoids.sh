@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # ONNX Runtime 1.32.0, CPU: Sigmoid of float32 is 0 from -18 down, and not monotonic before it: on an x86-64 with
-# AVX-512 that of -17 is larger than that of -16. float32 itself holds these numbers to 1e-38. SigLIP's scores are sigmoids of a logit whose bias is
-# about -16.5: what does not fit a picture has scores of that size, whose order is lost, and turned where both lie there.
-# onnxruntime-web 1.30.0, WebAssembly: the same zeros, and 7 to 47 % off from -14 to -17.
+# AVX-512 that of -17 is larger than that of -16. float32 itself holds these numbers to 1e-38. SigLIP's scores are
+# sigmoids of a logit whose bias is about -16.5: what does not fit a picture has scores of that size, whose order is
+# lost, and turned where both lie there. onnxruntime-web 1.30.0, WebAssembly: the same zeros, and 7 to 47 % off from -14
+# to -17.
 #
-# Seen: sigmoid(-17) = 8.9e-08 > sigmoid(-16) = 6.0e-08; sigmoid(-18) = 0, right are 4.1e-08, 1.1e-07 and 1.5e-08. Exits
+# Seen: sigmoid(-17) = 8.9e-08 > sigmoid(-16) = 6.0e-08; sigmoid(-18) = 0; right are 4.1e-08, 1.1e-07 and 1.5e-08. Exits
 # with 1 when that has changed.
 set -euo pipefail
 folder=$(mktemp -d)
