@@ -1,7 +1,8 @@
 /**
  * Checks what formatters leave alone: the .editorconfig's rules, the length of files, the order of rooms and floors
- * (tree.js), that wasm/exports.json and exports-heads.json list the functions of src/mudpt.h, and that what was built
- * is no older than what it was built from. Prints one line a fault; run by `./run test format`.
+ * (tree.js), that no C file calls sqrtf, that wasm/exports.json and exports-heads.json list the functions of
+ * src/mudpt.h, and that what was built is no older than what it was built from. Prints one line a fault; run by
+ * `./run test format`.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
@@ -31,6 +32,8 @@ for (const file of new Set(files.split('\0').filter(Boolean))) {
     if (code.test(file) && [...line].length > WIDTH)
       faults.push(`${file}:${index + 1}: longer than ${WIDTH} characters`);
   });
+  if (/^src\/.*\.c$/.test(file) && /\bsqrtf\(/.test(text))
+    faults.push(`${file}: sqrtf, which V8 is slow at after wide vectors; simd_root of base/simd.h is the same`);
   if (code.test(file) && lines.length > LINES + 1) faults.push(`${file}: ${lines.length - 1} lines; at most ${LINES}`);
 }
 

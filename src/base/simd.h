@@ -29,6 +29,12 @@ static inline const void *simd_numbers(const void *numbers) {
     return numbers;
 }
 
+/* sqrtf. A square root of one number takes V8 hundreds of times as long after vectors of 256 bits: its code for that
+ * alone is of before AVX, and leaves it to the processor to put the halves of registers together again. */
+static inline float simd_root(float x) {
+    return wasm_f32x4_extract_lane(wasm_f32x4_sqrt(wasm_f32x4_splat(x)), 0);
+}
+
 /* Where two vectors are stored side by side, between what is loaded for both and the stores: compilers would load,
  * compute and store one after the other, engines join only what has no access to memory in between (gemm.c's
  * store_tile). Costs nothing. */

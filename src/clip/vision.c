@@ -1,10 +1,10 @@
 #include "vision.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "base/simd.h"
 #include "device.h"
 #include "kernels/layernorm.h"
 #include "kernels/rope.h"
@@ -307,7 +307,7 @@ int vision_attention(const vision *v, float *out) {
     const float *q = by_probe ? p->q : saved ? saved->q : t->scratch->dq;
     const float *kv = by_probe ? p->kv : saved ? saved->kv : t->scratch->kv;
     int width = t->width / heads, rows = by_probe ? v->seen : v->length;
-    float scale = 1 / sqrtf((float)width);
+    float scale = 1 / simd_root((float)width);
     for (int h = 0; h < heads; h++, out += v->length) {
         for (int row = 0; row < rows; row++) {
             const float *query = q + h * width, *key = kv + (size_t)row * 2 * (size_t)t->width + h * width;

@@ -397,7 +397,7 @@ RARELY static void run(attention *a) {
     if (!a->out && shape->prefix) a->chunk = shape->sequences;
     a->chunks = (shape->sequences + a->chunk - 1) / a->chunk;
     a->width = (ptrdiff_t)shape->heads * shape->head_width;
-    a->scale = 1 / sqrtf((float)shape->head_width);
+    a->scale = 1 / simd_root((float)shape->head_width);
     parallel_for(a->chunks * shape->heads, run_chunk, a);
 }
 

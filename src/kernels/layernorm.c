@@ -1,6 +1,5 @@
 #include "layernorm.h"
 
-#include <math.h>
 #include <stddef.h>
 
 #include "base/parallel.h"
@@ -62,7 +61,7 @@ static void forward_rows(void *context, int index, int thread) {
         const float *x = f->x + (size_t)row * (size_t)d;
         float *y = f->y + (size_t)row * (size_t)d, *xhat = f->xhat ? f->xhat + (size_t)row * (size_t)d : NULL;
         float mean = sum_row(x, d, 0, 0) / (float)d;
-        float rstd = 1 / sqrtf(sum_row(x, d, mean, 1) / (float)d + f->epsilon);
+        float rstd = 1 / simd_root(sum_row(x, d, mean, 1) / (float)d + f->epsilon);
         if (f->rstd) f->rstd[row] = rstd;
         v128_t shift = wasm_f32x4_splat(mean), scale = wasm_f32x4_splat(rstd);
         int i = 0;

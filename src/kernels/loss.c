@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "base/simd.h"
 #include "softmax.h"
 
 static float dot(const float *a, const float *b, int count) {
@@ -17,7 +18,7 @@ static float dot(const float *a, const float *b, int count) {
 
 void unit_forward(float *unit, float *norms, const float *features, int rows, int e) {
     for (int r = 0; r < rows; r++, unit += e, features += e) {
-        float norm = sqrtf(dot(features, features, e));
+        float norm = simd_root(dot(features, features, e));
         if (isinf(norm)) norm = NAN; /* a length that is out of range must not make a feature of zeros */
         for (int i = 0; i < e; i++) unit[i] = features[i] / norm;
         if (norms) norms[r] = norm;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/simd.h"
 #include "kernels/loss.h"
 #include "classifier.h"
 
@@ -198,7 +199,7 @@ int mudpt_classifier_adam(mudpt_classifier *c, float rate, float decay, int step
     if (!isfinite(rate) || !isfinite(decay) || step < 1)
         return fail(MUDPT_ARGUMENT, "rate %g, decay %g, step %d; expected finite numbers, and a step from 1",
                     (double)rate, (double)decay, step);
-    float length = rate / (float)one_minus_power(0.9, step), root = sqrtf((float)one_minus_power(0.999, step));
+    float length = rate / (float)one_minus_power(0.9, step), root = simd_root((float)one_minus_power(0.999, step));
     int apart = s->method->decoupled;
     /* As above, the first round is for the refusal alone. */
     for (int change = 0; change < 2; change++)
@@ -209,7 +210,7 @@ int mudpt_classifier_adam(mudpt_classifier *c, float rate, float decay, int step
                 float velocity = 0.9f * s->velocity[i] + 0.1f * g;
                 float square = 0.999f * s->square[i] + 0.001f * (g * g);
                 float value = s->values[i] * (apart ? 1 - rate * decay : 1) -
-                              length * velocity / (sqrtf(square) / root + s->method->adam_eps);
+                              length * velocity / (simd_root(square) / root + s->method->adam_eps);
                 if (!change && !(isfinite(value) && isfinite(square)))
                     return fail(MUDPT_NOT_FINITE,
                                 "a step with learning rate %g leaves the range of numbers; use a lower one",
