@@ -5,6 +5,7 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 import { GOLDEN, temporaryFolder } from './models.js';
 
@@ -34,6 +35,17 @@ for (const [variant, threads, without] of /** @type {const} */ ([
     assert.equal(code, 0);
   });
 }
+
+test('in what is recorded the frozen model reads the sentences that it reads here', async () => {
+  const recipe = fileURLToPath(new URL('../../models/pictoclip/training/recipe.mjs', import.meta.url));
+  const read = ['kgcoop', 'tcp', 'mmrl', 'mmrlpp', 'promptsrc'].map(async (method) => {
+    const args = [recipe, path.dirname(path.dirname(recipe)), JSON.stringify({ method })];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
+    const { teacher } = JSON.parse(stdout);
+    return teacher.length > 1 ? teacher.length : teacher[0];
+  });
+  assert.deepEqual(await Promise.all(read), [...Array(4).fill('a photo of a {}.'), 60]);
+});
 
 test('block integers, within their own tolerance', async () => {
   const { code, lines } = await golden('--precision', 'fast', '--threads', '2', GOLDEN);
