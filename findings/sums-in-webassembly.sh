@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # WebAssembly back ends add up float32 in one running sum: of 2^25 ones onnxruntime-web 1.30.0 (ReduceSum),
 # TensorFlow.js 4.22.0 (sum) and jax-js 0.1.25 (sum) give 16,777,216, where one more changes nothing any more, and their
-# means are 0.5. ONNX Runtime 1.32.0 for Python and TensorFlow.js' back end in plain JavaScript give 33,554,432 and 1. So losses,
-# norms and statistics of many values are low, the more so the more there are, in a page and not where they were tried.
+# means are 0.5. ONNX Runtime 1.32.0 for Python and TensorFlow.js' back end in plain JavaScript give 33,554,432 and 1.
+# So losses, norms and statistics of many values are low, the more so the more there are, in a page and not where they
+# were tried.
 #
 # Seen: as said. Exits with 1 when that has changed.
 set -euo pipefail
