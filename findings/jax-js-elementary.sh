@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # jax-js 0.1.25 (JAX's interface in JavaScript): power(0, 0) is NaN, where JAX and NumPy give 1. And of its WebAssembly
-# back end sines of large numbers are off in the first digits at 1e5 and mean nothing at 1e7, where its back end in plain
-# JavaScript is right, and the tanh of 1e-4 is off in the fifth. Polynomials, positions as angles and gates meet them.
+# back end sines of large numbers are off in the first digits at 1e5 and mean nothing at 1e7, where its back end in
+# plain JavaScript is right, and the tanh of 1e-4 is off in the fifth. Polynomials, positions as angles and gates meet
+# them.
 #
 # Seen: power(0, 0) = NaN; sin(1e5) = 0.0400, right 0.0357; sin(1e7) = 0.909, right 0.421; tanh(1e-4) = 0.99997e-4.
 # Exits with 1 when that has changed.
