@@ -129,7 +129,7 @@ function gemmGroups() {
     ['f32/plain', 'plain', 'F32', false],
     ['f32/relaxed', 'relaxed', 'F32', false],
     ['f32/relaxed-4x8', 'relaxed', 'F32', false, 1],
-    ['f32/relaxed-4x16', 'relaxed', 'F32', false, 2],
+    ['f32/relaxed-6x16', 'relaxed', 'F32', false, 2],
     ['f16/relaxed', 'relaxed', 'F16', false],
     ['int8/relaxed', 'relaxed', 'I8', false],
     ['int16/relaxed', 'relaxed', 'I16', false],
@@ -147,7 +147,7 @@ function gemmGroups() {
   ];
   const wide = [
     ['f32/wide-4x8', 'relaxed', 'F32', false, 1],
-    ['f32/wide-4x16', 'relaxed', 'F32', false, 2],
+    ['f32/wide-6x16', 'relaxed', 'F32', false, 2],
     ['fast/wide', 'relaxed', 'I16', true],
     ['fast-int8/wide', 'relaxed', 'I8', true],
   ];

@@ -1,8 +1,8 @@
 /* The SIMD back end of gemm.h.
  *
- * Some hundred rows of A are packed into groups of 4. Then tiles, all of these rows times a few panels, are claimed
- * by the threads. In a tile a chunk of a panel is brought into the first-level cache (read in place, or widened or
- * transposed into the thread's scratch) and meets row after row. The sum over k is cut into chunks at fixed places
+ * Some hundred rows of A are packed into groups of 4 or 6. Then tiles, all of these rows times a few panels, are
+ * claimed by the threads. In a tile a chunk of a panel is brought into the first-level cache (read in place, or widened
+ * or transposed into the thread's scratch) and meets row after row. The sum over k is cut into chunks at fixed places
  * and C collects them in order: a row's result depends neither on the threads nor on the other rows.
  */
 #include "gemm.h"
@@ -21,8 +21,9 @@
 enum {
     CHUNK = PANELS_APART / PANEL, /* k's of a chunk, 512: 16 KB of a panel */
     TILE_PANELS = 4,              /* panels of a tile */
-    PACKED_ROWS = 416,            /* rows of A that are packed at a time, and so of a tile */
-    PACK_ROWS = 32                /* rows that a thread packs at a time */
+    WIDE_ROWS = 6,                /* rows of a group whose tile is two panels wide; 4 of others */
+    PACKED_ROWS = 408,            /* rows of A that are packed at a time, and so of a tile; whole groups of both */
+    PACK_ROWS = 36                /* rows that a thread packs at a time; the same */
 };
 
 typedef struct {
@@ -40,6 +41,7 @@ typedef struct {
     const gemm_weight *weight;
     int first_panel, first_k; /* where the product begins in the weight */
 
+    int group;        /* rows of a group, 4 or WIDE_ROWS */
     int done, packed; /* rows before those that are packed now, and how many these are */
 } product;
 
@@ -50,16 +52,16 @@ static struct {
 
 /* ------------------------------------------------------------------------------------------------ one tile */
 
-/* A tile of C: `rows` packed rows at a times panels at b, over one chunk of k. bias (NULL: none) is added, and what c
- * holds if accumulate. All 8 columns of every panel are written. */
-typedef void tile_function(float *c, ptrdiff_t ldc, const float *bias, int accumulate, const float *a, const float *b,
-                           ptrdiff_t b_panel, int depth);
+/* A tile of C: `rows` packed rows at a, a column of which is a_step long, times panels at b, over one chunk of k. bias
+ * (NULL: none) is added, and what c holds if accumulate. All 8 columns of every panel are written. */
+typedef void tile_function(float *c, ptrdiff_t ldc, const float *bias, int accumulate, const float *a, int a_step,
+                           const float *b, ptrdiff_t b_panel, int depth);
 
 /* Row after row, the two halves of a panel one after the other, and nothing between these two stores: so an engine that
  * can join pairs of vectors into longer ones (V8 with revectorization) joins those of the whole tile. */
 ALWAYS_INLINE void store_tile(const v128_t *sum, float *c, ptrdiff_t ldc, const float *bias, int accumulate,
                               const int rows, const int panels) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 4
         for (int q = 0; q < panels; q++) {
@@ -80,12 +82,12 @@ ALWAYS_INLINE void store_tile(const v128_t *sum, float *c, ptrdiff_t ldc, const 
     }
 }
 
-ALWAYS_INLINE void tile(float *c, ptrdiff_t ldc, const float *bias, int accumulate, const float *a, const float *b,
-                        ptrdiff_t b_panel, int depth, const int rows, const int panels) {
-    v128_t sum[16];
-#pragma GCC unroll 16
+ALWAYS_INLINE void tile(float *c, ptrdiff_t ldc, const float *bias, int accumulate, const float *a, int a_step,
+                        const float *b, ptrdiff_t b_panel, int depth, const int rows, const int panels) {
+    v128_t sum[4 * WIDE_ROWS];
+#pragma GCC unroll 24
     for (int i = 0; i < rows * panels * 2; i++) sum[i] = wasm_f32x4_splat(0);
-    micro_add(sum, rows, panels * 2, depth, a, 1, rows, b, b_panel, PANEL);
+    micro_add(sum, rows, panels * 2, depth, a, 1, a_step, b, b_panel, PANEL);
     store_tile(sum, c, ldc, bias, accumulate, rows, panels);
 }
 
@@ -108,9 +110,9 @@ ONCE static void tile_1x4_halves(float *c, const float *bias, int accumulate, co
 }
 
 #define TILE(name, rows, panels)                                                                                       \
-    ONCE static void name(float *c, ptrdiff_t ldc, const float *bias, int accumulate, const float *a, const float *b,  \
-                          ptrdiff_t b_panel, int depth) {                                                              \
-        tile(c, ldc, bias, accumulate, a, b, b_panel, depth, rows, panels);                                            \
+    ONCE static void name(float *c, ptrdiff_t ldc, const float *bias, int accumulate, const float *a, int a_step,      \
+                          const float *b, ptrdiff_t b_panel, int depth) {                                              \
+        tile(c, ldc, bias, accumulate, a, a_step, b, b_panel, depth, rows, panels);                                    \
     }
 TILE(tile_1x4, 1, 4)
 TILE(tile_2x2, 2, 2)
@@ -118,7 +120,7 @@ TILE(tile_1x1, 1, 1)
 TILE(tile_2x1, 2, 1)
 TILE(tile_3x1, 3, 1)
 TILE(tile_4x1, 4, 1)
-TILE(tile_4x2, 4, 2)
+TILE(tile_6x2, WIDE_ROWS, 2)
 
 /* For 1 to 4 rows: over one panel, and over as many as give 8 independent sums, where that is more than one. */
 static const struct {
@@ -128,13 +130,13 @@ static const struct {
 
 /* A tile of one panel, of which C has only some columns. */
 static void edge_tile(tile_function *run, int rows, int columns, float *c, ptrdiff_t ldc, const float *bias,
-                      int accumulate, const float *a, const float *b, ptrdiff_t b_panel, int depth) {
+                      int accumulate, const float *a, int a_step, const float *b, ptrdiff_t b_panel, int depth) {
     float whole[4 * PANEL] = {0}, whole_bias[PANEL] = {0};
     for (int j = 0; j < columns; j++) {
         if (bias) whole_bias[j] = bias[j];
         for (int r = 0; r < rows && accumulate; r++) whole[r * PANEL + j] = c[r * ldc + j];
     }
-    run(whole, PANEL, bias ? whole_bias : NULL, accumulate, a, b, b_panel, depth);
+    run(whole, PANEL, bias ? whole_bias : NULL, accumulate, a, a_step, b, b_panel, depth);
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < columns; j++) c[r * ldc + j] = whole[r * PANEL + j];
 }
@@ -143,7 +145,7 @@ static void edge_tile(tile_function *run, int rows, int columns, float *c, ptrdi
 
 /* Up to 4 packed rows at a times `count` panels at b, over the chunk of k that begins at k. */
 RARELY ONCE static void rows_times_panels(const product *p, int row, int rows, int panel, int count, const float *a,
-                                          const float *b, ptrdiff_t b_panel, int k, int depth) {
+                                          int a_step, const float *b, ptrdiff_t b_panel, int k, int depth) {
     for (int q = 0, step; q < count; q += step) {
         int column = (panel + q) * PANEL, columns = p->columns - column;
         step = tiles[rows].panels;
@@ -153,74 +155,89 @@ RARELY ONCE static void rows_times_panels(const product *p, int row, int rows, i
         const float *bias = k == 0 && p->bias ? p->bias + column : NULL;
         int accumulate = k > 0 || p->accumulate;
         if (columns < PANEL)
-            edge_tile(run, rows, columns, c, p->ldc, bias, accumulate, a, b + q * b_panel, b_panel, depth);
-        else run(c, p->ldc, bias, accumulate, a, b + q * b_panel, b_panel, depth);
+            edge_tile(run, rows, columns, c, p->ldc, bias, accumulate, a, a_step, b + q * b_panel, b_panel, depth);
+        else run(c, p->ldc, bias, accumulate, a, a_step, b + q * b_panel, b_panel, depth);
     }
 }
 
-/* Packed A: chunk after chunk of k, in each all groups of 4 rows, in each [k, 4] (the last group: [k, rows]). */
+/* Packed A: chunk after chunk of k, in each all groups of rows, in each [k, p->group]; of the rows that are left over
+ * up to 4 are a group of their own. */
 static float *packed_rows(const product *p, int row, int k, int depth) {
     return packed_a.memory + (size_t)p->packed * (size_t)k + (size_t)row * (size_t)depth;
 }
 
-/* All groups of 4 rows times `count` panels, one by one. */
-ALWAYS_INLINE void by_one(const product *p, int panel, int count, const float *b, ptrdiff_t b_panel, int k, int depth) {
-    for (int q = 0; q < count; q++)
-        for (int row = 0; row + 4 <= p->packed; row += 4)
-            rows_times_panels(p, row, 4, panel + q, 1, packed_rows(p, row, k, depth), b + q * b_panel, b_panel, k,
-                              depth);
+static int group_rows(const product *p, int rows) {
+    return rows >= p->group ? p->group : rows < 4 ? rows : 4;
 }
 
-/* The same two by two, as far as there are two whole ones. -> panels that are done */
-static int by_two(const product *p, int panel, int count, const float *b, ptrdiff_t b_panel, int k, int depth) {
-    int q = 0;
-    for (; q + 2 <= count && (panel + q + 2) * PANEL <= p->columns; q += 2) {
-        int column = (panel + q) * PANEL;
-        for (int row = 0; row + 4 <= p->packed; row += 4)
-            tile_4x2(p->c + (p->done + row) * p->ldc + column, p->ldc, k == 0 && p->bias ? p->bias + column : NULL,
-                     k > 0 || p->accumulate, packed_rows(p, row, k, depth), b + q * b_panel, b_panel, depth);
+/* All whole groups times `count` panels, two by two as far as there are two whole ones and groups are for that. */
+static void groups_times_panels(const product *p, int panel, int count, const float *b, ptrdiff_t b_panel, int k,
+                                int depth) {
+    for (int q = 0, step; q < count; q += step) {
+        int column = (panel + q) * PANEL, wide = p->group == WIDE_ROWS;
+        step = wide && q + 2 <= count && column + 2 * PANEL <= p->columns ? 2 : 1;
+        for (int row = 0; row + p->group <= p->packed; row += p->group) {
+            const float *a = packed_rows(p, row, k, depth), *panels = b + q * b_panel;
+            if (step == 2) {
+                tile_6x2(p->c + (p->done + row) * p->ldc + column, p->ldc, k == 0 && p->bias ? p->bias + column : NULL,
+                         k > 0 || p->accumulate, a, WIDE_ROWS, panels, b_panel, depth);
+            } else {
+                rows_times_panels(p, row, 4, panel + q, 1, a, p->group, panels, b_panel, k, depth);
+                if (wide) rows_times_panels(p, row + 4, 2, panel + q, 1, a + 4, p->group, panels, b_panel, k, depth);
+            }
+        }
     }
-    return q;
 }
 
 int gemm_tile_panels;
 
-/* What the calling thread's tiles took by one panel and by two: half of a tile each, over the same rows. */
+/* What the calling thread's tiles took by one panel and by two, of products that take turns. */
 static struct {
-    double seconds[2], least[2]; /* of all; of the fastest half, a multiplication, which a busy machine spoils least */
-    int ticks;                   /* halves in which the clock was seen to go on: browsers make it coarse */
-    int warm;                    /* engines compile anew what runs often: what came before does not count */
-    int halves;
+    double seconds[2], multiplications[2];
+    double least[2];  /* of the fastest tile, a multiplication, which a busy machine spoils least */
+    int tiles, ticks; /* the clock was seen to go on in so many of them: browsers make it coarse */
+    int warm;         /* engines compile anew what runs often: what came before does not count */
+    int products;
 } trial;
 
-enum { TRIAL_MS = 50, TRIAL_TICKS = 200 };
+enum { TRIAL_MS = 25, TRIAL_TICKS = 200 }; /* TRIAL_MS each */
 
 static void count_trial(int two, double seconds, double multiplications) {
     double each = seconds / multiplications;
     if (trial.least[two] == 0 || each < trial.least[two]) trial.least[two] = each;
     trial.seconds[two] += seconds;
+    trial.multiplications[two] += multiplications;
     trial.ticks += seconds > 0;
-    trial.halves++;
+    trial.tiles++;
 }
 
 static void conclude_trial(void) {
-    double seconds = trial.seconds[0] + trial.seconds[1];
-    if (gemm_tile_panels || seconds < 1e-3 * TRIAL_MS || (trial.warm && trial.ticks < TRIAL_TICKS)) return;
-    const double *compared = trial.ticks == trial.halves ? trial.least : trial.seconds;
-    if (trial.warm) gemm_tile_panels = compared[1] < 0.95 * compared[0] ? 2 : 1;
+    const double *seconds = trial.seconds, *count = trial.multiplications;
+    if (gemm_tile_panels || seconds[0] < 1e-3 * TRIAL_MS || seconds[1] < 1e-3 * TRIAL_MS) return;
+    if (trial.warm && trial.ticks < TRIAL_TICKS) return;
+    int fine = trial.ticks == trial.tiles,
+        two = fine ? trial.least[1] < 0.95 * trial.least[0] : seconds[1] * count[0] < 0.95 * seconds[0] * count[1];
+    if (trial.warm) gemm_tile_panels = 1 + two;
     memset(&trial, 0, sizeof trial);
     trial.warm = 1;
+}
+
+/* Whether the next product's tiles are two panels wide: one, two, one, two, then the other way round, so that what is
+ * done again and again has its turn both ways. */
+static int two_panels(void) {
+    if (gemm_tile_panels) return gemm_tile_panels == 2;
+    int turn = trial.products++;
+    return (turn ^ turn / 4) & 1;
 }
 
 RARELY static void run_tile(void *context, int index, int thread) {
     const product *p = context;
     int panel = index * TILE_PANELS, panels = (p->columns + PANEL - 1) / PANEL - panel;
-    int even = p->packed / 4 * 4, rest = p->packed - even;
+    int whole = p->packed / p->group * p->group;
     float *scratch = parallel_scratch(thread);
     ptrdiff_t b_panel = p->panels ? (ptrdiff_t)p->depth * PANEL : PANELS_APART;
     if (panels > TILE_PANELS) panels = TILE_PANELS;
-    int trying = !gemm_tile_panels && thread == 0 && panels == TILE_PANELS && even && p->depth,
-        each = trying ? 2 : panels, k = 0;
+    int trying = !gemm_tile_panels && thread == 0 && panels == TILE_PANELS && whole && p->depth, k = 0;
     do { /* a sum over nothing is zero, but still written */
         int depth = p->depth - k < CHUNK ? p->depth - k : CHUNK;
         const float *b = p->panels ? p->panels + panel * b_panel + k * PANEL : scratch;
@@ -233,15 +250,13 @@ RARELY static void run_tile(void *context, int index, int thread) {
             continue;
         }
         if (!p->panels) p->unpack(scratch, p->weight, p->first_panel + panel, panels, p->first_k + k, depth);
-        for (int q = 0; q < panels; q += each) {
-            /* One, two; two, one; and so on: the second half of a tile finds its rows in the cache. */
-            int two = trying ? (trial.halves + 1) / 2 % 2 : gemm_tile_panels == 2;
-            double start = trying ? clock_seconds() : 0;
-            int done = two ? by_two(p, panel + q, each, b + q * b_panel, b_panel, k, depth) : 0;
-            by_one(p, panel + q + done, each - done, b + (q + done) * b_panel, b_panel, k, depth);
-            if (trying) count_trial(two, clock_seconds() - start, (double)even * each * depth);
+        double start = trying ? clock_seconds() : 0;
+        groups_times_panels(p, panel, panels, b, b_panel, k, depth);
+        if (trying) count_trial(p->group == WIDE_ROWS, clock_seconds() - start, (double)whole * panels * depth);
+        for (int row = whole, rows; row < p->packed; row += rows) {
+            rows = group_rows(p, p->packed - row);
+            rows_times_panels(p, row, rows, panel, panels, packed_rows(p, row, k, depth), rows, b, b_panel, k, depth);
         }
-        if (rest) rows_times_panels(p, even, rest, panel, panels, packed_rows(p, even, k, depth), b, b_panel, k, depth);
         k += depth;
     } while (k < p->depth);
 }
@@ -250,8 +265,8 @@ static void pack_rows(void *context, int index, int thread) {
     const product *p = context;
     (void)thread;
     int end = (index + 1) * PACK_ROWS < p->packed ? (index + 1) * PACK_ROWS : p->packed;
-    for (int row = index * PACK_ROWS; row < end; row += 4) {
-        int rows = end - row < 4 ? end - row : 4;
+    for (int row = index * PACK_ROWS, rows; row < end; row += rows) {
+        rows = group_rows(p, end - row);
         for (int k = 0; k < p->depth; k += CHUNK) {
             int depth = p->depth - k < CHUNK ? p->depth - k : CHUNK;
             interleave(packed_rows(p, row, k, depth), rows, p->a + (p->done + row) * p->a_row + k * p->a_step, p->a_row,
@@ -263,8 +278,10 @@ static void pack_rows(void *context, int index, int thread) {
 RARELY static void run_product(product *p) {
     if (p->rows <= 0 || p->columns <= 0) return;
     conclude_trial();
-    /* The fewest equal parts, each but the last a multiple of 4. */
-    int parts = (p->rows + PACKED_ROWS - 1) / PACKED_ROWS, step = ((p->rows + parts - 1) / parts + 3) / 4 * 4;
+    p->group = two_panels() ? WIDE_ROWS : 4;
+    /* The fewest equal parts, each but the last whole groups. */
+    int parts = (p->rows + PACKED_ROWS - 1) / PACKED_ROWS;
+    int step = ((p->rows + parts - 1) / parts + p->group - 1) / p->group * p->group;
     for (p->done = 0; p->done < p->rows; p->done += step) {
         p->packed = p->rows - p->done < step ? p->rows - p->done : step;
         parallel_for((p->packed + PACK_ROWS - 1) / PACK_ROWS, pack_rows, p);

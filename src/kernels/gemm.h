@@ -70,9 +70,9 @@ extern const gemm_backend gemm_simd, gemm_naive;
 void gemm_use(const gemm_backend *backend); /* gemm_simd until told otherwise */
 const gemm_backend *gemm_current(void);
 
-/* How many panels 4 rows are multiplied by at once: 1, as much as 16 registers hold, or 2, for processors that have
- * more of them and need more independent sums. 0: the first products find out which is faster here. The bits are the
- * same. */
+/* How many panels rows are multiplied by at once: 1 and 4 rows, as much as 16 registers hold, or 2 and 6 rows, for
+ * engines and processors that have more or longer ones and need more independent sums. 0: the first products find out
+ * which is faster here. The bits are the same. */
 extern int gemm_tile_panels;
 
 /* Scratch for any job whose sum runs over at most `depth` values; must precede the job. -> MUDPT_OK, MUDPT_MEMORY */

@@ -28,15 +28,19 @@ static void interleave_4(float *to, int width, const float *from, ptrdiff_t row,
 void interleave(float *to, int width, const float *from, ptrdiff_t row, ptrdiff_t step, int rows, int depth) {
     if (step == 1 && width == 1) {
         memcpy(to, from, (size_t)depth * sizeof *to);
-    } else if (step == 1 && width % 4 == 0) {
+    } else if (step == 1 && (width % 4 == 0 || (width > 4 && rows == width))) {
         for (int r = 0; r < width; r += 4) {
+            if (r + 4 > width) r = width - 4; /* some of them once more */
             if (rows - r >= 4) interleave_4(to + r, width, from + r * row, row, depth);
             else interleave_some(to + r, width, 4, from + (r < rows ? r : 0) * row, row, 1, rows - r, depth);
         }
-    } else if (row == 1 && rows == width && width % 4 == 0) {
-        for (int k = 0; k < depth; k++)
-            for (int r = 0; r < width; r += 4)
+    } else if (row == 1 && rows == width && width >= 4) {
+        for (int k = 0; k < depth; k++) {
+            for (int r = 0; r < width; r += 4) {
+                if (r + 4 > width) r = width - 4;
                 wasm_v128_store(to + (size_t)k * width + r, wasm_v128_load(from + k * step + r));
+            }
+        }
     } else {
         interleave_some(to, width, width, from, row, step, rows, depth);
     }

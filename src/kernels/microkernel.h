@@ -1,9 +1,9 @@
 /* The inner loop that all matrix products share, and 4 x 4 transposes in registers.
  *
  * A tile is a few rows times a few vectors of 4 columns, held in registers; every step of the sum adds the product of
- * one column of A and one row of B. 4 x 8 is the largest tile that leaves room for its operands in 16 registers, 4 x 16
- * in 32. Each element is one sum in the order of k, whatever the shape of the tile, so results do not depend on how
- * work is cut.
+ * one column of A and one row of B. 4 x 8 is the largest tile that leaves room for its operands in 16 registers, 6 x 16
+ * in 32, or in 16 of twice the length. Each element is one sum in the order of k, whatever the shape of the tile, so
+ * results do not depend on how work is cut.
  */
 #ifndef KERNELS_MICROKERNEL_H
 #define KERNELS_MICROKERNEL_H
@@ -28,7 +28,7 @@ ALWAYS_INLINE void micro_add(v128_t *sum, const int rows, const int vectors, int
         v128_t row[8];
 #pragma GCC unroll 8
         for (int j = 0; j < vectors; j++) row[j] = wasm_v128_load(b + j / 2 * b_panel + j % 2 * 4);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int r = 0; r < rows; r++) {
             v128_t value = wasm_v128_load32_splat(a + r * a_row);
 #pragma GCC unroll 8
@@ -68,7 +68,7 @@ ALWAYS_INLINE void transpose_8x8(v128_t x[8]) {
 void touch(const void *memory, ptrdiff_t bytes, ptrdiff_t stride, int rows);
 
 /* to[k * width + r] = from[r * row + k * step] for r < rows and k < depth, zeros for rows <= r < width: the operand
- * layout of micro_add. width is 1 ... 4 for A, PANEL for B; to is written up to depth * width. */
+ * layout of micro_add. width is 1 ... 4 or 6 for A, PANEL for B; to is written up to depth * width. */
 void interleave(float *to, int width, const float *from, ptrdiff_t row, ptrdiff_t step, int rows, int depth);
 
 #endif

@@ -576,7 +576,8 @@ static void test_alone(void) {
     gemm_tile_panels = 2;
     test_gemm();
     test_tile_panels();
-    test_gemm_dense();
+    for (gemm_tile_panels = 1; gemm_tile_panels <= 2; gemm_tile_panels++) test_gemm_dense();
+    gemm_tile_panels = 0;
     test_nan();
 }
 
