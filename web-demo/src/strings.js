@@ -67,8 +67,7 @@ export const text = {
     },
     about: {
       pictoclip: 'Built in. Knows pictograms such as emoji and icons, nothing else. Made to train in seconds.',
-      'tiny-clip':
-        'A small CLIP of Microsoft’s. Knows photographs of everyday things, and is soon here and soon trained.',
+      'tiny-clip': 'A small CLIP of Microsoft’s: knows photographs of everyday things, soon here, soon trained.',
       'vit-b-32': "OpenAI's CLIP. Knows photographs, drawings, nearly everything. The faster of its two.",
       'vit-b-16': "OpenAI's CLIP. Sees finer detail and takes about four times as long.",
     },
@@ -333,7 +332,7 @@ export const text = {
     attentionHint:
       'What the class token, of which the answer is made, takes from each patch in the last layer; ' +
       'the brighter, the more. Before and after share one scale.',
-    sameTower: 'An instant answer leaves CLIP as it is, so both look alike: what it learned is behind what CLIP sees.',
+    sameTower: 'An instant answer leaves CLIP as it is, so both look alike.',
     pick: 'Choose a picture',
     rest: (self, prompts) =>
       `${percent(self)} stays with the class token${prompts ? `, ${percent(prompts)} goes to learned prompts` : ''}.`,
@@ -381,8 +380,7 @@ export const text = {
       'Classes, pictures and what was trained are kept on this device and survive a reload. Nothing is sent anywhere.',
     sessionSaving: 'Classes, pictures and what was trained are being stored on this device. Nothing is sent anywhere.',
     sessionNewer: 'A newer version of this page has stored its session. What is changed here is not stored.',
-    sessionNot:
-      'This browser does not let the page store anything: a reload starts over. Download what you want to keep.',
+    sessionNot: 'This browser does not let the page store anything: a reload starts over. Download what you want to keep.',
     sessionFull:
       'There is no room left on this device: not everything survives a reload. Remove pictures or models, or ' +
       'download what you want to keep.',
@@ -426,7 +424,7 @@ export const text = {
 
   tabs: {
     title: 'This page is open in another tab',
-    body: 'Your classes and pictures are in use there. What you see here is how they were when this tab was opened.',
+    body: 'Your classes and pictures are in use there. Here they are as they were when this tab was opened.',
     take: 'Use it here',
     taking: 'The other tab puts everything away …',
   },
