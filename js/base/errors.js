@@ -66,7 +66,7 @@ export function requireOptions(options) {
   if (!options || typeof options !== 'object') throw new MudptError('argument', 'options must be an object');
   const { signal } = options;
   if (signal && !isA(signal, 'AbortSignal'))
-    throw new MudptError('argument', 'signal is no AbortSignal', "give an AbortController's signal");
+    throw new MudptError('argument', "signal is no AbortSignal, as a controller's signal is");
 }
 
 /**

@@ -66,7 +66,7 @@ export const text = {
       'vit-b-16': 'CLIP ViT-B/16',
     },
     about: {
-      pictoclip: 'Built in. Knows pictograms such as emoji and icons, nothing else. Made to train in seconds.',
+      pictoclip: 'Built in. Knows pictograms such as emoji and icons, nothing else.',
       'tiny-clip': 'A small CLIP of Microsoft’s: knows photographs of everyday things, soon here, soon trained.',
       'vit-b-32': "OpenAI's CLIP. Knows photographs, drawings, nearly everything. The faster of its two.",
       'vit-b-16': "OpenAI's CLIP. Sees finer detail and takes about four times as long.",
@@ -89,10 +89,9 @@ export const text = {
     threads: (count) =>
       count > 1
         ? `Computes on ${count} threads.`
-        : 'Computes on one thread, since this site does not send the headers that allow more, or this ' +
-          'browser has none.',
+        : 'Computes on one thread: this site does not send the headers for more, or this browser has none.',
     assumed: (list) => `None of this model’s files says it, so this is assumed: ${list.join('; ')}.`,
-    large: 'A large model needs about 300 MB of memory, and training takes minutes instead of seconds.',
+    large: 'Needs about 300 MB of memory and minutes to train.',
     missing: (name) => `${name} is not loaded`,
     failedToLoad: 'It could not be loaded.',
     cancelled: 'Its load was cancelled.',
@@ -191,9 +190,9 @@ export const text = {
     holding: 'Recording …',
     recorded: (count) => plural(count, 'picture'),
     rate: (rate) => `${rate} answers a second`,
-    denied: 'The browser was not allowed to use the webcam. Allow it beside the address, then try again.',
+    denied: 'The webcam is not allowed. Allow it beside the address.',
     missing: 'No webcam was found. Connect one, or use files instead.',
-    impossible: 'This page cannot use a webcam here: browsers allow it on https pages only. Use files instead.',
+    impossible: 'Browsers allow a webcam on https pages only.',
     other: (why) => `The webcam does not start: ${why}`,
   },
 
@@ -249,7 +248,7 @@ export const text = {
       points === null ? 'Done. Try it below.' : `Done: ${percent(share)} right, ${text.score.points(points)}.`,
     failed: 'Training ended early',
     gain: { quick: '+3.3 points', balanced: '+2.9 points', thorough: '+2.9 points' },
-    gainHint: 'Beyond the instant answer, on the sample tasks with 16 pictures a class. Yours may differ.',
+    gainHint: 'Beyond the instant answer, on the sample tasks, 16 pictures a class.',
     trainedValues: (count) => `${count.toLocaleString('en')} numbers are trained; CLIP itself stays as it is.`,
     obstacles: {
       noModel: 'The model is still loading.',
@@ -309,7 +308,7 @@ export const text = {
     lead: (fixed, broken) =>
       fixed + broken === 0 ? 'Nothing changed sides' : `${fixed} mended, ${broken} lost: what changed sides first`,
     noTuned: 'Give two pictures, then see what changed',
-    noTunedHint: 'Here stands what CLIP said of each picture before, beside what it says after it has learned.',
+    noTunedHint: 'What CLIP says of each picture before and after it has learned.',
     filter: 'Which pictures',
     filters: { changed: 'Changed sides', wrong: 'Still wrong', all: 'All' },
     truth: (name) => `is ${name}`,
@@ -324,24 +323,22 @@ export const text = {
     mended: 'mended',
     lost: 'lost',
     same: 'unchanged',
-    onTraining: 'No picture is held out: these are the training pictures, which flatters the tuned answers.',
+    onTraining: 'No picture is held out: these were trained on, which flatters.',
   },
 
   inside: {
     attention: 'Where it looks',
     attentionHint:
       'What the class token, of which the answer is made, takes from each patch in the last layer; ' +
-      'the brighter, the more. Before and after share one scale.',
+      'the brighter, the more.',
     sameTower: 'An instant answer leaves CLIP as it is, so both look alike.',
     pick: 'Choose a picture',
     rest: (self, prompts) =>
       `${percent(self)} stays with the class token${prompts ? `, ${percent(prompts)} goes to learned prompts` : ''}.`,
     words: 'Nearest words',
-    wordsHint:
-      'The words of the vocabulary that lie nearest to each learned text prompt. Prompts mean more ' +
-      'than words can say: far distances are normal.',
+    wordsHint: 'The words of the vocabulary that lie nearest to each learned text prompt. Far distances are normal.',
     wordsPartly: 'Of this model only words are compared that were fetched for class names.',
-    noWords: 'Nothing that answers now has learned words: training does, with a method that has text prompts.',
+    noWords: 'Nothing that answers now has learned words: training text prompts does.',
     noTuned: 'Train, and the learned prompts appear here.',
     prompt: (number) => `Prompt ${number}`,
   },
@@ -380,7 +377,8 @@ export const text = {
       'Classes, pictures and what was trained are kept on this device and survive a reload. Nothing is sent anywhere.',
     sessionSaving: 'Classes, pictures and what was trained are being stored on this device. Nothing is sent anywhere.',
     sessionNewer: 'A newer version of this page has stored its session. What is changed here is not stored.',
-    sessionNot: 'This browser does not let the page store anything: a reload starts over. Download what you want to keep.',
+    sessionNot:
+      'This browser does not let the page store anything: a reload starts over. Download what you want to keep.',
     sessionFull:
       'There is no room left on this device: not everything survives a reload. Remove pictures or models, or ' +
       'download what you want to keep.',
@@ -390,7 +388,7 @@ export const text = {
 
   project: {
     title: 'Project',
-    body: 'All of it in one zip: pictures in a folder for each class, and what was trained.',
+    body: 'All of it in one zip: pictures by class, and what was trained.',
     name: 'Name',
     unnamed: 'Project',
     renamed: (name) => (name ? `The project is called ${name}` : 'The project has no name'),
@@ -398,8 +396,7 @@ export const text = {
     openFile: 'Open a file',
     fresh: 'New project',
     others:
-      'Opens files from here, Teachable Machine’s projects of pictures (.tm), and zips with a folder for each class. ' +
-      'What is here now is kept below.',
+      'Opens files from here, Teachable Machine’s (.tm) and zips with a folder for each class. What is here is kept.',
     shelf: 'Other projects in this browser',
     about: (pictures, classes, day) =>
       `${plural(pictures, 'picture')} in ${plural(classes, 'class', 'classes')}, ${day}`,
