@@ -67,7 +67,7 @@ async function packKit() {
  * What the page needs at once is one file: cut into what several views share it would be larger by a tenth. The rest is
  * fetched when it is used.
  */
-const LATER = /views\/(Compare|Cell|Inside|Keep|Projects)\.jsx|src\/(project|own-page)\.js|\.css$/;
+const LATER = /views\/(Compare|Cell|Inside|Keep|Projects)\.jsx|src\/(project|own-page|late-strings)\.js|\.css$/;
 const AT_ONCE = /web-demo\/src\/|node_modules\/(@?preact|lucide|idb-keyval|fflate)\//;
 const isAtOnce = (id) => AT_ONCE.test(id.replaceAll(path.sep, '/')) && !LATER.test(id.replaceAll(path.sep, '/'));
 

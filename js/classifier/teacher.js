@@ -4,6 +4,16 @@ import { METHODS } from '../methods/methods.js';
 import { DEFAULT_TEMPLATE, templateSentences } from '../methods/sentences.js';
 
 /**
+ * The templates that the frozen model reads.
+ * @param {string} method
+ * @param {import('../methods/method.js').Settings} settings
+ */
+export function teacherTemplates(method, settings) {
+  const { teacher = [DEFAULT_TEMPLATE] } = METHODS[method];
+  return typeof teacher === 'function' ? teacher(settings) : teacher;
+}
+
+/**
  * Gives a classifier the frozen model's class features, where something needs them: the mean over the method's
  * templates.
  * @param {import('./classifier.js').Model} model
@@ -13,11 +23,9 @@ import { DEFAULT_TEMPLATE, templateSentences } from '../methods/sentences.js';
  */
 export async function giveTeacher({ core, clip, config, tokenizer, needTokens }, handle, run) {
   const { method, classes, settings, signal } = run;
-  const { teacher = [DEFAULT_TEMPLATE], classAware } = METHODS[method];
-  const templates = typeof teacher === 'function' ? teacher(settings) : teacher;
-  if (!settings.textWeight && !settings.klWeight && !classAware) return;
+  if (!settings.textWeight && !settings.klWeight && !METHODS[method].classAware) return;
   const sum = new Float64Array(classes.length * config.embed);
-  for (const ids of templateSentences(tokenizer, classes, [...templates])) {
+  for (const ids of templateSentences(tokenizer, classes, [...teacherTemplates(method, settings)])) {
     await needTokens(ids.flat(), signal);
     const frozen = core.classifierCreate(clip, { method: 'zeroshot' }, { ids: [ids] });
     try {

@@ -1,4 +1,6 @@
-/** Every word on the page; those of what it exports are in own-page.js. */
+/**
+ * Every word on the page, but those of views that few open (late-strings.js) and of what it exports (own-page.js).
+ */
 const percent = (share) => `${Math.round(100 * share)} %`;
 const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 const megabytes = (bytes) => (bytes < 9.95e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.round(bytes / 1e6)} MB`);
@@ -66,8 +68,9 @@ export const text = {
       'vit-b-16': 'CLIP ViT-B/16',
     },
     about: {
-      pictoclip: 'Built in. Knows pictograms such as emoji and icons, nothing else.',
-      'tiny-clip': 'A small CLIP of Microsoft’s: knows photographs of everyday things, soon here, soon trained.',
+      pictoclip: 'Built in. Knows pictograms such as emoji and icons, nothing else. Made to train in seconds.',
+      'tiny-clip':
+        'A small CLIP of Microsoft’s. Knows photographs of everyday things, and is soon here and soon trained.',
       'vit-b-32': "OpenAI's CLIP. Knows photographs, drawings, nearly everything. The faster of its two.",
       'vit-b-16': "OpenAI's CLIP. Sees finer detail and takes about four times as long.",
     },
@@ -89,9 +92,10 @@ export const text = {
     threads: (count) =>
       count > 1
         ? `Computes on ${count} threads.`
-        : 'Computes on one thread: this site does not send the headers for more, or this browser has none.',
+        : 'Computes on one thread, since this site does not send the headers that allow more, or this ' +
+          'browser has none.',
     assumed: (list) => `None of this model’s files says it, so this is assumed: ${list.join('; ')}.`,
-    large: 'Needs about 300 MB of memory and minutes to train.',
+    large: 'A large model needs about 300 MB of memory, and training takes minutes instead of seconds.',
     missing: (name) => `${name} is not loaded`,
     failedToLoad: 'It could not be loaded.',
     cancelled: 'Its load was cancelled.',
@@ -190,9 +194,9 @@ export const text = {
     holding: 'Recording …',
     recorded: (count) => plural(count, 'picture'),
     rate: (rate) => `${rate} answers a second`,
-    denied: 'The webcam is not allowed. Allow it beside the address.',
+    denied: 'The browser was not allowed to use the webcam. Allow it beside the address, then try again.',
     missing: 'No webcam was found. Connect one, or use files instead.',
-    impossible: 'Browsers allow a webcam on https pages only.',
+    impossible: 'This page cannot use a webcam here: browsers allow it on https pages only. Use files instead.',
     other: (why) => `The webcam does not start: ${why}`,
   },
 
@@ -248,7 +252,7 @@ export const text = {
       points === null ? 'Done. Try it below.' : `Done: ${percent(share)} right, ${text.score.points(points)}.`,
     failed: 'Training ended early',
     gain: { quick: '+3.3 points', balanced: '+2.9 points', thorough: '+2.9 points' },
-    gainHint: 'Beyond the instant answer, on the sample tasks, 16 pictures a class.',
+    gainHint: 'Beyond the instant answer, on the sample tasks with 16 pictures a class. Yours may differ.',
     trainedValues: (count) => `${count.toLocaleString('en')} numbers are trained; CLIP itself stays as it is.`,
     obstacles: {
       noModel: 'The model is still loading.',
@@ -303,46 +307,6 @@ export const text = {
     teach: (name) => `Add the picture to ${name}, and learn it`,
   },
 
-  compare: {
-    title: 'Compare',
-    lead: (fixed, broken) =>
-      fixed + broken === 0 ? 'Nothing changed sides' : `${fixed} mended, ${broken} lost: what changed sides first`,
-    noTuned: 'Give two pictures, then see what changed',
-    noTunedHint: 'What CLIP says of each picture before and after it has learned.',
-    filter: 'Which pictures',
-    filters: { changed: 'Changed sides', wrong: 'Still wrong', all: 'All' },
-    truth: (name) => `is ${name}`,
-    none: 'None of the pictures.',
-    perClass: 'Per class',
-    confusion: 'Confusion',
-    confusionHint: 'Rows are what a picture is, columns what it was taken for. A number opens its pictures.',
-    cell: (truth, found, count) => `${plural(count, 'picture')} of ${truth} taken for ${found}`,
-    cellTitle: (when, truth, found) =>
-      truth === found ? `${when}: ${truth}, named rightly` : `${when}: ${truth} taken for ${found}`,
-    remove: 'Remove',
-    mended: 'mended',
-    lost: 'lost',
-    same: 'unchanged',
-    onTraining: 'No picture is held out: these were trained on, which flatters.',
-  },
-
-  inside: {
-    attention: 'Where it looks',
-    attentionHint:
-      'What the class token, of which the answer is made, takes from each patch in the last layer; ' +
-      'the brighter, the more.',
-    sameTower: 'An instant answer leaves CLIP as it is, so both look alike.',
-    pick: 'Choose a picture',
-    rest: (self, prompts) =>
-      `${percent(self)} stays with the class token${prompts ? `, ${percent(prompts)} goes to learned prompts` : ''}.`,
-    words: 'Nearest words',
-    wordsHint: 'The words of the vocabulary that lie nearest to each learned text prompt. Far distances are normal.',
-    wordsPartly: 'Of this model only words are compared that were fetched for class names.',
-    noWords: 'Nothing that answers now has learned words: training text prompts does.',
-    noTuned: 'Train, and the learned prompts appear here.',
-    prompt: (number) => `Prompt ${number}`,
-  },
-
   keep: {
     title: 'Keep it',
     exportTitle: 'Classifier',
@@ -388,7 +352,7 @@ export const text = {
 
   project: {
     title: 'Project',
-    body: 'All of it in one zip: pictures by class, and what was trained.',
+    body: 'All of it in one zip: pictures in a folder for each class, and what was trained.',
     name: 'Name',
     unnamed: 'Project',
     renamed: (name) => (name ? `The project is called ${name}` : 'The project has no name'),
@@ -396,7 +360,8 @@ export const text = {
     openFile: 'Open a file',
     fresh: 'New project',
     others:
-      'Opens files from here, Teachable Machine’s (.tm) and zips with a folder for each class. What is here is kept.',
+      'Opens files from here, Teachable Machine’s projects of pictures (.tm), and zips with a folder for each class. ' +
+      'What is here now is kept below.',
     shelf: 'Other projects in this browser',
     about: (pictures, classes, day) =>
       `${plural(pictures, 'picture')} in ${plural(classes, 'class', 'classes')}, ${day}`,
@@ -421,7 +386,7 @@ export const text = {
 
   tabs: {
     title: 'This page is open in another tab',
-    body: 'Your classes and pictures are in use there. Here they are as they were when this tab was opened.',
+    body: 'Your classes and pictures are in use there. What you see here is how they were when this tab was opened.',
     take: 'Use it here',
     taking: 'The other tab puts everything away …',
   },

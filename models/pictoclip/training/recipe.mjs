@@ -4,13 +4,11 @@
 //   node recipe.mjs MODEL '{"method": "maple", "epochs": 5}'
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { teacherTemplates } from '../../../js/classifier/teacher.js';
 import { architectureFromConfig } from '../../../js/loading/transformers.js';
-import { METHODS } from '../../../js/methods/methods.js';
-import { DEFAULT_TEMPLATE } from '../../../js/methods/sentences.js';
 import { resolveSettings } from '../../../js/methods/settings.js';
 
 const [model, options] = process.argv.slice(2);
 const arch = architectureFromConfig(JSON.parse(await readFile(join(model, 'config.json'), 'utf8')), model);
 const { method, settings } = resolveSettings(JSON.parse(options), arch);
-const { teacher = [DEFAULT_TEMPLATE] } = METHODS[method];
-console.log(JSON.stringify({ ...settings, teacher: typeof teacher === 'function' ? teacher(settings) : teacher }));
+console.log(JSON.stringify({ ...settings, teacher: teacherTemplates(method, settings) }));

@@ -2,6 +2,7 @@
 import { signal } from '@preact/signals';
 import { Trash2 } from 'lucide';
 
+import { late } from '../late-strings.js';
 import { answersOf, bestOf } from '../predict.js';
 import { judged, nameOf, removePicture } from '../store.js';
 import { text } from '../strings.js';
@@ -13,7 +14,7 @@ export const cell = signal(/** @type {{ kind: 'zero' | 'tuned', truth: string, f
 function Row({ picture }) {
   return (
     <li class="cell-row">
-      <img src={picture.url} alt={text.compare.truth(nameOf(picture.classId))} />
+      <img src={picture.url} alt={late.compare.truth(nameOf(picture.classId))} />
       <div>
         <h3 class="kind zero">{text.before}</h3>
         <Bars list={answersOf(picture, 'zero')} kind="zero" truth={picture.classId} most={2} />
@@ -23,7 +24,7 @@ function Row({ picture }) {
       <div class="cell-does">
         <Belongs picture={picture} />
         <button type="button" class="danger" onClick={() => removePicture(picture.id, text.picture.removed)}>
-          <Icon of={Trash2} size={16} /> {text.compare.remove}
+          <Icon of={Trash2} size={16} /> {late.compare.remove}
         </button>
       </div>
     </li>
@@ -36,7 +37,7 @@ export function CellDialog() {
   const when = kind === 'zero' ? text.before : text.after;
   return (
     <Dialog
-      title={text.compare.cellTitle(when, nameOf(truth), nameOf(found))}
+      title={late.compare.cellTitle(when, nameOf(truth), nameOf(found))}
       class="wide"
       onClose={() => (cell.value = null)}
     >
@@ -47,7 +48,7 @@ export function CellDialog() {
           ))}
         </ul>
       ) : (
-        <p class="fine">{text.compare.none}</p>
+        <p class="fine">{late.compare.none}</p>
       )}
     </Dialog>
   );

@@ -3,6 +3,7 @@ import { signal } from '@preact/signals';
 import { BarChart3, Minus, TrendingDown, TrendingUp } from 'lucide';
 
 import { opened } from '../actions.js';
+import { late } from '../late-strings.js';
 import { after, answersOf, bestOf, changeOf, confusionOf, points, tunedAccuracy, untrained } from '../predict.js';
 import { heldPictures, judged, named, nameOf } from '../store.js';
 import { format, text } from '../strings.js';
@@ -21,12 +22,12 @@ function Row({ picture }) {
   return (
     <li class={`compare-row ${change}`}>
       <button type="button" class="compare-picture" onClick={() => (opened.value = picture.id)}>
-        <img src={picture.url} alt={text.compare.truth(nameOf(picture.classId))} loading="lazy" decoding="async" />
+        <img src={picture.url} alt={late.compare.truth(nameOf(picture.classId))} loading="lazy" decoding="async" />
       </button>
       <div class="compare-truth">
         <ClassName id={picture.classId} strong />
         <span class={`change ${change}`}>
-          <Icon of={MARKS[change]} size={14} /> {text.compare[change]}
+          <Icon of={MARKS[change]} size={14} /> {late.compare[change]}
         </span>
       </div>
       <Bars list={answersOf(picture, 'zero')} kind="zero" truth={picture.classId} most={3} />
@@ -44,7 +45,7 @@ function PerClass() {
   });
   return (
     <section class="panel" aria-labelledby="per-class">
-      <h3 id="per-class">{text.compare.perClass}</h3>
+      <h3 id="per-class">{late.compare.perClass}</h3>
       <ul class="per-class">
         {rows.map(({ id, zero, tuned }) => (
           <li key={id}>
@@ -75,7 +76,7 @@ function Matrix({ kind, title }) {
   const most = Math.max(1, ...counts.map((row) => row.reduce((a, b) => a + b, 0)));
   const ids = named.value.map(({ id }) => id);
   return (
-    <div class={`matrix ${kind}`} tabIndex={0} role="region" aria-label={`${text.compare.confusion}: ${title}`}>
+    <div class={`matrix ${kind}`} tabIndex={0} role="region" aria-label={`${late.compare.confusion}: ${title}`}>
       <table>
         <caption class={`kind ${kind}`}>{title}</caption>
         <thead>
@@ -97,12 +98,12 @@ function Matrix({ kind, title }) {
                   key={ids[j]}
                   class={`${i === j ? 'right' : 'wrong'}${count / most > 0.45 ? ' deep' : ''}`}
                   style={{ '--share': count / most }}
-                  title={text.compare.cell(nameOf(ids[i]), nameOf(ids[j]), count)}
+                  title={late.compare.cell(nameOf(ids[i]), nameOf(ids[j]), count)}
                 >
                   {count > 0 && (
                     <button
                       type="button"
-                      aria-label={text.compare.cell(nameOf(ids[i]), nameOf(ids[j]), count)}
+                      aria-label={late.compare.cell(nameOf(ids[i]), nameOf(ids[j]), count)}
                       onClick={() => (cell.value = { kind, truth: ids[i], found: ids[j] })}
                     >
                       {count}
@@ -121,9 +122,9 @@ function Matrix({ kind, title }) {
 export function Compare() {
   if (!after.value || !untrained.value) {
     return (
-      <section aria-label={text.compare.title}>
-        <Empty icon={BarChart3} title={text.compare.noTuned}>
-          <p>{text.compare.noTunedHint}</p>
+      <section aria-label={late.compare.title}>
+        <Empty icon={BarChart3} title={late.compare.noTuned}>
+          <p>{late.compare.noTunedHint}</p>
         </Empty>
       </section>
     );
@@ -140,16 +141,16 @@ export function Compare() {
   });
   return (
     <section class="compare" aria-labelledby="compare-title">
-      {!heldPictures.value.length && <p class="fine">{text.compare.onTraining}</p>}
+      {!heldPictures.value.length && <p class="fine">{late.compare.onTraining}</p>}
       <div class="panel">
         <div class="compare-head">
           <h2 id="compare-title">
-            {total ? text.score.looking(seen, total) : text.compare.lead(count('mended'), count('lost'))}
+            {total ? text.score.looking(seen, total) : late.compare.lead(count('mended'), count('lost'))}
           </h2>
           <Segments
-            label={text.compare.filter}
+            label={late.compare.filter}
             value={filter.value}
-            options={Object.entries(text.compare.filters)}
+            options={Object.entries(late.compare.filters)}
             onChange={(value) => (filter.value = value)}
           />
         </div>
@@ -164,13 +165,13 @@ export function Compare() {
             ))}
           </ul>
         ) : (
-          <p class="fine">{text.compare.none}</p>
+          <p class="fine">{late.compare.none}</p>
         )}
       </div>
       {!total && <PerClass />}
       <section class="panel" aria-labelledby="confusion" hidden={total > 0}>
-        <h3 id="confusion">{text.compare.confusion}</h3>
-        <p class="fine">{text.compare.confusionHint}</p>
+        <h3 id="confusion">{late.compare.confusion}</h3>
+        <p class="fine">{late.compare.confusionHint}</p>
         <div class="matrices">
           <Matrix kind="zero" title={text.before} />
           <Matrix kind="tuned" title={text.after} />

@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 
 import { inspected, reasonOf } from '../actions.js';
+import { late } from '../late-strings.js';
 import { BUILT_IN, model } from '../models.js';
 import { bestOf, changeOf, untrained, usable } from '../predict.js';
 import { judged, nameOf, pictures } from '../store.js';
@@ -61,14 +62,14 @@ function Look({ picture, kind, title, attention, most }) {
   const answer = best ? `${nameOf(best.id)} ${format.percent(best.score)}` : '';
   return (
     <figure class={`look ${kind}`}>
-      <canvas ref={canvas} width={SIDE} height={SIDE} role="img" aria-label={`${text.inside.attention}: ${title}`} />
+      <canvas ref={canvas} width={SIDE} height={SIDE} role="img" aria-label={`${late.inside.attention}: ${title}`} />
       <figcaption>
         <strong class={`kind ${kind}`}>{title}</strong>
         <span class={best ? (best.right ? 'good-text' : 'bad-text') : ''}>
           {best && (best.right ? '✓ ' : '✗ ')}
           {answer}
         </span>
-        {attention && <small>{text.inside.rest(attention.self, prompts)}</small>}
+        {attention && <small>{late.inside.rest(attention.self, prompts)}</small>}
       </figcaption>
     </figure>
   );
@@ -122,18 +123,18 @@ function Words() {
   }, [last]);
   return (
     <section class="panel" aria-labelledby="words-title">
-      <h3 id="words-title">{text.inside.words}</h3>
+      <h3 id="words-title">{late.inside.words}</h3>
       <p class="fine">
-        {text.inside.wordsHint} {model.value?.id !== BUILT_IN.id && text.inside.wordsPartly}
+        {late.inside.wordsHint} {model.value?.id !== BUILT_IN.id && late.inside.wordsPartly}
       </p>
-      {!last && <p>{text.inside.noTuned}</p>}
+      {!last && <p>{late.inside.noTuned}</p>}
       {lists?.error && <Problem title={text.errors.title}>{reasonOf(lists.error)}</Problem>}
-      {Array.isArray(lists) && lists.length === 0 && <p>{text.inside.noWords}</p>}
+      {Array.isArray(lists) && lists.length === 0 && <p>{late.inside.noWords}</p>}
       {Array.isArray(lists) && lists.length > 0 && (
         <ol class="words">
           {lists.slice(0, 16).map((words, i) => (
             <li key={i}>
-              <strong>{text.inside.prompt(i + 1)}</strong>
+              <strong>{late.inside.prompt(i + 1)}</strong>
               <ul>
                 {words.map(({ word, distance }, rank) => (
                   <li key={word} class={rank === 0 ? 'word first' : 'word'}>
@@ -159,11 +160,11 @@ export function Inside() {
   return (
     <section class="inside" aria-labelledby="inside-title">
       <div class="panel">
-        <h2 id="inside-title">{text.inside.attention}</h2>
-        <p class="fine">{text.inside.attentionHint}</p>
-        {usable.value && hasSameTower(usable.value.classifier) && <p class="fine">{text.inside.sameTower}</p>}
+        <h2 id="inside-title">{late.inside.attention}</h2>
+        <p class="fine">{late.inside.attentionHint}</p>
+        {usable.value && hasSameTower(usable.value.classifier) && <p class="fine">{late.inside.sameTower}</p>}
         {found ? <Attention picture={found} /> : <p>{text.pictures.nothingHint}</p>}
-        <div class="picks" role="radiogroup" aria-label={text.inside.pick}>
+        <div class="picks" role="radiogroup" aria-label={late.inside.pick}>
           {shown.map((picture) => (
             <label class={picture === found ? 'pick chosen' : 'pick'} key={picture.id}>
               <input
