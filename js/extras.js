@@ -8,6 +8,7 @@ export { specialCore } from './core/special.js';
 export { architectureFromModelCfg, eosId, fromPreprocessCfg } from './loading/open-clip.js';
 export { knownDocument } from './loading/known-names.js';
 export { joinPositions } from './loading/long-clip.js';
+export { moduleOf } from './loading/modules.js';
 export { trunkOf } from './loading/timm.js';
 export { readOfficial } from './classifier/exchange.js';
 export * as siglip from './loading/siglip.js';

@@ -39,8 +39,8 @@ async function run(model, options) {
   if (!to) throw new MudptError('argument', 'convert needs --dtype', `one of ${Object.keys(TORCH_NAMES).join(', ')}`);
   const terminal = openTerminal(options);
   const { signal, release } = onInterrupt();
-  const source = await openPath(model);
-  const { files, headers } = await openWeights(source);
+  const opened = await openPath(model);
+  const { files, headers, folder: source = opened } = await openWeights(opened);
   let result;
   let description;
   try {

@@ -69,7 +69,11 @@ export function folderSource(folder) {
     },
     async open(path) {
       try {
-        return blobFile(await (await folder.getFileHandle(path)).getFile(), `${folder.name}/${path}`);
+        const parts = path.split('/');
+        const name = parts.pop();
+        let inner = folder;
+        for (const part of parts) inner = await inner.getDirectoryHandle(part);
+        return blobFile(await (await inner.getFileHandle(name)).getFile(), `${folder.name}/${path}`);
       } catch (cause) {
         if (cause instanceof Error && cause.name === 'NotFoundError') return null;
         throw new MudptError('file', `${path} cannot be read: ${reasonOf(cause)}`, 'choose the folder again', {

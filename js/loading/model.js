@@ -69,8 +69,8 @@ async function loadOnce(core, from, options) {
     towers: [towers, TOWERS],
     tokens: [tokens, TOKENS],
   });
-  const { source, verify } = checkedSource(from, options.integrity);
-  const { files, headers } = await openWeights(source);
+  const { source: checked, verify } = checkedSource(from, options.integrity);
+  const { files, headers, folder: source = checked } = await openWeights(checked);
   let clip;
   let kept;
   try {

@@ -3,7 +3,7 @@ import { isWeights } from '../base/address.js';
 import { MudptError } from '../base/errors.js';
 import { extras } from '../base/extras.js';
 import { pyTorchKind } from '../base/kinds.js';
-import { absenceOf, readJson } from '../files/source.js';
+import { absenceOf, openText, readJson } from '../files/source.js';
 import { MORE_POSITIONS, isTokenTable } from './shapes.js';
 import { readHeader } from './safetensors.js';
 
@@ -12,6 +12,8 @@ const WEIGHTS = ['model.safetensors', 'open_clip_model.safetensors'];
 /** The same, where there are none of those. */
 const PICKLED = ['pytorch_model.bin', 'open_clip_pytorch_model.bin'];
 const INDEX = '.index.json';
+/** Where sentence-transformers says which folder the model is in. */
+const MODULES = 'modules.json';
 const SHARD = /^(.*)-(\d{5})-of-(\d{5})\.(?:safetensors|bin)$/;
 /** What else is published, which is looked for only to be named; and what lies beside weights that were trained. */
 const OTHER_WEIGHTS = /\.(bin|pt|pth|ckpt|onnx|gguf|h5|msgpack|npz|tflite|pb)$/i;
@@ -61,7 +63,8 @@ async function joined(file, header) {
  * @param {Source} source
  * @returns {Promise<Opened>}
  *
- * @typedef {{ files: SourceFile[], headers: import('./safetensors.js').Header[] }} Opened
+ * @typedef {{ files: SourceFile[], headers: import('./safetensors.js').Header[], folder?: Source }} Opened folder:
+ *   where the rest of the model lies, where that is not the source
  */
 export async function openWeights(source) {
   const { weights } = source;
@@ -79,6 +82,11 @@ export async function openWeights(source) {
         const all = await openIndexed(source, name + INDEX);
         if (all) return all;
       }
+    }
+    const modules = first ? null : await openText(source, MODULES);
+    if (modules) {
+      const folder = (await extras()).moduleOf(source, modules);
+      return { folder, ...(await openWeights(folder)) };
     }
     const found = first ?? (await openAll(source, await onlyWeights(source), ''));
     first = null;

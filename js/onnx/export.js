@@ -68,7 +68,8 @@ export async function exportOnnx(bytes, options) {
   return loadFrom(source, async () => {
     const opened = await openWeights(source);
     try {
-      const { architecture, preprocessing } = await describeModel(source, opened.headers, opened.files[0].name);
+      const { files, headers, folder = source } = opened;
+      const { architecture, preprocessing } = await describeModel(folder, headers, files[0].name);
       requireKnown(architecture);
       const { embed, image, visionWidth } = architecture;
       const { layer } = entryOf(details, /** @type {any} */ (architecture));

@@ -9,6 +9,7 @@ import { loadClip } from '../../js/index.js';
 import { writeSafetensors } from '../../js/loading/safetensors.js';
 import { makeClip } from '../make-clip.js';
 import { mudpt } from './command.js';
+import { serving } from './downloads.js';
 import { GOLDEN, PICTURES, TINY_A, isError, json, temporaryFolder } from './models.js';
 import { golden, makeSmall, tensorsOf } from './small-models.js';
 
@@ -93,6 +94,49 @@ describe('folders', () => {
     assert.equal((await load(root)).fingerprint, fingerprints['transformers-heads']);
     const { code, stderr } = await mudpt(['convert', root, '--dtype', 'f16', '--out', 'whole'], { cwd: root });
     assert.equal(code, 0, stderr);
+  });
+
+  test('sentence-transformers’ folders: modules.json names the one that CLIP is in', async () => {
+    const root = await temporaryFolder();
+    await makeSmall(path.join(root, '0_CLIPModel'), golden('transformers-heads'));
+    const clip = { idx: 0, name: '0', path: '0_CLIPModel', type: 'sentence_transformers.models.CLIPModel' };
+    const write = (modules) => writeFile(path.join(root, 'modules.json'), JSON.stringify(modules));
+    await write([clip, { idx: 1, name: '1', path: '1_Normalize', type: 'sentence_transformers.models.Normalize' }]);
+    assert.equal((await load(root)).fingerprint, fingerprints['transformers-heads']);
+    await serving({ root }, async ({ url }) => {
+      assert.equal((await load(url)).fingerprint, fingerprints['transformers-heads']);
+    });
+    const { code, stderr } = await mudpt(['convert', root, '--dtype', 'f32', '--out', 'whole'], { cwd: root });
+    assert.equal(code, 0, stderr);
+    assert.equal((await load(path.join(root, 'whole'))).fingerprint, fingerprints['transformers-heads']);
+
+    const handleOf = (folder) => ({
+      kind: 'directory',
+      name: path.basename(folder),
+      getDirectoryHandle: async (name) => handleOf(path.join(folder, name)),
+      async getFileHandle(name) {
+        const bytes = await readFile(path.join(folder, name)).catch(() => null);
+        if (!bytes) throw new DOMException('none', 'NotFoundError');
+        return { getFile: async () => new File([bytes], name) };
+      },
+    });
+    assert.equal((await load(handleOf(root))).fingerprint, fingerprints['transformers-heads']);
+
+    const dense = { idx: 1, name: '1', path: '1_Dense', type: 'sentence_transformers.models.Dense' };
+    for (const [modules, names] of [
+      [[clip, dense], 'CLIPModel, Dense'],
+      [[{ ...clip, path: '../x' }], 'CLIPModel'],
+      [[null], 'undefined'],
+      [{}, 'nothing'],
+    ]) {
+      await write(modules);
+      await assert.rejects(load(root), isError('model', new RegExp(`modules.json names ${names}, expected CLIPModel`)));
+    }
+    await write([clip]);
+    await rm(path.join(root, '0_CLIPModel', 'model.safetensors'));
+    await assert.rejects(load(root), isError('file', /has no 0_CLIPModel\/model\.safetensors/));
+    const files = ['modules.json'].map((name) => new File([JSON.stringify([clip])], name));
+    await assert.rejects(load(files), isError('file', /has no 0_CLIPModel\/model\.safetensors/));
   });
 
   test('files that a page was given', async () => {
