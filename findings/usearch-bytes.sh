@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # usearch 2.26.6, an index of embeddings with metric "cos" and dtype "i8": a vector is scaled so that its length is 127,
 # not its largest value, and cut towards zero. What a byte holds of it shrinks with the dimensions: the values of an
-# embedding of 768 numbers are about -14 to 14 then, almost a fifth of them 0. Of the ten nearest among 5,000 embeddings with much in
-# common, as CLIP's have, an exact search finds 84 % at 256 dimensions, 73 % at 768, 70 % at 1,024; the same bytes scaled
-# by the largest value find 97 % at each, and the 8-bit floats "e4m3" of the same size 91 %.
+# embedding of 768 numbers are about -14 to 14 then, almost a fifth of them 0. Of the ten nearest among 5,000 embeddings
+# with much in common, as CLIP's have, an exact search finds 84 % at 256 dimensions, 73 % at 768, 70 % at 1,024; the
+# same bytes scaled by the largest value find 97 % at each, and the 8-bit floats "e4m3" of the same size 91 %.
 #
 # Seen: those. Exits with 1 when that has changed.
 set -euo pipefail
