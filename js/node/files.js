@@ -40,6 +40,22 @@ async function snapshotIn(folder) {
 }
 
 /**
+ * Refuses a folder with an adapter of PEFT's: transformers adds it to the model, whose features are others then.
+ * @param {string} folder
+ */
+async function requireWhole(folder) {
+  const file = path.join(folder, 'adapter_config.json');
+  const text = await readFile(file, 'utf8').catch(() => '');
+  const [, base] = /"base_model_name_or_path": *"([^"]+)"/.exec(text) ?? [];
+  if (!text) return;
+  throw new MudptError(
+    'model',
+    `${file} says that an adapter belongs to ${base ?? 'a model'}, which is not read here`,
+    'merge them (merge_and_unload of PEFT) and save the model; without the adapter, move that file away',
+  );
+}
+
+/**
  * @param {string | URL} from a folder, or a file with weights in it
  * @returns {Promise<import('../files/source.js').Source>}
  */
@@ -51,6 +67,7 @@ export async function openPath(from) {
     throw repository ? new MudptError('file', `${name} is not there`, repository, { cause }) : error;
   });
   const folder = found.isDirectory() ? await snapshotIn(name) : path.dirname(name);
+  if (found.isDirectory()) await requireWhole(folder);
   return {
     name,
     weights: found.isDirectory() ? undefined : path.basename(name),

@@ -139,6 +139,18 @@ describe('folders', () => {
     await assert.rejects(load(files), isError('file', /has no 0_CLIPModel\/model\.safetensors/));
   });
 
+  test('an adapter of PEFT’s is no model, and no model is read without its adapter', async () => {
+    const folder = await small('transformers-heads');
+    const config = path.join(folder, 'adapter_config.json');
+    await writeFile(config, JSON.stringify({ peft_type: 'LORA', base_model_name_or_path: 'ORG/NAME' }, null, 2));
+    await assert.rejects(
+      load(folder),
+      isError('model', /adapter_config\.json says that an adapter belongs to ORG\/NAME/),
+    );
+    await rm(config);
+    assert.equal((await load(folder)).fingerprint, fingerprints['transformers-heads']);
+  });
+
   test('files that a page was given', async () => {
     const folder = await small('open-clip-heads', { name: 'ViT-H.safetensors' });
     const names = ['open_clip_config.json', 'tokenizer.json', 'ViT-H.safetensors'];
