@@ -16,6 +16,7 @@ import { onDisk } from './paths.js';
 import { entriesOf } from './picture-files.js';
 
 const PARTS = /** @type {const} */ (['train', 'test', 'val']);
+const ARCHIVE = /\.(zip|tar|tgz|gz|bz2|xz|zst|7z|rar)$/i;
 const SPLIT = /^split(_zhou_.*)?\.json$/;
 const STYLE_SPLIT = /^split-(.+)\.json$/;
 
@@ -168,6 +169,7 @@ async function readSplit(file, { images, testOnly, listBroken }) {
 }
 
 function parseJson(file, bytes) {
+  if (ARCHIVE.test(file)) throw fault(file, 'is an archive', 'unpack it and give the folder');
   let text;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);

@@ -67,8 +67,8 @@ export async function readFolders(source, { split, images, testOnly, listBroken 
   if (images !== undefined) throw fault(source, 'has no split file', '--images goes with one: leave it out');
   const name = path.basename(path.resolve(source));
   const left = new LeftOut(source);
-  const from = await inner(source, name, { top: true, any: !testOnly });
-  const notes = from === source ? [] : [`Read from ${from}, as ${source} holds nothing else.`];
+  const from = await inner(source, name, { top: true, any: !testOnly, left });
+  const notes = from === source ? [] : [`Read from ${from}, as ${source} holds no other folder.`];
   /** @param {any} dataset @returns {import('./datasets.js').Dataset} */
   const end = ({ broken, ...dataset }) => {
     if (!listBroken)
@@ -146,9 +146,10 @@ const partFolder = (from, folder, classes) =>
  * @param {boolean} [options.top] whether parts may be inside, which say something
  * @param {boolean} [options.any] whether one of any name is gone through that itself holds folders: one class is none
  * @param {string[]} [options.classes] known ones
+ * @param {LeftOut} [options.left] told of what lies beside the folder that is gone through
  * @returns {Promise<string>}
  */
-async function inner(folder, name, { top = false, any = false, classes = [] }) {
+async function inner(folder, name, { top = false, any = false, classes = [], left }) {
   const entries = await entriesOf(folder);
   const [only, ...others] = entries.filter(({ kind }) => kind === 'folder').map((entry) => entry.name);
   if (!only || others.length || classes.includes(only) || entries.some((entry) => PICTURE.test(entry.name))) {
@@ -158,7 +159,8 @@ async function inner(folder, name, { top = false, any = false, classes = [] }) {
   const part = partOf(only) !== null;
   const isNothing = only.toLowerCase() === name.toLowerCase() || BETWEEN.test(only) || (part && !top);
   if (!isNothing && !(any && !part && (await holdsFolders(inside)))) return folder;
-  return inner(inside, only, { top, any, classes });
+  if (left) tally(folder, entries, left);
+  return inner(inside, only, { top, any, classes, left });
 }
 
 const flat = (lists) => lists.flatMap((files, label) => files.map((file) => ({ path: file, label })));

@@ -168,6 +168,17 @@ test('an archive that was unpacked into a folder of its own name', async () => {
   assert.deepEqual(one.classes, ['cat', 'dog']);
 });
 
+test('what lies beside the only folder is named, and an archive is called one', async () => {
+  const files = ['data/cat/1.jpg', 'data/cat/2.jpg', 'data/dog/1.jpg', 'data/dog/2.jpg'];
+  const read = await readParts({ ...pictures(...files), 'labels.csv': 'filename,label\n' });
+  assert.match(
+    read.notes.join('\n'),
+    /^Read from SET\/data, as .*holds no other folder\.\n[^]*Left out: .*labels\.csv/,
+  );
+  const at = await folder({ 'pets.zip': 'PK' });
+  await assert.rejects(loadDataset(path.join(at, 'pets.zip')), /pets\.zip: is an archive; unpack it/);
+});
+
 test('test and val without labels are named, and pictures are held out in their place', async () => {
   const names = ['cat', 'dog'].flatMap((name) => [1, 2, 3, 4].map((i) => `train/${name}/${i}.jpg`));
   for (const flat of ['test', 'test/test', 'Testing/unlabelled']) {
