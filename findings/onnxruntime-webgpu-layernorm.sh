@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # onnxruntime-web 1.30.0, WebGPU: LayerNormalization takes the variance as the mean of the squares less the square of
-# the mean, in float32, of which nothing is left where a row's mean is large beside its deviation. A row of 10000, 10001,
-# 10002, 10003 and again comes out 350 times as large as it should, without an error; a mean of 3,000 times the
+# the mean, in float32, of which nothing is left where a row's mean is large beside its deviation. A row of 10000,
+# 10001, 10002, 10003 and again comes out 350 times as large as it should, without an error; a mean of 3,000 times the
 # deviation costs 12 %, one of 1,000 times is right to three digits. The same file on the same package's WebAssembly is
 # right (two passes), as PyTorch is. Seen in Chromium 153 on its software adapter.
 #
