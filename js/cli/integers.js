@@ -1,11 +1,13 @@
 /**
  * Matrices of a block as integers, to the bit as the C core makes them (src/clip/columns.c): each row is divided by
- * scale = largest magnitude / 127 or 16383 and rounded, halves to even. Columns that differ much from the others are
- * divided by powers of two before.
+ * scale = largest magnitude / 127 or 16383, or what 64 of its columns that are a block measure at most / 46336 where
+ * that is more, and rounded, halves to even. Columns that differ much from the others are divided by powers of two
+ * before.
  */
 
 /** Types of integers with scales: the largest one. */
 export const INTEGERS = { I8: 127, I16: 16383 };
+const [BLOCK_OF_SUM, NORM] = [64, 46336]; // src/kernels/integer.h
 const [APART, MOST_APART, EXPONENTS] = [2, 12, 256]; // exponents of 2
 const BLOCK = /\b(?:encoder\.layers|resblocks|blocks)\.(\d+)\.(self_attn|attn|mlp)\.(\w+?)[._]weight$/;
 const TEXT = /^(?:text_model|text|transformer)\./;
@@ -62,7 +64,12 @@ export function toIntegers(values, rows, columns, dtype) {
     const row = values.subarray(y * columns, (y + 1) * columns);
     let largest = 0;
     for (const value of row) largest = Math.max(largest, Math.abs(value));
-    scale[y] = largest / most;
+    let [squares, mostSquares] = [0, 0];
+    row.forEach((value, x) => {
+      squares = (x % BLOCK_OF_SUM ? squares : 0) + value * value;
+      mostSquares = Math.max(mostSquares, squares);
+    });
+    scale[y] = Math.max(Math.fround(largest / most), Math.sqrt(mostSquares) / NORM);
     for (let x = 0; x < columns; x++) {
       const integer = scale[y] ? roundHalfEven(Math.fround(row[x] / scale[y])) : 0;
       const at = (y * columns + x) * each;

@@ -25,13 +25,14 @@ enum { GEMM_QUADS = 5 };
 
 typedef struct {
     int out, in;
-    int storage;     /* MUDPT_F32, MUDPT_F16, MUDPT_I8, MUDPT_I16 or GEMM_QUADS */
-    void *panels;    /* float, uint16_t (IEEE half) or int8_t [panels, in, 8], aligned to 64; int16_t [panels,
+    int storage;    /* MUDPT_F32, MUDPT_F16, MUDPT_I8, MUDPT_I16 or GEMM_QUADS */
+    void *panels;   /* float, uint16_t (IEEE half) or int8_t [panels, in, 8], aligned to 64; int16_t [panels,
                      in / 2 rounded up, 8, 2], inputs in pairs; GEMM_QUADS: int8_t [panels, in / 4 rounded up, 8, 4] */
-    float *scale;    /* of integers: [out rounded up to 8] what an output channel's integers are multiplied by */
-    int16_t fast;    /* of integers: products in block integers (integer.h), else in f32; GEMM_QUADS: always 1 */
-    int16_t special; /* MUDPT_F16: infinity or NaN may be among them */
-    void *device;    /* a back end's own copy, or NULL */
+    float *scale;   /* of integers: [out rounded up to 8] what an output channel's integers are multiplied by */
+    int8_t fast;    /* of integers: products in block integers (integer.h), else in f32; GEMM_QUADS: always 1 */
+    int8_t special; /* MUDPT_F16: infinity or NaN may be among them */
+    uint16_t norm;  /* of integers: the root of a channel's squares over a block (integer.h), at most, in fours */
+    void *device;   /* a back end's own copy, or NULL */
 } gemm_weight;
 
 /* Bytes of `panels` for a weight of this size and storage; out, in >= 1. */
@@ -39,7 +40,8 @@ size_t gemm_panel_bytes(int out, int in, int storage);
 /* Bytes of `scale`: 0 where the storage has none. */
 size_t gemm_scale_bytes(int out, int storage);
 /* Writes row o (0 ... out-1) of W, values [in], into the panels, converting to the weight's storage. For MUDPT_I8 and
- * GEMM_QUADS the row's scale is max |value| / 127 (MUDPT_I16: / 16383), or the one given when scale > 0.
+ * GEMM_QUADS the row's scale is max |value| / 127 (MUDPT_I16: / 16383), or coarser (INTEGER_NORM), or the one
+ * given when scale > 0.
  * Values that f16 cannot hold become infinity. */
 void gemm_set_row(gemm_weight *w, int o, const float *values, float scale);
 /* The opposite: what the panels hold for row o, widened. values [in] */

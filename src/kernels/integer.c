@@ -25,9 +25,10 @@ typedef struct {
     const float *factor;       /* transposed: [depth] the channels' scales; straight: NULL */
     const float *column_scale; /* straight: [columns] the channels' scales; transposed: NULL */
     const int16_t *panels;     /* that are read in place, or NULL */
-    int done, packed;          /* rows before those that are packed now, and how many these are */
-    int16_t *integers;         /* chunk after chunk of k, in each all groups of 4 rows, in each [k / 2, 4, 2] */
-    float *scales;             /* [depth / 64 rounded up, packed] */
+    float left, norm;  /* what a block's largest value becomes on the left, and the root of all squares, at most */
+    int done, packed;  /* rows before those that are packed now, and how many these are */
+    int16_t *integers; /* chunk after chunk of k, in each all groups of 4 rows, in each [k / 2, 4, 2] */
+    float *scales;     /* [depth / 64 rounded up, packed] */
 } product;
 
 static int even(int k) {
@@ -36,11 +37,6 @@ static int even(int k) {
 
 static int in_fours(const product *p) {
     return HAS_INT8 && p->fours;
-}
-
-/* What a block's largest value becomes on the left, at most. */
-static float largest_left(const product *p) {
-    return HAS_INT8 && p->job->weight->storage == GEMM_QUADS ? 127 : INTEGER_LEFT;
 }
 
 /* Integers of 16 bits that `depth` k's of a row or column take. */
@@ -72,8 +68,13 @@ RARELY size_t integer_scratch_bytes(void) {
 
 /* ------------------------------------------------------------------------------------------------ left side */
 
+static float sum_of(v128_t x) {
+    return wasm_f32x4_extract_lane(x, 0) + wasm_f32x4_extract_lane(x, 1) + wasm_f32x4_extract_lane(x, 2) +
+           wasm_f32x4_extract_lane(x, 3);
+}
+
 /* One row's block of `depth` values, times factor (NULL: 1), into integers [64], with zeros behind. -> its scale */
-static float round_block(int16_t *to, const float *from, const float *factor, int depth, float left) {
+static float round_block(const product *p, int16_t *to, const float *from, const float *factor, int depth) {
     float values[INTEGER_BLOCK];
     if (factor || depth < INTEGER_BLOCK) {
         int k = 0;
@@ -84,18 +85,21 @@ static float round_block(int16_t *to, const float *from, const float *factor, in
         from = values;
     }
     /* Sizes compare as integers do, and NaN is larger than infinity. */
-    v128_t most = wasm_i32x4_splat(0), sum = most;
+    v128_t most = wasm_i32x4_splat(0), sum = most, squares = most;
     for (int k = 0; k < INTEGER_BLOCK; k += 4) {
         v128_t size = wasm_f32x4_abs(wasm_v128_load(from + k));
         most = wasm_i32x4_max(most, size);
         sum = wasm_f32x4_add(sum, size);
+        squares = wasm_f32x4_add(squares, wasm_f32x4_mul(size, size));
     }
     most = wasm_i32x4_max(most, wasm_i32x4_shuffle(most, most, 2, 3, 0, 1));
     most = wasm_i32x4_max(most, wasm_i32x4_shuffle(most, most, 1, 0, 3, 2));
-    float scale = wasm_f32x4_extract_lane(most, 0) / left + 0x1p-126f; /* which nothing but next to nothing feels */
-    float other = (wasm_f32x4_extract_lane(sum, 0) + wasm_f32x4_extract_lane(sum, 1) + wasm_f32x4_extract_lane(sum, 2) +
-                   wasm_f32x4_extract_lane(sum, 3)) /
-                  INTEGER_SIZES;
+    float largest = wasm_f32x4_extract_lane(most, 0), square = sum_of(squares);
+    float scale = largest / p->left + 0x1p-126f; /* which nothing but next to nothing feels */
+    /* Either suffices. Squares that f32 cannot hold are 64 of the largest value's at most. */
+    float by_sizes = sum_of(sum) / INTEGER_SIZES, by_squares = largest * (8 / p->norm);
+    if (square > 0x1p-80f && square < 0x1p120f) by_squares = simd_root(square) / p->norm;
+    float other = by_sizes < by_squares ? by_sizes : by_squares;
     if (other > scale) scale = other;
     /* Adding 1.5 * 2^23 leaves the nearest integer in the low bits. Infinity and NaN leave nonsense there, which a
      * scale that is no number either makes harmless. */
@@ -135,8 +139,8 @@ static void pack_rows(void *context, int index, int thread) {
             int16_t integers[4][INTEGER_BLOCK];
             for (int r = 0; r < rows; r++) {
                 p->scales[(size_t)(k / INTEGER_BLOCK) * (size_t)p->packed + (size_t)(row + r)] =
-                    round_block(integers[r], p->job->a + (ptrdiff_t)(p->done + row + r) * p->job->lda + k,
-                                p->factor ? p->factor + k : NULL, depth, largest_left(p));
+                    round_block(p, integers[r], p->job->a + (ptrdiff_t)(p->done + row + r) * p->job->lda + k,
+                                p->factor ? p->factor + k : NULL, depth);
                 if (in_fours(p)) narrow_block(integers[r]);
             }
             int16_t *to = packed_rows(p, row, chunk, chunk_depth(p, chunk)) + places(k - chunk, in_fours(p)) * rows;
@@ -447,6 +451,9 @@ RARELY void integer_run(const gemm_job *job, void *packed) {
                  .column_scale = job->transposed ? NULL : w->scale + job->first,
                  .integers = packed};
     if (job->rows <= 0 || p.columns <= 0) return;
+    p.left = HAS_INT8 && w->storage == GEMM_QUADS ? 127 : INTEGER_LEFT;
+    /* As in gemm_set_row rounding adds 4; what is computed on the way is right to 2^-20. */
+    p.norm = 0x1p31f / (float)(job->transposed ? 8 * INTEGER_RIGHT : 4 * w->norm) * (1 - 0x1p-18f) - 4;
     if (w->storage == MUDPT_I16 && !job->transposed)
         p.panels = (const int16_t *)w->panels + (size_t)job->first * (size_t)even(w->in);
     if (HAS_INT8 && w->storage == GEMM_QUADS) {

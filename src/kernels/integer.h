@@ -1,12 +1,14 @@
 /* Products in block integers, precision "fast": i32x4.dot_i16x8_s does twice the multiply-adds of an f32 instruction.
  *
  * Every row of the left side is cut into blocks of 64 k's. A block is kept as integers of 16 bits with one scale;
- * weights are integers of 15 bits (MUDPT_I16) or 8 (MUDPT_I8) with one scale per output channel. A block's products are
- * summed exactly, in 32 bits: the block's scale is as fine as leaves the sizes of its integers, added up, at most
- * INTEGER_SIZES, so that values alike have 12 bits, and beside one far above the others these keep more of theirs than
- * by a scale of the largest alone. Blocks are summed in f32. In the transposed product the channels' scales go into the
- * left side before it is rounded. The error is below TF32's. Infinity and NaN on the left side make the row's results
- * NaN or infinite, as do sizes that f32 cannot add up.
+ * weights are integers of 15 bits (MUDPT_I16) or 8 (MUDPT_I8) with one scale per output channel. A block's products
+ * are summed exactly, in 32 bits: the integers of both sides are as fine as leaves the roots of their squares, added
+ * up over a block, below 2^15.5 each (INTEGER_NORM and what rounding adds), so that a sum of their products is below
+ * 2^31 (Cauchy-Schwarz); values alike have 13 to 14 bits then. Where a weight measures less, the left side may measure
+ * more, and it may also, with sizes that add up to INTEGER_SIZES at most, measure what it will. Blocks are summed in
+ * f32. In the transposed product the channels' scales go into the left side before it is rounded, and only sizes
+ * count, as columns of weights may measure anything. The error is below TF32's. Infinity and NaN on the left side make
+ * the row's results NaN or infinite.
  *
  * Products of bytes, precision "int8" (GEMM_QUADS): the same with 8 bits on the left, a block's largest value / 127,
  * and straight alone. i32x4.relaxed_dot_i8x16_i7x16_add does 16 multiply-adds, but what it makes of a second side
@@ -21,7 +23,13 @@
 
 #include "gemm.h"
 
-enum { INTEGER_BLOCK = 64, INTEGER_LEFT = 32767, INTEGER_RIGHT = 16383, INTEGER_SIZES = 64 * 2047 };
+enum {
+    INTEGER_BLOCK = 64,
+    INTEGER_LEFT = 32767,
+    INTEGER_RIGHT = 16383,
+    INTEGER_SIZES = 64 * 2047,
+    INTEGER_NORM = 46336
+};
 
 /* gemm_run for a weight kept as MUDPT_I16 or MUDPT_I8, shapes as in gemm_job; packed: integer_packed_bytes(depth of the
  * sum: in or, transposed, count), aligned to 16, and every thread's scratch integer_scratch_bytes(). */

@@ -54,20 +54,32 @@ static int to_integer(float value, int low, int high) {
     return value != value ? 0 : value >= (float)high ? high : value <= (float)low ? low : (int)lrintf(value);
 }
 
-void gemm_set_row(gemm_weight *w, int o, const float *values, float scale) {
-    if (is_int8(w->storage) || w->storage == MUDPT_I16) {
-        if (!(scale > 0)) {
-            /* Not finite if any value is not, so that it shows in every product. */
-            scale = 0;
-            for (int i = 0; i < w->in; i++) {
-                float size = fabsf(values[i]);
-                if (!(size <= scale)) scale = size;
-                if (size != size) break;
-            }
-            scale /= is_int8(w->storage) ? 127 : INTEGER_RIGHT;
-        }
-        w->scale[o] = scale;
+/* Row o's scale, by its values or as it is given, and what its integers measure. */
+RARELY ONCE static float set_scale(gemm_weight *w, int o, const float *values, float scale) {
+    double squares = 0, most = 0; /* of a block's values */
+    float largest = 0;
+    for (int i = 0; i < w->in; i++) {
+        double value = values[i];
+        if (i % INTEGER_BLOCK == 0) squares = 0;
+        squares += value * value;
+        if (squares > most) most = squares;
+        /* Not finite if any value is not, so that it shows in every product. */
+        float size = fabsf(values[i]);
+        if (!(size <= largest) && largest == largest) largest = size;
     }
+    double norm = sqrt(most);
+    if (!(scale > 0)) {
+        float coarser = (float)(norm / INTEGER_NORM);
+        scale = largest / (is_int8(w->storage) ? 127 : INTEGER_RIGHT);
+        if (coarser > scale) scale = coarser;
+    }
+    float fourth = (float)(norm / scale) / 4 + 2; /* 64 halves that rounding adds measure 4 */
+    if (fourth > w->norm) w->norm = (uint16_t)(fourth < 2 * INTEGER_RIGHT + 1 ? fourth : 2 * INTEGER_RIGHT + 1);
+    return w->scale[o] = scale;
+}
+
+void gemm_set_row(gemm_weight *w, int o, const float *values, float scale) {
+    if (is_int8(w->storage) || w->storage == MUDPT_I16) scale = set_scale(w, o, values, scale);
     for (int i = 0; i < w->in; i++) {
         size_t at = position(w, o, i);
         if (w->storage == MUDPT_F16) {

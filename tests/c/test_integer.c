@@ -28,15 +28,18 @@ static double integer_of(const gemm_weight *w, const float *row, int o, int i) {
     return w->scale[o] > 0 ? nearbyint((double)row[i] / w->scale[o]) : 0;
 }
 
-/* What a block's integers [INTEGER_BLOCK] are multiplied by. */
-static float scale_of(const gemm_weight *w, const float *values) {
+/* What a block's integers [INTEGER_BLOCK] are multiplied by. norm: of the other side's blocks, at most */
+static float scale_of(const gemm_weight *w, const float *values, float norm) {
     const float left = w->storage == GEMM_QUADS ? 127 : INTEGER_LEFT;
-    float largest = 0, sum[4] = {0};
+    const float most = 0x1p31f / norm * (1 - 0x1p-18f) - 4;
+    float largest = 0, sum[4] = {0}, squares[4] = {0};
     for (int i = 0; i < INTEGER_BLOCK; i++) {
         largest = fmaxf(largest, fabsf(values[i]));
         sum[i % 4] += fabsf(values[i]);
+        squares[i % 4] += values[i] * values[i];
     }
-    return fmaxf(largest / left + 0x1p-126f, (sum[0] + sum[1] + sum[2] + sum[3]) / INTEGER_SIZES);
+    return fmaxf(largest / left + 0x1p-126f, fminf((sum[0] + sum[1] + sum[2] + sum[3]) / INTEGER_SIZES,
+                                                   sqrtf(squares[0] + squares[1] + squares[2] + squares[3]) / most));
 }
 
 /* gemm_run as integer.h describes it. */
@@ -45,6 +48,7 @@ static void twin(const gemm_job *job) {
     int depth = job->transposed ? job->count : w->in, columns = job->transposed ? w->in : job->count;
     float *rows = floats((size_t)w->out * w->in);
     for (int o = 0; o < w->out; o++) gemm_get_row(w, o, rows + (size_t)o * w->in);
+    float norm = job->transposed ? 8 * INTEGER_RIGHT : 4 * w->norm;
     for (int r = 0; r < job->rows; r++) {
         for (int j = 0; j < columns; j++) {
             double sum = 0;
@@ -55,7 +59,7 @@ static void twin(const gemm_job *job) {
                     float x = job->a[(size_t)r * job->lda + i];
                     values[i - k] = job->transposed ? x * w->scale[job->first + i] : x;
                 }
-                float scale = scale_of(w, values);
+                float scale = scale_of(w, values, norm);
                 double block = 0;
                 for (int i = k; i < end; i++) {
                     int o = job->first + (job->transposed ? i : j), input = job->transposed ? j : i;
@@ -198,8 +202,8 @@ static void test_largest_sums(void) {
     float row[DEPTH], a[DEPTH], c[DEPTH];
     for (int i = 0; i < DEPTH; i++) row[i] = -INTEGER_RIGHT;
     gemm_weight w = random_weight(1, DEPTH, MUDPT_I16, 1), turned = random_weight(INTEGER_BLOCK, 3, MUDPT_I16, 1);
-    gemm_set_row(&w, 0, row, 0);
-    for (int o = 0; o < INTEGER_BLOCK; o++) gemm_set_row(&turned, o, row, 0);
+    gemm_set_row(&w, 0, row, 1);
+    for (int o = 0; o < INTEGER_BLOCK; o++) gemm_set_row(&turned, o, row, 1);
     for (int kind = 0; kind < 3; kind++) {
         double sum = 0, first = 0;
         for (int i = 0; i < DEPTH; i++) {
@@ -218,6 +222,56 @@ static void test_largest_sums(void) {
     }
     free_weight(&w);
     free_weight(&turned);
+}
+
+/* The same of weights that are not the largest, and left sides like them, which give the largest sums there are of two
+ * such blocks; of any size, also where f32 cannot hold squares. */
+static void test_likeness(void) {
+    enum { DEPTH = 2 * INTEGER_BLOCK };
+    static const float sizes[] = {1, 1e-22f, 1e-30f, 1e-33f, 1e15f, 1e25f, 1e32f};
+    gemm_weight w = random_weight(3, DEPTH, MUDPT_I16, 1);
+    int wrong = 0, tried = 0;
+    for (int i = 0; i < 2000; i++) {
+        float row[DEPTH] = {0}, a[DEPTH] = {0}, c[3], size = sizes[i % 7] * (1 + (float)random_int(0, 999) / 999);
+        int spread = random_int(0, 3), depth = random_int(8, INTEGER_BLOCK);
+        double sum = 0;
+        w.norm = 0;
+        for (int k = 0; k < depth; k++) {
+            row[k] = (float)(5000 + random_int(0, 1000 * spread));
+            a[k] = size * row[k] / 5000;
+            sum += (double)a[k] * row[k];
+        }
+        row[DEPTH - 1] = INTEGER_RIGHT; /* of another block */
+        for (int o = 0; o < 3; o++) gemm_set_row(&w, o, row, (float)(i & 1));
+        gemm_forward(c, a, &w, NULL, 1, 0);
+        for (int o = 0; o < 3; o++, tried++) wrong += !(fabs(c[o] / sum - 1) < 4e-4);
+    }
+    CHECK(wrong == 0, "%d of %d sums over blocks that are alike are wrong", wrong, tried);
+    free_weight(&w);
+}
+
+/* Values that are all alike have 13 to 14 bits beside weights that measure what a model's do. */
+static void test_precision(void) {
+    enum { ROWS = 32, DEPTH = 768, OUT = 64 };
+    gemm_weight w = new_weight(OUT, DEPTH, MUDPT_I16, 1);
+    float *a = random_floats(ROWS * DEPTH), *c = floats(ROWS * OUT), *want = floats(ROWS * OUT);
+    for (int o = 0; o < OUT; o++) {
+        float *row = random_floats(DEPTH);
+        gemm_set_row(&w, o, row, 0);
+        free(row);
+    }
+    gemm_naive.run(&(gemm_job){.weight = &w, .count = OUT, .rows = ROWS, .a = a, .lda = DEPTH, .c = want, .ldc = OUT});
+    gemm_forward(c, a, &w, NULL, ROWS, 0);
+    double off = 0, size = 0;
+    for (int i = 0; i < ROWS * OUT; i++) {
+        off += ((double)c[i] - want[i]) * ((double)c[i] - want[i]);
+        size += (double)want[i] * want[i];
+    }
+    CHECK(sqrt(off / size) < 8e-5, "sums are off by %.2g", sqrt(off / size));
+    free(a);
+    free(c);
+    free(want);
+    free_weight(&w);
 }
 
 /* A value far above the others of its block costs these little of their bits. */
@@ -363,6 +417,8 @@ int main(void) {
     test_bytes();
     test_engines();
     test_largest_sums();
+    test_likeness();
+    test_precision();
     test_outliers();
     test_not_finite();
     test_threads();
