@@ -25,10 +25,10 @@ static double tolerance_of(const golden_case *c, const char *kind) {
         double tolerance;
     } fast[] = {{"image_features", 2e-3}, {"text_features", 2e-3}, {"logits", 3e-3},  {"loss", 3e-3},
                 {"logits_fusion", 3e-3},  {"logits_rep", 3e-3},    {"grad", 2e-2},    {"losses", 4e-3},
-                {"final", 6e-3},          {"final_change", 4e-2},  {"teacher", 2e-3}, {"average", 6e-3}};
+                {"final", 6e-3},          {"final_change", 2e-2},  {"teacher", 2e-3}, {"average", 6e-3}};
     double tolerance = json_number(json_get(c->json, "tolerance"), kind, 0);
     /* PromptSRC's |f - teacher| has kinks, where an error of the features turns a gradient round. */
-    double times = json_number(c->json, "block_integers", strcmp(json_text(c->json, "method"), "promptsrc") ? 1 : 2);
+    double times = strcmp(json_text(c->json, "method"), "promptsrc") ? 1 : 2;
     for (size_t i = 0; report.fast && i < sizeof fast / sizeof *fast; i++)
         if (!strcmp(fast[i].kind, kind)) tolerance = fmax(tolerance, times * fast[i].tolerance);
     return tolerance;
@@ -77,7 +77,9 @@ static void compare_stored(golden_case *c, const char *name, const float *values
         got[i] = values[i * step] - (change ? change[i * step] : 0);
         want[i] -= change ? change[i * step] : 0;
     }
-    compare(c->o, label, got, want, t.count, tolerance);
+    /* Adam divides a value's gradient by its size, so that the least of them moves a value as far as the largest. */
+    if (report.fast && change) compare_norm(c->o, label, got, want, t.count, tolerance);
+    else compare(c->o, label, got, want, t.count, tolerance);
     free(got);
     free(want);
     if (!whole || change) return;

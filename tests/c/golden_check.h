@@ -72,6 +72,18 @@ static void compare(outcome *o, const char *what, const float *got, const float 
               want[at], at, count, worst, allowed);
 }
 
+/* |got - want| <= tolerance * |want|, both as the root of all squares. NaN fails. */
+static void compare_norm(outcome *o, const char *what, const float *got, const float *want, size_t count,
+                         double tolerance) {
+    double difference = 0, norm = 0;
+    for (size_t i = 0; i < count; i++) {
+        difference += ((double)got[i] - want[i]) * ((double)got[i] - want[i]);
+        norm += (double)want[i] * want[i];
+    }
+    double off = sqrt(difference), allowed = fmax(tolerance * sqrt(norm), 1e-9);
+    if (!(off <= allowed)) fault(o, "%s: off by %.3g of all %zu, allowed %.3g", what, off, count, allowed);
+}
+
 static void compare_number(outcome *o, const char *what, double got, double want, double tolerance) {
     double allowed = tolerance * fmax(fabs(want), 1e-3);
     if (!(fabs(got - want) <= allowed))

@@ -195,6 +195,16 @@ export function compare(outcome, what, got, want, tolerance) {
   }
 }
 
+/** |got - want| <= tolerance * |want|, both as the root of all squares; NaN fails. */
+export function compareNorm(outcome, what, got, want, tolerance) {
+  const norm = (values) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+  const off = norm(want.map((value, i) => got[i] - value));
+  const allowed = Math.max(tolerance * norm(want), 1e-9);
+  if (!(off <= allowed)) {
+    outcome.fault(`${what}: off by ${off.toPrecision(3)} of all, allowed ${allowed.toPrecision(3)}`);
+  }
+}
+
 export function compareNumber(outcome, what, got, want, tolerance) {
   const allowed = tolerance * Math.max(Math.abs(want), 1e-3);
   const off = Math.abs(got - want);
