@@ -63,7 +63,8 @@ export class MudptError extends Error {
 /** Refuses what is no object of options, and a signal that is none. @param {any} options as given */
 export function requireOptions(options) {
   requireAwaited(options, 'options');
-  if (!options || typeof options !== 'object') throw new MudptError('argument', 'options must be an object');
+  if (!options || typeof options !== 'object' || Array.isArray(options))
+    throw new MudptError('argument', 'options must be an object');
   const { signal } = options;
   if (signal && !isA(signal, 'AbortSignal'))
     throw new MudptError('argument', "signal is no AbortSignal, as a controller's signal is");

@@ -89,18 +89,11 @@ export class Core extends Classifiers {
   /**
    * @param {number} classifier
    * @param {{ epochs: number, batch: number, rate: number, warmupRate?: number, momentum?: number, decay?: number,
-   *   seed?: number, augment?: boolean, smallestCrop?: number, how?: number, averageMean?: number,
+   *   seed: number, augment: boolean, smallestCrop: number, how?: number, averageMean?: number,
    *   averageDeviation?: number, keep?: number }} config @returns {number}
    */
   trainerCreate(classifier, config) {
-    const defaults = {
-      warmupRate: WARMUP_RATE,
-      momentum: 0.9,
-      decay: 5e-4,
-      seed: 1,
-      augment: true,
-      smallestCrop: 0.08,
-    };
+    const defaults = { warmupRate: WARMUP_RATE, momentum: 0.9, decay: 5e-4 };
     return this.memory.scoped((scratch) => {
       const at = scratch.putStruct(structs.TRAIN_CONFIG, { ...defaults, ...config });
       return this.memory.handle((out) => this.c._mudpt_trainer_create(classifier, at, out));

@@ -3,6 +3,7 @@ import { MudptError, checkOptions, listOf } from '../base/errors.js';
 import { LONGEST_TEXT, LONGEST_WORD, MOST_SEED, MOST_VIEWS } from '../base/limits.js';
 import { nextTurn } from '../base/platform.js';
 import { seldom } from '../base/progress.js';
+import { SMALLEST_CROP } from '../methods/presets.js';
 import { BrokenPictures } from '../pictures/broken.js';
 import { eachAnswer } from './pixels.js';
 import { FeatureStore, rowsOf as storedRows } from './store.js';
@@ -107,7 +108,7 @@ export async function embedImages(model, given, options = {}, tuned = 0) {
   checkOptions(options, [
     ...['projected', 'unit', 'views', 'seed', 'smallestCrop', 'transfer', 'onProgress', 'onBroken', 'signal'],
   ]);
-  const { projected = true, unit = true, views = 1, seed = 1, smallestCrop = 0.08, onBroken } = options;
+  const { projected = true, unit = true, views = 1, seed = 1, smallestCrop = SMALLEST_CROP, onBroken } = options;
   for (const [name, value] of Object.entries({ projected, unit })) checkSwitch(name, value);
   checkNumber('views', views, Number.isInteger(views) && views >= 1 && views <= MOST_VIEWS, `1 to ${MOST_VIEWS}`);
   checkNumber('seed', seed, Number.isInteger(seed) && seed >= 0 && seed <= MOST_SEED, `0 to ${MOST_SEED}`);

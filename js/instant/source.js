@@ -4,7 +4,7 @@
  */
 import { MudptError } from '../base/errors.js';
 import { requireDistinct, spoken } from '../methods/classes.js';
-import { carriedCrop } from '../methods/presets.js';
+import { SMALLEST_CROP, carriedCrop } from '../methods/presets.js';
 import { DEFAULT_TEMPLATE } from '../methods/sentences.js';
 import { floatsOf, headerOf } from '../loading/safetensors.js';
 
@@ -20,9 +20,6 @@ export function packed(rows) {
   rows.forEach((row, i) => data.set(row, i * row.length));
   return data;
 }
-
-/** Of a picture's area that a random view shows at least, on pictures of 224 pixels: the papers'. */
-const SMALLEST_CROP = 0.08;
 
 export class Source {
   /**

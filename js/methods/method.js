@@ -1,4 +1,5 @@
 /** What the methods' files share: the shape of a row of the table, MuDPT's settings, sizes of prompts. */
+import { SMALLEST_CROP } from './presets.js';
 
 /**
  * @typedef {object} Settings what a training run is asked for; tune() in index.d.ts says what each means
@@ -61,7 +62,7 @@ export const MUDPT = Object.freeze({
   batchSize: 4,
   learningRate: 2.5e-3,
   augment: true,
-  smallestCrop: 0.08,
+  smallestCrop: SMALLEST_CROP,
   seed: 1,
 });
 /** What PromptSRC brought, for methods that do without. */

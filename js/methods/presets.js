@@ -5,6 +5,8 @@
  * @typedef {import('./method.js').ClipConfig} ClipConfig
  */
 
+/** Share of a picture's area that a random crop shows at least: the papers'. */
+export const SMALLEST_CROP = 0.08;
 /** Pixels a side of the pictures that the papers' crops were chosen for. */
 const PAPER_IMAGE = 224;
 /** Share of the area; a larger one would leave crops little to vary. */

@@ -25,6 +25,7 @@ import {
 import { cropView, imageRgb, imageSize, normalize, testView } from './views.js';
 
 const CORE = new URL('../../js/core/core.js', import.meta.url).href;
+const RUN = { rate: 0.02, seed: 1, augment: false, smallestCrop: 0.5 };
 /** The first picture of a golden batch and everything a classifier needs. */
 const golden = json('tiny-a/mudpt.json');
 const answers = tensors('tiny-a/mudpt.safetensors');
@@ -184,7 +185,7 @@ for (const way of WAYS) {
       const ids = [['red', 'blue'].map((name) => tokenizer.sentence(`a photo ${name}.`, name))];
       const classifier = core.classifierCreate(clip, { method: 'vpt', visualLength: 2, visualDepth: 2 }, { ids });
       core.classifierInit(classifier, 5, null);
-      const trainer = core.trainerCreate(classifier, { epochs: 1, batch: 64, rate: 0.02 });
+      const trainer = core.trainerCreate(classifier, { ...RUN, epochs: 1, batch: 64, augment: true });
       const add = (i) => core.trainerAdd(trainer, readFileSync(PICTURES[i % PICTURES.length]), i % 2);
       for (let i = 0; i < 64; i++) add(i);
       assert.equal(core.trainerAdvance(trainer), undefined);
@@ -202,7 +203,7 @@ for (const way of WAYS) {
       const sizes = { textLength: 2, textDepth: 2, visualLength: 2, visualDepth: 2, layer0Fusion: true };
       const classifier = core.classifierCreate(clip, { method: 'mudpt', ...sizes }, { ids });
       core.classifierInit(classifier, 5, tokenizer.words(['a', 'photo']));
-      const trainer = core.trainerCreate(classifier, { epochs: 4, batch: 2, rate: 0.02, augment: false });
+      const trainer = core.trainerCreate(classifier, { ...RUN, epochs: 4, batch: 2 });
       for (const [i, file] of PICTURES.slice(0, 4).entries()) core.trainerAdd(trainer, readFileSync(file), i % 2);
       const image = core.imageFromPixels(new Uint8Array(90 * 40 * 3).fill(200), 90, 40, 3);
       core.trainerAddImage(trainer, image, 1);

@@ -171,7 +171,7 @@ describe('pictures that have to be waited for', () => {
       (options) => classifier.evaluate([{ image, label: 0 }], options),
       (options) => classifier.suggest([image], 1, options),
     ])) {
-      for (const none of [3, 'fast', null, () => ({})])
+      for (const none of [3, 'fast', null, () => ({}), [], [3]])
         await assert.rejects(call(none), isError('argument', /^options must be an object$/));
       await assert.rejects(call({ signal }), isError('argument', /^signal is no AbortSignal, as a controller's/));
     }
