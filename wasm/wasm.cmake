@@ -13,7 +13,7 @@ set(link_options
     -sMODULARIZE -sEXPORT_ES6 -sENVIRONMENT=web,worker -sFILESYSTEM=0 -sDYNAMIC_EXECUTION=0
     -sEXPORTED_FUNCTIONS=@${exports} -sEXPORTED_RUNTIME_METHODS=wasmMemory,PThread
     # js/core/module.js brings the memory, as large as the platform grants: what it begins with is named there, too.
-    -sINCOMING_MODULE_JS_API=instantiateWasm,wasmMemory
+    -sINCOMING_MODULE_JS_API=instantiateWasm,wasmMemory --js-transform "node ${PROJECT_SOURCE_DIR}/wasm/trim.js"
     -sINITIAL_MEMORY=16MB -sALLOW_MEMORY_GROWTH -sMEMORY_GROWTH_LINEAR_STEP=4MB -sMAXIMUM_MEMORY=4GB
     # The smaller of its two allocators: memory is taken in few large blocks, which are kept.
     -sABORTING_MALLOC=0 -sMALLOC=emmalloc -sTEXTDECODER=2 -Wno-pthreads-mem-growth
@@ -33,7 +33,7 @@ function(add_variant name)
     target_link_options(${name} PRIVATE ${link_options} -msimd128 ${ARGN})
     set_target_properties(${name} PROPERTIES
         LINKER_LANGUAGE C OUTPUT_NAME mudpt SUFFIX .mjs RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${name}
-        LINK_DEPENDS "${exports};${PROJECT_SOURCE_DIR}/wasm/library.js")
+        LINK_DEPENDS "${exports};${PROJECT_SOURCE_DIR}/wasm/library.js;${PROJECT_SOURCE_DIR}/wasm/trim.js")
 endfunction()
 
 # What does not compute in long loops is compiled for size, and LayerNorm and what is near it, whose loops are written
