@@ -232,7 +232,10 @@ async function sendWeights(core, clip, files, runs, { onProgress, signal }) {
         narrow = dtype === 'F64' ? narrower() : undefined;
         scattered = strides ? tensor : null;
         if (scattered) [all, filled] = [new Uint8Array(bytes), 0];
-        named(() => core.clipTensorBegin(clip, canonicalName(name), DTYPES[narrow ? 'F32' : dtype] ?? -1, shape));
+        const type = DTYPES[narrow ? 'F32' : dtype] ?? -1;
+        // The library knows no more of such a type than that it is none of its own.
+        const where = type < 0 ? `${file.name} (${dtype})` : file.name;
+        naming(where, () => core.clipTensorBegin(clip, canonicalName(name), type, shape));
       },
       bytes: (bytes) => {
         if (!scattered) return send(bytes);

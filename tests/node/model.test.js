@@ -508,6 +508,12 @@ describe('models that are wrong', () => {
     ],
     ['a tensor of another type', 'model', /has type/, replaceTensor(NORM, (t) => [{ ...t, dtype: 'I16' }])],
     [
+      'floats of eight bits',
+      'model',
+      /model\.safetensors \(F8_E4M3\): tensor .*fc1.* has type/,
+      replaceTensor(MLP, (t) => [{ ...t, dtype: 'F8_E4M3', data: t.data.subarray(0, t.data.length / 2) }]),
+    ],
+    [
       'NaN in a tensor',
       'model',
       /model\.safetensors: .*NaN/,
