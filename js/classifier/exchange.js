@@ -12,6 +12,7 @@ import { readTensor } from '../loading/places.js';
 import { readAnyHeader } from '../loading/weights.js';
 import { checkClasses } from '../methods/classes.js';
 import { FORMATS, LAYER0, namesOf, unusedIn } from '../methods/exports.js';
+import { upperLayers } from '../methods/method.js';
 import { METHODS, TRAINABLE } from '../methods/methods.js';
 import { FROM_ZERO, LAYER, isTrained } from '../methods/official-names.js';
 import { resolveSettings } from '../methods/settings.js';
@@ -160,7 +161,7 @@ async function readFile(file, { method, classes, ...options }, config) {
   const { settings } = resolveSettings({ method, ...options }, config);
   const asked = { ...settings, method };
   const reader = await DictionaryReader.open(file, coreMethod(method, asked, config));
-  const { sizes, values } = await reader.read(asked.layer0Fusion === false);
+  const { sizes, values } = await reader.read(asked.layer0Fusion === false, upperLayers(config, asked.fromLayer));
   if (method === 'coop') sizes.classPosition = METHODS.coop.sizes(asked, config).classPosition;
   if (method === 'tcp') sizes.layer = asked.layer;
   if (asked.space || (asked.fromLayer ?? 1) > 1) Object.assign(sizes, enteringSizes(asked, sizes, config));
@@ -249,9 +250,10 @@ class DictionaryReader {
 
   /**
    * @param {boolean} unfused whether layer 0 injects nothing
+   * @param {number} room layers of the model that may have prompts
    * @returns {Promise<{ sizes: import('../core/core.js').Method, values: Record<string, Values> }>} by our names
    */
-  async read(unfused) {
+  async read(unfused, room) {
     /** @type {Record<string, Values>} */
     const values = {};
     for (const [ours, theirs] of Object.entries(this.#names)) {
@@ -263,7 +265,13 @@ class DictionaryReader {
       }
     }
     if (unfused) this.#requireZero(values);
-    return { sizes: this.#sizes(values, unfused), values };
+    const sizes = this.#sizes(values, unfused);
+    const { textDepth = 0, visualDepth = 0 } = sizes;
+    if (Math.max(textDepth, visualDepth) <= room) return { sizes, values };
+    throw this.#bad(
+      `has prompts for more than the ${room} layers of this model`,
+      'load the model that it was trained on, with its fromLayer',
+    );
   }
 
   /** @param {Record<string, Values>} values */

@@ -13,6 +13,7 @@ import { openModel } from './model.js';
 import {
   DEFAULT_MODEL,
   classesOf,
+  decimal,
   given,
   settingsOf,
   whole,
@@ -89,6 +90,9 @@ export function importCommand() {
     .addOption(new Option('--class-position <where>', 'coop: place of the name').choices(['end', 'middle', 'front']))
     .addOption(new Option('--injection <kind>', 'mudpt: transformer for UUMuDPT').choices(['linear', 'transformer']))
     .addOption(new Option('--layer <l>', "tcp: text layer of the classes' own rows").argParser(whole(1, 127)))
+    .addOption(new Option('--from-layer <l>', 'first layer with prompts: of REP_LAYERS').argParser(whole(1, 128)))
+    .addOption(new Option('--alpha <share>', 'mmrl, mmrlpp: SCALE or ALPHA').argParser(decimal(0, 1, true)))
+    .addOption(new Option('--beta <share>', "mmrlpp: BETA, of a layer's own prompt").argParser(decimal(0, 1, true)))
     .option('--no-layer0-fusion', 'mudpt: a file that was exported from a run without it')
     .option('--raw', 'save the parameters, too, as mudpt export needs them')
     .addOption(new Option('--out <file>', 'where to save').argParser(given).makeOptionMandatory());

@@ -54,7 +54,7 @@ class Named {
 /** What is read and means nothing here. */
 const OPAQUE = Object.freeze({ opaque: true });
 
-/** An object of TorchScript, whose attributes come after it. */
+/** An object, whose attributes come after it. */
 export class Scripted {
   /** @type {any} */
   attributes = null;
@@ -69,7 +69,7 @@ const dictionary = (args) => {
 const itself = (args) => args[0];
 const opaque = () => OPAQUE;
 
-const OTHERS = ['set', 'frozenset', 'bytes', 'bytearray', 'complex'];
+const OTHERS = ['dict', 'set', 'frozenset', 'bytes', 'bytearray', 'complex'];
 
 /** All that may be called. @type {Record<string, (args: any[]) => any>} */
 const FUNCTIONS = {
@@ -106,8 +106,11 @@ const NAMES = [
   'torch.nn.parameter.Buffer',
   'torch.FloatTensor',
 ];
-/** Modules of a TorchScript archive: objects with attributes. */
-const SCRIPTED = '__torch__.';
+/**
+ * Objects of which the attributes alone are read: modules of a TorchScript archive, and what Dassl, the trainer of CoOp
+ * and all that came after it, saves beside the weights, a schedule that holds another one and its optimizer.
+ */
+const OBJECTS = /^(__torch__|(torch|dassl)\.optim)\./;
 
 const typeOf = (named) => (named instanceof Named ? TYPES[named.name.slice('torch.'.length)] : undefined);
 const storageOf = (name) => /^torch\.(\w+)Storage$/.exec(name)?.[1];
@@ -116,7 +119,6 @@ const storageOf = (name) => /^torch\.(\w+)Storage$/.exec(name)?.[1];
 const isKnown = (name) =>
   Object.hasOwn(FUNCTIONS, name) ||
   NAMES.includes(name) ||
-  name.startsWith(SCRIPTED) ||
   ['torch.storage.UntypedStorage', 'torch.UntypedStorage'].includes(name) ||
   Object.hasOwn(STORAGES, storageOf(name) ?? '') ||
   (name.startsWith('torch.') && Object.hasOwn(TYPES, name.slice('torch.'.length)));
@@ -124,7 +126,7 @@ const isKnown = (name) =>
 /** @param {any} named @param {any} args @param {RegExp} records */
 function call(named, args, records) {
   if (!(named instanceof Named) || !Array.isArray(args)) throw new Error('a call of what is no function');
-  if (named.name.startsWith(SCRIPTED) || records.test(named.name)) return new Scripted();
+  if (records.test(named.name)) return new Scripted();
   if (named.name === SUBCLASS && args[0]?.name !== SUBCLASS) return call(args[0], args[2], records);
   if (!Object.hasOwn(FUNCTIONS, named.name)) throw new Error(`a call of ${named.name}`);
   return FUNCTIONS[named.name](args);
@@ -149,10 +151,10 @@ export class Unfinished extends MudptError {}
  * @param {Uint8Array} bytes
  * @param {string} file its name, for messages
  * @param {number} [from] where the pickle begins
- * @param {RegExp} [records] names of classes that are read as their attributes, a Scripted
+ * @param {RegExp} [records] names of classes of which the attributes are read, a Scripted
  * @returns {{ value: any, end: number, storages: Map<string, Storage> }} dictionaries are Maps; end: behind the pickle
  */
-export function unpickle(bytes, file, from = 0, records = /^$/) {
+export function unpickle(bytes, file, from = 0, records = OBJECTS) {
   const pickle = new Pickle(bytes, from, records);
   try {
     return { value: pickle.run(), end: pickle.at, storages: pickle.storages };

@@ -3,7 +3,7 @@
  * what comes back gives the golden logits. Names and shapes are written out here as their code has them.
  */
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
@@ -365,6 +365,24 @@ describe('names as the authors’ code has them', () => {
         () => changed('umudpt', (t) => Object.assign(t['umudpt_prompt_learner.deep_prompts'], { shape: [1, 4, 64] })),
         { method: 'umudpt' },
       ],
+      [
+        'more layers than the model has from there on',
+        'classifier',
+        /has prompts for more than the 2 layers of this model; load the model that it was/,
+        () => files.ivlp,
+        { method: 'ivlp', fromLayer: 2 },
+      ],
+      [
+        'more layers than the model has',
+        'classifier',
+        /has prompts for more than the 3 layers of this model;/,
+        () =>
+          changed('vpt', (t) => {
+            const name = (layer) => `image_encoder.transformer.resblocks.${layer}.visual_ctx`;
+            t[name(3)] = t[name(2)];
+          }),
+        { method: 'vpt' },
+      ],
     ]) {
       test(what, async () => {
         await assert.rejects(
@@ -409,6 +427,22 @@ describe('mudpt export, import, add-classes', () => {
     assert.deepEqual(classes, ['clown face', 'face with medical mask', 'nauseated face']);
   });
 
+  test('what a file of MMRL++ does not say is told', async () => {
+    const settings = { method: 'mmrlpp', fromLayer: 3, alpha: 0.6, beta: 0.3 };
+    const clip = await loadClip(TINY_A, { threads: 1 });
+    const classes = ['a', 'b', 'c'];
+    const examples = classes.map((label, i) => ({ image: PICTURES[i], label }));
+    const tuned = await clip.tune({ ...settings, classes, examples, epochs: 1, phrase: '' }).finished;
+    writeFileSync(path.join(folder, 'mmrlpp'), exportOfficial(await tuned.export({ raw: true })));
+    await clip.dispose();
+    const told = `--from-layer 3 --alpha 0.6 --beta 0.3 --classes a,b,c --phrase= --model ${TINY_A}`;
+    const { code, stderr } = await run(`import mmrlpp --method mmrlpp ${told} --out own.safetensors`);
+    assert.equal(code, 0, stderr);
+    const { metadata } = headerOf(file('own.safetensors'), 'it');
+    const { fromLayer, alpha, beta } = JSON.parse(metadata.hyper_parameters);
+    assert.deepEqual({ method: metadata.method, fromLayer, alpha, beta }, settings);
+  });
+
   test('more classes', async () => {
     const added = await run('add-classes tuned.safetensors --classes owl,grey_cat --out more.safetensors');
     assert.equal(added.code, 0, added.stderr);
@@ -426,6 +460,8 @@ describe('mudpt export, import, add-classes', () => {
       /does not name its classes; give --classes a,b,c, --classes-file FILE or --data/,
     ],
     ['import tuned.safetensors --out x --method mudpt --classes a', /has no tensor mudpt_prompt_learner\.ctx/],
+    ['import tuned.safetensors --out x --method coop --classes a --beta 0.5', /--beta is no option of coop/],
+    ['import tuned.safetensors --out x --method mmrl --classes a --alpha 2', /--alpha: "2".*a number from 0 to 1/],
     [
       'import tuned.safetensors --out x --method coop --classes a --injection linear',
       /--injection is no option of coop/,

@@ -79,7 +79,7 @@ const count = (length, from = 0, step = 1) => Array.from({ length }, (_, i) => f
 const PLAIN = { a: ['F32', [2, 3], count(6)], b: ['F32', [5], count(5)] };
 
 describe('what PyTorch has written', () => {
-  for (const name of ['plain.bin', 'old.bin', 'protocol-4.bin', 'protocol-5.bin', 'run.pt'])
+  for (const name of ['plain.bin', 'old.bin', 'protocol-4.bin', 'protocol-5.bin', 'run.pt', 'dassl.pt', 'dassl-old.pt'])
     test(name, async () => assert.deepEqual(await ofPyTorch(name), PLAIN));
 
   test('types.bin: every type', async () => {

@@ -60,6 +60,13 @@ save({'epoch': 3, 'name': 'a run', 'best': 0.5, 'big': 2 ** 70, 'seen': {1, 2}, 
       'optimizer': {'state': {0: {'step': torch.tensor(3.), 'exp_avg': numbers(2, 3)}},
                     'param_groups': [{'lr': 1e-3, 'betas': (0.9, 0.98), 'params': [0, 1]}]},
       'size': torch.Size([2, 3]), 'type': torch.float16, 'device': torch.device('cpu')}, 'run.pt')
+optimizer = torch.optim.SGD([torch.nn.Parameter(value) for value in plain.values()], lr=0.002, momentum=0.9)
+schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 50.)
+# Dassl's warm-up, which every trainer of CoOp's kind has, keeps the schedule that follows it.
+for new in (True, False):
+    save({'state_dict': plain, 'epoch': 50, 'optimizer': optimizer.state_dict(), 'val_result': None,
+          'scheduler': {'successor': schedule, 'warmup_epoch': 1, 'cons_lr': 1e-5, **schedule.state_dict()}},
+         f'dassl{"" if new else "-old"}.pt', _use_new_zipfile_serialization=new)
 save({str(dtype)[6:]: numbers(2, 3, dtype=dtype) for dtype in (
     torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8,
     torch.uint8, torch.bool, torch.uint16, torch.float8_e4m3fn)}, 'types.bin')
