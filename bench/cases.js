@@ -136,6 +136,8 @@ function gemmGroups() {
     ['fast', 'relaxed', 'I16', true],
     ['fast-int8', 'relaxed', 'I8', true],
     ['int8-products', 'int8', 'I8', true],
+    ['f16/transposed', 'relaxed', 'F16', false, undefined, true],
+    ['fast/transposed', 'relaxed', 'I16', true, undefined, true],
   ];
   const shapes = [
     [804, 768, 3072],
@@ -150,12 +152,15 @@ function gemmGroups() {
     ['f32/wide-6x16', 'relaxed', 'F32', false, 2],
     ['fast/wide', 'relaxed', 'I16', true],
     ['fast-int8/wide', 'relaxed', 'I8', true],
+    ['f16/wide', 'relaxed', 'F16', false],
+    ['f16/wide-transposed', 'relaxed', 'F16', false, undefined, true],
+    ['fast/wide-transposed', 'relaxed', 'I16', true, undefined, true],
   ];
   const casesOf = (rows, shape, threads, more) =>
-    rows.map(([name, variant, storage, fast, panels]) => ({
+    rows.map(([name, variant, storage, fast, panels, turned]) => ({
       name: `gemm/${shape.join('x')}/${name}/t${threads}`,
       kind: 'gemm',
-      settings: { shape, storage, fast, panels, threads, module: kernels(variant), ...more },
+      settings: { shape, storage, fast, panels, turned, threads, module: kernels(variant), ...more },
     }));
   const rounds = 15;
   return shapes.flatMap((shape) =>

@@ -97,12 +97,13 @@ function counted(core, once, more = {}, processor = false) {
 
 const CASES = {
   async gemm() {
-    const { shape, storage, fast, panels, module, wide } = settings;
+    const { shape, storage, fast, panels, module, wide, turned } = settings;
     if (wide) (await import('../js/node/platform.js')).allowWideVectors(true);
     const { default: start } = await import(module);
     const wasm = await start();
     const precision = PRECISIONS[fast ? 'fast' : 'high'];
-    const opened = wasm._bench_gemm_open(...shape, DTYPES[storage], precision, threads, panels ?? 0);
+    const how = [DTYPES[storage], precision, threads, panels ?? 0, Number(turned ?? false)];
+    const opened = wasm._bench_gemm_open(...shape, ...how);
     if (opened) throw new Error(`the product could not be opened: code ${opened}`);
     return { once: () => wasm._bench_gemm_run(), about: () => ({ flop: 2 * shape[0] * shape[1] * shape[2] }), warm: 3 };
   },

@@ -43,16 +43,17 @@ file(GLOB small RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS
     ${PROJECT_SOURCE_DIR}/src/clip/*.c ${PROJECT_SOURCE_DIR}/src/image/*.c ${PROJECT_SOURCE_DIR}/src/heads/*.c
     ${PROJECT_SOURCE_DIR}/src/kernels/loss.c ${PROJECT_SOURCE_DIR}/src/kernels/probe.c
     ${PROJECT_SOURCE_DIR}/src/kernels/rope.c ${PROJECT_SOURCE_DIR}/src/kernels/softmax.c
+    ${PROJECT_SOURCE_DIR}/src/kernels/trial.c
     ${PROJECT_SOURCE_DIR}/src/kernels/layernorm.c ${PROJECT_SOURCE_DIR}/src/kernels/activation.c
     ${PROJECT_SOURCE_DIR}/src/mudpt.c)
 list(FILTER small EXCLUDE REGEX "/(resize|jpeg_pixels|png)[.]c$")
 set_source_files_properties(${small} PROPERTIES COMPILE_OPTIONS -Oz)
-# A picture's decoder takes a quarter of the module at -O3, and gains 2 % of the time of decoding and encoding by it;
-# integers' tiles are unrolled where it is said, and as fast.
+# A picture's decoder takes a quarter of the module at -O3, and gains 2 % of the time of decoding and encoding by it.
 set_source_files_properties(src/image/jpeg_pixels.c src/image/png.c src/image/resize.c src/kernels/panels.c
-    src/kernels/integer.c src/kernels/microkernel.c PROPERTIES COMPILE_OPTIONS -Os)
+    src/kernels/microkernel.c PROPERTIES COMPILE_OPTIONS -Os)
 # Tiles are computed row by row, as they are written: V8 keeps the order, and one by columns needs more registers.
-set_source_files_properties(src/kernels/gemm.c PROPERTIES COMPILE_OPTIONS "-Os;-mllvm;-pre-RA-sched=source")
+set_source_files_properties(src/kernels/gemm.c src/kernels/integer.c PROPERTIES COMPILE_OPTIONS
+    "-Os;-mllvm;-pre-RA-sched=source")
 # What is unrolled where it is said gains nothing from -O3, but grows by a tenth.
 set_source_files_properties(src/kernels/attention.c PROPERTIES COMPILE_OPTIONS -O2)
 

@@ -40,4 +40,7 @@ static inline float simd_root(float x) {
  * store_tile). Costs nothing. */
 #define SIMD_STORES_FOLLOW __asm__ volatile("" ::: "memory")
 
+/* That what `pointer` points to is memory, not registers, whatever a compiler would make of it. */
+#define SIMD_IN_MEMORY(pointer) __asm__("" : "+r"(pointer))
+
 #endif

@@ -17,6 +17,7 @@
 #include "microkernel.h"
 #include "mudpt.h"
 #include "panels.h"
+#include "trial.h"
 
 enum {
     CHUNK = PANELS_APART / PANEL, /* k's of a chunk, 512: 16 KB of a panel */
@@ -189,47 +190,6 @@ static void groups_times_panels(const product *p, int panel, int count, const fl
     }
 }
 
-int gemm_tile_panels;
-
-/* What the calling thread's tiles took by one panel and by two, of products that take turns. */
-static struct {
-    double seconds[2], multiplications[2];
-    double least[2];  /* of the fastest tile, a multiplication, which a busy machine spoils least */
-    int tiles, ticks; /* the clock was seen to go on in so many of them: browsers make it coarse */
-    int warm;         /* engines compile anew what runs often: what came before does not count */
-    int products;
-} trial;
-
-enum { TRIAL_MS = 25, TRIAL_TICKS = 200 }; /* TRIAL_MS each */
-
-static void count_trial(int two, double seconds, double multiplications) {
-    double each = seconds / multiplications;
-    if (trial.least[two] == 0 || each < trial.least[two]) trial.least[two] = each;
-    trial.seconds[two] += seconds;
-    trial.multiplications[two] += multiplications;
-    trial.ticks += seconds > 0;
-    trial.tiles++;
-}
-
-static void conclude_trial(void) {
-    const double *seconds = trial.seconds, *count = trial.multiplications;
-    if (gemm_tile_panels || seconds[0] < 1e-3 * TRIAL_MS || seconds[1] < 1e-3 * TRIAL_MS) return;
-    if (trial.warm && trial.ticks < TRIAL_TICKS) return;
-    int fine = trial.ticks == trial.tiles,
-        two = fine ? trial.least[1] < 0.95 * trial.least[0] : seconds[1] * count[0] < 0.95 * seconds[0] * count[1];
-    if (trial.warm) gemm_tile_panels = 1 + two;
-    memset(&trial, 0, sizeof trial);
-    trial.warm = 1;
-}
-
-/* Whether the next product's tiles are two panels wide: one, two, one, two, then the other way round, so that what is
- * done again and again has its turn both ways. */
-static int two_panels(void) {
-    if (gemm_tile_panels) return gemm_tile_panels == 2;
-    int turn = trial.products++;
-    return (turn ^ turn / 4) & 1;
-}
-
 RARELY static void run_tile(void *context, int index, int thread) {
     const product *p = context;
     int panel = index * TILE_PANELS, panels = (p->columns + PANEL - 1) / PANEL - panel;
@@ -252,7 +212,8 @@ RARELY static void run_tile(void *context, int index, int thread) {
         if (!p->panels) p->unpack(scratch, p->weight, p->first_panel + panel, panels, p->first_k + k, depth);
         double start = trying ? clock_seconds() : 0;
         groups_times_panels(p, panel, panels, b, b_panel, k, depth);
-        if (trying) count_trial(p->group == WIDE_ROWS, clock_seconds() - start, (double)whole * panels * depth);
+        if (trying)
+            trial_count(TRIAL_FLOATS, p->group == WIDE_ROWS, clock_seconds() - start, (double)whole * panels * depth);
         for (int row = whole, rows; row < p->packed; row += rows) {
             rows = group_rows(p, p->packed - row);
             rows_times_panels(p, row, rows, panel, panels, packed_rows(p, row, k, depth), rows, b, b_panel, k, depth);
@@ -277,8 +238,7 @@ static void pack_rows(void *context, int index, int thread) {
 
 RARELY static void run_product(product *p) {
     if (p->rows <= 0 || p->columns <= 0) return;
-    conclude_trial();
-    p->group = two_panels() ? WIDE_ROWS : 4;
+    p->group = trial_two_panels(TRIAL_FLOATS) ? WIDE_ROWS : 4;
     /* The fewest equal parts, each but the last whole groups. */
     int parts = (p->rows + PACKED_ROWS - 1) / PACKED_ROWS;
     int step = ((p->rows + parts - 1) / parts + p->group - 1) / p->group * p->group;
@@ -340,8 +300,7 @@ size_t gemm_scratch_bytes(void) {
 
 RARELY int gemm_reserve(int depth) {
     if (gemm_packed_bytes(depth) > packed_a.bytes) { /* what smaller products found out is forgotten */
-        gemm_tile_panels = 0;
-        memset(&trial, 0, sizeof trial);
+        trial_forget();
     }
     int code = reserve(&packed_a.memory, &packed_a.bytes, gemm_packed_bytes(depth), "a matrix product's left side");
     return code ? code : parallel_reserve(gemm_scratch_bytes());

@@ -1,14 +1,17 @@
-/* As in gemm.c: some hundred rows of the left side are packed, in groups of 4, then tiles of all these rows times a few
- * panels are claimed by the threads. Both sides hold k's in pairs: [k / 2, rows or columns, 2]; products of bytes hold
- * them in fours where an instruction takes these, [k / 4, rows or columns, 4], which is counted as so many pairs. */
+/* As in gemm.c: some hundred rows of the left side are packed, in groups of 4 (the last one with zeros), then tiles of
+ * all these rows times a few panels are claimed by the threads. Both sides hold k's in pairs: [k / 2, rows or columns,
+ * 2]; products of bytes hold them in fours where an instruction takes these, [k / 4, rows or columns, 4], which is
+ * counted as so many pairs. */
 #include "integer.h"
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/parallel.h"
 #include "base/rarely.h"
 #include "microkernel.h"
 #include "mudpt.h"
+#include "trial.h"
 
 enum {
     CHUNK = 1024,      /* k's in pairs that a panel and the packed rows meet over at a time: 16 KB of a panel */
@@ -22,13 +25,14 @@ typedef struct {
     const gemm_job *job;
     int depth, columns;
     int fours;                 /* bytes, in fours */
+    int wide;                  /* tiles are two panels wide */
     const float *factor;       /* transposed: [depth] the channels' scales; straight: NULL */
     const float *column_scale; /* straight: [columns] the channels' scales; transposed: NULL */
     const int16_t *panels;     /* that are read in place, or NULL */
-    float left, norm;  /* what a block's largest value becomes on the left, and the root of all squares, at most */
-    int done, packed;  /* rows before those that are packed now, and how many these are */
-    int16_t *integers; /* chunk after chunk of k, in each all groups of 4 rows, in each [k / 2, 4, 2] */
-    float *scales;     /* [depth / 64 rounded up, packed] */
+    float left, norm;       /* what a block's largest value becomes on the left, and the root of all squares, at most */
+    int done, rows, packed; /* rows before those that are packed now, how many these are, and with zeros */
+    int16_t *integers;      /* chunk after chunk of k, in each all groups of 4 rows, in each [k / 2, 4, 2] */
+    float *scales;          /* [depth / 64 rounded up, packed] */
 } product;
 
 static int even(int k) {
@@ -132,21 +136,25 @@ static void pack_rows(void *context, int index, int thread) {
     (void)thread;
     int end = (index + 1) * PACK_ROWS < p->packed ? (index + 1) * PACK_ROWS : p->packed;
     for (int row = index * PACK_ROWS; row < end; row += 4) {
-        int rows = end - row < 4 ? end - row : 4;
+        int rows = p->rows - row < 4 ? p->rows - row : 4;
         for (int k = 0; k < p->depth; k += INTEGER_BLOCK) {
             int depth = p->depth - k < INTEGER_BLOCK ? p->depth - k : INTEGER_BLOCK,
                 chunk = k / chunk_of(p) * chunk_of(p);
             int16_t integers[4][INTEGER_BLOCK];
+            float *scales = p->scales + (size_t)(k / INTEGER_BLOCK) * (size_t)p->packed + (size_t)row;
+            if (rows < 4) {
+                memset(integers, 0, sizeof integers);
+                memset(scales, 0, 4 * sizeof *scales);
+            }
             for (int r = 0; r < rows; r++) {
-                p->scales[(size_t)(k / INTEGER_BLOCK) * (size_t)p->packed + (size_t)(row + r)] =
-                    round_block(p, integers[r], p->job->a + (ptrdiff_t)(p->done + row + r) * p->job->lda + k,
-                                p->factor ? p->factor + k : NULL, depth);
+                scales[r] = round_block(p, integers[r], p->job->a + (ptrdiff_t)(p->done + row + r) * p->job->lda + k,
+                                        p->factor ? p->factor + k : NULL, depth);
                 if (in_fours(p)) narrow_block(integers[r]);
             }
-            int16_t *to = packed_rows(p, row, chunk, chunk_depth(p, chunk)) + places(k - chunk, in_fours(p)) * rows;
+            int16_t *to = packed_rows(p, row, chunk, chunk_depth(p, chunk)) + places(k - chunk, in_fours(p)) * 4;
             int taken = places(depth, in_fours(p));
             for (int i = 0; i < taken; i += 8) {
-                if (rows == 4 && i + 8 <= taken) {
+                if (i + 8 <= taken) {
                     v128_t x[4];
 #pragma GCC unroll 4
                     for (int r = 0; r < 4; r++) x[r] = wasm_v128_load(integers[r] + i);
@@ -155,7 +163,7 @@ static void pack_rows(void *context, int index, int thread) {
                     for (int q = 0; q < 4; q++) wasm_v128_store(to + i * 4 + q * 8, x[q]);
                 } else {
                     for (int q = i; q < i + 8 && q < taken; q += 2)
-                        for (int r = 0; r < rows; r++) memcpy(to + q * rows + r * 2, integers[r] + q, 4);
+                        for (int r = 0; r < 4; r++) memcpy(to + q * 4 + r * 2, integers[r] + q, 4);
                 }
             }
         }
@@ -309,60 +317,69 @@ ONCE static void find_starts(int32_t *to, const int16_t *b, int depth) {
     }
 }
 
-/* The first `rows` of a group at a times the panel at b, over one chunk. */
-ALWAYS_INLINE void tile(const place *to, const int16_t *a, int group, const int16_t *b, int depth, const int rows,
-                        const int fours) {
-    v128_t total[8];
+/* A group of 4 rows at a times `panels` panels at b, b_panel apart, over one chunk. A block's sums have all registers:
+ * with two panels what blocks add up to is kept in memory. */
+ALWAYS_INLINE void tile(const place *to, const int16_t *a, const int16_t *b, ptrdiff_t b_panel, int depth,
+                        const int panels, const int fours) {
+    const int vectors = 2 * panels;
+    float memory[4 * 2 * PANEL], *total = memory;
+    if (panels == 2) SIMD_IN_MEMORY(total);
     const float *scales = to->scales;
     const int32_t *starts = to->starts;
-#pragma GCC unroll 8
-    for (int i = 0; i < rows * 2; i++) total[i] = wasm_f32x4_splat(0);
+#pragma GCC unroll 16
+    for (int i = 0; i < 4 * vectors; i++) wasm_v128_store(total + 4 * i, wasm_f32x4_splat(0));
     for (; depth > 0; depth -= INTEGER_BLOCK, scales += to->packed) {
-        v128_t sum[8], start[2] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
+        v128_t sum[16], start[2] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
         if (fours) {
             start[0] = wasm_v128_load(starts);
             start[1] = wasm_v128_load(starts + 4);
             starts += PANEL;
         }
-#pragma GCC unroll 8
-        for (int i = 0; i < rows * 2; i++) sum[i] = start[i % 2];
+#pragma GCC unroll 16
+        for (int i = 0; i < 4 * vectors; i++) sum[i] = start[i % 2];
         const int16_t *end = b + (size_t)(places(depth < INTEGER_BLOCK ? depth : INTEGER_BLOCK, fours) * PANEL);
         do { /* nothing but sums: an engine that joins vectors wants no other way through it */
-            v128_t low = wasm_v128_load(b), high = wasm_v128_load(b + 8);
+            v128_t row[4];
 #pragma GCC unroll 4
-            for (int r = 0; r < rows; r++) {
-                v128_t pair = wasm_v128_load32_splat(a + r * 2);
-                if (fours) {
-                    sum[2 * r] = add_dots(low, pair, sum[2 * r]);
-                    sum[2 * r + 1] = add_dots(high, pair, sum[2 * r + 1]);
-                    continue;
-                }
-                sum[2 * r] = wasm_i32x4_add(sum[2 * r], wasm_i32x4_dot_i16x8(pair, low));
-                sum[2 * r + 1] = wasm_i32x4_add(sum[2 * r + 1], wasm_i32x4_dot_i16x8(pair, high));
+            for (int j = 0; j < vectors; j++) row[j] = wasm_v128_load(b + j / 2 * b_panel + j % 2 * 8);
+#pragma GCC unroll 4
+            for (int r = 0; r < 4; r++) {
+                v128_t pair = wasm_v128_load32_splat(a + r * 2), *sums = sum + r * vectors;
+#pragma GCC unroll 4
+                for (int j = 0; j < vectors; j++)
+                    sums[j] = fours ? add_dots(row[j], pair, sums[j])
+                                    : wasm_i32x4_add(sums[j], wasm_i32x4_dot_i16x8(pair, row[j]));
             }
-            a += 2 * group;
+            a += 2 * 4;
             b += 2 * PANEL;
         } while (b != end);
 #pragma GCC unroll 4
-        for (int r = 0; r < rows; r++) {
+        for (int r = 0; r < 4; r++) {
             v128_t scale = wasm_v128_load32_splat(scales + r);
 #pragma GCC unroll 2
-            for (int i = 2 * r; i < 2 * r + 2; i++)
-                total[i] = SIMD_MADD(wasm_f32x4_convert_i32x4(sum[i]), scale, total[i]);
+            for (int i = r * vectors; i < (r + 1) * vectors; i += 2) {
+                v128_t low = wasm_v128_load(total + 4 * i), high = wasm_v128_load(total + 4 * i + 4);
+                low = SIMD_MADD(wasm_f32x4_convert_i32x4(sum[i]), scale, low);
+                high = SIMD_MADD(wasm_f32x4_convert_i32x4(sum[i + 1]), scale, high);
+                SIMD_STORES_FOLLOW;
+                wasm_v128_store(total + 4 * i, low);
+                wasm_v128_store(total + 4 * i + 4, high);
+            }
         }
     }
     /* As gemm.c's tiles are stored. */
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++) {
-        float *c = to->c + r * to->ldc;
-        v128_t low = total[2 * r], high = total[2 * r + 1];
+#pragma GCC unroll 8
+    for (int i = 0; i < 4 * panels; i++) {
+        int column = i % panels * PANEL;
+        float *c = to->c + i / panels * to->ldc + column;
+        v128_t low = wasm_v128_load(total + 8 * i), high = wasm_v128_load(total + 8 * i + 4);
         if (to->column_scale) {
-            low = wasm_f32x4_mul(low, wasm_v128_load(to->column_scale));
-            high = wasm_f32x4_mul(high, wasm_v128_load(to->column_scale + 4));
+            low = wasm_f32x4_mul(low, wasm_v128_load(to->column_scale + column));
+            high = wasm_f32x4_mul(high, wasm_v128_load(to->column_scale + column + 4));
         }
         if (to->bias) {
-            low = wasm_f32x4_add(low, wasm_v128_load(to->bias));
-            high = wasm_f32x4_add(high, wasm_v128_load(to->bias + 4));
+            low = wasm_f32x4_add(low, wasm_v128_load(to->bias + column));
+            high = wasm_f32x4_add(high, wasm_v128_load(to->bias + column + 4));
         }
         if (to->accumulate) {
             v128_t before_low = wasm_v128_load(c), before_high = wasm_v128_load(c + 4);
@@ -374,52 +391,42 @@ ALWAYS_INLINE void tile(const place *to, const int16_t *a, int group, const int1
     }
 }
 
-static void tile_4(const place *to, const int16_t *a, const int16_t *b, int depth) {
-    tile(to, a, 4, b, depth, 4, 0);
+ONCE static void tile_1(const place *to, const int16_t *a, const int16_t *b, int depth) {
+    tile(to, a, b, 0, depth, 1, 0);
 }
 
-static void tile_4_fours(const place *to, const int16_t *a, const int16_t *b, int depth) {
-    tile(to, a, 4, b, depth, 4, 1);
+ONCE static void tile_2(const place *to, const int16_t *a, const int16_t *b, ptrdiff_t b_panel, int depth) {
+    tile(to, a, b, b_panel, depth, 2, 0);
 }
 
-/* The last rows, up to 3, one by one. */
-static void tile_rest(const place *to, const int16_t *a, int rows, const int16_t *b, int depth) {
-    place row = *to;
-    for (int r = 0; r < rows; r++, row.c += row.ldc, row.scales++) tile(&row, a + 2 * r, rows, b, depth, 1, 0);
+ONCE static void tile_fours(const place *to, const int16_t *a, const int16_t *b, int depth) {
+    tile(to, a, b, 0, depth, 1, 1);
 }
 
-static void tile_rest_fours(const place *to, const int16_t *a, int rows, const int16_t *b, int depth) {
-    place row = *to;
-    for (int r = 0; r < rows; r++, row.c += row.ldc, row.scales++) tile(&row, a + 2 * r, rows, b, depth, 1, 1);
-}
-
-/* All packed rows times one panel, over the chunk of k that begins at k. */
-ONCE static void rows_times_panel(const product *p, int panel, const int16_t *b, const int32_t *starts, int k,
-                                  int depth) {
+/* All packed rows times one panel or two, over the chunk of k that begins at k. */
+ONCE static void rows_times_panels(const product *p, int panel, int panels, const int16_t *b, ptrdiff_t b_panel,
+                                   const int32_t *starts, int k, int depth) {
     int columns = p->columns - panel * PANEL;
+    if (columns > panels * PANEL) columns = panels * PANEL;
     for (int row = 0; row < p->packed; row += 4) {
-        int rows = p->packed - row < 4 ? p->packed - row : 4;
+        int rows = p->rows - row < 4 ? p->rows - row : 4, some = rows < 4 || columns % PANEL;
         const int16_t *a = packed_rows(p, row, k, depth);
-        place to = place_of(p, row, panel, k);
-        if (in_fours(p)) to.starts = starts;
-        place edge = to;
-        float whole[4 * PANEL] = {0}, bias[PANEL] = {0};
-        if (columns < PANEL) {
+        place to = place_of(p, row, panel, k), edge = to;
+        float whole[4 * 2 * PANEL], bias[2 * PANEL] = {0};
+        if (some) { /* of the tile */
+            memset(whole, 0, sizeof whole);
             edge.c = whole;
-            edge.ldc = PANEL;
-            if (to.bias) edge.bias = bias;
-            for (int j = 0; j < columns; j++) {
-                if (to.bias) bias[j] = to.bias[j];
-                for (int r = 0; r < rows && to.accumulate; r++) whole[r * PANEL + j] = to.c[r * to.ldc + j];
-            }
+            edge.ldc = 2 * PANEL;
+            if (to.bias) edge.bias = memcpy(bias, to.bias, (size_t)columns * sizeof *bias);
+            for (int r = 0; r < rows && to.accumulate; r++)
+                memcpy(whole + r * 2 * PANEL, to.c + r * to.ldc, (size_t)columns * sizeof *whole);
         }
-        if (in_fours(p)) {
-            if (rows == 4) tile_4_fours(&edge, a, b, depth);
-            else tile_rest_fours(&edge, a, rows, b, depth);
-        } else if (rows == 4) tile_4(&edge, a, b, depth);
-        else tile_rest(&edge, a, rows, b, depth);
-        for (int r = 0; r < rows && columns < PANEL; r++)
-            for (int j = 0; j < columns; j++) to.c[r * to.ldc + j] = whole[r * PANEL + j];
+        edge.starts = starts;
+        if (in_fours(p)) tile_fours(&edge, a, b, depth);
+        else if (panels == 2) tile_2(&edge, a, b, b_panel, depth);
+        else tile_1(&edge, a, b, depth);
+        for (int r = 0; r < rows && some; r++)
+            memcpy(to.c + r * to.ldc, whole + r * 2 * PANEL, (size_t)columns * sizeof *whole);
     }
 }
 
@@ -428,16 +435,20 @@ RARELY static void run_tile(void *context, int index, int thread) {
     int panel = index * TILE_PANELS, panels = (p->columns + PANEL - 1) / PANEL - panel;
     int b_panel = p->panels ? places(p->depth, in_fours(p)) * PANEL : CHUNK * PANEL, k = 0;
     if (panels > TILE_PANELS) panels = TILE_PANELS;
+    int trying = !gemm_tile_panels && thread == 0 && panels == TILE_PANELS && p->depth && !in_fours(p);
+    int step = p->wide && panels == 2 && !in_fours(p) ? 2 : 1;
     do { /* a sum over nothing is zero, but still written */
         int depth = chunk_depth(p, k);
         const int16_t *b = parallel_scratch(thread);
         int32_t *starts = parallel_scratch(thread); /* panels in fours are read in place */
         if (p->panels) b = p->panels + (ptrdiff_t)panel * b_panel + places(k, in_fours(p)) * PANEL;
         else take_panels(p, parallel_scratch(thread), panel, panels, k, depth);
-        for (int q = 0; q < panels; q++) {
+        double start = trying ? clock_seconds() : 0;
+        for (int q = 0; q < panels; q += step) {
             if (in_fours(p)) find_starts(starts, b + q * b_panel, depth);
-            rows_times_panel(p, panel + q, b + q * b_panel, starts, k, depth);
+            rows_times_panels(p, panel + q, step, b + q * b_panel, b_panel, starts, k, depth);
         }
+        if (trying) trial_count(TRIAL_INTEGERS, p->wide, clock_seconds() - start, (double)p->packed * panels * depth);
         k += depth;
     } while (k < p->depth);
 }
@@ -454,6 +465,7 @@ RARELY void integer_run(const gemm_job *job, void *packed) {
     p.left = HAS_INT8 && w->storage == GEMM_QUADS ? 127 : INTEGER_LEFT;
     /* As in gemm_set_row rounding adds 4; what is computed on the way is right to 2^-20. */
     p.norm = 0x1p31f / (float)(job->transposed ? 8 * INTEGER_RIGHT : 4 * w->norm) * (1 - 0x1p-18f) - 4;
+    p.wide = trial_two_panels(TRIAL_INTEGERS);
     if (w->storage == MUDPT_I16 && !job->transposed)
         p.panels = (const int16_t *)w->panels + (size_t)job->first * (size_t)even(w->in);
     if (HAS_INT8 && w->storage == GEMM_QUADS) {
@@ -463,7 +475,8 @@ RARELY void integer_run(const gemm_job *job, void *packed) {
     p.scales = (float *)(void *)(p.integers + (size_t)PACKED_ROWS * (size_t)even(p.depth));
     int parts = (job->rows + PACKED_ROWS - 1) / PACKED_ROWS, step = ((job->rows + parts - 1) / parts + 3) / 4 * 4;
     for (p.done = 0; p.done < job->rows; p.done += step) {
-        p.packed = job->rows - p.done < step ? job->rows - p.done : step;
+        p.rows = job->rows - p.done < step ? job->rows - p.done : step;
+        p.packed = (p.rows + 3) / 4 * 4;
         parallel_for((p.packed + PACK_ROWS - 1) / PACK_ROWS, pack_rows, &p);
         parallel_for((p.columns + TILE_PANELS * PANEL - 1) / (TILE_PANELS * PANEL), run_tile, &p);
     }

@@ -27,7 +27,7 @@ static double shortest(const gemm_weight *w, float *c, const float *a) {
     return best;
 }
 
-/* The same of f32, by the tile that products will choose, which they do not know yet (gemm.c): the faster. */
+/* The same by the tile that products will choose, which they do not know yet (trial.h): the faster. */
 static double shortest_tiled(const gemm_weight *w, float *c, const float *a) {
     double best = 1e9;
     int chosen = gemm_tile_panels;
@@ -111,7 +111,7 @@ int mudpt_fast_gain(float *gain) {
             for (int o = 0; o < WIDTH; o++) gemm_set_row(&weights[i], o, a + o % ROWS * WIDTH, 0);
         double f32 = shortest_tiled(&weights[0], c, a), integer = 0;
         if (HAS_INT8) code = choose_dots(&weights[1], c, a, &integer);
-        else integer = shortest(&weights[1], c, a);
+        else integer = shortest_tiled(&weights[1], c, a);
         *gain = f32 > 0 && integer > 0 ? (float)(f32 / integer) : 1; /* 1: a clock too coarse to tell */
     }
     arena_close(&memory);

@@ -110,6 +110,7 @@ static void test_products(void) {
                 random_weight(random_int(1, 150), random_int(1, 150), kinds[kind].storage, kinds[kind].fast);
             int first = random_int(0, (w.out - 1) / 8) * 8, count = random_int(1, w.out - first);
             if (i % 3 == 0) first = 0, count = w.out;
+            gemm_tile_panels = i % 3;
             for (int transposed = 0; transposed < ways; transposed++)
                 check_integers(&w, transposed, first, count, random_int(0, 40), random_int(0, 1), random_int(0, 1),
                                random_int(0, 1) * 5);
@@ -384,6 +385,45 @@ static void test_threads(void) {
     use_dots(DOTS_OF_PAIRS);
 }
 
+/* Both shapes of tile give the same bits, whatever rows and columns are left over, and integers' products, too, come to
+ * prefer one. */
+static void test_tile_panels(void) {
+    static const int sizes[][3] = {{1, 8, 16}, {2, 25, 64}, {7, 40, 33}, {215, 77, 1100}, {419, 24, 2050}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        int rows = sizes[i][0], out = sizes[i][1], in = sizes[i][2];
+        size_t count = (size_t)rows * (size_t)(out > in ? out : in);
+        for (size_t kind = 1; kind < sizeof kinds / sizeof *kinds; kind++) {
+            gemm_weight w = random_weight(out, in, kinds[kind].storage, kinds[kind].fast);
+            use_dots(kinds[kind].dots);
+            float *a = random_floats(count), *bias = random_floats((size_t)out), *results[3];
+            for (int transposed = 0; transposed <= (w.storage != GEMM_QUADS); transposed++) {
+                for (int panels = 0; panels < 3; panels++) { /* 0: not yet known */
+                    float *c = results[panels] = floats(count);
+                    for (size_t j = 0; j < count; j++) c[j] = (float)(j % 7);
+                    gemm_tile_panels = panels;
+                    transposed ? gemm_backward(c, a, &w, rows, 1) : gemm_forward(c, a, &w, bias, rows, 1);
+                    CHECK(same_bits(results[0], c, count), "%d x %d x %d, kind %d, transposed %d, by %d panels", rows,
+                          in, out, (int)kind, transposed, panels);
+                }
+                for (int panels = 0; panels < 3; panels++) free(results[panels]);
+            }
+            free_weight(&w);
+            free(a);
+            free(bias);
+        }
+    }
+    use_dots(DOTS_OF_PAIRS);
+    gemm_tile_panels = 0;
+    gemm_weight w = random_weight(64, 256, MUDPT_I16, 1);
+    float *a = random_floats(416 * 256), *c = floats(416 * 64);
+    for (int i = 0; i < 100000 && !gemm_tile_panels; i++) gemm_forward(c, a, &w, NULL, 416, 0);
+    CHECK(gemm_tile_panels == 1 || gemm_tile_panels == 2, "integers' products of many seconds decide nothing");
+    gemm_tile_panels = 0;
+    free_weight(&w);
+    free(a);
+    free(c);
+}
+
 static int runs[3]; /* of products in f32, by how many panels a tile had */
 
 static void note_tile(const gemm_job *job) {
@@ -421,6 +461,7 @@ int main(void) {
     test_precision();
     test_outliers();
     test_not_finite();
+    test_tile_panels();
     test_threads();
     test_gain();
     return check_report();

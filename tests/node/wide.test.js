@@ -75,13 +75,15 @@ for (const variant of ['plain', 'relaxed'])
     assert.equal(wide.stdout.trim().split('\n').at(-1), plain.stdout.trim());
   });
 
-test('the widest tile is computed row by row, so that its sums and what they need fit 16 registers', () => {
+test('the widest tiles are computed row by row, so that their sums and what they need fit 16 registers', () => {
   for (const name of ['mudpt', 'mudpt-relaxed', 'mudpt-int8']) {
     const code = readFileSync(inTree(`js/wasm/${name}.wasm`), 'latin1');
-    // v128.load32_splat, v128.store, f32x4.relaxed_madd, f32x4.mul; no engine puts them into another order.
-    const kinds = { '\xfd\x09': 'row ', '\xfd\x0b': 'store ' };
-    const order = [...code.matchAll(/\xfd(?:\x09|\x0b|\x85\x02|\xe6\x01)/g)].map(([code]) => kinds[code] ?? 'times ');
-    assert.ok(order.join('').includes('row times times times times '.repeat(6)), name);
+    // v128.load32_splat, v128.store, i32x4.dot_i16x8_s, f32x4.relaxed_madd, f32x4.mul; engines keep their order.
+    const kinds = { '\xfd\x09': 'row ', '\xfd\x0b': 'store ', '\xfd\xba\x01': 'dots ' };
+    const codes = [...code.matchAll(/\xfd(?:\x09|\x0b|\xba\x01|\x85\x02|\xe6\x01)/g)];
+    const order = codes.map(([code]) => kinds[code] ?? 'times ').join('');
+    assert.ok(order.includes('row times times times times '.repeat(6)), `${name}: floats`);
+    assert.ok(order.includes('row dots dots dots dots '.repeat(4)), `${name}: integers`);
   }
 });
 
